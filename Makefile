@@ -1,0 +1,66 @@
+# Two commands do everything: `make train` and `make test`. Each sets up .venv by itself.
+#   TORCH_INDEX=URL   an extra package index for torch, such as that of its small CPU build
+#   ARGS="…"          more flags for `make train` (see `anchorgym train --help`)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH_INDEX ?=
+INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(INDEX)
+PACKAGES := agents assets envs gigpo training
+
+# One thread a process: threads that spin cost more than they bring on shared cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: train test test-all lint format bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make train      set up, then train the embedded default agent on ALFWorld games"
+	@echo "make test       set up, then lint, types and tests (without those marked slow)"
+	@echo "make test-all   the same with the slow tests"
+	@echo "make bench      speed, as ratios in one run"
+	@echo "make lint       ruff and mypy; make format rewrites the files"
+
+train: $(VENV)/.core
+	$(BIN)/anchorgym train $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+
+test-all: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: $(VENV)/.dev .typing/anchorgym
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES:%=-p anchorgym.%)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python tests/bench/run.py
+
+clean:
+	rm -rf $(VENV) .typing build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+# mypy needs the namespace as folders: a link to this one gives it.
+.typing/anchorgym:
+	mkdir -p .typing && ln -sfn .. .typing/anchorgym
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable .
+	touch $@
+
+# The stock ALFWorld engine is what the tests compare with. Its packages ask for much that
+# playing a text game does not need, so they are installed without what they ask for.
+$(VENV)/.dev: $(VENV)/.core requirements-stock.txt
+	$(PIP) --editable ".[dev]"
+	$(PIP) --no-deps --requirement requirements-stock.txt
+	touch $@

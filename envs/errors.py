@@ -1,0 +1,75 @@
+"""Errors of the environments. Each message says what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AnchorgymError(Exception):
+    """Base of every error that anchorgym raises on purpose."""
+
+
+class UnknownTaskError(AnchorgymError, LookupError):
+    """A task id that the environment does not know."""
+
+    def __init__(self, task: object, known: Iterable[str] = (), hint: str = "") -> None:
+        self.task = task
+        super().__init__(f"unknown task {task!r}.{did_you_mean(task, known)}{_spaced(hint)}")
+
+
+class UnknownEnvError(AnchorgymError, LookupError):
+    """An environment id that nobody registered."""
+
+
+class UnknownSplitError(AnchorgymError, LookupError):
+    """A split that the environment does not have."""
+
+    def __init__(self, split: object, known: Iterable[str]) -> None:
+        known = tuple(known)
+        super().__init__(
+            f"unknown split {split!r}.{did_you_mean(split, known)} "
+            f"This environment has: {', '.join(known)}."
+        )
+
+
+class DataError(AnchorgymError):
+    """Data that is missing, incomplete or not what its place promises."""
+
+
+class CorruptGameError(DataError):
+    """A game file that cannot be read as a game."""
+
+
+class SnapshotError(AnchorgymError, ValueError):
+    """Bytes that are no snapshot of this environment: foreign, stale or damaged."""
+
+
+class OptionError(AnchorgymError, ValueError):
+    """An option that the environment does not take."""
+
+
+class NoExpertError(AnchorgymError, NotImplementedError):
+    """The environment has no expert of the kind that was asked for."""
+
+
+class ResetNeededError(AnchorgymError, RuntimeError):
+    """A method that needs a running episode was called before `reset`."""
+
+
+class ContractError(AnchorgymError, TypeError):
+    """A world that does not keep its part of the environment contract."""
+
+
+class EnvCheckError(ContractError):
+    """An environment that `check_env` found faults in; the message is the report's summary."""
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return `" Did you mean 'x'?"` for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(str(name)[:200], list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _spaced(hint: str) -> str:
+    return f" {hint}" if hint else ""

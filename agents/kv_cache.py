@@ -1,0 +1,136 @@
+"""A key-value cache whose rows are sessions of different lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PretrainedConfig
+from transformers.cache_utils import Cache
+
+_GROWTH = 256
+
+
+class SlotCache(Cache):
+    """Keys and values of many sessions in one preallocated buffer, one row a session.
+
+    Rows stay packed at the front: a freed row is filled by the last one. When the sessions of a
+    batch are exactly the live rows, attention reads a view of the buffer; otherwise the rows
+    are gathered. Positions beyond a row's length hold leftovers that the mask hides.
+    """
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(layers=[])
+        self._n_layers: int = config.num_hidden_layers
+        self._keys: list[Tensor] = []
+        self._values: list[Tensor] = []
+        self._slots: dict[Hashable, int] = {}
+        self._owners: list[Hashable] = []
+        self._lengths = torch.zeros(0, dtype=torch.long)
+        self._rows = torch.zeros(0, dtype=torch.long)
+        self._whole = True
+        self._room = 0
+
+    def select(self, sessions: Sequence[Hashable], room: int) -> None:
+        """Name the sessions of the coming batch, in its order; new ones get an empty row.
+
+        Args:
+            sessions: (batch,) keys.
+            room: how many tokens may be appended to each before the next call.
+        """
+        for session in sessions:
+            if session not in self._slots:
+                self._slots[session] = len(self._owners)
+                self._owners.append(session)
+        missing = len(self._owners) - len(self._lengths)
+        if missing > 0:
+            self._lengths = torch.cat([self._lengths, torch.zeros(missing, dtype=torch.long)])
+        rows = [self._slots[session] for session in sessions]
+        self._rows = torch.tensor(rows, dtype=torch.long)
+        self._whole = rows == list(range(len(rows)))
+        self._room = room
+        self._fit(len(self._owners), int(self._lengths[self._rows].max()) + room)
+
+    def positions(self, n_new: int) -> Tensor:
+        """Return the positions (batch, n_new) of tokens that are appended now."""
+        return self._lengths[self._rows][:, None] + torch.arange(n_new)
+
+    def mask(self, n_new: int) -> Tensor:
+        """Return which positions each new token may look at: (batch, 1, n_new, n_total)."""
+        positions = self.positions(n_new)
+        reach = torch.arange(int(positions[:, -1].max()) + 1)
+        return (reach <= positions[:, :, None])[:, None]
+
+    def advance(self, counts: Tensor) -> None:
+        """Keep the first `counts` (batch,) of the tokens that were appended last."""
+        self._lengths[self._rows] += counts
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Write the new keys and values, return all of the batch's up to the longest row."""
+        if layer_idx >= len(self._keys):
+            self._allocate(key_states)
+        n_new = key_states.shape[2]
+        positions = self.positions(n_new)
+        total = int(positions[:, -1].max()) + 1
+        where = (self._rows[:, None], slice(None), positions)
+        keys, values = self._keys[layer_idx], self._values[layer_idx]
+        keys[where] = key_states.transpose(1, 2)
+        values[where] = value_states.transpose(1, 2)
+        if self._whole:
+            n = len(self._rows)
+            return keys[:n, :, :total], values[:n, :, :total]
+        return keys[self._rows, :, :total], values[self._rows, :, :total]
+
+    @torch.inference_mode()
+    def free(self, session: Hashable) -> None:
+        """Forget a session; the last row moves into its place."""
+        slot = self._slots.pop(session, None)
+        if slot is None:
+            return
+        last = len(self._owners) - 1
+        if slot != last:
+            length = int(self._lengths[last])
+            for buffer in (*self._keys, *self._values):
+                buffer[slot, :, :length] = buffer[last, :, :length]
+            self._lengths[slot] = length
+            self._owners[slot] = self._owners[last]
+            self._slots[self._owners[slot]] = slot
+        self._owners.pop()
+        self._lengths = self._lengths[:last].clone()
+
+    def clear(self) -> None:
+        """Forget every session and give the memory back."""
+        self._keys, self._values = [], []
+        self._slots, self._owners = {}, []
+        self._lengths = torch.zeros(0, dtype=torch.long)
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Return the longest row of the batch."""
+        return int(self._lengths[self._rows].max()) if len(self._rows) else 0
+
+    def _allocate(self, states: Tensor) -> None:
+        _, heads, _, width = states.shape
+        longest = int(self._lengths.max()) + self._room
+        capacity = -(-longest // _GROWTH) * _GROWTH
+        for buffers in (self._keys, self._values):
+            buffers.append(states.new_zeros(len(self._owners), heads, capacity, width))
+
+    def _fit(self, rows: int, length: int) -> None:
+        """Grow the buffers to hold `rows` sessions of `length` tokens."""
+        if not self._keys:
+            return
+        have_rows, heads, have_length, width = self._keys[0].shape
+        if rows <= have_rows and length <= have_length:
+            return
+        if length > have_length:
+            length = -(-length // _GROWTH) * _GROWTH
+        shape = (max(rows, have_rows), heads, max(length, have_length), width)
+        for buffers in (self._keys, self._values):
+            for i, old in enumerate(buffers):
+                new = old.new_zeros(shape)
+                new[:have_rows, :, :have_length] = old
+                buffers[i] = new

@@ -1,0 +1,180 @@
+"""The embedded default: a causal language model of about a million parameters.
+
+It is a Llama in Hugging Face format with a word-level tokenizer, small enough to learn a text
+world from nothing on two CPU cores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging as hf_logging
+
+from anchorgym.agents.engine import TorchEngine
+from anchorgym.agents.language import LanguagePolicy
+from anchorgym.agents.template import TinyTemplate
+from anchorgym.agents.tokenizer import factors
+from anchorgym.envs.errors import AnchorgymError
+
+_SETTINGS = "anchorgym_policy.json"
+
+
+class PolicyError(AnchorgymError, ValueError):
+    """A folder or setting that makes no policy."""
+
+
+class TinyPolicy(LanguagePolicy):
+    """A language policy that holds its model, so that it can be trained and saved."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        max_response: int = 8,
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        template = TinyTemplate(tokenizer)
+        super().__init__(
+            template,
+            TorchEngine(model, template.eos_id, seed=seed),
+            max_context=model.config.max_position_embeddings,
+            max_response=max_response,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write model, tokenizer and limits as safetensors and JSON."""
+        with _no_progress_bars():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+        settings = {"template": self.template.name, "max_response": self.max_response}
+        (Path(folder) / _SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path, *, seed: int = 0) -> TinyPolicy:
+        """Read what `save` wrote.
+
+        Raises:
+            PolicyError: the folder holds no saved policy.
+        """
+        settings = Path(folder) / _SETTINGS
+        if not settings.is_file():
+            raise PolicyError(
+                f"{folder} holds no policy ({_SETTINGS} is missing): give the folder that a run "
+                "has saved, such as runs/NAME/policy"
+            )
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        with _no_progress_bars():
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        limits = json.loads(settings.read_text(encoding="utf-8"))
+        return cls(model, tokenizer, max_response=limits["max_response"], seed=seed)
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """A model of a few megabytes needs no bar, and the caller has a display of its own."""
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            hf_logging.enable_progress_bar()
+
+
+def build_tiny(
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    hidden: int = 128,
+    layers: int = 4,
+    heads: int = 4,
+    kv_heads: int = 2,
+    feed_forward: int = 384,
+    max_context: int = 1536,
+    max_response: int = 8,
+    seed: int = 0,
+) -> TinyPolicy:
+    """Make an untrained policy; equal seeds give equal weights."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        intermediate_size=feed_forward,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        max_position_embeddings=max_context,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
+        _initialise(model, layers)
+    return TinyPolicy(model, tokenizer, max_response=max_response, seed=seed)
+
+
+def _initialise(model: LlamaForCausalLM, layers: int) -> None:
+    """Scale each matrix by its fan-in, and what writes into the residual stream by depth."""
+    for name, parameter in model.named_parameters():
+        if parameter.dim() < 2:
+            continue
+        std = 0.03 if "embed" in name else parameter.shape[1] ** -0.5
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            std /= (2 * layers) ** 0.5
+        nn.init.normal_(parameter, std=std)
+
+
+class FactoredEmbedding(nn.Module):
+    """Adds to each token's embedding one that its kind shares and one that its number shares.
+
+    What is learnt of `" mug 2"` then holds for `" mug"` and for `" cup 2"` too, which is what
+    makes small models copy names they have rarely met.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int) -> None:
+        super().__init__()
+        kind, number = factors(tokenizer)
+        self.kind = nn.Parameter(torch.randn(max(kind) + 1, width) * 0.03)
+        self.number = nn.Parameter(torch.randn(max(number) + 1, width) * 0.03)
+        self.kind_of: Tensor
+        self.number_of: Tensor
+        self.register_buffer("kind_of", torch.tensor(kind), persistent=False)
+        self.register_buffer("number_of", torch.tensor(number), persistent=False)
+
+    def forward(self, own: Tensor) -> Tensor:
+        """Return the whole embedding table (n_tokens, width) from the tokens' own part."""
+        return own + self.kind[self.kind_of] + self.number[self.number_of]
+
+
+def factor_embedding(policy: TinyPolicy) -> None:
+    """Train the embedding as a sum of shared parts from here on, until `fold_embedding`."""
+    embedding = policy.model.get_input_embeddings()
+    width = policy.model.config.hidden_size
+    parametrize.register_parametrization(
+        embedding, "weight", FactoredEmbedding(policy.tokenizer, width)
+    )
+
+
+def fold_embedding(policy: TinyPolicy) -> None:
+    """Write the sum back as one plain table, which the output layer shares again."""
+    embedding = policy.model.get_input_embeddings()
+    if parametrize.is_parametrized(embedding, "weight"):
+        parametrize.remove_parametrizations(embedding, "weight", leave_parametrized=True)
+    policy.model.tie_weights()

@@ -1,0 +1,177 @@
+"""A word-level tokenizer built from an environment's own words.
+
+Three things keep sequences short and copying easy, and none of them knows a world:
+
+- a name and its number are one token (`" mug 2"`),
+- fixed phrases are one token (`" go to"`, `" you arrive at"`): two words are joined when one of
+  them never occurs without the other,
+- articles, "and" and commas are dropped when no action ever uses them.
+
+Tokens carry the space before them, so an action decodes to exactly what was written.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+PAD, EOS, UNK, OBS, GOAL, ACT = "<pad>", "<eos>", "<unk>", "<obs>", "<goal>", "<act>"
+SPECIAL = (PAD, EOS, UNK, OBS, GOAL, ACT)
+
+_FILLERS = ("a", "an", "the", "and", ",")
+_UNIT = r" ?[^\W\d_]+ \d+(?!\w)| ?[^\W\d_]+| ?\d| ?[^\w\s]| ?_"
+_NUMBERED = re.compile(r" ?([^\W\d_]+) (\d+)")
+_MIN_PHRASE_COUNT = 20
+_SPARE_NUMBERS = 2
+
+
+def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedTokenizerFast:
+    """Build the tokenizer of an environment from samples of what is read and written in it.
+
+    Args:
+        texts: observations and goals, with the repetition they have in play: phrases are found
+            by how often words meet.
+        actions: actions that were or could have been taken.
+
+    Returns:
+        A word-level tokenizer in Hugging Face format. Words it has never met become `<unk>`.
+    """
+    read, done = Counter(texts), Counter(actions)
+    fillers = _unused(_FILLERS, done)
+    normalize = normalizers.Sequence(
+        [
+            normalizers.Lowercase(),
+            *(normalizers.Replace(Regex(pattern), " ") for pattern in _filler_patterns(fillers)),
+            normalizers.Replace(Regex(r"\s+"), " "),
+            normalizers.Strip(),
+            normalizers.Prepend(" "),
+        ]
+    )
+    counts: Counter[str] = Counter()
+    for text, count in (read + done).items():
+        counts[normalize.normalize_str(text)] += count
+    unit = re.compile(_UNIT)
+    phrases = _phrases([(unit.findall(text), count) for text, count in counts.items()])
+    pattern = re.compile("|".join([*(re.escape(p) for p in phrases), _UNIT]))
+    words = {word for text in counts for word in pattern.findall(text)}
+    vocabulary = [*SPECIAL, *sorted(words.union(_spare_numbers(words)))]
+    return _assemble(vocabulary, normalize, pattern.pattern)
+
+
+def factors(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
+    """Split each token into a kind and a number, for embeddings that share what they know.
+
+    Returns:
+        (kind, number), one entry a token: `" mug 2"` and `" mug"` are of one kind; the number
+        is 0 where there is none.
+    """
+    kinds: dict[str, int] = {}
+    kind_of, number_of = [], []
+    for token in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))):
+        match = _NUMBERED.fullmatch(token)
+        name, number = (match[1], int(match[2])) if match else (token.strip(), 0)
+        kind_of.append(kinds.setdefault(name, len(kinds)))
+        number_of.append(number)
+    return kind_of, number_of
+
+
+def _assemble(
+    vocabulary: Sequence[str], normalize: normalizers.Normalizer, pattern: str
+) -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(
+        models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNK)
+    )
+    tokenizer.normalizer = normalize
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens(list(SPECIAL))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=EOS,
+        unk_token=UNK,
+        additional_special_tokens=[OBS, GOAL, ACT],
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _phrases(texts: Sequence[tuple[list[str], int]]) -> list[str]:
+    """Join words that occur together always, longest phrases first; names stay apart.
+
+    Args:
+        texts: (words, how often the text was met).
+    """
+    rows = list(texts)
+    names = {match[1] for row, _ in rows for word in row if (match := _NUMBERED.fullmatch(word))}
+    while joined := _inseparable(rows, names):
+        rows = [(_join(row, joined), count) for row, count in rows]
+    found = {word for row, _ in rows for word in row}
+    return sorted(
+        (word for word in found if len(re.findall(_UNIT, word)) > 1), key=lambda w: (-len(w), w)
+    )
+
+
+def _inseparable(rows: Sequence[tuple[list[str], int]], names: set[str]) -> set[tuple[str, str]]:
+    """Return neighbours of which one never occurs without the other."""
+    single: Counter[str] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
+    for row, count in rows:
+        for word in row:
+            single[word] += count
+        for pair in itertools.pairwise(row):
+            pairs[pair] += count
+    return {
+        pair
+        for pair, count in pairs.items()
+        if count >= _MIN_PHRASE_COUNT
+        and count in (single[pair[0]], single[pair[1]])
+        and not any(_has_name(part, names) for part in pair)
+    }
+
+
+def _has_name(part: str, names: set[str]) -> bool:
+    return any(word in names or word.isdigit() for word in part.split())
+
+
+def _join(row: list[str], joined: set[tuple[str, str]]) -> list[str]:
+    out: list[str] = []
+    i = 0
+    while i < len(row):
+        if i + 1 < len(row) and (row[i], row[i + 1]) in joined:
+            out.append(row[i] + row[i + 1])
+            i += 2
+        else:
+            out.append(row[i])
+            i += 1
+    return out
+
+
+def _spare_numbers(words: Iterable[str]) -> list[str]:
+    """Fill the gaps in each name's numbers, and add a few above the highest that was met."""
+    highest: dict[str, int] = {}
+    for word in words:
+        match = re.fullmatch(r"( ?[^\W\d_]+) (\d+)", word)
+        if match:
+            highest[match[1]] = max(highest.get(match[1], 0), int(match[2]))
+    return [
+        f"{name} {n}"
+        for name, top in highest.items()
+        if top < 1000  # a year or a price is no index
+        for n in range(1, top + _SPARE_NUMBERS + 1)
+    ]
+
+
+def _unused(fillers: Sequence[str], actions: Iterable[str]) -> list[str]:
+    used = {word for action in actions for word in re.findall(r"\w+|[^\w\s]", action.lower())}
+    return [filler for filler in fillers if filler not in used]
+
+
+def _filler_patterns(fillers: Sequence[str]) -> list[str]:
+    words = [f for f in fillers if f.isalpha()]
+    marks = [re.escape(f) for f in fillers if not f.isalpha()]
+    return [rf"\b(?:{'|'.join(words)})\b"] * bool(words) + ["|".join(marks)] * bool(marks)

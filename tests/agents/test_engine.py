@@ -1,0 +1,115 @@
+"""The embedded engine against plain recomputation of the same transcripts."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from anchorgym.agents import Sampling, TorchEngine
+
+VOCABULARY, EOS = 50, 1
+
+
+@pytest.fixture(scope="module")
+def model() -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+            attn_implementation="sdpa",
+        )
+    ).eval()
+
+
+def recompute(model: LlamaForCausalLM, tokens: list[int], temperature: float) -> torch.Tensor:
+    """Log-probability of every token given those before it, without any cache."""
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([tokens])).logits[0].float() / temperature
+    return torch.log_softmax(logits[:-1], -1).gather(1, torch.tensor(tokens[1:])[:, None])[:, 0]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_sampled_logprobs_equal_recomputation_over_many_ragged_turns(
+    model: LlamaForCausalLM, temperature: float
+) -> None:
+    rng = random.Random(1)
+    engine = TorchEngine(model, EOS, seed=3)
+    sampling = Sampling(max_tokens=6, temperature=temperature)
+    transcripts: dict[int, list[int]] = {k: [] for k in range(7)}
+    sampled: dict[int, list[tuple[int, float]]] = {k: [] for k in transcripts}
+    live = list(transcripts)
+    for _ in range(12):
+        rng.shuffle(live)
+        asked = live[: rng.randint(1, len(live))]
+        for key in asked:
+            chunk = [rng.randrange(2, VOCABULARY) for _ in range(rng.randint(1, 40))]
+            engine.submit(key, chunk, sampling)
+            transcripts[key] += chunk
+        for key, generation in engine.poll():
+            for token, logprob in zip(generation.tokens, generation.logprobs, strict=True):
+                sampled[key].append((len(transcripts[key]), logprob))
+                transcripts[key].append(token)
+            assert (generation.stop == "eos") == (generation.tokens[-1] == EOS)
+        if len(live) > 3 and rng.random() < 0.3:
+            gone = live.pop()
+            engine.free(gone)
+    for key, tokens in transcripts.items():
+        if not tokens:
+            continue
+        truth = recompute(model, tokens, temperature)
+        for position, logprob in sampled[key]:
+            assert logprob == pytest.approx(truth[position - 1].item(), abs=1e-5)
+
+
+def test_greedy_takes_the_most_likely_token(model: LlamaForCausalLM) -> None:
+    engine = TorchEngine(model, EOS)
+    engine.submit("a", [5, 6, 7], Sampling(max_tokens=1, temperature=0))
+    (_, generation), *_ = engine.poll()
+    with torch.no_grad():
+        expected = model(input_ids=torch.tensor([[5, 6, 7]])).logits[0, -1].argmax().item()
+    assert generation.tokens == (expected,)
+
+
+def test_equal_seeds_sample_equal_tokens(model: LlamaForCausalLM) -> None:
+    def play(seed: int) -> list[tuple[int, ...]]:
+        engine = TorchEngine(model, EOS, seed=seed)
+        for key in range(4):
+            engine.submit(key, [key + 2, 9], Sampling(max_tokens=8))
+        return [generation.tokens for _, generation in engine.poll()]
+
+    assert play(1) == play(1)
+    assert play(1) != play(2)
+
+
+def test_new_weights_drop_the_cache(model: LlamaForCausalLM) -> None:
+    engine = TorchEngine(model, EOS)
+    engine.submit("a", [5, 6, 7], Sampling(max_tokens=2))
+    engine.poll()
+    engine.load_weights(1)
+    engine.submit("a", [8], Sampling(max_tokens=1, temperature=0))
+    (_, generation), *_ = engine.poll()
+    truth = recompute(model, [8, generation.tokens[0]], 1.0)
+    assert generation.logprobs[0] == pytest.approx(truth[0].item(), abs=1e-5)
+
+
+def test_a_session_waits_for_one_response_at_a_time(model: LlamaForCausalLM) -> None:
+    engine = TorchEngine(model, EOS)
+    engine.submit("a", [5], Sampling())
+    with pytest.raises(ValueError, match="already waits"):
+        engine.submit("a", [6], Sampling())
+
+
+@pytest.mark.parametrize("bad", [{"max_tokens": 0}, {"temperature": -1.0}])
+def test_impossible_sampling_is_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="at least"):
+        Sampling(**bad)  # type: ignore[arg-type]

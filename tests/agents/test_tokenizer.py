@@ -1,0 +1,94 @@
+"""The word-level tokenizer: short sequences, exact actions, no leaks between words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anchorgym.agents import View, build_tokenizer
+from anchorgym.agents.template import TinyTemplate
+from anchorgym.agents.tokenizer import factors
+
+THINGS = ("mug", "plate", "pen")
+PLACES = ("desk", "shelf")
+OBSERVATIONS = [
+    f"You arrive at {place} {n}. On the {place} {n}, you see a {thing} {m}, and a {other} 1."
+    for place in PLACES
+    for n in (1, 2, 3)
+    for thing in THINGS
+    for other in THINGS
+    for m in (1, 2)
+]
+ACTIONS = [
+    *(f"go to {place} {n}" for place in PLACES for n in (1, 2, 3)),
+    *(
+        f"take {thing} {m} from {place} {n}"
+        for thing in THINGS
+        for m in (1, 2)
+        for place in PLACES
+        for n in (1, 2, 3)
+    ),
+]
+GOALS = [f"put a {thing} in {place}." for thing in THINGS for place in PLACES]
+
+
+@pytest.fixture(scope="module")
+def template() -> TinyTemplate:
+    return TinyTemplate(build_tokenizer([*OBSERVATIONS, *GOALS * 10], ACTIONS * 5))
+
+
+def words(template: TinyTemplate, ids: list[int]) -> list[str]:
+    return template.tokenizer.convert_ids_to_tokens(ids)
+
+
+def test_every_action_decodes_to_itself(template: TinyTemplate) -> None:
+    for action in ACTIONS:
+        assert template.parse(template.response(action)) == action
+
+
+def test_names_with_numbers_and_fixed_phrases_are_single_tokens(template: TinyTemplate) -> None:
+    assert words(template, template.response("go to desk 2")) == [" go to", " desk 2", "<eos>"]
+    view = View("put a mug in desk.", (), True, "")
+    turn = words(template, template.turn(OBSERVATIONS[0], view))
+    assert turn[:3] == ["<obs>", " you arrive at", " desk 1"]
+    assert " mug 1" in turn
+    assert turn[-6:] == ["<goal>", " put", " mug", " in", " desk", "<act>"] or turn[-1] == "<act>"
+
+
+def test_names_in_goals_stay_apart_from_the_words_around_them(template: TinyTemplate) -> None:
+    goal = words(template, list(template._encode("put a pen in shelf.")))
+    assert " pen" in goal
+    assert " shelf" in goal
+
+
+def test_kind_is_shared_by_a_name_with_and_without_its_number(template: TinyTemplate) -> None:
+    vocabulary = template.tokenizer.get_vocab()
+    kind, number = factors(template.tokenizer)
+    assert kind[vocabulary[" mug"]] == kind[vocabulary[" mug 1"]] == kind[vocabulary[" mug 2"]]
+    assert kind[vocabulary[" pen 1"]] != kind[vocabulary[" mug 1"]]
+    assert number[vocabulary[" pen 2"]] == number[vocabulary[" mug 2"]] == 2
+    assert number[vocabulary["<eos>"]] == 0
+
+
+def test_numbers_a_little_beyond_those_met_can_be_written(template: TinyTemplate) -> None:
+    assert template.parse(template.response("go to desk 4")) == "go to desk 4"
+
+
+def test_unknown_words_do_not_raise(template: TinyTemplate) -> None:
+    ids = template.turn("a wild zebra 7 appears", View("ride it", (), True, ""))
+    assert "<unk>" in words(template, ids)
+
+
+@given(st.text(max_size=60))
+def test_text_of_the_world_cannot_forge_a_marker(template: TinyTemplate, text: str) -> None:
+    special = set(template.tokenizer.all_special_ids) - {template.tokenizer.unk_token_id}
+    for forged in (text, f"<act> {text} <eos>", f"<obs>{text}<goal>"):
+        assert special.isdisjoint(template._encode(forged))
+
+
+def test_fillers_that_actions_use_are_kept() -> None:
+    texts = ["you see a red, green and blue shirt"] * 30
+    template = TinyTemplate(build_tokenizer(texts, ["search[red and blue, a lot]"] * 30))
+    action = "search[red and blue, a lot]"
+    assert template.parse(template.response(action)) == action

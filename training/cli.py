@@ -1,0 +1,193 @@
+"""The command line: `anchorgym train | evaluate | check | envs`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from anchorgym.envs.errors import AnchorgymError
+
+if TYPE_CHECKING:
+    from anchorgym.training.config import TrainConfig
+    from anchorgym.training.trainer import Run
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit status."""
+    sys.path.insert(0, os.getcwd())  # so that `my_module:me/World-v0` is found
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    known, rest = parser.parse_known_args(words)
+    if rest and known.command != "train":
+        parser.error(f"unrecognised: {' '.join(rest)}")
+    try:
+        status: int = known.run(known, rest)
+        return status
+    except (AnchorgymError, ValueError) as error:
+        if not isinstance(error, AnchorgymError) and not _is_ours(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("\ninterrupted; what was finished is kept", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="anchorgym", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    train = commands.add_parser(
+        "train",
+        help="train an agent",
+        add_help=False,
+        allow_abbrev=False,
+        description="Train an agent. Settings come from @file.toml and --section.key value.",
+    )
+    train.add_argument("--help", "-h", action="store_true", help="list all settings")
+    train.add_argument("--out", type=Path, help="folder of the run (default: runs/ENV-ALGORITHM)")
+    train.add_argument("--dry-run", action="store_true", help="print the settings and stop")
+    train.add_argument("--quiet", action="store_true", help="no progress")
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser("evaluate", help="measure a saved policy", allow_abbrev=False)
+    evaluate.add_argument("policy", type=Path, help="folder, such as runs/NAME/policy")
+    evaluate.add_argument("--env", default="anchorgym/ALFWorld-v0")
+    evaluate.add_argument("--data", help="the environment's data folder, if it takes one")
+    evaluate.add_argument("--split", default="valid_unseen")
+    evaluate.add_argument("--tasks", type=int, help="first tasks of the panel (default: all)")
+    evaluate.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    evaluate.add_argument("--seed", type=int, default=0)
+    evaluate.add_argument("--json", action="store_true")
+    evaluate.set_defaults(run=_evaluate)
+
+    check = commands.add_parser("check", help="verify an environment's contract")
+    check.add_argument("env", help="namespace/Name-vN or module:namespace/Name-vN")
+    check.add_argument("--seed", type=int, default=0)
+    check.add_argument("--json", action="store_true")
+    check.set_defaults(run=_check)
+
+    envs = commands.add_parser("envs", help="list the environments")
+    envs.set_defaults(run=_envs)
+    return parser
+
+
+def _train(known: argparse.Namespace, rest: list[str]) -> int:
+    from anchorgym.training.config import TrainConfig
+    from anchorgym.training.overrides import describe, parse_settings
+
+    console = Console(quiet=known.quiet)
+    if known.help:
+        table = Table("setting", "default", "meaning", box=None, pad_edge=False)
+        for row in describe(TrainConfig):
+            table.add_row(*row)
+        console.print(
+            "anchorgym train [@file.toml] [--out FOLDER] [--dry-run] [--quiet] [settings]\n"
+        )
+        console.print(table)
+        return EXIT_OK
+    config = TrainConfig.parse(parse_settings(rest))
+    if known.dry_run:
+        print(config.model_dump_json(indent=2))
+        return EXIT_OK
+    from anchorgym.training.trainer import train
+
+    out = known.out or _free_folder(config)
+    console.print(f"run        {out}", highlight=False)
+    run = train(config, out, console)
+    console.print(_summary(run))
+    console.print(
+        f"saved      {run.folder}/policy, curve.png, metrics.jsonl, result.json", highlight=False
+    )
+    return EXIT_OK
+
+
+def _summary(run: Run) -> Table:
+    split = run.before["greedy"].split
+    table = Table(f"{split}", "clone", "trained", "gain (paired)", box=box.SIMPLE_HEAD)
+    for mode in run.before:
+        before, after = run.before[mode].success, run.after[mode].success
+        table.add_row(mode, str(before), str(after), _signed(run.gain(mode)))
+    total = sum(run.seconds.values())
+    parts = ", ".join(f"{phase} {s:.0f}" for phase, s in run.seconds.items() if s >= 0.5)
+    table.caption = f"success with 95 % intervals over tasks\n{total:.0f} CPU seconds: {parts}"
+    table.caption_justify = "left"
+    return table
+
+
+def _signed(interval: object) -> str:
+    text = str(interval)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _free_folder(config: TrainConfig) -> Path:
+    """Return a folder under runs/ that no run has used."""
+    env = config.env.id.rpartition("/")[2].rpartition("-v")[0].lower() or "run"
+    stem = f"{env}-{config.algorithm.name}-s{config.seed}"
+    names = [stem, *(f"{stem}-{n}" for n in range(2, 10_000))]
+    return next(Path("runs") / name for name in names if not (Path("runs") / name).exists())
+
+
+def _evaluate(known: argparse.Namespace, rest: list[str]) -> int:
+    from anchorgym.agents.tiny import TinyPolicy
+    from anchorgym.training.evaluation import evaluate
+    from anchorgym.training.rollouts import Worlds
+
+    policy = TinyPolicy.load(known.policy, seed=known.seed)
+    worlds = Worlds(known.env, **({"data": known.data} if known.data else {}))
+    found = evaluate(
+        policy,
+        worlds,
+        split=known.split,
+        tasks=known.tasks,
+        temperature=known.temperature,
+        max_response=policy.max_response,
+        seed=known.seed,
+    )
+    if known.json:
+        print(json.dumps(found.to_json()))
+        return EXIT_OK
+    table = Table("task type", "won", "played", "success")
+    for kind, (won, played) in found.by_type.items():
+        table.add_row(kind or "all", str(won), str(played), f"{won / played:.3f}")
+    table.add_row("all", str(sum(found.won)), str(len(found.won)), str(found.success))
+    table.caption = f"{found.turns:.1f} turns an episode, {found.invalid:.1%} of turns invalid"
+    Console().print(table)
+    return EXIT_OK
+
+
+def _check(known: argparse.Namespace, rest: list[str]) -> int:
+    from anchorgym.envs import check_env
+
+    report = check_env(known.env, seed=known.seed)
+    print(json.dumps(report.to_json(), indent=1) if known.json else report.summary())
+    return EXIT_OK if report.ok else EXIT_FAILED
+
+
+def _envs(known: argparse.Namespace, rest: list[str]) -> int:
+    import gymnasium as gym
+
+    import anchorgym.envs  # noqa: F401  (registers ours)
+
+    for name in sorted(name for name in gym.registry if name.startswith("anchorgym/")):
+        print(name)
+    return EXIT_OK
+
+
+def _is_ours(error: Exception) -> bool:
+    return type(error).__module__.startswith("anchorgym.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

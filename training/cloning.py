@@ -1,0 +1,177 @@
+"""Behaviour cloning from an environment's honest expert, with mistakes to recover from."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from anchorgym.agents.attention import training_attention
+from anchorgym.agents.forward import hidden_states
+from anchorgym.agents.policy import View
+from anchorgym.agents.template import TinyTemplate
+from anchorgym.agents.tiny import TinyPolicy, factor_embedding, fold_embedding
+from anchorgym.envs import TextEnv
+from anchorgym.training.config import CloneConfig
+from anchorgym.training.sequences import pad_rows
+
+READ, DONE, MISTAKE = 0, 1, 2
+
+_LOOKAHEAD = 16
+"""Batches that are drawn together and sorted by length, so that little is padded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """One episode of the expert as a training row."""
+
+    tokens: list[int]
+    kinds: list[int]
+    """What each token is: one of READ, DONE (the expert's choice), MISTAKE."""
+
+
+def demonstrations(
+    env: TextEnv, template: TinyTemplate, noise: float, rng: random.Random, max_tokens: int
+) -> Iterator[Demonstration]:
+    """Play the expert on tasks of the environment's split, for ever.
+
+    A third of the episodes are clean, a third have mistakes with probability `noise`, a third
+    with twice that. A mistake is a near miss of what the expert would do, or a random action;
+    it is part of the transcript, but nothing that is imitated.
+    """
+    panel = env.tasks()
+    while True:
+        task = panel[rng.randrange(len(panel))]
+        rate = noise * rng.randrange(3)
+        row = _demonstrate(env, task, template, rate, rng)
+        if len(row.tokens) <= max_tokens:
+            yield row
+
+
+def _demonstrate(
+    env: TextEnv, task: str, template: TinyTemplate, rate: float, rng: random.Random
+) -> Demonstration:
+    observation, info = env.reset(options={"task": task})
+    tokens: list[int] = []
+    kinds: list[int] = []
+    admissible = info["admissible_actions"]
+    earlier: tuple[str, ...] = ()
+    over = info["won"]
+    while not over:
+        right = env.expert_action("honest")
+        wrong = rng.random() < rate
+        action = near_miss(right, admissible, earlier, rng) if wrong else right
+        context = template.turn(observation, View.of(info))
+        response = template.response(action)
+        tokens += context + response
+        kinds += [READ] * len(context) + [DONE if action == right else MISTAKE] * len(response)
+        earlier = admissible
+        observation, _, ended, cut, info = env.step(action)
+        admissible = info["admissible_actions"]
+        over = ended or cut
+    return Demonstration(tokens, kinds)
+
+
+def near_miss(
+    action: str, admissible: Sequence[str], earlier: Sequence[str], rng: random.Random
+) -> str:
+    """Return a mistake that a copying policy could make instead of `action`.
+
+    Half are the action with another number, a fifth were possible a turn ago, the rest are
+    possible now.
+    """
+    kind = rng.random()
+    numbers = list(re.finditer(r"\d+", action))
+    if kind < 0.5 and numbers:
+        spot = rng.choice(numbers)
+        other = max(1, int(spot[0]) + rng.choice((-2, -1, 1, 2)))
+        return f"{action[: spot.start()]}{other}{action[spot.end() :]}"
+    pool = earlier if kind < 0.7 and earlier else admissible
+    return rng.choice(pool) if pool else action
+
+
+@dataclass(frozen=True, slots=True)
+class CloneStep:
+    """What one update saw."""
+
+    update: int
+    action_loss: float
+    observation_loss: float
+    tokens: int
+
+
+def clone(
+    policy: TinyPolicy, rows: Iterator[Demonstration], config: CloneConfig, seed: int
+) -> Iterator[CloneStep]:
+    """Train the policy on demonstrations, one yield an update.
+
+    The loss is the cross-entropy of the expert's tokens plus `observation_weight` times that of
+    everything read. The learning rate warms up, stays, and falls to 2 % over the last 60 %.
+    """
+    factor_embedding(policy)
+    model = policy.model.train()
+    optimiser = torch.optim.AdamW(
+        model.parameters(),
+        config.learning_rate,
+        (0.9, 0.98),
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+    rng = random.Random(seed)
+    batches: list[list[Demonstration]] = []
+    try:
+        for update in range(config.updates):
+            if not batches:
+                batches = _batches(rows, config.batch, rng)
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * _schedule(update, config.updates)
+            batch = batches.pop()
+            action_loss, observation_loss = _losses(policy, batch)
+            loss = action_loss + config.observation_weight * observation_loss
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            n = sum(len(row.tokens) for row in batch)
+            yield CloneStep(update + 1, action_loss.item(), observation_loss.item(), n)
+    finally:
+        fold_embedding(policy)
+        model.eval()
+
+
+def _batches(
+    rows: Iterator[Demonstration], size: int, rng: random.Random
+) -> list[list[Demonstration]]:
+    pool = sorted((next(rows) for _ in range(size * _LOOKAHEAD)), key=lambda r: len(r.tokens))
+    batches = [pool[i : i + size] for i in range(0, len(pool), size)]
+    rng.shuffle(batches)
+    return batches
+
+
+def _schedule(update: int, updates: int) -> float:
+    done = update / updates
+    return min(1.0, (update + 1) / 100) * (1.0 if done < 0.4 else max(0.02, (1 - done) / 0.6))
+
+
+def _losses(policy: TinyPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor, Tensor]:
+    ids = pad_rows([row.tokens for row in batch], torch.long)
+    kinds = pad_rows([row.kinds for row in batch], torch.long, fill=MISTAKE)[:, 1:]
+    with training_attention(policy.model), torch.autocast("cpu", torch.bfloat16):
+        table = cast(Tensor, policy.model.get_input_embeddings().weight)
+        embedded = functional.embedding(ids, table)
+        hidden = hidden_states(policy.model, inputs_embeds=embedded, use_cache=False)
+        logits = hidden[:, :-1] @ table.t()
+    losses = functional.cross_entropy(
+        logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+    ).view(kinds.shape)
+    return _mean(losses, kinds == DONE), _mean(losses, kinds == READ)
+
+
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    return (values * where).sum() / where.sum().clamp(min=1)

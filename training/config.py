@@ -1,0 +1,166 @@
+"""What a training run is made of, validated before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from anchorgym.envs.errors import AnchorgymError
+
+
+class ConfigError(AnchorgymError, ValueError):
+    """A setting that does not exist or cannot have that value; the message names it."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class EnvConfig(_Section):
+    """The environment. Keys beyond these are its own arguments, such as `data`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    id: str = "anchorgym/ALFWorld-v0"
+    """`namespace/Name-vN`, or `module:namespace/Name-vN`."""
+    split: str = "train"
+    """Tasks to train on."""
+    max_turns: int = Field(50, ge=1)
+    """An episode is cut after so many turns."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The environment's own arguments."""
+        return {"max_turns": self.max_turns, **(self.model_extra or {})}
+
+
+class PolicyConfig(_Section):
+    """The policy: `tiny`, built and cloned from nothing, or a folder that a run has saved."""
+
+    name: str = "tiny"
+    hidden: int = Field(128, ge=8)
+    layers: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1)
+    kv_heads: int = Field(2, ge=1)
+    feed_forward: int = Field(384, ge=8)
+    max_context: int = Field(1536, ge=64)
+    """Longest transcript, in tokens."""
+    max_response: int = Field(8, ge=1)
+    """Longest response, in tokens."""
+    vocabulary_tasks: int = Field(600, ge=1)
+    """Training tasks from whose texts the tokenizer is built."""
+
+
+class CloneConfig(_Section):
+    """Behaviour cloning from the environment's honest expert; 0 updates leave it out."""
+
+    updates: int = Field(2400, ge=0)
+    batch: int = Field(16, ge=1)
+    """Episodes an update."""
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    observation_weight: float = Field(0.3, ge=0)
+    """Weight of predicting what is read, beside what is done."""
+    max_tokens: int = Field(448, ge=32)
+    """Longer demonstrations are left out: attention over them costs more than they teach."""
+    noise: float = Field(0.15, ge=0, le=0.5)
+    """Chance of a wrong action in a demonstration; a third of the episodes have none, a third
+    twice as many. Wrong actions stay in the transcript and are not imitated."""
+
+
+class AlgorithmConfig(_Section):
+    """The group-policy algorithm. Keys beyond these are its options, such as `step_weight`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    name: str = "gigpo"
+    anchor: Literal["state", "observation"] = "state"
+    """What turns are grouped by: the world's state, or the text that was shown."""
+    kl_coef: float = Field(0.0, ge=0)
+    """Weight of the divergence from the clone; above 0 costs a second forward pass."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The algorithm's own options."""
+        return {"kl_coef": self.kl_coef, **(self.model_extra or {})}
+
+
+class RolloutConfig(_Section):
+    """How experience is gathered: each task of an iteration is played by a group."""
+
+    iterations: int = Field(40, ge=0)
+    tasks: int = Field(16, ge=1)
+    """Tasks an iteration."""
+    group_size: int = Field(8, ge=1)
+    """Episodes a task."""
+    temperature: float = Field(1.0, gt=0)
+
+
+class LearnerConfig(_Section):
+    """The policy update."""
+
+    learning_rate: float = Field(3e-4, gt=0)
+    minibatch: int = Field(16, ge=1)
+    """Episodes an optimiser step."""
+    epochs: int = Field(1, ge=1)
+    max_grad_norm: float = Field(1.0, gt=0)
+
+
+class EvaluationConfig(_Section):
+    """What is measured, on tasks that are never trained on."""
+
+    split: str = "valid_unseen"
+    """Panel of the final figures, before and after."""
+    tasks: int = Field(300, ge=1)
+    """Tasks of the final panel (all, if it has fewer)."""
+    curve_split: str = "valid_seen"
+    """Panel of the curve during training."""
+    curve_tasks: int = Field(100, ge=1)
+    every: int = Field(10, ge=1)
+    """Iterations between two points of the curve."""
+
+
+class TrainConfig(_Section):
+    """A whole run: clone the expert, then improve by reinforcement, measure before and after.
+
+    `env`, `policy` and `algorithm` may be given by their id or name alone.
+    """
+
+    env: EnvConfig = EnvConfig()
+    policy: PolicyConfig = PolicyConfig()
+    clone: CloneConfig = CloneConfig()
+    algorithm: AlgorithmConfig = AlgorithmConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    learner: LearnerConfig = LearnerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = Field(0, ge=0)
+    threads: int = Field(1, ge=1)
+    """Threads of the process. More than one costs more than it brings on shared cores."""
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _env_by_id(cls, value: Any) -> Any:
+        return {"id": value} if isinstance(value, str) else value
+
+    @field_validator("policy", "algorithm", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": str(value)} if isinstance(value, str | Path) else value
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> TrainConfig:
+        """Validate plain values.
+
+        Raises:
+            ConfigError: naming each setting that is wrong, and how.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [
+                f"{'.'.join(map(str, item['loc']))}: {item['msg']} (got {item['input']!r})"
+                for item in error.errors()
+            ]
+            raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error

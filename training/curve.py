@@ -1,0 +1,68 @@
+"""The picture of a run: success over its course."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+_BLUE, _ORANGE, _GREY = "#2563a8", "#d9730d", "#8a8f98"
+
+
+def draw_curve(metrics: Path, picture: Path, title: str) -> None:
+    """Draw `metrics.jsonl` of a run as a PNG.
+
+    Left: the loss while cloning. Right: success of the episodes that were trained on, and of the
+    validation panel (greedy) before, during and after.
+    """
+    records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    clone = [r for r in records if r["phase"] == "clone"]
+    steps = [r for r in records if r["phase"] == "train"]
+    points = [r for r in records if r["phase"] == "validate"]
+
+    figure = Figure(figsize=(10, 4), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    _lines(left, [r["update"] for r in clone], clone)
+    left.set(title="Cloning the expert", xlabel="update", ylabel="loss per token", yscale="log")
+
+    x = [r["iteration"] for r in steps]
+    success = [r["success"] for r in steps]
+    right.plot(x, success, color=_GREY, alpha=0.45, lw=1)
+    right.plot(x, _smooth(success), color=_GREY, lw=2, label="training episodes (sampled)")
+    if points:
+        px = [p["iteration"] for p in points]
+        mean = [p["success"]["mean"] for p in points]
+        low = [m - p["success"]["low"] for m, p in zip(mean, points, strict=True)]
+        high = [p["success"]["high"] - m for m, p in zip(mean, points, strict=True)]
+        label = f"{points[0]['split']} (greedy), 95 % interval"
+        right.errorbar(
+            px, mean, yerr=[low, high], color=_BLUE, marker="o", ms=4, capsize=3, label=label
+        )
+    right.set(title=title, xlabel="iteration", ylabel="success", ylim=(0, 1))
+    right.legend(frameon=False, loc="lower right")
+    for axis in (left, right):
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(picture)
+
+
+def _lines(axis: Any, x: list[int], clone: list[dict[str, Any]]) -> None:
+    for key, colour, label in (
+        ("action_loss", _ORANGE, "expert's actions"),
+        ("observation_loss", _GREY, "what is read"),
+    ):
+        values = [r[key] for r in clone]
+        axis.plot(x, _smooth(values, 0.9), color=colour, lw=1.5, label=label)
+    if clone:
+        axis.legend(frameon=False)
+
+
+def _smooth(values: list[float], keep: float = 0.7) -> list[float]:
+    out: list[float] = []
+    for value in values:
+        out.append(value if not out else keep * out[-1] + (1 - keep) * value)
+    return out

@@ -1,0 +1,124 @@
+"""Success on tasks that were never trained on, with intervals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorgym.agents.engine import Sampling
+from anchorgym.agents.policy import Policy
+from anchorgym.envs import panel_hash
+from anchorgym.training.rollouts import Episode, Start, Worlds, rollout
+
+_RESAMPLES = 4000
+_WAVE = 160
+"""Episodes that are played together, to bound memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.mean:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a policy did on a panel of tasks, one episode each."""
+
+    split: str
+    panel: str
+    """SHA-256 of the panel: equal hashes were measured on the same tasks."""
+    temperature: float
+    """0 for greedy."""
+    success: Interval
+    by_type: dict[str, tuple[int, int]]
+    """Task type: (won, played)."""
+    turns: float
+    """Mean turns of an episode."""
+    invalid: float
+    """Share of turns with an invalid action."""
+    won: tuple[bool, ...]
+    """Episode by episode, in panel order, for paired comparisons."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
+        return asdict(self)
+
+
+def evaluate(
+    policy: Policy,
+    worlds: Worlds,
+    *,
+    split: str,
+    tasks: int | None = None,
+    temperature: float = 0.0,
+    max_response: int = 8,
+    seed: int = 0,
+) -> Evaluation:
+    """Play the first `tasks` of a split's panel once each (all of them by default)."""
+    panel = worlds.first.tasks(split)
+    chosen = panel[: len(panel) if tasks is None else tasks]
+    starts = [Start(task, i, seed + i) for i, task in enumerate(chosen)]
+    sampling = Sampling(max_response, temperature)
+    episodes: list[Episode] = []
+    for first in range(0, len(starts), _WAVE):
+        episodes += rollout(policy, worlds, starts[first : first + _WAVE], sampling)
+    return summarise(episodes, split, panel_hash(chosen), temperature)
+
+
+def summarise(
+    episodes: Sequence[Episode], split: str, panel: str, temperature: float
+) -> Evaluation:
+    """Turn episodes into figures."""
+    by_type: dict[str, list[bool]] = defaultdict(list)
+    for episode in episodes:
+        by_type[episode.task_type].append(episode.won)
+    turns = [turn for episode in episodes for turn in episode.turns]
+    won = np.array([episode.won for episode in episodes], dtype=np.float64)
+    return Evaluation(
+        split=split,
+        panel=panel,
+        temperature=temperature,
+        success=bootstrap(won),
+        by_type={kind: (sum(wins), len(wins)) for kind, wins in sorted(by_type.items())},
+        turns=len(turns) / max(1, len(episodes)),
+        invalid=sum(not turn.valid for turn in turns) / max(1, len(turns)),
+        won=tuple(episode.won for episode in episodes),
+    )
+
+
+def bootstrap(values: NDArray[np.float64], *, level: float = 0.95, seed: int = 0) -> Interval:
+    """Return the mean of per-task values (n_tasks,) with a percentile bootstrap interval.
+
+    Tasks are resampled, not episodes: what is claimed is about tasks like these.
+    """
+    if len(values) == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(values), size=(_RESAMPLES, len(values)))
+    means = values[picks].mean(axis=1)
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def paired_difference(after: Evaluation, before: Evaluation) -> Interval:
+    """Return the mean gain in success, task by task, with its interval.
+
+    Raises:
+        ValueError: the two were measured on different panels.
+    """
+    if after.panel != before.panel:
+        raise ValueError("a paired comparison needs the same panel of tasks on both sides")
+    return bootstrap(np.array(after.won, dtype=np.float64) - np.array(before.won))

@@ -1,0 +1,180 @@
+"""The policy update: transcripts and advantages in, better weights out."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from anchorgym.agents.forward import hidden_states, token_logits
+from anchorgym.agents.tiny import TinyPolicy
+from anchorgym.gigpo import Algorithm
+from anchorgym.training.config import LearnerConfig
+from anchorgym.training.rollouts import Episode
+from anchorgym.training.sequences import pad_rows
+
+_SORT_SPAN = 4
+"""Minibatches that are sorted by length together: less padding, little less chance."""
+
+
+@dataclass(slots=True)
+class Transcript:
+    """One episode as a training row: everything read and written, in order."""
+
+    tokens: list[int]
+    written: list[bool]
+    """True where the policy sampled the token."""
+    logprobs: list[float]
+    """Of the written tokens, when they were sampled."""
+    advantages: list[float]
+    """Of the written tokens: that of their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The written tokens of a mini-batch, laid end to end: (n_tokens,) each."""
+
+    old_logprobs: Tensor
+    mask: Tensor
+    sequence: Tensor
+
+
+def transcripts(episodes: Sequence[Episode], advantages: NDArray[np.float64]) -> list[Transcript]:
+    """Join each episode's turns into one row.
+
+    Args:
+        episodes: in the order of the batch.
+        advantages: (n_turns,), the episodes' turns one after another.
+    """
+    rows = []
+    values = iter(advantages.tolist())
+    for episode in episodes:
+        row = Transcript([], [], [], [])
+        for turn in episode.turns:
+            row.tokens += (*turn.context, *turn.response)
+            row.written += [False] * len(turn.context) + [True] * len(turn.response)
+            row.logprobs += turn.logprobs
+            row.advantages += [next(values)] * len(turn.response)
+        rows.append(row)
+    return rows
+
+
+class Learner:
+    """Owns the optimiser and, where a divergence is charged, the reference model.
+
+    Args:
+        policy: what is trained, in place.
+        algorithm: says what a mini-batch minimises.
+        config: of the optimiser.
+        temperature: that the responses were sampled at.
+    """
+
+    def __init__(
+        self,
+        policy: TinyPolicy,
+        algorithm: Algorithm,
+        config: LearnerConfig,
+        *,
+        temperature: float,
+    ) -> None:
+        self.policy = policy
+        self.algorithm = algorithm
+        self.config = config
+        self.temperature = temperature
+        self.version = 0
+        self.optimiser = torch.optim.AdamW(
+            policy.model.parameters(),
+            config.learning_rate,
+            (0.9, 0.99),
+            weight_decay=0.0,
+            fused=True,
+        )
+        self._reference = None
+        if algorithm.kl_coef:
+            self._reference = copy.deepcopy(policy.model).requires_grad_(False).eval()
+
+    def update(
+        self, episodes: Sequence[Episode], advantages: NDArray[np.float64], seed: int
+    ) -> dict[str, float]:
+        """Take the optimiser steps of one iteration.
+
+        Args:
+            episodes: what was played.
+            advantages: (n_turns,), in the episodes' order.
+            seed: of the order of mini-batches.
+
+        Returns:
+            Means of the loss and its statistics over the steps; `rows`, the transcripts that had
+            a non-zero advantage (the others are left out), and `steps`.
+        """
+        rows = [row for row in transcripts(episodes, advantages) if any(row.advantages)]
+        self.policy.model.train()
+        rng = random.Random(seed)
+        records = [
+            self._step(batch)
+            for _ in range(self.config.epochs)
+            for batch in _minibatches(rows, self.config.minibatch, rng)
+        ]
+        self.policy.model.eval()
+        self.version += 1
+        self.policy.engine.load_weights(self.version)
+        means = {
+            key: float(np.mean([record[key] for record in records]))
+            for key in (records[0] if records else ())
+        }
+        return {**means, "rows": len(rows), "steps": len(records)}
+
+    def _step(self, batch: Sequence[Transcript]) -> dict[str, float]:
+        ids = pad_rows([row.tokens for row in batch], torch.long)
+        written = pad_rows([row.written for row in batch], torch.bool)[:, 1:]
+        logprobs, entropy = self._score(self.policy.model, ids, written)
+        reference = None
+        if self._reference is not None:
+            with torch.no_grad():
+                reference, _ = self._score(self._reference, ids, written)
+        view = Tokens(
+            old_logprobs=torch.tensor([p for row in batch for p in row.logprobs]),
+            mask=torch.ones(len(logprobs), dtype=torch.bool),
+            sequence=written.nonzero()[:, 0],
+        )
+        advantages = torch.tensor([a for row in batch for a in row.advantages])
+        loss, statistics = self.algorithm.loss(view, logprobs, entropy, reference, advantages)
+        self.optimiser.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.policy.model.parameters(), self.config.max_grad_norm
+        )
+        self.optimiser.step()
+        return {"loss": loss.item(), "grad_norm": norm.item(), **statistics.floats()}
+
+    def _score(self, model: PreTrainedModel, ids: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log-probability and entropy of each written token, row by row: (n_written,).
+
+        Padding comes last and attention is causal, so no mask is needed.
+        """
+        hidden = hidden_states(model, ids, use_cache=False)
+        logits = token_logits(model, hidden[:, :-1][written])
+        table = functional.log_softmax(logits / self.temperature, -1)
+        logprobs = table.gather(1, ids[:, 1:][written][:, None])[:, 0]
+        return logprobs, -(table.exp() * table).sum(-1)
+
+
+def _minibatches(
+    rows: Sequence[Transcript], size: int, rng: random.Random
+) -> list[list[Transcript]]:
+    order = list(rows)
+    rng.shuffle(order)
+    batches: list[list[Transcript]] = []
+    for start in range(0, len(order), size * _SORT_SPAN):
+        span = sorted(order[start : start + size * _SORT_SPAN], key=lambda row: len(row.tokens))
+        batches += [span[i : i + size] for i in range(0, len(span), size)]
+    rng.shuffle(batches)
+    return batches

@@ -1,0 +1,187 @@
+"""Lock-step rollouts: many episodes, one batch of decisions a turn."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from anchorgym.agents.engine import Sampling
+from anchorgym.agents.policy import Generation, Policy, Session, View
+from anchorgym.envs import Info, TextEnv, TextVectorEnv, make
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where an episode begins, and which group it belongs to."""
+
+    task: str
+    group: int = 0
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Turn:
+    """One observation, one response, one transition."""
+
+    observation: str
+    anchor: bytes
+    context: tuple[int, ...]
+    """Tokens that were appended since the previous response."""
+    response: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    action: str
+    reward: float = 0.0
+    valid: bool = True
+
+
+@dataclass(slots=True)
+class Episode:
+    """What happened from one start."""
+
+    start: Start
+    task_type: str
+    turns: list[Turn] = field(default_factory=list)
+    won: bool = False
+    stop: str = ""
+    """"terminated", "turns" (the limit) or "context" (the transcript was full)."""
+
+    @property
+    def score(self) -> float:
+        """The sum of rewards."""
+        return sum(turn.reward for turn in self.turns)
+
+
+class Timers(defaultdict[str, float]):
+    """CPU seconds by phase."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
+        self._last = time.process_time()
+
+    def start(self) -> None:
+        """Begin counting from now."""
+        self._last = time.process_time()
+
+    def lap(self, phase: str) -> None:
+        """Book the time since the last call on a phase."""
+        now = time.process_time()
+        self[phase] += now - self._last
+        self._last = now
+
+
+class Worlds:
+    """Environments of one kind, kept between rollouts."""
+
+    def __init__(self, env_id: str, **arguments: object) -> None:
+        self._make: Callable[[], TextEnv] = lambda: make(env_id, **arguments)
+        self._envs: list[TextEnv] = [self._make()]
+
+    @property
+    def first(self) -> TextEnv:
+        """One of them, to ask about tasks."""
+        return self._envs[0]
+
+    def take(self, n: int) -> TextVectorEnv:
+        """Return `n` environments as a vector."""
+        while len(self._envs) < n:
+            self._envs.append(self._make())
+        return TextVectorEnv(self._envs[:n])
+
+
+def rollout(
+    policy: Policy,
+    worlds: Worlds,
+    starts: Sequence[Start],
+    sampling: Sampling,
+    timers: Timers | None = None,
+) -> list[Episode]:
+    """Play one episode from each start, all at once; finished episodes drop out.
+
+    Returns:
+        (n_starts,) episodes, in the order of the starts.
+    """
+    timers = Timers() if timers is None else timers
+    timers.start()
+    vector = worlds.take(len(starts))
+    observations, infos = vector.reset(
+        seed=[start.seed for start in starts], options={"tasks": [s.task for s in starts]}
+    )
+    episodes = [Episode(s, e.task_type(s.task)) for s, e in zip(starts, vector.envs, strict=True)]
+    sessions = [policy.open(env) for env in vector.envs]
+    live = list(range(len(starts)))
+    timers.lap("environment")
+    while live:
+        live = _ask(policy, sessions, episodes, live, observations, infos["env"])
+        timers.lap("prompts")
+        generations = _answers(policy, sessions, live, episodes, sampling)
+        timers.lap("generation")
+        actions: list[str | None] = [None] * len(starts)
+        for i in live:
+            action = sessions[i].decide(generations.get(i))
+            actions[i] = episodes[i].turns[-1].action = action
+        timers.lap("prompts")
+        observations, rewards, ended, cut, infos = vector.step(actions)
+        timers.lap("environment")
+        for i in live:
+            _book(episodes[i], infos["env"][i], float(rewards[i]), bool(ended[i]), bool(cut[i]))
+        for i in live:
+            if episodes[i].stop:
+                sessions[i].close()
+        live = [i for i in live if not episodes[i].stop]
+    return episodes
+
+
+def _ask(
+    policy: Policy,
+    sessions: Sequence[Session],
+    episodes: Sequence[Episode],
+    live: Sequence[int],
+    observations: Sequence[str],
+    infos: Sequence[Info],
+) -> list[int]:
+    """Begin a turn in each live episode; one whose context is full ends here."""
+    going = []
+    for i in live:
+        tokens = sessions[i].prompt(observations[i], View.of(infos[i]))
+        if tokens is None:
+            episodes[i].stop = "context"
+            sessions[i].close()
+            continue
+        turn = Turn(observations[i], infos[i]["anchor"], tuple(tokens), (), (), "")
+        episodes[i].turns.append(turn)
+        going.append(i)
+    return going
+
+
+def _answers(
+    policy: Policy,
+    sessions: Sequence[Session],
+    live: Sequence[int],
+    episodes: Sequence[Episode],
+    sampling: Sampling,
+) -> dict[int, Generation]:
+    """Have the engine answer every live session (none, for policies without one)."""
+    engine = policy.engine
+    if engine is None:
+        return {}
+    by_key = {sessions[i].key: i for i in live}
+    for i in live:
+        engine.submit(sessions[i].key, episodes[i].turns[-1].context, sampling)
+    answers: dict[int, Generation] = {}
+    while ready := engine.poll():
+        for key, generation in ready:
+            i = by_key[key]
+            answers[i] = generation
+            turn = episodes[i].turns[-1]
+            turn.response, turn.logprobs = generation.tokens, generation.logprobs
+    return answers
+
+
+def _book(episode: Episode, info: Info, reward: float, ended: bool, cut: bool) -> None:
+    turn = episode.turns[-1]
+    turn.reward, turn.valid = reward, info["action_valid"]
+    episode.won = info["won"]
+    if ended or cut:
+        episode.stop = "terminated" if ended else "turns"

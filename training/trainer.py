@@ -1,0 +1,292 @@
+"""The main job: clone an expert, improve by reinforcement in groups, measure before and after.
+
+The loop knows no algorithm and no world: it allocates tasks, rolls out groups, asks the
+algorithm for advantages, updates, logs and saves.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from anchorgym.agents.engine import Sampling
+from anchorgym.agents.tiny import TinyPolicy, build_tiny
+from anchorgym.agents.tokenizer import build_tokenizer
+from anchorgym.envs import TextEnv
+from anchorgym.envs.errors import AnchorgymError
+from anchorgym.gigpo import Algorithm, State, TurnBatch, make_algorithm
+from anchorgym.training.cloning import clone, demonstrations, near_miss
+from anchorgym.training.config import TrainConfig
+from anchorgym.training.curve import draw_curve
+from anchorgym.training.evaluation import Evaluation, Interval, evaluate, paired_difference
+from anchorgym.training.learner import Learner
+from anchorgym.training.reporting import Display, MetricsLog
+from anchorgym.training.rollouts import Episode, Start, Timers, Worlds, rollout
+
+
+class RunExistsError(AnchorgymError, FileExistsError):
+    """The folder already holds a run."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A finished run and what it measured."""
+
+    folder: Path
+    policy: TinyPolicy
+    before: dict[str, Evaluation] = field(default_factory=dict)
+    """Of the clone: "greedy" and "sampled"."""
+    after: dict[str, Evaluation] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """CPU seconds by phase."""
+
+    def gain(self, mode: str) -> Interval:
+        """Return the paired gain in success of "greedy" or "sampled" play."""
+        return paired_difference(self.after[mode], self.before[mode])
+
+
+def train(config: TrainConfig, out: str | Path, console: Console | None = None) -> Run:
+    """Run a training job and leave everything in `out`.
+
+    The folder gets `config.json`, `metrics.jsonl` (as it happens), `clone/` and `policy/` (model
+    and tokenizer), `result.json` and `curve.png`.
+
+    Args:
+        config: what to do.
+        out: a folder that does not hold a run yet.
+        console: shows progress there.
+
+    Raises:
+        RunExistsError: `out` holds a run.
+    """
+    folder = Path(out)
+    if (folder / "config.json").exists():
+        raise RunExistsError(f"{folder} already holds a run: give another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    torch.set_num_threads(config.threads)
+    log = MetricsLog(folder / "metrics.jsonl")
+    try:
+        return _Job(config, folder, log, Display(console)).run()
+    finally:
+        log.close()
+
+
+class _Job:
+    def __init__(
+        self, config: TrainConfig, folder: Path, log: MetricsLog, display: Display
+    ) -> None:
+        self.config, self.folder, self.log, self.display = config, folder, log, display
+        self.algorithm: Algorithm = make_algorithm(
+            config.algorithm.name, **config.algorithm.options
+        )
+        self.state: State = self.algorithm.initial_state()
+        env = config.env
+        self.worlds = Worlds(env.id, split=env.split, **env.arguments)
+        self.timers = Timers()
+        self.policy = self._policy()
+
+    def run(self) -> Run:
+        result = Run(self.folder, self.policy, seconds=self.timers)
+        self._clone()
+        self.policy.save(self.folder / "clone")
+        result.before = self._measure("before")
+        self._reinforce()
+        self.policy.save(self.folder / "policy")
+        result.after = self._measure("after") if self.config.rollout.iterations else result.before
+        write_result(result)
+        title = f"{self.config.algorithm.name} on {self.config.env.id}"
+        draw_curve(self.folder / "metrics.jsonl", self.folder / "curve.png", title)
+        return result
+
+    def _policy(self) -> TinyPolicy:
+        p = self.config.policy
+        if p.name != "tiny":
+            return TinyPolicy.load(p.name, seed=self.config.seed)
+        self.timers.start()
+        with self.display.phase("vocabulary", p.vocabulary_tasks) as phase:
+            texts, actions = [], []
+            for read, written in sample_words(self.worlds.first, p.vocabulary_tasks):
+                texts += read
+                actions += written
+                phase.step()
+        tokenizer = build_tokenizer(texts, actions)
+        policy = build_tiny(
+            tokenizer,
+            hidden=p.hidden,
+            layers=p.layers,
+            heads=p.heads,
+            kv_heads=p.kv_heads,
+            feed_forward=p.feed_forward,
+            max_context=p.max_context,
+            max_response=p.max_response,
+            seed=self.config.seed,
+        )
+        self.timers.lap("vocabulary")
+        size = sum(parameter.numel() for parameter in policy.model.parameters())
+        self.display.say(f"policy     {size:,} parameters, {len(tokenizer):,} words")
+        self.log.write("policy", parameters=size, words=len(tokenizer))
+        return policy
+
+    def _clone(self) -> None:
+        config = self.config.clone
+        rows = demonstrations(
+            self.worlds.first,
+            self.policy.template,
+            config.noise,
+            random.Random(self.config.seed),
+            min(config.max_tokens, self.policy.max_context),
+        )
+        self.timers.start()
+        with self.display.phase("clone", config.updates) as phase:
+            for step in clone(self.policy, rows, config, self.config.seed):
+                phase.step(f"loss per token {step.action_loss:.3f}")
+                self.log.write("clone", **asdict(step))
+        self.timers.lap("clone")
+
+    def _reinforce(self) -> None:
+        rollouts = self.config.rollout
+        learner = Learner(
+            self.policy,
+            self.algorithm,
+            self.config.learner,
+            temperature=rollouts.temperature,
+        )
+        self.policy.engine.reseed(self.config.seed)
+        if rollouts.iterations:
+            self._validate(0)
+        with self.display.phase(self.config.algorithm.name, rollouts.iterations) as phase:
+            for iteration in range(1, rollouts.iterations + 1):
+                success = self._iterate(learner, iteration)
+                phase.step(f"success of training episodes {success:.2f}")
+                last = iteration == rollouts.iterations
+                if iteration % self.config.evaluation.every == 0 or last:
+                    self._validate(iteration)
+
+    def _iterate(self, learner: Learner, iteration: int) -> float:
+        began = time.process_time()
+        episodes = rollout(
+            self.policy,
+            self.worlds,
+            self._starts(iteration),
+            Sampling(self.policy.max_response, self.config.rollout.temperature),
+            self.timers,
+        )
+        batch = turn_batch(episodes, self.config.algorithm.anchor)
+        advantages = self.algorithm.advantages(batch, self.state)
+        self.timers.lap("advantages")
+        statistics = learner.update(episodes, advantages, seed=self.config.seed + iteration)
+        self.timers.lap("update")
+        success = float(np.mean([episode.won for episode in episodes]))
+        self.log.write(
+            "train",
+            iteration=iteration,
+            success=success,
+            turns=len(batch) / len(episodes),
+            valid=float(np.mean(batch.valid)),
+            zero_advantage=float(np.mean(advantages == 0)),
+            cpu_seconds=round(time.process_time() - began, 3),
+            **statistics,
+        )
+        return success
+
+    def _starts(self, iteration: int) -> list[Start]:
+        """Draw the tasks of an iteration; the algorithm says how often each is played."""
+        rollouts = self.config.rollout
+        rng = random.Random(f"{self.config.seed}/{iteration}")
+        panel = self.worlds.first.tasks()
+        tasks = [panel[rng.randrange(len(panel))] for _ in range(rollouts.tasks)]
+        budget = rollouts.tasks * rollouts.group_size
+        shares = self.algorithm.allocate(tasks, budget, self.state)
+        return [
+            Start(task, group, rng.getrandbits(31))
+            for group, (task, share) in enumerate(zip(tasks, shares.tolist(), strict=True))
+            for _ in range(share)
+        ]
+
+    def _validate(self, iteration: int) -> None:
+        e = self.config.evaluation
+        point = evaluate(
+            self.policy,
+            self.worlds,
+            split=e.curve_split,
+            tasks=e.curve_tasks,
+            max_response=self.policy.max_response,
+        )
+        self.timers.lap("evaluation")
+        self.log.write(
+            "validate", iteration=iteration, split=e.curve_split, success=asdict(point.success)
+        )
+
+    def _measure(self, when: str) -> dict[str, Evaluation]:
+        e = self.config.evaluation
+        found = {}
+        self.timers.start()
+        for mode, temperature in (("greedy", 0.0), ("sampled", 1.0)):
+            self.policy.engine.reseed(self.config.seed)
+            found[mode] = evaluate(
+                self.policy,
+                self.worlds,
+                split=e.split,
+                tasks=e.tasks,
+                temperature=temperature,
+                max_response=self.policy.max_response,
+            )
+            self.log.write(when, mode=mode, split=e.split, success=asdict(found[mode].success))
+            self.display.say(f"{when:<10} {e.split} {mode:<8} success {found[mode].success}")
+        self.timers.lap("evaluation")
+        return found
+
+
+def sample_words(env: TextEnv, tasks: int) -> Iterator[tuple[list[str], list[str]]]:
+    """Play training tasks with a noisy expert and note what is read and what can be written.
+
+    Yields:
+        (texts, actions) of each task.
+    """
+    rng = random.Random(0)
+    panel = env.tasks()
+    for i in range(tasks):
+        observation, info = env.reset(seed=i, options={"task": panel[rng.randrange(len(panel))]})
+        texts, actions = [info["goal"], observation], list(info["admissible_actions"])
+        over = info["won"]
+        while not over:
+            right = env.expert_action("honest")
+            wrong = rng.random() < 0.3
+            action = near_miss(right, info["admissible_actions"], (), rng) if wrong else right
+            observation, _, ended, cut, info = env.step(action)
+            texts.append(observation)
+            actions += [right, *info["admissible_actions"]]
+            over = ended or cut
+        yield texts, actions
+
+
+def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
+    """Return the turns of episodes as the columns that algorithms work on."""
+    rows = [(n, e, turn) for n, e in enumerate(episodes) for turn in e.turns]
+    return TurnBatch.from_rows(
+        group=np.array([e.start.group for _, e, _ in rows]),
+        trajectory=np.array([n for n, _, _ in rows]),
+        anchor=[t.anchor if anchor == "state" else t.observation for _, _, t in rows],
+        reward=np.array([t.reward for _, _, t in rows]),
+        valid=np.array([t.valid for _, _, t in rows]),
+    )
+
+
+def write_result(run: Run) -> None:
+    """Write `result.json`: figures before and after, paired gains, CPU seconds."""
+    result = {
+        "before": {mode: e.to_json() for mode, e in run.before.items()},
+        "after": {mode: e.to_json() for mode, e in run.after.items()},
+        "gain": {mode: asdict(run.gain(mode)) for mode in run.after},
+        "cpu_seconds": {phase: round(s, 1) for phase, s in run.seconds.items()},
+    }
+    (run.folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

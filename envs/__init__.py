@@ -1,0 +1,28 @@
+"""Environments that know which state they are in.
+
+Importing this package registers `anchorgym/…` with Gymnasium.
+"""
+
+from anchorgym.envs.alfworld.env import ALFWorldEnv
+from anchorgym.envs.checking import CheckReport, check_env
+from anchorgym.envs.core import AnchoredEnv, ExpertKind, Info, Outcome, TextEnv
+from anchorgym.envs.panels import panel_hash
+from anchorgym.envs.registration import make, register
+from anchorgym.envs.spaces import Unicode
+from anchorgym.envs.vector import TextVectorEnv
+
+__all__ = [
+    "ALFWorldEnv",
+    "AnchoredEnv",
+    "CheckReport",
+    "ExpertKind",
+    "Info",
+    "Outcome",
+    "TextEnv",
+    "TextVectorEnv",
+    "Unicode",
+    "check_env",
+    "make",
+    "panel_hash",
+    "register",
+]

@@ -1,0 +1,273 @@
+"""Playing an environment for its checks: scripts of actions, and what they gave."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from gymnasium.utils.env_checker import data_equivalence
+
+from anchorgym.envs._report import contrast, described
+from anchorgym.envs.core import ExpertKind, TextEnv
+
+IDLE = "\0"
+"""An action that `TextEnv` refuses by itself: the turn passes and no world sees why."""
+
+_TEMPLATE = re.compile(r"<[^<>]+>")
+_WORDS = ("red", "lamp", "7", "north", "hello")
+_LONGEST_SCRIPT = 50
+_LARGEST_PANEL = 10_000
+_TASKS_PLAYED = 4
+_FIX_CRASH = "let nothing but anchorgym's own errors out, and those only where documented"
+
+
+class Script(NamedTuple):
+    """How to get somewhere: a task, a seed, and actions from the start."""
+
+    task: str
+    seed: int
+    actions: tuple[Any, ...] = ()
+
+    def upto(self, turn: int) -> Script:
+        """Return the script cut after so many actions."""
+        return self._replace(actions=self.actions[:turn])
+
+    def then(self, *actions: Any) -> Script:
+        """Return the script with more actions."""
+        return self._replace(actions=self.actions + actions)
+
+
+class Fault(NamedTuple):
+    """A fault of the environment."""
+
+    seen: str
+    remedy: str
+    where: Script | None = None
+
+
+class FaultError(Exception):
+    """A fault that leaves a check no way on."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.seen)
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What one turn gave; the first of an episode is what `reset` gave."""
+
+    observation: Any
+    info: dict[str, Any]
+    reward: Any = 0.0
+    terminated: Any = False
+    truncated: Any = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the episode was over."""
+        return bool(self.terminated or self.truncated)
+
+    def get(self, name: str) -> Any:
+        """Return a field, or an entry of the info."""
+        return getattr(self, name) if name in self.__dataclass_fields__ else self.info.get(name)
+
+
+class Visit(NamedTuple):
+    """A state on the way through a script."""
+
+    where: Script
+    snapshot: bytes
+    moment: Moment
+
+
+class Probe:
+    """Makes instances of an environment and plays them, always the same way for one seed.
+
+    Args:
+        make: makes a new instance.
+        episodes: how many episodes are explored.
+        seed: of the exploration.
+    """
+
+    def __init__(self, make: Callable[[], TextEnv], *, episodes: int, seed: int) -> None:
+        self.make = make
+        self.episodes = episodes
+        self.seed = seed
+
+    def fresh(self) -> TextEnv:
+        """Make an instance that has played nothing."""
+        with blamed("making an instance"):
+            return self.make()
+
+    def rng(self, purpose: str) -> random.Random:
+        """Return a generator of its own for each purpose."""
+        return random.Random(f"{self.seed} {purpose}")
+
+    @cached_property
+    def env(self) -> TextEnv:
+        """The instance that most checks share."""
+        return self.fresh()
+
+    @cached_property
+    def panel(self) -> list[str]:
+        """The task ids, the first thousands of a very large panel."""
+        with blamed("tasks()"):
+            return list(islice(self.env.tasks(), _LARGEST_PANEL))
+
+    @cached_property
+    def scripts(self) -> list[Script]:
+        """Explored episodes of a few tasks: at random first, then as the expert says, and so on."""
+        env, rng = self.fresh(), self.rng("scripts")
+        tasks = rng.sample(self.panel, min(len(self.panel), _TASKS_PLAYED))
+        return [
+            explore(
+                env,
+                Script(tasks[i % len(tasks)], self.seed + i),
+                rng,
+                guided=i // len(tasks) % 2 == 1,
+            )
+            for i in range(self.episodes)
+        ]
+
+    @cached_property
+    def traces(self) -> list[list[Moment]]:
+        """What the scripts give on the shared instance, played in their order."""
+        return [replay(self.env, script) for script in self.scripts]
+
+    @cached_property
+    def visits(self) -> list[Visit]:
+        """Every state that the scripts pass."""
+        visits: list[Visit] = []
+        for script in self.scripts:
+            for turn, moment in enumerate(playing(self.env, script)):
+                with blamed("snapshot()", script.upto(turn)):
+                    visits.append(Visit(script.upto(turn), self.env.snapshot(), moment))
+        return visits
+
+
+@contextmanager
+def blamed(call: str, where: Script | None = None, remedy: str = _FIX_CRASH) -> Iterator[None]:
+    """Turn whatever the environment raises into a `FaultError`."""
+    try:
+        yield
+    except FaultError:
+        raise
+    except Exception as error:
+        raise FaultError(Fault(f"{call} raised {described(error)}", remedy, where)) from error
+
+
+def begin(env: TextEnv, script: Script) -> Moment:
+    """Start the task of a script."""
+    # A world that draws from the process-global generators is to be named by one check only.
+    random.seed(script.seed)
+    np.random.seed(script.seed % 2**32)
+    with blamed("reset()", script.upto(0)):
+        observation, info = env.reset(seed=script.seed, options={"task": script.task})
+        return Moment(observation, dict(info))
+
+
+def take(env: TextEnv, action: Any, where: Script) -> Moment:
+    """Take one turn; `where` says how the state was reached."""
+    with blamed("step()", where.then(action)):
+        observation, reward, terminated, truncated, info = env.step(action)
+        return Moment(observation, dict(info), reward, terminated, truncated)
+
+
+def playing(env: TextEnv, script: Script) -> Iterator[Moment]:
+    """Play a script and give each moment while the environment is in it."""
+    yield begin(env, script)
+    for turn, action in enumerate(script.actions):
+        yield take(env, action, script.upto(turn))
+
+
+def replay(env: TextEnv, script: Script) -> list[Moment]:
+    """Play a script to its end: one moment more than it has actions."""
+    return list(playing(env, script))
+
+
+def back(env: TextEnv, visit: Visit, seed: int | None = None) -> Moment:
+    """Restore a state."""
+    with blamed("restore()", visit.where):
+        observation, info = env.restore(visit.snapshot, seed=seed)
+        return Moment(observation, dict(info))
+
+
+def explore(env: TextEnv, start: Script, rng: random.Random, *, guided: bool) -> Script:
+    """Play an episode at random, or mostly as the expert says, and return its script."""
+    script, moment = start, begin(env, start)
+    env.action_space.seed(start.seed)
+    while not moment.ended and len(script.actions) < min(env.max_turns, _LONGEST_SCRIPT):
+        action = _guidance(env, rng) if guided else None
+        if rng.random() < 0.1:
+            action = IDLE
+        elif action is None:
+            action = pick(env, moment, rng)
+        moment = take(env, action, script)
+        script = script.then(action)
+    return script
+
+
+def pick(env: TextEnv, moment: Moment, rng: random.Random) -> str:
+    """Choose an admissible action, its template filled in; free text if none is listed."""
+    listed = admissible(moment)
+    if listed:
+        return _TEMPLATE.sub(lambda _: rng.choice(_WORDS), rng.choice(listed))
+    return rng.choice([*_WORDS, env.action_space.sample()])
+
+
+def admissible(moment: Moment) -> list[str]:
+    """Return the admissible actions as far as they are what they should be."""
+    listed = moment.info.get("admissible_actions")
+    if not isinstance(listed, tuple | list):
+        return []
+    return [action for action in listed if isinstance(action, str)]
+
+
+def is_template(action: str) -> bool:
+    """Whether an action stands for many: it holds a `<placeholder>`."""
+    return _TEMPLATE.search(action) is not None
+
+
+def difference(expected: Moment, got: Moment, names: tuple[str, ...] = ()) -> str:
+    """Say what differs between two moments; empty when nothing does."""
+    for name in names or ("observation", "reward", "terminated", "truncated"):
+        if not data_equivalence(expected.get(name), got.get(name), exact=True):
+            return f"{name} {contrast(expected.get(name), got.get(name))}"
+    if names:
+        return ""
+    for key in sorted({*expected.info, *got.info}):
+        if not data_equivalence(expected.info.get(key), got.info.get(key), exact=True):
+            return f"info[{key!r}] {contrast(expected.info.get(key), got.info.get(key))}"
+    return ""
+
+
+def first_difference(expected: list[Moment], got: list[Moment]) -> tuple[int, str] | None:
+    """Return the turn at which two traces part, and how; None when they do not."""
+    for turn, (one, other) in enumerate(zip(expected, got, strict=True)):
+        if text := difference(one, other):
+            return turn, text
+    return None
+
+
+def _guidance(env: TextEnv, rng: random.Random) -> str | None:
+    # Some random moves even when guided: an expert alone never sees a state twice.
+    if rng.random() < 0.25:
+        return None
+    honest = _ask(env, "honest")
+    return honest if honest is not None else _ask(env, "full")
+
+
+def _ask(env: TextEnv, kind: ExpertKind) -> str | None:
+    # Whatever is wrong with the expert is for its own check to say.
+    with suppress(Exception):
+        action = cast(object, env.expert_action(kind))
+        return action if isinstance(action, str) else None
+    return None

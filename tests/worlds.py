@@ -1,0 +1,170 @@
+"""Small worlds for tests, written as a user would write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anchorgym.envs.core import ExpertKind, Outcome, TextEnv
+from anchorgym.envs.errors import UnknownTaskError
+from anchorgym.envs.registration import register
+
+KEYS = {"key west": 0, "key east": 4, "key here": 2}
+
+
+@register("test/KeyDoor-v0", max_turns=20)
+class KeyDoor(TextEnv):
+    """A corridor of five places: find the key, then open the door in the middle."""
+
+    goal, stochastic = "Open the door.", False
+
+    def tasks(self, split: str | None = None) -> Sequence[str]:
+        return tuple(KEYS)
+
+    def start(self, task: str) -> str:
+        if task not in KEYS:
+            raise UnknownTaskError(task, KEYS)
+        self.key, self.at, self.has_key, self.open = KEYS[task], 2, False, False
+        return "You stand at a locked door."
+
+    def admissible_actions(self) -> tuple[str, ...]:
+        take = ["take key"] if self.at == self.key and not self.has_key else []
+        return ("west", "east", *take, *(["open door"] if self.at == 2 and self.has_key else []))
+
+    def act(self, action: str) -> Outcome:
+        if action not in self.admissible_actions():
+            return Outcome("Nothing happens.", terminated=self.open, reason="not possible here")
+        self.at = min(max(self.at + {"west": -1, "east": 1}.get(action, 0), 0), 4)
+        self.has_key, self.open = self.has_key or action == "take key", action == "open door"
+        return Outcome(f"You are at place {self.at}.", float(self.open), self.open)
+
+    def state(self) -> Any:
+        return [self.at, self.has_key, self.open]
+
+    def load(self, state: Any) -> None:
+        self.at, self.has_key, self.open = state
+
+    def won(self) -> bool:
+        return self.open
+
+
+@register("test/GuidedKeyDoor-v0", max_turns=20)
+class GuidedKeyDoor(KeyDoor):
+    """The same with an expert, who knows where the key is."""
+
+    def expert_action(self, kind: ExpertKind = "honest") -> str:
+        if kind == "honest":
+            return super().expert_action(kind)
+        target = 2 if self.has_key else self.key
+        if self.at != target:
+            return "west" if self.at > target else "east"
+        return "open door" if self.has_key else "take key"
+
+
+@register("test/WindyCorridor-v0")
+class WindyCorridor(TextEnv):
+    """Walk to the end of a corridor in which wind blows one back at random."""
+
+    def tasks(self, split: str | None = None) -> Sequence[str]:
+        return ("length 3", "length 6")
+
+    def start(self, task: str) -> str:
+        if task not in self.tasks():
+            raise UnknownTaskError(task, self.tasks())
+        self.length, self.at = int(task.split()[1]), 0
+        self.goal = f"Walk {self.length} steps."
+        return "It is windy."
+
+    def admissible_actions(self) -> tuple[str, ...]:
+        return ("walk", "wait")
+
+    def act(self, action: str) -> Outcome:
+        if action not in self.admissible_actions():
+            return Outcome("The wind howls.", reason="only walking and waiting make sense")
+        if self.np_random.random() < 0.3:
+            self.at = max(self.at - 1, 0)
+        elif action == "walk":
+            self.at = min(self.at + 1, self.length)
+        return Outcome(f"You are at {self.at}.", float(self.won()), self.won())
+
+    def state(self) -> Any:
+        return self.at
+
+    def load(self, state: Any) -> None:
+        self.at = state
+
+    def won(self) -> bool:
+        return self.at == self.length
+
+    def progress(self) -> float:
+        return self.at / self.length
+
+
+@register("test/Shelf-v0")
+class Shelf(TextEnv):
+    """Look things up on a shelf: a world whose one listed action is a template."""
+
+    stochastic = False
+
+    def tasks(self, split: str | None = None) -> Sequence[str]:
+        return ("find lamp", "find atlas")
+
+    def start(self, task: str) -> str:
+        if task not in self.tasks():
+            raise UnknownTaskError(task, self.tasks())
+        self.goal, self.seen = task, ""
+        return "A long shelf."
+
+    def admissible_actions(self) -> tuple[str, ...]:
+        return ("search[<words>]",)
+
+    def act(self, action: str) -> Outcome:
+        if not (action.startswith("search[") and action.endswith("]")):
+            return Outcome("The shelf is silent.", reason="write search[<words>]")
+        self.seen = action[7:-1]
+        return Outcome(f"You find: {self.seen}", float(self.won()), self.won())
+
+    def state(self) -> Any:
+        return self.seen
+
+    def load(self, state: Any) -> None:
+        self.seen = state
+
+    def won(self) -> bool:
+        return self.seen == self.goal.removeprefix("find ")
+
+
+@register("test/Guess-v0")
+class Guess(TextEnv):
+    """Guess a number: free text, no action is listed."""
+
+    stochastic = False
+
+    def tasks(self, split: str | None = None) -> Sequence[str]:
+        return tuple(f"number {n}" for n in range(1, 100))
+
+    def start(self, task: str) -> str:
+        if task not in self.tasks():
+            raise UnknownTaskError(task, self.tasks())
+        self.number, self.guess = int(task.split()[1]), 0
+        self.goal = "Guess the number from 1 to 99."
+        return self.goal
+
+    def admissible_actions(self) -> tuple[str, ...]:
+        return ()
+
+    def act(self, action: str) -> Outcome:
+        if not (action.isascii() and action.isdigit() and len(action) < 3):
+            return Outcome("A number, please.", terminated=self.won(), reason="not a number")
+        self.guess = int(action)
+        hint = "too low" if self.guess < self.number else "too high"
+        return Outcome("Yes!" if self.won() else hint, float(self.won()), self.won())
+
+    def state(self) -> Any:
+        return self.guess
+
+    def load(self, state: Any) -> None:
+        self.guess = state
+
+    def won(self) -> bool:
+        return self.guess == self.number

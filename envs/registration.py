@@ -10,7 +10,7 @@ import gymnasium as gym
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from anchorgym.envs.core import TextEnv
-from anchorgym.envs.errors import ContractError, UnknownEnvError, did_you_mean
+from anchorgym.envs.errors import ContractError, OptionError, UnknownEnvError, did_you_mean
 
 E = TypeVar("E", bound=type[Any])
 
@@ -39,6 +39,7 @@ def make(env_id: str, **kwargs: Any) -> TextEnv:
 
     Raises:
         UnknownEnvError: nobody registered that id, or its module cannot be imported.
+        OptionError: it does not take these arguments.
         ContractError: it is no `TextEnv`, or is registered with wrappers.
     """
     module, _, name = env_id.rpartition(":")
@@ -55,7 +56,10 @@ def make(env_id: str, **kwargs: Any) -> TextEnv:
             f"unknown environment {name!r}.{did_you_mean(name, ours)} Registered: "
             f"{', '.join(ours)}. Write 'module:{name}' if a module of yours registers it."
         )
-    env: gym.Env[Any, Any] = gym.make(name, disable_env_checker=True, **kwargs)
+    try:
+        env: gym.Env[Any, Any] = gym.make(name, disable_env_checker=True, **kwargs)
+    except TypeError as error:
+        raise OptionError(f"cannot make {name}: {error}") from error
     while isinstance(env, OrderEnforcing | PassiveEnvChecker):
         env = env.env
     if not isinstance(env, TextEnv):

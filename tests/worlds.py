@@ -168,3 +168,19 @@ class Guess(TextEnv):
 
     def won(self) -> bool:
         return self.guess == self.number
+
+
+@register("test/CandidKeyDoor-v0", max_turns=20)
+class CandidKeyDoor(KeyDoor):
+    """The same with the key's place in the goal, so that even an honest expert knows it."""
+
+    def start(self, task: str) -> str:
+        observation = super().start(task)
+        self.goal = f"Take the {task} and open the door."
+        return observation
+
+    def expert_action(self, kind: ExpertKind = "honest") -> str:
+        target = 2 if self.has_key else self.key
+        if self.at != target:
+            return "west" if self.at > target else "east"
+        return "open door" if self.has_key else "take key"

@@ -1,9 +1,8 @@
-"""Behaviour cloning from an environment's honest expert, with mistakes to recover from."""
+"""Behaviour cloning of a teacher, with mistakes to recover from."""
 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -20,6 +19,7 @@ from anchorgym.agents.tiny import TinyPolicy, factor_embedding, fold_embedding
 from anchorgym.envs import TextEnv
 from anchorgym.training.config import CloneConfig
 from anchorgym.training.sequences import pad_rows
+from anchorgym.training.teachers import Teacher, near_miss
 
 READ, DONE, MISTAKE = 0, 1, 2
 
@@ -33,38 +33,51 @@ class Demonstration:
 
     tokens: list[int]
     kinds: list[int]
-    """What each token is: one of READ, DONE (the expert's choice), MISTAKE."""
+    """What each token is: one of READ, DONE (the teacher's choice), MISTAKE."""
 
 
 def demonstrations(
-    env: TextEnv, template: TinyTemplate, noise: float, rng: random.Random, max_tokens: int
+    env: TextEnv,
+    teacher: Teacher,
+    template: TinyTemplate,
+    *,
+    noise: float,
+    max_tokens: int,
+    seed: int,
 ) -> Iterator[Demonstration]:
-    """Play the expert on tasks of the environment's split, for ever.
+    """Play a teacher on tasks of the environment's split, for ever.
 
     A third of the episodes are clean, a third have mistakes with probability `noise`, a third
-    with twice that. A mistake is a near miss of what the expert would do, or a random action;
-    it is part of the transcript, but nothing that is imitated.
+    with twice that. A mistake is a near miss of what the teacher would do, or a random action;
+    it is part of the transcript, but nothing that is imitated. Episodes of more than
+    `max_tokens` are left out.
     """
+    rng = random.Random(seed)
     panel = env.tasks()
     while True:
         task = panel[rng.randrange(len(panel))]
         rate = noise * rng.randrange(3)
-        row = _demonstrate(env, task, template, rate, rng)
+        row = _demonstrate(env, task, teacher, template, rate, rng)
         if len(row.tokens) <= max_tokens:
             yield row
 
 
 def _demonstrate(
-    env: TextEnv, task: str, template: TinyTemplate, rate: float, rng: random.Random
+    env: TextEnv,
+    task: str,
+    teacher: Teacher,
+    template: TinyTemplate,
+    rate: float,
+    rng: random.Random,
 ) -> Demonstration:
-    observation, info = env.reset(options={"task": task})
+    observation, info = env.reset(seed=rng.getrandbits(31), options={"task": task})
     tokens: list[int] = []
     kinds: list[int] = []
     admissible = info["admissible_actions"]
     earlier: tuple[str, ...] = ()
     over = info["won"]
     while not over:
-        right = env.expert_action("honest")
+        right = teacher(env, info, rng)
         wrong = rng.random() < rate
         action = near_miss(right, admissible, earlier, rng) if wrong else right
         context = template.turn(observation, View.of(info))
@@ -78,24 +91,6 @@ def _demonstrate(
     return Demonstration(tokens, kinds)
 
 
-def near_miss(
-    action: str, admissible: Sequence[str], earlier: Sequence[str], rng: random.Random
-) -> str:
-    """Return a mistake that a copying policy could make instead of `action`.
-
-    Half are the action with another number, a fifth were possible a turn ago, the rest are
-    possible now.
-    """
-    kind = rng.random()
-    numbers = list(re.finditer(r"\d+", action))
-    if kind < 0.5 and numbers:
-        spot = rng.choice(numbers)
-        other = max(1, int(spot[0]) + rng.choice((-2, -1, 1, 2)))
-        return f"{action[: spot.start()]}{other}{action[spot.end() :]}"
-    pool = earlier if kind < 0.7 and earlier else admissible
-    return rng.choice(pool) if pool else action
-
-
 @dataclass(frozen=True, slots=True)
 class CloneStep:
     """What one update saw."""
@@ -107,7 +102,12 @@ class CloneStep:
 
 
 def clone(
-    policy: TinyPolicy, rows: Iterator[Demonstration], config: CloneConfig, seed: int
+    policy: TinyPolicy,
+    rows: Iterator[Demonstration],
+    config: CloneConfig,
+    *,
+    updates: int,
+    seed: int,
 ) -> Iterator[CloneStep]:
     """Train the policy on demonstrations, one yield an update.
 
@@ -126,11 +126,11 @@ def clone(
     rng = random.Random(seed)
     batches: list[list[Demonstration]] = []
     try:
-        for update in range(config.updates):
+        for update in range(updates):
             if not batches:
                 batches = _batches(rows, config.batch, rng)
             for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * _schedule(update, config.updates)
+                group["lr"] = config.learning_rate * _schedule(update, updates)
             batch = batches.pop()
             action_loss, observation_loss = _losses(policy, batch)
             loss = action_loss + config.observation_weight * observation_loss

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from anchorgym.envs.errors import AnchorgymError
 
+CLONE_UPDATES = 1500
+
 
 class ConfigError(AnchorgymError, ValueError):
     """A setting that does not exist or cannot have that value; the message names it."""
@@ -32,8 +34,8 @@ class EnvConfig(_Section):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The environment's own arguments."""
-        return {"max_turns": self.max_turns, **(self.model_extra or {})}
+        """The environment's own arguments, without split and turn limit."""
+        return dict(self.model_extra or {})
 
 
 class PolicyConfig(_Section):
@@ -54,9 +56,10 @@ class PolicyConfig(_Section):
 
 
 class CloneConfig(_Section):
-    """Behaviour cloning from the environment's honest expert; 0 updates leave it out."""
+    """Behaviour cloning of the environment's honest expert."""
 
-    updates: int = Field(2400, ge=0)
+    updates: int | None = Field(None, ge=0)
+    """Optimiser steps; by default 1500 for a new policy and none for a loaded one."""
     batch: int = Field(16, ge=1)
     """Episodes an update."""
     learning_rate: float = Field(2e-3, gt=0)
@@ -96,6 +99,8 @@ class RolloutConfig(_Section):
     group_size: int = Field(8, ge=1)
     """Episodes a task."""
     temperature: float = Field(1.0, gt=0)
+    max_turns: int = Field(30, ge=1)
+    """Training episodes are cut after so many turns, or after `env.max_turns` if that is less."""
 
 
 class LearnerConfig(_Section):
@@ -138,6 +143,13 @@ class TrainConfig(_Section):
     seed: int = Field(0, ge=0)
     threads: int = Field(1, ge=1)
     """Threads of the process. More than one costs more than it brings on shared cores."""
+
+    @property
+    def clone_updates(self) -> int:
+        """Optimiser steps of cloning."""
+        if self.clone.updates is not None:
+            return self.clone.updates
+        return CLONE_UPDATES if self.policy.name == "tiny" else 0
 
     @field_validator("env", mode="before")
     @classmethod

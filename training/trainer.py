@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,16 +20,16 @@ from rich.console import Console
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.tiny import TinyPolicy, build_tiny
 from anchorgym.agents.tokenizer import build_tokenizer
-from anchorgym.envs import TextEnv
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import Algorithm, State, TurnBatch, make_algorithm
-from anchorgym.training.cloning import clone, demonstrations, near_miss
+from anchorgym.training.cloning import clone, demonstrations
 from anchorgym.training.config import TrainConfig
 from anchorgym.training.curve import draw_curve
 from anchorgym.training.evaluation import Evaluation, Interval, evaluate, paired_difference
 from anchorgym.training.learner import Learner
 from anchorgym.training.reporting import Display, MetricsLog
 from anchorgym.training.rollouts import Episode, Start, Timers, Worlds, rollout
+from anchorgym.training.teachers import find_teacher, sample_words
 
 
 class RunExistsError(AnchorgymError, FileExistsError):
@@ -70,28 +70,40 @@ def train(config: TrainConfig, out: str | Path, console: Console | None = None) 
     folder = Path(out)
     if (folder / "config.json").exists():
         raise RunExistsError(f"{folder} already holds a run: give another folder")
+    algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
+    env = config.env
+    worlds = Worlds(env.id, split=env.split, max_turns=env.max_turns, **env.arguments)
+    # Nothing is written before the parts of the run are known to exist.
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     torch.set_num_threads(config.threads)
     log = MetricsLog(folder / "metrics.jsonl")
     try:
-        return _Job(config, folder, log, Display(console)).run()
+        return _Job(config, algorithm, worlds, folder, log, Display(console)).run()
     finally:
         log.close()
 
 
 class _Job:
     def __init__(
-        self, config: TrainConfig, folder: Path, log: MetricsLog, display: Display
+        self,
+        config: TrainConfig,
+        algorithm: Algorithm,
+        worlds: Worlds,
+        folder: Path,
+        log: MetricsLog,
+        display: Display,
     ) -> None:
         self.config, self.folder, self.log, self.display = config, folder, log, display
-        self.algorithm: Algorithm = make_algorithm(
-            config.algorithm.name, **config.algorithm.options
-        )
-        self.state: State = self.algorithm.initial_state()
-        env = config.env
-        self.worlds = Worlds(env.id, split=env.split, **env.arguments)
+        self.algorithm = algorithm
+        self.state: State = algorithm.initial_state()
+        self.worlds = worlds
+        env, limit = config.env, min(config.env.max_turns, config.rollout.max_turns)
+        self.gym = Worlds(env.id, split=env.split, max_turns=limit, **env.arguments)
         self.timers = Timers()
+        self.teacher, expert = find_teacher(worlds.first)
+        if not expert:
+            display.say("teacher    no honest expert: random play shows what can be written")
         self.policy = self._policy()
 
     def run(self) -> Run:
@@ -114,7 +126,7 @@ class _Job:
         self.timers.start()
         with self.display.phase("vocabulary", p.vocabulary_tasks) as phase:
             texts, actions = [], []
-            for read, written in sample_words(self.worlds.first, p.vocabulary_tasks):
+            for read, written in sample_words(self.worlds.first, self.teacher, p.vocabulary_tasks):
                 texts += read
                 actions += written
                 phase.step()
@@ -140,14 +152,16 @@ class _Job:
         config = self.config.clone
         rows = demonstrations(
             self.worlds.first,
+            self.teacher,
             self.policy.template,
-            config.noise,
-            random.Random(self.config.seed),
-            min(config.max_tokens, self.policy.max_context),
+            noise=config.noise,
+            max_tokens=min(config.max_tokens, self.policy.max_context),
+            seed=self.config.seed,
         )
         self.timers.start()
-        with self.display.phase("clone", config.updates) as phase:
-            for step in clone(self.policy, rows, config, self.config.seed):
+        updates = self.config.clone_updates
+        with self.display.phase("clone", updates) as phase:
+            for step in clone(self.policy, rows, config, updates=updates, seed=self.config.seed):
                 phase.step(f"loss per token {step.action_loss:.3f}")
                 self.log.write("clone", **asdict(step))
         self.timers.lap("clone")
@@ -175,7 +189,7 @@ class _Job:
         began = time.process_time()
         episodes = rollout(
             self.policy,
-            self.worlds,
+            self.gym,
             self._starts(iteration),
             Sampling(self.policy.max_response, self.config.rollout.temperature),
             self.timers,
@@ -244,29 +258,6 @@ class _Job:
             self.display.say(f"{when:<10} {e.split} {mode:<8} success {found[mode].success}")
         self.timers.lap("evaluation")
         return found
-
-
-def sample_words(env: TextEnv, tasks: int) -> Iterator[tuple[list[str], list[str]]]:
-    """Play training tasks with a noisy expert and note what is read and what can be written.
-
-    Yields:
-        (texts, actions) of each task.
-    """
-    rng = random.Random(0)
-    panel = env.tasks()
-    for i in range(tasks):
-        observation, info = env.reset(seed=i, options={"task": panel[rng.randrange(len(panel))]})
-        texts, actions = [info["goal"], observation], list(info["admissible_actions"])
-        over = info["won"]
-        while not over:
-            right = env.expert_action("honest")
-            wrong = rng.random() < 0.3
-            action = near_miss(right, info["admissible_actions"], (), rng) if wrong else right
-            observation, _, ended, cut, info = env.step(action)
-            texts.append(observation)
-            actions += [right, *info["admissible_actions"]]
-            over = ended or cut
-        yield texts, actions
 
 
 def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:

@@ -1,0 +1,194 @@
+"""ALFWorld as users make and play it."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import psutil
+import pytest
+
+import anchorgym.envs.alfworld  # noqa: F401  # registers the environment
+from anchorgym.envs import check_env
+from anchorgym.envs.alfworld.env import ALFWorldEnv
+from anchorgym.envs.errors import (
+    DataError,
+    NoExpertError,
+    ResetNeededError,
+    SnapshotError,
+    UnknownSplitError,
+    UnknownTaskError,
+)
+
+ENV = "anchorgym/ALFWorld-v0"
+TASK = "valid_seen/pick_and_place_simple/3"
+PLACE = "pick_and_place_simple-Apple-None-Fridge-1/trial_1"
+WIN = ["go to sinkbasin 1", "take bowl 1 from sinkbasin 1", "go to fridge 1", "open fridge 1"]
+
+
+def make(**kwargs: Any) -> ALFWorldEnv:
+    env = gym.make(ENV, **kwargs).unwrapped
+    assert isinstance(env, ALFWorldEnv)
+    return env
+
+
+@pytest.fixture
+def kitchen_env(small_data: Path) -> ALFWorldEnv:
+    env = make(data=small_data)
+    env.reset(options={"task": PLACE})
+    return env
+
+
+@pytest.mark.parametrize("split", ["train", "valid_unseen"])
+def test_generated_games_keep_the_environment_contract(split: str) -> None:
+    report = check_env(ENV, split=split, episodes=4)
+    assert report.ok, str(report)
+
+
+def test_official_games_keep_the_environment_contract(small_data: Path) -> None:
+    report = check_env(ENV, data=small_data, episodes=4)
+    assert report.ok, str(report)
+
+
+def test_a_task_id_plays_exactly_that_game() -> None:
+    env = make(split="valid_unseen", max_turns=7)
+    first, info = env.reset(seed=1, options={"task": TASK})
+    assert info["task_id"] == TASK
+    assert first.endswith(f"Your task is to: {info['goal']}")
+    assert make().reset(seed=2, options={"task": TASK})[0] == first
+    assert env.task_type(TASK) == "pick_and_place_simple"
+    truncations = [env.step("look")[3] for _ in range(7)]
+    assert truncations == [False] * 6 + [True]
+
+
+def test_the_seed_draws_the_task_from_the_split() -> None:
+    env = make(split="valid_unseen")
+    drawn = [env.reset(seed=seed)[1]["task_id"] for seed in (5, 6, 5)]
+    assert drawn[0] == drawn[2] != drawn[1]
+    assert all(task in env.tasks() for task in drawn)
+
+
+def test_winning_pays_once_for_each_time_the_goal_becomes_true(kitchen_env: ALFWorldEnv) -> None:
+    for command in WIN:
+        _, reward, terminated, _, info = kitchen_env.step(command)
+        assert (reward, terminated, info["won"]) == (0.0, False, False)
+        assert info["action_valid"]
+    assert info["progress"] == 0.5
+    assert kitchen_env.extra_info() == {"goal_condition_success_rate": 0.0}
+    _, reward, terminated, _, info = kitchen_env.step("move bowl 1 to fridge 1")
+    assert (reward, terminated, info["won"], info["progress"]) == (1.0, True, True, 1.0)
+    assert info.get("goal_condition_success_rate") == 1.0
+    _, reward, terminated, _, info = kitchen_env.step("look")
+    assert (reward, terminated, info["won"]) == (0.0, True, True)
+    _, reward, terminated, _, info = kitchen_env.step("take bowl 1 from fridge 1")
+    assert (reward, terminated, info["won"]) == (0.0, False, False)
+
+
+def test_invalid_actions_say_why_and_answer_as_the_game_does(kitchen_env: ALFWorldEnv) -> None:
+    for action in ("dance", "open fridge 1", "", "look\0", "a" * 9999, "\ud800", 7):
+        observation, reward, _, _, info = kitchen_env.step(action)  # type: ignore[arg-type]
+        assert observation == "Nothing happens."
+        assert (reward, info["action_valid"]) == (0.0, False)
+        assert info["reason"]
+
+
+def test_a_snapshot_is_returned_to_and_checked(kitchen_env: ALFWorldEnv, small_data: Path) -> None:
+    for command in WIN[:2]:
+        before = kitchen_env.step(command)
+    data = kitchen_env.snapshot()
+    other = make(data=small_data)
+    assert other.restore(data) == (before[0], before[4])
+    assert other.world.seen
+    after = [other.step(command) for command in WIN[2:]]
+    kitchen_env.restore(data)
+    assert [kitchen_env.step(command) for command in WIN[2:]] == after
+    with pytest.raises(SnapshotError, match="not here"):
+        make().restore(data)
+
+
+def test_before_the_first_reset_nothing_is_running() -> None:
+    env = make()
+    for call in (env.anchor, env.admissible_actions, env.snapshot, env.expert_action):
+        with pytest.raises(ResetNeededError):
+            call()
+
+
+def test_data_named_but_missing_is_an_error_and_never_replaced(
+    tmp_path: Path, small_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DataError, match="there is no folder"):
+        make(data=tmp_path / "nowhere")
+    with pytest.raises(DataError, match="lacks the split 'valid_seen'"):
+        make(data=small_data, split="valid_seen")
+    monkeypatch.setenv("ALFWORLD_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="ALFWORLD_DATA"):
+        make()
+    monkeypatch.setenv("ALFWORLD_DATA", str(small_data))
+    assert PLACE in make().tasks()
+    monkeypatch.setenv("ALFWORLD_DATA", "")
+    assert TASK in make().tasks("valid_seen")
+
+
+def test_misspelt_tasks_and_splits_are_told_their_nearest(kitchen_env: ALFWorldEnv) -> None:
+    with pytest.raises(UnknownTaskError, match=f"Did you mean '{PLACE}'"):
+        kitchen_env.reset(options={"task": PLACE.replace("Fridge", "Frige")})
+    assert kitchen_env.task == PLACE
+    with pytest.raises(UnknownTaskError, match="Did you mean"):
+        make().reset(options={"task": "train/pick_and_place_simpel/1"})
+    with pytest.raises(UnknownSplitError, match="Did you mean 'valid_seen'"):
+        make(split="validseen")
+
+
+@pytest.mark.parametrize("kind", ["honest", "full"])
+def test_both_experts_win_a_generated_game(kind: str) -> None:
+    env = make()
+    _, info = env.reset(options={"task": TASK})
+    while not info["won"]:
+        *_, truncated, info = env.step(env.expert_action(kind))  # type: ignore[arg-type]
+        assert info["action_valid"]
+        assert not truncated
+    with pytest.raises(NoExpertError, match="'honest' or 'full'"):
+        env.expert_action("psychic")  # type: ignore[arg-type]
+
+
+def test_a_step_takes_microseconds() -> None:
+    """The bar is 100,000 steps a CPU second; half of it holds on a crowded machine."""
+    env = make(max_turns=10**9)
+    commands = list(_random_play(env, 4000))
+    best = 0.0
+    for _ in range(5):
+        env.reset(options={"task": TASK})
+        begin = time.process_time()
+        for command in commands:
+            env.step(command)
+        best = max(best, len(commands) / (time.process_time() - begin))
+    assert best > 50_000
+
+
+def test_a_thousand_environments_fit_in_200_mib() -> None:
+    tasks = make().tasks()
+    process = psutil.Process()
+    gc.collect()
+    before = process.memory_info().rss
+    live = []
+    for i in range(1000):
+        env = make()
+        _, info = env.reset(options={"task": tasks[i]})
+        live.append((env, env.step(info["admissible_actions"][0])))
+    gc.collect()
+    assert (process.memory_info().rss - before) / 2**20 < 200
+
+
+def _random_play(env: ALFWorldEnv, turns: int) -> Iterator[str]:
+    rng = np.random.default_rng(0)
+    _, info = env.reset(options={"task": TASK})
+    for _ in range(turns):
+        actions = info["admissible_actions"]
+        action = actions[int(rng.integers(len(actions)))]
+        yield action
+        *_, info = env.step(action)

@@ -1,0 +1,94 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import worlds  # noqa: F401  (registers the test worlds)
+
+from anchorgym.training.cli import main
+
+
+def test_check_passes_a_sound_environment(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "test/KeyDoor-v0"]) == 0
+    assert "all checks passed" in capsys.readouterr().out
+
+
+def test_check_fails_a_faulty_environment_and_says_so_in_json(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_faulty_world.py").write_text(
+        "import worlds\n"
+        "from anchorgym.envs import register\n"
+        "@register('me/Counting-v0')\n"
+        "class Counting(worlds.KeyDoor):\n"
+        "    def anchor(self):\n"
+        "        return bytes([self.turn])\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "my_faulty_world:me/Counting-v0", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is False
+    failed = [result for result in report["checks"] if result["status"] == "failed"]
+    assert [result["name"] for result in failed] == ["anchor_scope"]
+    assert failed[0]["findings"][0]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "anchorgym/ALFWord-v0"], "Did you mean 'anchorgym/ALFWorld-v0'"),
+        (["check", "no_such_module:me/World-v0"], "no_such_module"),
+        (["evaluate", "nowhere"], "holds no policy"),
+        (["train", "--rollout.iterations", "-1"], "rollout.iterations"),
+        (["train", "--rollout.itertions", "1"], "rollout.itertions"),
+        (["train", "--rollout.iterations"], "needs a value"),
+        (["train", "--algorithm", "gigppo"], "Did you mean 'gigpo'"),
+        (["train", "--algorithm.step-wieght", "1"], "step_weight"),
+        (["train", "--env.dta", "x"], "dta"),
+        (["train", "--env.data", "/nowhere"], "/nowhere"),
+        (["train", "@missing.toml"], "missing.toml"),
+    ],
+)
+def test_mistakes_get_one_clear_line(
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert said in error
+    assert not list(tmp_path.glob("runs/*")), "a run that cannot start leaves nothing behind"
+
+
+def test_settings_come_from_toml_and_flags_the_last_winning(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "job.toml"
+    file.write_text(
+        'env = "anchorgym/ALFWorld-v0"\nseed = 3\n[rollout]\niterations = 7\n'
+        '[algorithm]\nname = "gigpo"\nstep_weight = 0.5\n'
+    )
+    assert main(["train", f"@{file}", "--rollout.iterations=9", "--dry-run"]) == 0
+    settings = json.loads(capsys.readouterr().out)
+    assert settings["seed"] == 3
+    assert settings["rollout"]["iterations"] == 9
+    assert settings["algorithm"]["step_weight"] == 0.5
+
+
+def test_train_help_lists_settings_with_their_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "--rollout.group-size" in said
+    assert "Episodes a task" in said
+
+
+def test_envs_lists_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["envs"]) == 0
+    assert "anchorgym/ALFWorld-v0" in capsys.readouterr().out.split()

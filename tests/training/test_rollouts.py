@@ -1,0 +1,96 @@
+"""Rollouts: what was sampled is what is recorded, and finished episodes are left alone."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+import worlds  # noqa: F401  (registers the test worlds)
+
+from anchorgym.agents import ExpertPolicy, RandomPolicy, Sampling, TinyPolicy, build_tiny
+from anchorgym.agents.tokenizer import build_tokenizer
+from anchorgym.envs import make
+from anchorgym.training import Start, Worlds, rollout
+from anchorgym.training.learner import transcripts
+from anchorgym.training.teachers import find_teacher, sample_words
+
+ALF = "anchorgym/ALFWorld-v0"
+
+
+@pytest.fixture(scope="module")
+def policy() -> TinyPolicy:
+    env = make(ALF)
+    teacher, _ = find_teacher(env)
+    texts, actions = [], []
+    for read, written in sample_words(env, teacher, 40):
+        texts += read
+        actions += written
+    return build_tiny(build_tokenizer(texts, actions), hidden=32, layers=2, heads=2, seed=1)
+
+
+def starts(n: int) -> list[Start]:
+    panel = make(ALF).tasks()
+    return [Start(panel[i % 5], i % 5, i) for i in range(n)]
+
+
+def test_recorded_tokens_are_what_was_sampled(policy: TinyPolicy) -> None:
+    policy.engine.reseed(0)
+    episodes = rollout(policy, Worlds(ALF, max_turns=12), starts(20), Sampling(6, 1.0))
+    assert len(episodes) == 20
+    for episode in episodes:
+        rows = transcripts([episode], torch.zeros(len(episode.turns)).double().numpy())
+        tokens = torch.tensor([rows[0].tokens])
+        with torch.no_grad():
+            logits = policy.model(input_ids=tokens).logits[0].float()
+        table = torch.log_softmax(logits[:-1], -1)
+        scored = table.gather(1, tokens[0, 1:, None])[:, 0]
+        written = torch.tensor(rows[0].written)[1:]
+        assert torch.allclose(scored[written], torch.tensor(rows[0].logprobs), atol=1e-5)
+        for turn in episode.turns:
+            assert policy.template.parse(turn.response) == turn.action
+
+
+def test_a_cut_response_is_closed_by_a_token_that_nobody_sampled(policy: TinyPolicy) -> None:
+    (episode,) = rollout(policy, Worlds(ALF, max_turns=4), starts(1), Sampling(1, 1.0))
+    for before, after in zip(episode.turns, episode.turns[1:], strict=False):
+        closed = before.response[-1] == policy.template.eos_id
+        assert (after.context[0] == policy.template.eos_id) == (not closed)
+
+
+def test_a_full_context_ends_the_episode(policy: TinyPolicy) -> None:
+    small = TinyPolicy(policy.model, policy.tokenizer, max_response=4)
+    small.max_context = 120
+    episodes = rollout(small, Worlds(ALF, max_turns=50), starts(6), Sampling(4, 1.0))
+    assert {episode.stop for episode in episodes} == {"context"}
+    for episode in episodes:
+        assert sum(len(t.context) + len(t.response) for t in episode.turns) <= 120
+
+
+def test_experts_win_and_random_play_is_cut_at_the_limit() -> None:
+    won = rollout(ExpertPolicy(), Worlds(ALF), starts(10), Sampling())
+    assert all(e.won and e.stop == "terminated" and e.score == 1.0 for e in won)
+    lost = rollout(RandomPolicy(0), Worlds(ALF, max_turns=5), starts(10), Sampling())
+    assert all(len(e.turns) == 5 and e.stop == "turns" for e in lost if not e.won)
+
+
+def test_anchors_and_rewards_are_those_of_the_environment() -> None:
+    (episode,) = rollout(ExpertPolicy(), Worlds(ALF), starts(1), Sampling())
+    env = make(ALF)
+    observation, info = env.reset(options={"task": episode.start.task})
+    for turn in episode.turns:
+        assert (turn.observation, turn.anchor) == (observation, info["anchor"])
+        observation, reward, *_, info = env.step(turn.action)
+        assert (turn.reward, turn.valid) == (reward, info["action_valid"])
+
+
+def test_stochastic_worlds_repeat_under_the_same_seeds() -> None:
+    def play(seed: int) -> list[int]:
+        begin = [Start("length 6", 0, seed + i) for i in range(8)]
+        return [
+            len(e.turns)
+            for e in rollout(RandomPolicy(1), Worlds("test/WindyCorridor-v0"), begin, Sampling())
+        ]
+
+    assert play(3) == play(3)
+    assert len({tuple(play(random.Random(k).randrange(10**6))) for k in range(4)}) > 1

@@ -1,0 +1,93 @@
+"""Who shows a new policy how a world is played."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from anchorgym.envs import Info, TextEnv
+from anchorgym.envs.errors import NoExpertError
+from anchorgym.training.config import ConfigError
+
+Teacher = Callable[[TextEnv, Info, random.Random], str]
+"""Names the next action in the episode that the environment is in."""
+
+
+def find_teacher(env: TextEnv) -> tuple[Teacher, bool]:
+    """Return the environment's honest expert, or else random play; and whether it is the expert.
+
+    Random play over admissible actions teaches what can be written in a world. What is worth
+    writing is then left to reinforcement.
+
+    Raises:
+        ConfigError: the environment has no expert and lists no action that could be played.
+    """
+    _, info = env.reset(seed=0)
+    try:
+        env.expert_action("honest")
+    except NoExpertError:
+        if not _playable(info):
+            raise ConfigError(
+                f"{type(env).__name__} has neither an honest expert nor admissible actions to "
+                "learn from: implement expert_action, or start from a trained policy"
+            ) from None
+        return _random_action, False
+    return _expert_action, True
+
+
+def _expert_action(env: TextEnv, info: Info, rng: random.Random) -> str:
+    return env.expert_action("honest")
+
+
+def _random_action(env: TextEnv, info: Info, rng: random.Random) -> str:
+    playable = _playable(info)
+    return rng.choice(playable) if playable else ""
+
+
+def _playable(info: Info) -> list[str]:
+    """Leave out templates such as `search[<words>]`."""
+    return [a for a in info["admissible_actions"] if not re.search(r"<[^<>]*>", a)]
+
+
+def near_miss(
+    action: str, admissible: Sequence[str], earlier: Sequence[str], rng: random.Random
+) -> str:
+    """Return a mistake that a copying policy could make instead of `action`.
+
+    Half are the action with another number, a fifth were possible a turn ago, the rest are
+    possible now.
+    """
+    kind = rng.random()
+    numbers = list(re.finditer(r"\d+", action))
+    if kind < 0.5 and numbers:
+        spot = rng.choice(numbers)
+        other = max(1, int(spot[0]) + rng.choice((-2, -1, 1, 2)))
+        return f"{action[: spot.start()]}{other}{action[spot.end() :]}"
+    pool = earlier if kind < 0.7 and earlier else admissible
+    return rng.choice(pool) if pool else action
+
+
+def sample_words(
+    env: TextEnv, teacher: Teacher, tasks: int, seed: int = 0
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Play tasks of the environment's split, with mistakes, and note its words.
+
+    Yields:
+        (texts that were read, actions that could have been written), for each task.
+    """
+    rng = random.Random(seed)
+    panel = env.tasks()
+    for i in range(tasks):
+        observation, info = env.reset(seed=i, options={"task": panel[rng.randrange(len(panel))]})
+        texts, actions = [info["goal"], observation], list(info["admissible_actions"])
+        over = info["won"]
+        while not over:
+            right = teacher(env, info, rng)
+            wrong = rng.random() < 0.3
+            action = near_miss(right, info["admissible_actions"], (), rng) if wrong else right
+            observation, _, ended, cut, info = env.step(action)
+            texts.append(observation)
+            actions += [right, *info["admissible_actions"]]
+            over = ended or cut
+        yield texts, actions

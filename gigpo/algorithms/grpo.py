@@ -1,0 +1,64 @@
+"""Group-relative policy optimisation (arXiv 2402.03300): episodes compared within their group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from anchorgym.gigpo import compat as verl
+from anchorgym.gigpo.algorithm import Algorithm, State
+from anchorgym.gigpo.arrays import FloatArray
+from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.moments import Norm, standardise
+from anchorgym.gigpo.options import NonNegative
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRPO(Algorithm):
+    """`A_E(i) = (S_i - mean_j S_j) / F`, given to every turn of trajectory i.
+
+    `S_i` is the undiscounted sum of the rewards of trajectory i, less `invalid_penalty` for each
+    invalid action; j runs over the trajectories of its group. A lone trajectory, and a group whose
+    trajectories all score the same, give exactly 0. Turns of a fork get 0: a fork was selected
+    rather than sampled, so it neither enters these statistics nor is judged by them.
+
+    Args:
+        norm: F = std + 1e-6 (`mean_std`) or F = 1 (`mean`).
+        stats: whether mean and deviation weigh every trajectory the same (`trajectory`) or every
+            turn (`turn`, which counts long trajectories more often); None is the former, under
+            `compat` the latter.
+        invalid_penalty: subtracted for every invalid action; not negative.
+        compat: `verl-agent` reproduces that implementation, see `anchorgym.gigpo.compat`.
+    """
+
+    norm: Norm = "mean_std"
+    stats: Literal["trajectory", "turn"] | None = None
+    invalid_penalty: NonNegative = 0.0
+    compat: Literal["verl-agent"] | None = None
+
+    def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
+        """Episode advantage of each turn, `(n_turns,)`."""
+        return self.episode_advantages(batch)
+
+    def episode_advantages(self, batch: TurnBatch) -> FloatArray:
+        """`A_E` of each turn's trajectory, `(n_turns,)`; 0 for forks."""
+        if self.compat is not None:
+            per_turn = self.stats != "trajectory"
+            return verl.episode_advantages(batch, self.norm, self.invalid_penalty, per_turn)
+        batch.require_distinct_turns()
+        reward = batch.reward - self.invalid_penalty * ~batch.valid
+        score = np.bincount(batch.trajectory, reward, batch.n_trajectories).astype(np.float64)
+        result = np.zeros(len(batch))
+        if self.stats == "turn":
+            rows = np.flatnonzero(~batch.fork)
+            values = score[batch.trajectory[rows]]
+            result[rows] = standardise(values, batch.group[rows], norm=self.norm)
+            return result
+        roots = np.flatnonzero(batch.present & ~batch.trajectory_fork)
+        per_trajectory = np.zeros(batch.n_trajectories)
+        per_trajectory[roots] = standardise(
+            score[roots], batch.trajectory_group[roots], norm=self.norm
+        )
+        return per_trajectory[batch.trajectory]

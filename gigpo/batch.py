@@ -1,0 +1,280 @@
+"""The columnar batch: one row a turn, every id an integer.
+
+It holds what an estimator needs and nothing of tokens, which the learner keeps beside it in the
+same row order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
+from anchorgym.gigpo.errors import (
+    ColumnError,
+    LengthMismatchError,
+    NonFiniteError,
+    RepeatedTurnError,
+    TextTypeError,
+    TrajectoryGroupError,
+)
+from anchorgym.gigpo.ids import as_list, factorise, first_rows, pair_codes
+
+# Sums over a million rows of this size are still finite in float64.
+LARGEST = 1e300
+
+_ROW_COLUMNS = (
+    "group",
+    "trajectory",
+    "anchor",
+    "turn",
+    "reward",
+    "valid",
+    "fork",
+    "text",
+    "returns",
+)
+
+
+@dataclass(frozen=True)
+class TurnBatch:
+    """Turns of trajectories of groups; build it with `from_rows`.
+
+    Attributes:
+        group: `(n_turns,)` code of the group: the trajectories rolled out from one task.
+        trajectory: `(n_turns,)` code of the trajectory; it belongs to one group.
+        anchor: `(n_turns,)` code of (group, anchor): equal codes are turns taken in the same
+            state by trajectories of the same group. Anchors never meet across groups.
+        turn: `(n_turns,)` orders the turns of a trajectory; gaps mean nothing.
+        reward: `(n_turns,)` in the task's own scale, without penalties.
+        valid: `(n_turns,)` False where the action was invalid.
+        fork: `(n_turns,)` True for turns of a trajectory that was started from a state chosen
+            among those reached, not from the task's start. Such turns are compared in step
+            groups, but say nothing about how well episodes do.
+        trajectory_group: `(n_trajectories,)` code of each trajectory's group.
+        trajectory_fork: `(n_trajectories,)` True for forks.
+        anchor_ids: the anchor that each code of `anchor` stands for.
+        text: `(n_turns,)` code of (group, text), for grouping by similarity; may be absent.
+        text_ids: the text that each code of `text` stands for.
+        returns: `(n_turns,)` returns-to-go where they were computed before; see `with_returns`.
+        returns_tolerance: relative size below which differences of `returns` are noise.
+    """
+
+    group: IntArray
+    trajectory: IntArray
+    anchor: IntArray
+    turn: IntArray
+    reward: FloatArray
+    valid: BoolArray
+    fork: BoolArray
+    trajectory_group: IntArray
+    trajectory_fork: BoolArray
+    anchor_ids: tuple[object, ...]
+    text: IntArray | None = None
+    text_ids: tuple[str, ...] = ()
+    returns: FloatArray | None = None
+    returns_tolerance: float = 0.0
+
+    @classmethod
+    def from_rows(
+        cls,
+        *,
+        group: Iterable[object],
+        trajectory: Iterable[object],
+        anchor: Iterable[object],
+        reward: npt.ArrayLike,
+        valid: npt.ArrayLike | None = None,
+        turn: npt.ArrayLike | None = None,
+        text: Iterable[str] | None = None,
+        fork: npt.ArrayLike | None = None,
+    ) -> TurnBatch:
+        """Build a batch from columns of equal length, `(n_turns,)` each.
+
+        Args:
+            group, trajectory, anchor: ids, compared with their type and shape: any hashables, or
+                arrays (one array with a row a turn, or a list with an array a turn).
+            reward: what the turn's transition paid.
+            valid: whether the action was valid; all of them by default.
+            turn: integers that order the turns of a trajectory; without it, a trajectory's rows
+                are in turn order.
+            text: what similarity compares in place of the anchors.
+            fork: rows of trajectories that begin at a fork; none of them by default.
+
+        Raises:
+            BatchError: the columns do not fit; the subclass says how, the message what to do.
+        """
+        lists = {"group": as_list(group), "trajectory": as_list(trajectory)}
+        lists["anchor"] = as_list(anchor)
+        n_turns = len(lists["group"])
+        for name, ids in lists.items():
+            _check_length(name, len(ids), n_turns)
+        groups, _ = factorise(lists["group"])
+        trajectories, names = factorise(lists["trajectory"])
+        forks = _booleans("fork", fork, n_turns, default=False)
+        starts = first_rows(trajectories, len(names))
+        for name, column in (("group", groups), ("fork", forks)):
+            _check_constant(name, column, starts, trajectories, names)
+        anchors, anchor_ids = _within_groups(groups, lists["anchor"])
+        texts = None if text is None else _strings(as_list(text), n_turns)
+        text_codes, text_ids = (None, []) if texts is None else _within_groups(groups, texts)
+        batch = cls(
+            group=groups,
+            trajectory=trajectories,
+            anchor=anchors,
+            turn=_turns(turn, trajectories, len(names)),
+            reward=_finite("reward", reward, n_turns),
+            valid=_booleans("valid", valid, n_turns, default=True),
+            fork=forks,
+            trajectory_group=groups[starts],
+            trajectory_fork=forks[starts],
+            anchor_ids=tuple(anchor_ids),
+            text=text_codes,
+            text_ids=tuple(map(str, text_ids)),
+        )
+        batch.require_distinct_turns()
+        return batch
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+    @property
+    def n_groups(self) -> int:
+        """One more than the largest group code."""
+        return int(self.trajectory_group.max(initial=-1)) + 1
+
+    @property
+    def n_trajectories(self) -> int:
+        """One more than the largest trajectory code."""
+        return len(self.trajectory_group)
+
+    @cached_property
+    def order(self) -> IntArray:
+        """`(n_turns,)` the rows by trajectory, and by turn inside a trajectory."""
+        return np.lexsort((self.turn, self.trajectory)).astype(np.int64, copy=False)
+
+    @cached_property
+    def present(self) -> BoolArray:
+        """`(n_trajectories,)` True for the trajectories that have rows; `take` may drop some."""
+        return np.bincount(self.trajectory, minlength=self.n_trajectories) > 0
+
+    def take(self, rows: npt.ArrayLike) -> TurnBatch:
+        """The batch of these rows (indices or mask); codes keep their meaning, rows may repeat."""
+        chosen = np.asarray(rows)
+        columns = {name: getattr(self, name) for name in _ROW_COLUMNS}
+        return replace(self, **{k: v[chosen] for k, v in columns.items() if v is not None})
+
+    def with_returns(self, returns: npt.ArrayLike) -> TurnBatch:
+        """The same batch with returns-to-go computed before, `(n_turns,)`, free of penalties."""
+        dtype = np.asarray(returns).dtype
+        precise = dtype.kind != "f" or dtype.itemsize >= 8
+        batch = replace(
+            self,
+            returns=_finite("returns", returns, len(self)),
+            # Sums in a narrow type differ by a few units in the last place for equal rewards.
+            returns_tolerance=0.0 if precise else 8 * float(np.finfo(dtype).eps),
+        )
+        if "order" in self.__dict__:
+            batch.__dict__["order"] = self.order
+        return batch
+
+    def require_distinct_turns(self) -> None:
+        """Raise `RepeatedTurnError` if a turn of a trajectory occurs twice."""
+        trajectory, turn = self.trajectory[self.order], self.turn[self.order]
+        repeated = (trajectory[1:] == trajectory[:-1]) & (turn[1:] == turn[:-1])
+        if repeated.any():
+            first, second = sorted(self.order[np.argmax(repeated) :][:2].tolist())
+            raise RepeatedTurnError(
+                f"rows {first} and {second} are the same turn ({turn[np.argmax(repeated)]}) of one "
+                "trajectory: number the turns of a trajectory apart, and repeat rows to fill a "
+                "mini-batch only after the advantages are computed"
+            )
+
+
+def _check_length(name: str, length: int, n_turns: int) -> None:
+    if length != n_turns:
+        raise LengthMismatchError(
+            f"{name} has {length} rows and group has {n_turns}: give one value a turn in each"
+        )
+
+
+def _check_constant(
+    name: str,
+    column: IntArray | BoolArray,
+    starts: IntArray,
+    trajectories: IntArray,
+    names: list[object],
+) -> None:
+    changed = np.flatnonzero(column != column[starts][trajectories])
+    if len(changed):
+        row = int(changed[0])
+        raise TrajectoryGroupError(
+            f"trajectory {names[trajectories[row]]!r} has two values of {name}, in rows "
+            f"{starts[trajectories[row]]} and {row}: a trajectory belongs to one group and is a "
+            "fork as a whole, so make its id unique in the batch, e.g. (group, trajectory)"
+        )
+
+
+def _within_groups(groups: IntArray, ids: list[object]) -> tuple[IntArray, list[object]]:
+    codes, _ = factorise(ids)
+    pairs, rows = pair_codes(groups, codes)
+    return pairs, [ids[row] for row in rows]
+
+
+def _strings(text: list[object], n_turns: int) -> list[object]:
+    _check_length("text", len(text), n_turns)
+    for row, value in enumerate(text):
+        if not isinstance(value, str):
+            raise TextTypeError(
+                f"text[{row}] is {type(value).__name__}: decode it, similarity compares strings"
+            )
+    return text
+
+
+def _column(name: str, values: npt.ArrayLike, n_turns: int) -> npt.NDArray[np.generic]:
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise LengthMismatchError(f"{name} has shape {array.shape}: give shape ({n_turns},)")
+    _check_length(name, len(array), n_turns)
+    return array
+
+
+def _finite(name: str, values: npt.ArrayLike, n_turns: int) -> FloatArray:
+    array = _column(name, values, n_turns)
+    if array.dtype.kind not in "fiub":
+        raise ColumnError(f"{name} has dtype {array.dtype}: give real numbers")
+    numbers = array.astype(np.float64)
+    wrong = np.flatnonzero(~(np.abs(numbers) <= LARGEST))  # also catches NaN
+    if len(wrong):
+        row = int(wrong[0])
+        raise NonFiniteError(
+            f"{name}[{row}] is {numbers[row]}: give finite numbers of at most {LARGEST:g}, or "
+            "drop the trajectory"
+        )
+    return numbers
+
+
+def _booleans(name: str, values: npt.ArrayLike | None, n_turns: int, default: bool) -> BoolArray:
+    if values is None:
+        return np.full(n_turns, default)
+    array = _column(name, values, n_turns)
+    if len(array) and (array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all()):
+        raise ColumnError(f"{name} holds values other than True and False (or 1 and 0)")
+    return array.astype(np.bool_)
+
+
+def _turns(turn: npt.ArrayLike | None, trajectories: IntArray, n_trajectories: int) -> IntArray:
+    n_turns = len(trajectories)
+    if turn is not None:
+        array = _column("turn", turn, n_turns)
+        if len(array) and array.dtype.kind not in "iu":
+            raise ColumnError(f"turn has dtype {array.dtype}: give integers")
+        return array.astype(np.int64)
+    order = np.argsort(trajectories, kind="stable")
+    lengths = np.bincount(trajectories, minlength=n_trajectories)
+    turns = np.empty(n_turns, np.int64)
+    turns[order] = np.arange(n_turns) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return turns

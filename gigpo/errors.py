@@ -1,0 +1,47 @@
+"""Errors of `anchorgym.gigpo`. Each message ends with what to do about it."""
+
+from __future__ import annotations
+
+
+class BatchError(ValueError):
+    """The rows given do not make a batch."""
+
+
+class LengthMismatchError(BatchError):
+    """Columns disagree about the number of rows, or a column is not one-dimensional."""
+
+
+class NonFiniteError(BatchError):
+    """A reward or return is NaN, infinite, or too large to add up."""
+
+
+class ColumnError(BatchError):
+    """A column holds values of the wrong kind."""
+
+
+class TrajectoryGroupError(BatchError):
+    """One trajectory id occurs in two groups, or is a fork in only some of its rows."""
+
+
+class RepeatedTurnError(BatchError):
+    """A turn of a trajectory occurs twice."""
+
+
+class IdTypeError(BatchError, TypeError):
+    """An id is neither hashable nor an array."""
+
+
+class TextTypeError(BatchError, TypeError):
+    """Similarity was asked for, but there is no text to compare."""
+
+
+class OptionError(ValueError):
+    """An option has a value it cannot take."""
+
+
+class UnknownOptionError(OptionError, TypeError):
+    """An algorithm has no such option."""
+
+
+class UnknownAlgorithmError(ValueError):
+    """No algorithm has this name."""

@@ -1,0 +1,69 @@
+"""Advantages of a batch: milliseconds for an iteration's turns, and linear to a million."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from anchorgym.gigpo import TurnBatch, advantages, step_groups
+
+TURNS = 50
+GROUP_SIZE = 8
+ROUNDS = 7
+
+
+def columns(n_turns: int, turns: int = TURNS) -> dict[str, Any]:
+    """Rows of groups of eight trajectories that wander through forty states."""
+    random = np.random.default_rng(0)
+    trajectory = np.arange(n_turns) // turns
+    last = np.arange(n_turns) % turns == turns - 1
+    states = random.integers(0, 40, n_turns)
+    return {
+        "group": [f"task {i}" for i in trajectory // GROUP_SIZE],
+        "trajectory": [f"episode {i}" for i in trajectory],
+        "anchor": [f"You are in room {i}. You see a mug {i} and a door." for i in states],
+        "reward": np.where(last, 10.0 * (random.random(n_turns) < 0.5), 0.0),
+        "valid": random.random(n_turns) < 0.9,
+    }
+
+
+def best(call: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Least CPU seconds of a call."""
+    seconds = []
+    for _ in range(rounds):
+        start = time.process_time()
+        call()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+def estimate(rows: dict[str, Any], rounds: int = ROUNDS) -> float:
+    """Least CPU seconds of GiGPO's advantages on a batch of these rows."""
+    batch = TurnBatch.from_rows(**rows)
+    return best(
+        lambda: advantages(
+            "gigpo", batch, gamma=0.95, step_weight=1.0, norm="mean_std", invalid_penalty=0.1
+        ),
+        rounds,
+    )
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Return (what, measured, bar) for building batches and estimating advantages."""
+    small, medium, large = columns(6_400), columns(64_000), columns(1_000_000)
+    batch = TurnBatch.from_rows(**small)
+    table = [("from_rows, 6,400 turns", best(lambda: TurnBatch.from_rows(**small)), "")]
+    table += [("advantages, 6,400 turns", estimate(small), "<= 5 ms")]
+    table += [("advantages, 64,000 turns", estimate(medium), "")]
+    table += [("advantages, 1,000,000 turns", estimate(large, 3), "")]
+    one_long = estimate(columns(1_000_000, 1_000_000), 3)
+    table += [("advantages, one trajectory of 1,000,000 turns", one_long, "")]
+    reference = best(lambda: advantages("gigpo", batch, compat="verl-agent"))
+    table += [("advantages, 6,400 turns, compat", reference, "")]
+    table += [("similarity 0.9, 6,400 turns", best(lambda: step_groups(batch, 0.9), 3), "")]
+    growth = table[3][1] / table[2][1] / (1_000_000 / 64_000)
+    rows = [(what, f"{seconds * 1e3:.2f} ms", bar) for what, seconds, bar in table]
+    return [*rows, ("time a turn, 1,000,000 over 64,000 turns", f"{growth:.2f}x", "<= 3x")]

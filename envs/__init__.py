@@ -6,6 +6,7 @@ Importing this package registers `anchorgym/…` with Gymnasium.
 from anchorgym.envs.alfworld.env import ALFWorldEnv
 from anchorgym.envs.checking import CheckReport, check_env
 from anchorgym.envs.core import AnchoredEnv, ExpertKind, Info, Outcome, TextEnv
+from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
 from anchorgym.envs.panels import panel_hash
 from anchorgym.envs.registration import make, register
 from anchorgym.envs.spaces import Unicode
@@ -14,6 +15,7 @@ from anchorgym.envs.vector import TextVectorEnv
 __all__ = [
     "ALFWorldEnv",
     "AnchoredEnv",
+    "AnchorgymError",
     "CheckReport",
     "ExpertKind",
     "Info",
@@ -21,6 +23,7 @@ __all__ = [
     "TextEnv",
     "TextVectorEnv",
     "Unicode",
+    "UnknownTaskError",
     "check_env",
     "make",
     "panel_hash",

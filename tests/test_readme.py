@@ -1,0 +1,61 @@
+"""The README's code, run as a reader would run it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+CORRIDOR = next(block for block in BLOCKS if "class Corridor" in block)
+CORRIDOR_ID = "corridor:me/Corridor-v0"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "corridor.py").write_text(CORRIDOR)
+    return folder
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def anchorgym(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(folder, "-m", "anchorgym.training.cli", *arguments)
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if "train(" not in b and b != CORRIDOR])
+def test_code_blocks_run(folder: Path, block: str) -> None:
+    done = run(folder, "-c", block)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_example_environment_is_sound(folder: Path) -> None:
+    assert len([line for line in CORRIDOR.splitlines() if line.strip()]) <= 32
+    done = anchorgym(folder, "check", CORRIDOR_ID, "--json")
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["ok"] is True
+
+
+def test_the_example_environment_is_trained(folder: Path) -> None:
+    done = anchorgym(
+        folder,
+        *("train", "--env", CORRIDOR_ID, "--out", "run", "--rollout.iterations", "25"),
+        *("--evaluation.split", "train", "--evaluation.curve-split", "train"),
+        *("--clone.updates", "120", "--policy.vocabulary-tasks", "30", "--policy.hidden", "32"),
+        *("--rollout.tasks", "6", "--learner.learning-rate", "2e-3"),
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((folder / "run/result.json").read_text())
+    before, after = result["before"], result["after"]
+    assert after["greedy"]["success"]["mean"] == 1.0
+    assert after["sampled"]["turns"] < before["sampled"]["turns"]

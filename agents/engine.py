@@ -88,6 +88,7 @@ class TorchEngine:
             return []
         sampling = self._waiting[0][2]
         batch = [(key, tokens) for key, tokens, how in self._waiting if how == sampling]
+        batch.sort(key=lambda request: self._cache.row(request[0]))
         self._waiting = [request for request in self._waiting if request[2] != sampling]
         written = self._generate([tokens for _, tokens in batch], [k for k, _ in batch], sampling)
         for (key, _), generation in zip(batch, written, strict=True):

@@ -33,21 +33,27 @@ class SlotCache(Cache):
         self._whole = True
         self._room = 0
 
+    def row(self, session: Hashable) -> int:
+        """Return a session's row; a new session gets an empty one.
+
+        A batch in the order of its rows needs no gathering.
+        """
+        if session not in self._slots:
+            self._slots[session] = len(self._owners)
+            self._owners.append(session)
+        return self._slots[session]
+
     def select(self, sessions: Sequence[Hashable], room: int) -> None:
-        """Name the sessions of the coming batch, in its order; new ones get an empty row.
+        """Name the sessions of the coming batch, in its order.
 
         Args:
             sessions: (batch,) keys.
             room: how many tokens may be appended to each before the next call.
         """
-        for session in sessions:
-            if session not in self._slots:
-                self._slots[session] = len(self._owners)
-                self._owners.append(session)
+        rows = [self.row(session) for session in sessions]
         missing = len(self._owners) - len(self._lengths)
         if missing > 0:
             self._lengths = torch.cat([self._lengths, torch.zeros(missing, dtype=torch.long)])
-        rows = [self._slots[session] for session in sessions]
         self._rows = torch.tensor(rows, dtype=torch.long)
         self._whole = rows == list(range(len(rows)))
         self._room = room

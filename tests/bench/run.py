@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -9,17 +10,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-
-import bench_alfworld
-import bench_gigpo
-import bench_vector
+HERE = Path(__file__).parent
+BENCHES = ("bench_gigpo", "bench_vector", "bench_alfworld")
 
 
 def main() -> None:
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
     table = Table("what", "measured", "bar", box=box.SIMPLE_HEAD)
-    for bench in (bench_gigpo, bench_vector, bench_alfworld):
-        for row in bench.rows():
+    for name in BENCHES:
+        for row in importlib.import_module(name).rows():
             table.add_row(*row)
     Console(width=140).print(table)
 

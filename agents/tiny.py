@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -165,16 +166,18 @@ class FactoredEmbedding(nn.Module):
 
 def factor_embedding(policy: TinyPolicy) -> None:
     """Train the embedding as a sum of shared parts from here on, until `fold_embedding`."""
+    parts = FactoredEmbedding(policy.tokenizer, policy.model.config.hidden_size)
     embedding = policy.model.get_input_embeddings()
-    width = policy.model.config.hidden_size
-    parametrize.register_parametrization(
-        embedding, "weight", FactoredEmbedding(policy.tokenizer, width)
-    )
+    head = policy.model.get_output_embeddings()
+    for layer in (embedding, head):  # they are tied: the sum has to reach both
+        parametrize.register_parametrization(layer, "weight", parts)
+    shared = cast(Any, embedding).parametrizations.weight.original
+    cast(Any, head).parametrizations.weight.original = shared
 
 
 def fold_embedding(policy: TinyPolicy) -> None:
     """Write the sum back as one plain table, which the output layer shares again."""
-    embedding = policy.model.get_input_embeddings()
-    if parametrize.is_parametrized(embedding, "weight"):
-        parametrize.remove_parametrizations(embedding, "weight", leave_parametrized=True)
+    for layer in (policy.model.get_input_embeddings(), policy.model.get_output_embeddings()):
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
     policy.model.tie_weights()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from anchorgym.agents.attention import training_attention
-from anchorgym.agents.forward import hidden_states
+from anchorgym.agents.forward import hidden_states, token_logits
 from anchorgym.agents.policy import View
 from anchorgym.agents.template import TinyTemplate
 from anchorgym.agents.tiny import TinyPolicy, factor_embedding, fold_embedding
@@ -108,11 +108,21 @@ def clone(
     *,
     updates: int,
     seed: int,
+    corrections: Callable[[int], list[Demonstration]] | None = None,
 ) -> Iterator[CloneStep]:
     """Train the policy on demonstrations, one yield an update.
 
     The loss is the cross-entropy of the expert's tokens plus `observation_weight` times that of
     everything read. The learning rate warms up, stays, and falls to 2 % over the last 60 %.
+
+    Args:
+        policy: is trained in place.
+        rows: demonstrations, without end.
+        config: of the optimiser.
+        updates: how many optimiser steps.
+        seed: of the order of batches.
+        corrections: gives so many corrected episodes of the policy; from `corrections_from` on
+            they are every second row.
     """
     factor_embedding(policy)
     model = policy.model.train()
@@ -128,7 +138,12 @@ def clone(
     try:
         for update in range(updates):
             if not batches:
-                batches = _batches(rows, config.batch, rng)
+                n = config.batch * _LOOKAHEAD
+                own = []
+                if corrections is not None and update >= config.corrections_from * updates:
+                    own = corrections(n // 2)
+                pool = [*own, *itertools.islice(rows, n - len(own))]
+                batches = _batches(pool, config.batch, rng)
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * _schedule(update, updates)
             batch = batches.pop()
@@ -146,9 +161,9 @@ def clone(
 
 
 def _batches(
-    rows: Iterator[Demonstration], size: int, rng: random.Random
+    pool: Sequence[Demonstration], size: int, rng: random.Random
 ) -> list[list[Demonstration]]:
-    pool = sorted((next(rows) for _ in range(size * _LOOKAHEAD)), key=lambda r: len(r.tokens))
+    pool = sorted(pool, key=lambda row: len(row.tokens))
     batches = [pool[i : i + size] for i in range(0, len(pool), size)]
     rng.shuffle(batches)
     return batches
@@ -163,12 +178,10 @@ def _losses(policy: TinyPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor,
     ids = pad_rows([row.tokens for row in batch], torch.long)
     kinds = pad_rows([row.kinds for row in batch], torch.long, fill=MISTAKE)[:, 1:]
     with training_attention(policy.model), torch.autocast("cpu", torch.bfloat16):
-        table = cast(Tensor, policy.model.get_input_embeddings().weight)
-        embedded = functional.embedding(ids, table)
-        hidden = hidden_states(policy.model, inputs_embeds=embedded, use_cache=False)
-        logits = hidden[:, :-1] @ table.t()
+        hidden = hidden_states(policy.model, ids, use_cache=False)
+        logits = token_logits(policy.model, hidden[:, :-1])
     losses = functional.cross_entropy(
-        logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+        logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
     ).view(kinds.shape)
     return _mean(losses, kinds == DONE), _mean(losses, kinds == READ)
 

@@ -71,6 +71,11 @@ class CloneConfig(_Section):
     noise: float = Field(0.15, ge=0, le=0.5)
     """Chance of a wrong action in a demonstration; a third of the episodes have none, a third
     twice as many. Wrong actions stay in the transcript and are not imitated."""
+    corrections: float = Field(0.5, ge=0, le=1)
+    """Share of turns that the policy takes itself in corrected episodes, every second one that
+    is imitated; 0 leaves them out."""
+    corrections_from: float = Field(0.25, ge=0, le=1)
+    """Share of the updates after which corrected episodes begin."""
 
 
 class AlgorithmConfig(_Section):

@@ -24,6 +24,7 @@ from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import Algorithm, State, TurnBatch, make_algorithm
 from anchorgym.training.cloning import clone, demonstrations
 from anchorgym.training.config import TrainConfig
+from anchorgym.training.corrections import Corrections
 from anchorgym.training.curve import draw_curve
 from anchorgym.training.evaluation import Evaluation, Interval, evaluate, paired_difference
 from anchorgym.training.learner import Learner
@@ -101,8 +102,8 @@ class _Job:
         env, limit = config.env, min(config.env.max_turns, config.rollout.max_turns)
         self.gym = Worlds(env.id, split=env.split, max_turns=limit, **env.arguments)
         self.timers = Timers()
-        self.teacher, expert = find_teacher(worlds.first)
-        if not expert:
+        self.teacher, self.expert = find_teacher(worlds.first)
+        if not self.expert:
             display.say("teacher    no honest expert: random play shows what can be written")
         self.policy = self._policy()
 
@@ -159,9 +160,24 @@ class _Job:
             seed=self.config.seed,
         )
         self.timers.start()
+        corrections = Corrections(
+            self.policy,
+            self.gym,
+            self.teacher,
+            share=config.corrections,
+            max_tokens=config.max_tokens,
+            seed=self.config.seed,
+        )
         updates = self.config.clone_updates
         with self.display.phase("clone", updates) as phase:
-            for step in clone(self.policy, rows, config, updates=updates, seed=self.config.seed):
+            for step in clone(
+                self.policy,
+                rows,
+                config,
+                updates=updates,
+                seed=self.config.seed,
+                corrections=corrections.draw if config.corrections and self.expert else None,
+            ):
                 phase.step(f"loss per token {step.action_loss:.3f}")
                 self.log.write("clone", **asdict(step))
         self.timers.lap("clone")

@@ -41,6 +41,7 @@ class SlotCache(Cache):
         if session not in self._slots:
             self._slots[session] = len(self._owners)
             self._owners.append(session)
+            self._lengths = torch.cat([self._lengths, torch.zeros(1, dtype=torch.long)])
         return self._slots[session]
 
     def select(self, sessions: Sequence[Hashable], room: int) -> None:
@@ -51,9 +52,6 @@ class SlotCache(Cache):
             room: how many tokens may be appended to each before the next call.
         """
         rows = [self.row(session) for session in sessions]
-        missing = len(self._owners) - len(self._lengths)
-        if missing > 0:
-            self._lengths = torch.cat([self._lengths, torch.zeros(missing, dtype=torch.long)])
         self._rows = torch.tensor(rows, dtype=torch.long)
         self._whole = rows == list(range(len(rows)))
         self._room = room

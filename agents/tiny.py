@@ -31,6 +31,7 @@ from anchorgym.agents.tokenizer import factors
 from anchorgym.envs.errors import AnchorgymError
 
 _SETTINGS = "anchorgym_policy.json"
+_EMBEDDING_STD = 0.03
 
 
 class PolicyError(AnchorgymError, ValueError):
@@ -102,9 +103,9 @@ def build_tiny(
     tokenizer: PreTrainedTokenizerFast,
     *,
     hidden: int = 128,
-    layers: int = 4,
+    layers: int = 3,
     heads: int = 4,
-    kv_heads: int = 2,
+    kv_heads: int | None = None,
     feed_forward: int = 384,
     max_context: int = 1536,
     max_response: int = 8,
@@ -117,7 +118,7 @@ def build_tiny(
         intermediate_size=feed_forward,
         num_hidden_layers=layers,
         num_attention_heads=heads,
-        num_key_value_heads=kv_heads,
+        num_key_value_heads=kv_heads or heads,
         max_position_embeddings=max_context,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
@@ -128,6 +129,7 @@ def build_tiny(
         torch.manual_seed(seed)
         model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
         _initialise(model, layers)
+        _share(model, tokenizer)
     return TinyPolicy(model, tokenizer, max_response=max_response, seed=seed)
 
 
@@ -136,24 +138,33 @@ def _initialise(model: LlamaForCausalLM, layers: int) -> None:
     for name, parameter in model.named_parameters():
         if parameter.dim() < 2:
             continue
-        std = 0.03 if "embed" in name else parameter.shape[1] ** -0.5
+        std = _EMBEDDING_STD if "embed" in name else parameter.shape[1] ** -0.5
         if name.endswith(("o_proj.weight", "down_proj.weight")):
             std /= (2 * layers) ** 0.5
         nn.init.normal_(parameter, std=std)
+
+
+@torch.no_grad()
+def _share(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Start tokens of one kind, and tokens of one number, close to each other."""
+    table = cast(Tensor, model.get_input_embeddings().weight)
+    for part in factors(tokenizer):
+        table += torch.randn(max(part) + 1, table.shape[1])[part] * _EMBEDDING_STD
 
 
 class FactoredEmbedding(nn.Module):
     """Adds to each token's embedding one that its kind shares and one that its number shares.
 
     What is learnt of `" mug 2"` then holds for `" mug"` and for `" cup 2"` too, which is what
-    makes small models copy names they have rarely met.
+    makes small models copy names they have rarely met. The shared parts begin at zero, so that a
+    policy which is trained further begins as it was.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int) -> None:
         super().__init__()
         kind, number = factors(tokenizer)
-        self.kind = nn.Parameter(torch.randn(max(kind) + 1, width) * 0.03)
-        self.number = nn.Parameter(torch.randn(max(number) + 1, width) * 0.03)
+        self.kind = nn.Parameter(torch.zeros(max(kind) + 1, width))
+        self.number = nn.Parameter(torch.zeros(max(number) + 1, width))
         self.kind_of: Tensor
         self.number_of: Tensor
         self.register_buffer("kind_of", torch.tensor(kind), persistent=False)
@@ -177,7 +188,9 @@ def factor_embedding(policy: TinyPolicy) -> None:
 
 def fold_embedding(policy: TinyPolicy) -> None:
     """Write the sum back as one plain table, which the output layer shares again."""
-    for layer in (policy.model.get_input_embeddings(), policy.model.get_output_embeddings()):
-        if parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    embedding, head = policy.model.get_input_embeddings(), policy.model.get_output_embeddings()
+    if parametrize.is_parametrized(embedding, "weight"):
+        # Folding writes into the table that both share: done for each, the parts count twice.
+        parametrize.remove_parametrizations(head, "weight", leave_parametrized=False)
+        parametrize.remove_parametrizations(embedding, "weight", leave_parametrized=True)
     policy.model.tie_weights()

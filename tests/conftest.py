@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+
+# The stock package names a data folder of its own when it is first imported; tests name theirs.
+with contextlib.suppress(ImportError):
+    import alfworld.info  # noqa: F401
+os.environ.pop("ALFWORLD_DATA", None)
 
 ROOT = Path(__file__).resolve().parent.parent
 

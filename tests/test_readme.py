@@ -50,7 +50,6 @@ def test_the_example_environment_is_trained(folder: Path) -> None:
     done = anchorgym(
         folder,
         *("train", "--env", CORRIDOR_ID, "--out", "run", "--rollout.iterations", "25"),
-        *("--evaluation.split", "train", "--evaluation.curve-split", "train"),
         *("--clone.updates", "120", "--policy.vocabulary-tasks", "30", "--policy.hidden", "32"),
         *("--rollout.tasks", "6", "--learner.learning-rate", "2e-3"),
     )

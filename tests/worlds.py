@@ -184,3 +184,35 @@ class CandidKeyDoor(KeyDoor):
         if self.at != target:
             return "west" if self.at > target else "east"
         return "open door" if self.has_key else "take key"
+
+
+@register("test/Rooms-v0", max_turns=20)
+class Rooms(TextEnv):
+    """Seven rooms in a row: from the middle, walk to the one that the goal names."""
+
+    def tasks(self, split: str | None = None) -> Sequence[str]:
+        return tuple(f"room {n}" for n in (0, 1, 2, 4, 5, 6))
+
+    def start(self, task: str) -> str:
+        if task not in self.tasks():
+            raise UnknownTaskError(task, self.tasks())
+        self.target, self.at, self.goal = int(task[-1]), 3, f"Go to {task}."
+        return "You are in room 3."
+
+    def admissible_actions(self) -> tuple[str, ...]:
+        return ("west", "east")
+
+    def act(self, action: str) -> Outcome:
+        if action not in self.admissible_actions():
+            return Outcome("You can go west or east.", 0.0, self.won(), reason="no such way")
+        self.at = max(0, min(6, self.at + (1 if action == "east" else -1)))
+        return Outcome(f"You are in room {self.at}.", float(self.won()), self.won())
+
+    def won(self) -> bool:
+        return self.at == self.target
+
+    def state(self) -> Any:
+        return self.at
+
+    def load(self, state: Any) -> None:
+        self.at = state

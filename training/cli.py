@@ -40,7 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
-        print("\ninterrupted; what was finished is kept", file=sys.stderr)
+        print(
+            "\ninterrupted: metrics and the last saved policy are in the run's folder; "
+            "go on from it with --policy FOLDER/policy",
+            file=sys.stderr,
+        )
         return EXIT_INTERRUPTED
 
 
@@ -92,9 +96,8 @@ def _train(known: argparse.Namespace, rest: list[str]) -> int:
         table = Table("setting", "default", "meaning", box=None, pad_edge=False)
         for row in describe(TrainConfig):
             table.add_row(*row)
-        console.print(
-            "anchorgym train [@file.toml] [--out FOLDER] [--dry-run] [--quiet] [settings]\n"
-        )
+        usage = "anchorgym train [@file.toml] [--out FOLDER] [--dry-run] [--quiet] [settings]\n"
+        console.print(usage, markup=False)
         console.print(table)
         return EXIT_OK
     config = TrainConfig.parse(parse_settings(rest))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from anchorgym.envs.errors import AnchorgymError
 
-CLONE_UPDATES = 1500
+CLONE_UPDATES = 850
 
 
 class ConfigError(AnchorgymError, ValueError):
@@ -43,9 +43,10 @@ class PolicyConfig(_Section):
 
     name: str = "tiny"
     hidden: int = Field(128, ge=8)
-    layers: int = Field(4, ge=1)
+    layers: int = Field(3, ge=1)
     heads: int = Field(4, ge=1)
-    kv_heads: int = Field(2, ge=1)
+    kv_heads: int | None = Field(None, ge=1)
+    """Heads of keys and values, which divide `heads`; by default as many."""
     feed_forward: int = Field(384, ge=8)
     max_context: int = Field(1536, ge=64)
     """Longest transcript, in tokens."""
@@ -54,15 +55,26 @@ class PolicyConfig(_Section):
     vocabulary_tasks: int = Field(600, ge=1)
     """Training tasks from whose texts the tokenizer is built."""
 
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden must be a multiple of 2 * heads = {2 * self.heads}")
+        if self.kv_heads is not None and self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads must divide heads = {self.heads}")
+        return self
+
 
 class CloneConfig(_Section):
     """Behaviour cloning of the environment's honest expert."""
 
     updates: int | None = Field(None, ge=0)
-    """Optimiser steps; by default 1500 for a new policy and none for a loaded one."""
+    """Optimiser steps; by default 850 for a new policy and none for a loaded one."""
     batch: int = Field(16, ge=1)
     """Episodes an update."""
     learning_rate: float = Field(2e-3, gt=0)
+    """Of embeddings and norms (AdamW)."""
+    matrix_learning_rate: float = Field(0.02, gt=0)
+    """Of the matrices between them (Muon)."""
     weight_decay: float = Field(0.05, ge=0)
     observation_weight: float = Field(0.3, ge=0)
     """Weight of predicting what is read, beside what is done."""
@@ -71,10 +83,10 @@ class CloneConfig(_Section):
     noise: float = Field(0.15, ge=0, le=0.5)
     """Chance of a wrong action in a demonstration; a third of the episodes have none, a third
     twice as many. Wrong actions stay in the transcript and are not imitated."""
-    corrections: float = Field(0.5, ge=0, le=1)
-    """Share of turns that the policy takes itself in corrected episodes, every second one that
-    is imitated; 0 leaves them out."""
-    corrections_from: float = Field(0.25, ge=0, le=1)
+    corrections: float = Field(0.4, ge=0, le=1)
+    """Share of turns that the policy takes itself in corrected episodes, which are every third
+    one that is imitated; 0 leaves them out."""
+    corrections_from: float = Field(0.2, ge=0, le=1)
     """Share of the updates after which corrected episodes begin."""
 
 
@@ -98,7 +110,7 @@ class AlgorithmConfig(_Section):
 class RolloutConfig(_Section):
     """How experience is gathered: each task of an iteration is played by a group."""
 
-    iterations: int = Field(40, ge=0)
+    iterations: int = Field(20, ge=0)
     tasks: int = Field(16, ge=1)
     """Tasks an iteration."""
     group_size: int = Field(8, ge=1)
@@ -119,14 +131,14 @@ class LearnerConfig(_Section):
 
 
 class EvaluationConfig(_Section):
-    """What is measured, on tasks that are never trained on."""
+    """What is measured, on tasks that are never trained on where the environment has such."""
 
-    split: str = "valid_unseen"
-    """Panel of the final figures, before and after."""
-    tasks: int = Field(300, ge=1)
+    split: str | None = None
+    """Panel of the figures before and after; by default valid_unseen, or else valid_seen."""
+    tasks: int = Field(200, ge=1)
     """Tasks of the final panel (all, if it has fewer)."""
-    curve_split: str = "valid_seen"
-    """Panel of the curve during training."""
+    curve_split: str | None = None
+    """Panel of the curve during training; by default valid_seen."""
     curve_tasks: int = Field(100, ge=1)
     every: int = Field(10, ge=1)
     """Iterations between two points of the curve."""

@@ -15,19 +15,20 @@ _BLUE, _ORANGE, _GREY = "#2563a8", "#d9730d", "#8a8f98"
 def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     """Draw `metrics.jsonl` of a run as a PNG.
 
-    Left: the loss while cloning. Right: success of the episodes that were trained on, and of the
-    validation panel (greedy) before, during and after.
+    Left: the loss while cloning, if there was any. Right: success of the episodes that were
+    trained on, and of the validation panel (greedy) before, during and after.
     """
     records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     clone = [r for r in records if r["phase"] == "clone"]
     steps = [r for r in records if r["phase"] == "train"]
     points = [r for r in records if r["phase"] == "validate"]
 
-    figure = Figure(figsize=(10, 4), dpi=130, layout="constrained")
+    figure = Figure(figsize=(10 if clone else 6, 4), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    _lines(left, [r["update"] for r in clone], clone)
-    left.set(title="Cloning the expert", xlabel="update", ylabel="loss per token", yscale="log")
+    *before, right = figure.subplots(1, 2 if clone else 1, squeeze=False)[0]
+    for left in before:
+        _lines(left, [r["update"] for r in clone], clone)
+        left.set(title="Cloning", xlabel="update", ylabel="loss per token", yscale="log")
 
     x = [r["iteration"] for r in steps]
     success = [r["success"] for r in steps]
@@ -44,7 +45,7 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
         )
     right.set(title=title, xlabel="iteration", ylabel="success", ylim=(0, 1))
     right.legend(frameon=False, loc="lower right")
-    for axis in (left, right):
+    for axis in (*before, right):
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture)
@@ -52,13 +53,12 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
 
 def _lines(axis: Any, x: list[int], clone: list[dict[str, Any]]) -> None:
     for key, colour, label in (
-        ("action_loss", _ORANGE, "expert's actions"),
+        ("action_loss", _ORANGE, "teacher's actions"),
         ("observation_loss", _GREY, "what is read"),
     ):
         values = [r[key] for r in clone]
         axis.plot(x, _smooth(values, 0.9), color=colour, lw=1.5, label=label)
-    if clone:
-        axis.legend(frameon=False)
+    axis.legend(frameon=False)
 
 
 def _smooth(values: list[float], keep: float = 0.7) -> list[float]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.policy import Policy
 from anchorgym.envs import panel_hash
+from anchorgym.training.config import ConfigError
 from anchorgym.training.rollouts import Episode, Start, Worlds, rollout
 
 _RESAMPLES = 4000
@@ -63,12 +64,31 @@ def evaluate(
     split: str,
     tasks: int | None = None,
     temperature: float = 0.0,
-    max_response: int = 8,
+    max_response: int | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Play the first `tasks` of a split's panel once each (all of them by default)."""
+    """Play the first `tasks` of a split's panel once each (all of them by default).
+
+    Args:
+        policy: who plays.
+        worlds: where; the split need not be the one that they were made with.
+        split: whose tasks.
+        tasks: how many of them.
+        temperature: that responses are sampled at; 0 is greedy.
+        max_response: longest response, in tokens; by default the policy's own limit.
+        seed: of the worlds' randomness. The policy's own goes on from where it is.
+
+    Raises:
+        ConfigError: there is no task to play.
+    """
+    if tasks is not None and tasks < 1:
+        raise ConfigError(f"an evaluation plays at least 1 task, got tasks={tasks}")
     panel = worlds.first.tasks(split)
-    chosen = panel[: len(panel) if tasks is None else tasks]
+    if not panel:
+        raise ConfigError(f"split {split!r} holds no tasks: name another split")
+    chosen = panel[:tasks]
+    if max_response is None:
+        max_response = getattr(policy, "max_response", Sampling().max_tokens)
     starts = [Start(task, i, seed + i) for i, task in enumerate(chosen)]
     sampling = Sampling(max_response, temperature)
     episodes: list[Episode] = []

@@ -49,12 +49,12 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, st
             yield f"--{flag}", "", (type(default).__doc__ or "").split("\n")[0]
             yield from describe(type(default), f"{prefix}{name}.")
         else:
-            yield f"--{flag}", json.dumps(default), (field.description or "").split("\n")[0]
+            yield f"--{flag}", json.dumps(default), " ".join((field.description or "").split())
 
 
 def _next(rest: Iterator[str], flag: str) -> str:
-    value = next(rest, None)
-    if value is None:
+    value = next(rest, "--")
+    if value.startswith("--"):
         raise ConfigError(f"{flag} needs a value")
     return value
 
@@ -93,5 +93,5 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,7 +26,10 @@ _PLAIN_SECONDS = 20.0
 
 
 class MetricsLog:
-    """Appends one JSON object a line, flushed at once: nothing is lost when a run is cut."""
+    """Appends one JSON object a line, flushed at once: nothing is lost when a run is cut.
+
+    Numbers that JSON cannot write, NaN and the infinities, become null.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file: TextIO = path.open("a", encoding="utf-8")
@@ -35,7 +39,7 @@ class MetricsLog:
         """Append a record; seconds since the start are added."""
         seconds = round(time.monotonic() - self._start, 2)
         record = {"phase": phase, "seconds": seconds, **values}
-        self._file.write(json.dumps(record, default=_plain) + "\n")
+        self._file.write(json.dumps(_plain(record), allow_nan=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -107,7 +111,11 @@ class _PlainPhase(Phase):
 
 
 def _plain(value: Any) -> Any:
-    """Numpy scalars and arrays as JSON values."""
+    """Numpy scalars and arrays, and numbers that are not finite, as JSON values."""
     if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

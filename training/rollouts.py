@@ -112,24 +112,28 @@ def rollout(
     sessions = [policy.open(env) for env in vector.envs]
     live = list(range(len(starts)))
     timers.lap("environment")
-    while live:
-        live = _ask(policy, sessions, episodes, live, observations, infos["env"])
-        timers.lap("prompts")
-        generations = _answers(policy, sessions, live, episodes, sampling)
-        timers.lap("generation")
-        actions: list[str | None] = [None] * len(starts)
+    try:
+        while live:
+            live = _ask(policy, sessions, episodes, live, observations, infos["env"])
+            timers.lap("prompts")
+            generations = _answers(policy, sessions, live, episodes, sampling)
+            timers.lap("generation")
+            actions: list[str | None] = [None] * len(starts)
+            for i in live:
+                action = sessions[i].decide(generations.get(i))
+                actions[i] = episodes[i].turns[-1].action = action
+            timers.lap("prompts")
+            observations, rewards, ended, cut, infos = vector.step(actions)
+            timers.lap("environment")
+            for i in live:
+                _book(episodes[i], infos["env"][i], float(rewards[i]), bool(ended[i]), bool(cut[i]))
+            for i in live:
+                if episodes[i].stop:
+                    sessions[i].close()
+            live = [i for i in live if not episodes[i].stop]
+    finally:  # a rollout that is interrupted leaves nothing in the engine
         for i in live:
-            action = sessions[i].decide(generations.get(i))
-            actions[i] = episodes[i].turns[-1].action = action
-        timers.lap("prompts")
-        observations, rewards, ended, cut, infos = vector.step(actions)
-        timers.lap("environment")
-        for i in live:
-            _book(episodes[i], infos["env"][i], float(rewards[i]), bool(ended[i]), bool(cut[i]))
-        for i in live:
-            if episodes[i].stop:
-                sessions[i].close()
-        live = [i for i in live if not episodes[i].stop]
+            sessions[i].close()
     return episodes
 
 

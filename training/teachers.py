@@ -53,10 +53,10 @@ def _playable(info: Info) -> list[str]:
 def near_miss(
     action: str, admissible: Sequence[str], earlier: Sequence[str], rng: random.Random
 ) -> str:
-    """Return a mistake that a copying policy could make instead of `action`.
+    """Return what a copying policy could write by mistake instead of `action`.
 
-    Half are the action with another number, a fifth were possible a turn ago, the rest are
-    possible now.
+    Half are the action with a number nearby, a fifth were possible a turn ago, the rest are
+    possible now. By chance it may be `action` itself.
     """
     kind = rng.random()
     numbers = list(re.finditer(r"\d+", action))

@@ -20,6 +20,7 @@ from rich.console import Console
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.tiny import TinyPolicy, build_tiny
 from anchorgym.agents.tokenizer import build_tokenizer
+from anchorgym.envs import TextEnv
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import Algorithm, State, TurnBatch, make_algorithm
 from anchorgym.training.cloning import clone, demonstrations
@@ -58,7 +59,8 @@ def train(config: TrainConfig, out: str | Path, console: Console | None = None) 
     """Run a training job and leave everything in `out`.
 
     The folder gets `config.json`, `metrics.jsonl` (as it happens), `clone/` and `policy/` (model
-    and tokenizer), `result.json` and `curve.png`.
+    and tokenizer; `policy/` is renewed at every point of the curve), `result.json` and
+    `curve.png`.
 
     Args:
         config: what to do.
@@ -74,13 +76,14 @@ def train(config: TrainConfig, out: str | Path, console: Console | None = None) 
     algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
     env = config.env
     worlds = Worlds(env.id, split=env.split, max_turns=env.max_turns, **env.arguments)
+    panels = _panels(worlds.first, config)
     # Nothing is written before the parts of the run are known to exist.
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     torch.set_num_threads(config.threads)
     log = MetricsLog(folder / "metrics.jsonl")
     try:
-        return _Job(config, algorithm, worlds, folder, log, Display(console)).run()
+        return _Job(config, algorithm, worlds, panels, folder, log, Display(console)).run()
     finally:
         log.close()
 
@@ -91,6 +94,7 @@ class _Job:
         config: TrainConfig,
         algorithm: Algorithm,
         worlds: Worlds,
+        panels: tuple[str, str],
         folder: Path,
         log: MetricsLog,
         display: Display,
@@ -99,6 +103,9 @@ class _Job:
         self.algorithm = algorithm
         self.state: State = algorithm.initial_state()
         self.worlds = worlds
+        self.exam, self.curve = panels
+        if self.exam == config.env.split:
+            display.say(f"evaluation on {self.exam}: there are no tasks that are held out")
         env, limit = config.env, min(config.env.max_turns, config.rollout.max_turns)
         self.gym = Worlds(env.id, split=env.split, max_turns=limit, **env.arguments)
         self.timers = Timers()
@@ -113,7 +120,6 @@ class _Job:
         self.policy.save(self.folder / "clone")
         result.before = self._measure("before")
         self._reinforce()
-        self.policy.save(self.folder / "policy")
         result.after = self._measure("after") if self.config.rollout.iterations else result.before
         write_result(result)
         title = f"{self.config.algorithm.name} on {self.config.env.id}"
@@ -193,6 +199,8 @@ class _Job:
         self.policy.engine.reseed(self.config.seed)
         if rollouts.iterations:
             self._validate(0)
+        else:
+            self.policy.save(self.folder / "policy")
         with self.display.phase(self.config.algorithm.name, rollouts.iterations) as phase:
             for iteration in range(1, rollouts.iterations + 1):
                 success = self._iterate(learner, iteration)
@@ -200,6 +208,7 @@ class _Job:
                 last = iteration == rollouts.iterations
                 if iteration % self.config.evaluation.every == 0 or last:
                     self._validate(iteration)
+                    self.policy.save(self.folder / "policy")
 
     def _iterate(self, learner: Learner, iteration: int) -> float:
         began = time.process_time()
@@ -247,13 +256,13 @@ class _Job:
         point = evaluate(
             self.policy,
             self.worlds,
-            split=e.curve_split,
+            split=self.curve,
             tasks=e.curve_tasks,
             max_response=self.policy.max_response,
         )
         self.timers.lap("evaluation")
         self.log.write(
-            "validate", iteration=iteration, split=e.curve_split, success=asdict(point.success)
+            "validate", iteration=iteration, split=self.curve, success=asdict(point.success)
         )
 
     def _measure(self, when: str) -> dict[str, Evaluation]:
@@ -265,15 +274,37 @@ class _Job:
             found[mode] = evaluate(
                 self.policy,
                 self.worlds,
-                split=e.split,
+                split=self.exam,
                 tasks=e.tasks,
                 temperature=temperature,
                 max_response=self.policy.max_response,
             )
-            self.log.write(when, mode=mode, split=e.split, success=asdict(found[mode].success))
-            self.display.say(f"{when:<10} {e.split} {mode:<8} success {found[mode].success}")
+            self.log.write(when, mode=mode, split=self.exam, success=asdict(found[mode].success))
+            self.display.say(f"{when:<10} {self.exam} {mode:<8} success {found[mode].success}")
         self.timers.lap("evaluation")
         return found
+
+
+def _panels(env: TextEnv, config: TrainConfig) -> tuple[str, str]:
+    """Return the splits of the final figures and of the curve.
+
+    Those that are asked for must exist; by default they are the most telling ones that do.
+    """
+    e = config.evaluation
+    for asked in (e.split, e.curve_split):
+        if asked is not None:
+            env.tasks(asked)
+    there = [split for split in ("valid_unseen", "valid_seen") if _has_tasks(env, split)]
+    there.append(config.env.split)
+    curve = "valid_seen" if "valid_seen" in there else there[0]
+    return e.split or there[0], e.curve_split or curve
+
+
+def _has_tasks(env: TextEnv, split: str) -> bool:
+    try:
+        return split in env.splits and len(env.tasks(split)) > 0
+    except AnchorgymError:  # a split that the data does not hold
+        return False
 
 
 def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:

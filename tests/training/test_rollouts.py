@@ -8,9 +8,17 @@ import pytest
 import torch
 import worlds  # noqa: F401  (registers the test worlds)
 
-from anchorgym.agents import ExpertPolicy, RandomPolicy, Sampling, TinyPolicy, build_tiny
+from anchorgym.agents import (
+    ExpertPolicy,
+    RandomPolicy,
+    Sampling,
+    Session,
+    TinyPolicy,
+    View,
+    build_tiny,
+)
 from anchorgym.agents.tokenizer import build_tokenizer
-from anchorgym.envs import make
+from anchorgym.envs import TextEnv, make
 from anchorgym.training import Start, Worlds, rollout
 from anchorgym.training.learner import transcripts
 from anchorgym.training.teachers import find_teacher, sample_words
@@ -94,3 +102,33 @@ def test_stochastic_worlds_repeat_under_the_same_seeds() -> None:
 
     assert play(3) == play(3)
     assert len({tuple(play(random.Random(k).randrange(10**6))) for k in range(4)}) > 1
+
+
+def test_an_interrupted_rollout_closes_its_sessions() -> None:
+    class Interrupted(RandomPolicy):
+        """Counts the sessions that are open; somebody presses Ctrl-C in the third turn."""
+
+        opened = turns = 0
+
+        def open(self, env: TextEnv, agent: str = "agent") -> Session:
+            session = super().open(env, agent)
+            self.opened += 1
+            close = session.close
+
+            def closed() -> None:
+                self.opened -= 1
+                close()
+
+            session.close = closed  # type: ignore[method-assign]
+            return session
+
+        def choose(self, env: TextEnv, observation: str, view: View) -> str:
+            self.turns += 1
+            if self.turns == 8:
+                raise KeyboardInterrupt
+            return super().choose(env, observation, view)
+
+    policy = Interrupted(0)
+    with pytest.raises(KeyboardInterrupt):
+        rollout(policy, Worlds(ALF), starts(3), Sampling())
+    assert policy.opened == 0

@@ -26,10 +26,10 @@ def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:
     base: dict[str, Any] = {
         "env": {"id": env, "max_turns": 20},
         "policy": {"hidden": 32, "layers": 2, "heads": 2, "kv_heads": 1, "vocabulary_tasks": 30},
-        "clone": {"updates": 60, "batch": 8},
-        "rollout": {"iterations": 6, "tasks": 3, "group_size": 8},
+        "clone": {"updates": 40, "batch": 8},
+        "rollout": {"iterations": 3, "tasks": 3, "group_size": 8},
         "learner": {"learning_rate": 2e-3},
-        "evaluation": {"split": "train", "curve_split": "train", "every": 3},
+        "evaluation": {"every": 3},
     }
     for section, values in changes.items():
         base[section] = {**base.get(section, {}), **values}
@@ -39,11 +39,12 @@ def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("run")
-    return train(settings("test/KeyDoor-v0", rollout={"iterations": 30}), folder / "run")
+    job = settings("test/Rooms-v0", clone={"updates": 120}, rollout={"iterations": 25, "tasks": 6})
+    return train(job, folder / "run")
 
 
 def test_a_world_of_the_users_own_is_learnt_without_an_expert(run: Run) -> None:
-    chance = evaluate(RandomPolicy(0), Worlds("test/KeyDoor-v0", max_turns=20), split="train")
+    chance = evaluate(RandomPolicy(0), Worlds("test/Rooms-v0", max_turns=20), split="train")
     sampled = run.after["sampled"].success.mean
     assert run.after["greedy"].success.mean == 1.0
     assert sampled >= run.before["sampled"].success.mean
@@ -56,28 +57,28 @@ def test_the_run_leaves_what_it_promises(run: Run) -> None:
     phases = {record["phase"] for record in records}
     assert phases == {"policy", "clone", "before", "validate", "train", "after"}
     steps = [record for record in records if record["phase"] == "train"]
-    assert [step["iteration"] for step in steps] == list(range(1, 31))
+    assert [step["iteration"] for step in steps] == list(range(1, 26))
     assert {"success", "loss", "entropy", "approximate_kl", "grad_norm"} <= steps[0].keys()
     result = json.loads((run.folder / "result.json").read_text())
     assert result["after"]["greedy"]["success"]["mean"] == run.after["greedy"].success.mean
     assert result["gain"]["greedy"]["mean"] == pytest.approx(run.gain("greedy").mean)
     config = TrainConfig.parse(json.loads((run.folder / "config.json").read_text()))
-    assert config.rollout.iterations == 30
+    assert config.rollout.iterations == 25
 
 
 def test_the_saved_policy_plays_as_the_trained_one(run: Run) -> None:
     loaded = TinyPolicy.load(run.folder / "policy")
-    again = evaluate(loaded, Worlds("test/KeyDoor-v0", max_turns=20), split="train")
+    again = evaluate(loaded, Worlds("test/Rooms-v0", max_turns=20), split="train")
     assert again.won == run.after["greedy"].won
     assert again.turns == run.after["greedy"].turns
     clone = TinyPolicy.load(run.folder / "clone")
-    before = evaluate(clone, Worlds("test/KeyDoor-v0", max_turns=20), split="train")
+    before = evaluate(clone, Worlds("test/Rooms-v0", max_turns=20), split="train")
     assert paired_difference(before, run.before["greedy"]).mean == 0
 
 
 def test_a_run_is_never_overwritten(run: Run) -> None:
     with pytest.raises(RunExistsError, match="another folder"):
-        train(settings("test/KeyDoor-v0"), run.folder)
+        train(settings("test/Rooms-v0"), run.folder)
 
 
 def test_an_expert_is_cloned(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_an_expert_is_cloned(tmp_path: Path) -> None:
 @pytest.mark.parametrize("algorithm", ["gigpo", "grpo"])
 def test_equal_seeds_give_equal_runs(tmp_path: Path, algorithm: str) -> None:
     def losses(name: str, seed: int) -> list[float]:
-        config = settings("test/KeyDoor-v0", algorithm={"name": algorithm})
+        config = settings("test/Rooms-v0", algorithm={"name": algorithm})
         train(config.model_copy(update={"seed": seed}), tmp_path / name)
         records = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
         return [r["loss"] for r in records if r["phase"] == "train" and "loss" in r]
@@ -99,14 +100,14 @@ def test_equal_seeds_give_equal_runs(tmp_path: Path, algorithm: str) -> None:
 
 
 def test_observations_can_be_the_anchors(tmp_path: Path) -> None:
-    config = settings("test/KeyDoor-v0", algorithm={"anchor": "observation", "kl_coef": 0.01})
+    config = settings("test/Rooms-v0", algorithm={"anchor": "observation", "kl_coef": 0.01})
     run = train(config, tmp_path / "run")
     assert run.after["greedy"].success.mean >= 0
 
 
 def test_a_trained_policy_can_be_trained_on(run: Run, tmp_path: Path) -> None:
     more = settings(
-        "test/KeyDoor-v0",
+        "test/Rooms-v0",
         policy={"name": str(run.folder / "policy")},
         clone={"updates": None},
         rollout={"iterations": 1},

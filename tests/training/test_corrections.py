@@ -1,0 +1,100 @@
+"""Corrected episodes: the policy's own turns, the teacher's turns, and what is imitated."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import pytest
+
+from anchorgym.agents import TinyPolicy, View, build_tiny
+from anchorgym.agents.tiny import factor_embedding
+from anchorgym.agents.tokenizer import build_tokenizer
+from anchorgym.envs import make
+from anchorgym.training import Worlds
+from anchorgym.training.cloning import DONE, MISTAKE, READ, Demonstration
+from anchorgym.training.corrections import Corrections
+from anchorgym.training.teachers import find_teacher, sample_words
+
+ALF = "anchorgym/ALFWorld-v0"
+
+
+@pytest.fixture(scope="module")
+def policy() -> TinyPolicy:
+    env = make(ALF)
+    texts, actions = [], []
+    for read, written in sample_words(env, find_teacher(env)[0], 40):
+        texts += read
+        actions += written
+    policy = build_tiny(build_tokenizer(texts, actions), hidden=32, layers=2, heads=2)
+    factor_embedding(policy)  # as it is while a clone is trained
+    return policy
+
+
+def draw(policy: TinyPolicy, share: float, n: int = 12, seed: int = 0) -> list[Demonstration]:
+    policy.engine.reseed(seed)
+    worlds = Worlds(ALF, max_turns=12)
+    teacher, _ = find_teacher(worlds.first)
+    return Corrections(policy, worlds, teacher, share=share, max_tokens=400, seed=seed).draw(n)
+
+
+def turns(policy: TinyPolicy, row: Demonstration) -> list[tuple[list[int], list[int], int]]:
+    """(context, response, kind of the response) of each turn."""
+    act = policy.template.turn("", View("", (), True, ""))[-1]
+    out, context = [], []
+    for kind, run in groupby(zip(row.tokens, row.kinds, strict=True), key=lambda pair: pair[1]):
+        tokens = [token for token, _ in run]
+        if kind == READ:
+            context = tokens
+        elif context and context[-1] == act:
+            out.append((context, tokens, kind))
+            context = []
+    return out
+
+
+def test_what_is_imitated_is_what_the_teacher_does_in_that_very_state(policy: TinyPolicy) -> None:
+    imitated = mistakes = 0
+    for row in draw(policy, share=0.5):
+        env = None
+        for context, response, kind in turns(policy, row):
+            if env is None:
+                env, observation, info = _start(policy, context)
+            assert context == policy.template.turn(observation, View.of(info))
+            right = policy.template.response(env.expert_action("honest"))
+            assert (response == right) == (kind == DONE)
+            imitated, mistakes = imitated + (kind == DONE), mistakes + (kind == MISTAKE)
+            observation, *_, info = env.step(policy.template.parse(response))
+    assert imitated > 20
+    assert mistakes > 20
+
+
+def _start(policy: TinyPolicy, context: list[int]):  # type: ignore[no-untyped-def]
+    """Find the task that a transcript began with among those of the panel."""
+    env = make(ALF)
+    for task in _tasks():
+        observation, info = env.reset(options={"task": task})
+        if policy.template.turn(observation, View.of(info)) == context:
+            return env, observation, info
+    raise AssertionError("a transcript that begins with no task")
+
+
+def _tasks() -> list[str]:
+    import random
+
+    rng, panel = random.Random(0), make(ALF).tasks()
+    return [panel[rng.randrange(len(panel))] for _ in range(12)]
+
+
+def test_without_own_turns_it_is_the_expert_alone(policy: TinyPolicy) -> None:
+    for row in draw(policy, share=0.0):
+        assert MISTAKE not in row.kinds
+        assert row.kinds.count(DONE) > 0
+
+
+def test_equal_seeds_give_equal_episodes(policy: TinyPolicy) -> None:
+    assert draw(policy, 0.5, seed=3) == draw(policy, 0.5, seed=3)
+    assert draw(policy, 0.5, seed=3) != draw(policy, 0.5, seed=4)
+
+
+def test_transcripts_stay_near_the_limit_of_tokens(policy: TinyPolicy) -> None:
+    longest = max(len(row.tokens) for row in draw(policy, share=0.9))
+    assert longest < 400 + 120

@@ -13,6 +13,11 @@ from transformers import PreTrainedModel
 from anchorgym.agents.forward import hidden_states, token_logits
 from anchorgym.agents.kv_cache import SlotCache
 from anchorgym.agents.policy import Generation
+from anchorgym.envs.errors import AnchorgymError
+
+
+class EngineError(AnchorgymError, ValueError):
+    """A request that no engine can answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +34,9 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
-            raise ValueError(f"max_tokens must be at least 1, got {self.max_tokens}")
-        if self.temperature < 0:
-            raise ValueError(f"temperature must be at least 0, got {self.temperature}")
+            raise EngineError(f"max_tokens must be at least 1, got {self.max_tokens}")
+        if not 0 <= self.temperature < float("inf"):
+            raise EngineError(f"temperature must be finite and at least 0, got {self.temperature}")
 
 
 class Engine(Protocol):
@@ -72,39 +77,57 @@ class TorchEngine:
         self.version = 0
         self._generator = torch.Generator().manual_seed(seed)
         self._cache = SlotCache(model.config)
-        self._unread: dict[Hashable, int] = {}  # the last token written, not yet in the cache
-        self._waiting: list[tuple[Hashable, list[int], Sampling]] = []
+        self._transcripts: dict[Hashable, list[int]] = {}
+        self._waiting: dict[Hashable, Sampling] = {}
 
     def submit(self, session: Hashable, tokens: Sequence[int], sampling: Sampling) -> None:
-        """Append tokens to a session and ask for a response."""
-        if any(key == session for key, _, _ in self._waiting):
-            raise ValueError(f"session {session!r} already waits for a response")
-        unread = [self._unread.pop(session)] if session in self._unread else []
-        self._waiting.append((session, [*unread, *tokens], sampling))
+        """Append tokens to a session and ask for a response.
+
+        Raises:
+            EngineError: no tokens, more than the model has positions for, or a session that
+                still waits.
+        """
+        if session in self._waiting:
+            raise EngineError(f"session {session!r} already waits for a response")
+        if not tokens:
+            raise EngineError(f"session {session!r} was given no tokens to go on from")
+        length = len(self._transcripts.get(session, ())) + len(tokens) + sampling.max_tokens
+        if length > self.model.config.max_position_embeddings:
+            raise EngineError(
+                f"{length} tokens with the response, but the model has positions for "
+                f"{self.model.config.max_position_embeddings}"
+            )
+        self._transcripts.setdefault(session, []).extend(tokens)
+        self._waiting[session] = sampling
 
     def poll(self) -> list[tuple[Hashable, Generation]]:
         """Answer everything that waits, in one batch for each way of sampling."""
         if not self._waiting:
             return []
-        sampling = self._waiting[0][2]
-        batch = [(key, tokens) for key, tokens, how in self._waiting if how == sampling]
-        batch.sort(key=lambda request: self._cache.row(request[0]))
-        self._waiting = [request for request in self._waiting if request[2] != sampling]
-        written = self._generate([tokens for _, tokens in batch], [k for k, _ in batch], sampling)
-        for (key, _), generation in zip(batch, written, strict=True):
-            self._unread[key] = generation.tokens[-1]
-        return [(key, generation) for (key, _), generation in zip(batch, written, strict=True)]
+        sampling = next(iter(self._waiting.values()))
+        keys = [key for key, how in self._waiting.items() if how == sampling]
+        keys.sort(key=self._cache.row)
+        for key in keys:
+            del self._waiting[key]
+        chunks = [self._transcripts[key][self._cache.length(key) :] for key in keys]
+        answers = list(zip(keys, self._generate(chunks, keys, sampling), strict=True))
+        for key, generation in answers:
+            self._transcripts[key].extend(generation.tokens)
+        return answers
 
     def free(self, session: Hashable) -> None:
         """Forget a session and reuse its place."""
-        self._unread.pop(session, None)
+        self._waiting.pop(session, None)
+        self._transcripts.pop(session, None)
         self._cache.free(session)
 
     def load_weights(self, version: int) -> None:
-        """Drop what older weights computed. Here the model's weights are shared in place."""
+        """Drop what older weights computed; open sessions are read anew when they go on.
+
+        Here the model's weights are shared in place.
+        """
         self.version = version
         self._cache.clear()
-        self._unread.clear()
 
     def reseed(self, seed: int) -> None:
         """Start the sampling noise anew."""

@@ -44,6 +44,11 @@ class SlotCache(Cache):
             self._lengths = torch.cat([self._lengths, torch.zeros(1, dtype=torch.long)])
         return self._slots[session]
 
+    def length(self, session: Hashable) -> int:
+        """Return how many of a session's tokens are kept."""
+        row = self.row(session)
+        return int(self._lengths[row]) if row < len(self._lengths) else 0
+
     def select(self, sessions: Sequence[Hashable], room: int) -> None:
         """Name the sessions of the coming batch, in its order.
 

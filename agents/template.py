@@ -29,9 +29,10 @@ class TinyTemplate:
         )
         backend = tokenizer.backend_tokenizer
         backend.encode_special_tokens = True
-        self._special = frozenset(tokenizer.all_special_ids)
+        # What the policy writes for "unknown" stays in its action, which is then invalid.
+        self._silent = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
 
-        @lru_cache(maxsize=100_000)
+        @lru_cache(maxsize=20_000)
         def encode(text: str) -> tuple[int, ...]:
             ids: list[int] = backend.encode(text, add_special_tokens=False).ids
             return tuple(ids)
@@ -54,5 +55,5 @@ class TinyTemplate:
 
     def parse(self, tokens: Sequence[int]) -> str:
         """Return the action that was written. Markers that the policy writes mean nothing."""
-        words = [token for token in tokens if token not in self._special]
+        words = [token for token in tokens if token not in self._silent]
         return str(self.tokenizer.decode(words)).strip()

@@ -7,6 +7,7 @@ world from nothing on two CPU cores.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,12 +61,20 @@ class TinyPolicy(LanguagePolicy):
         )
 
     def save(self, folder: str | Path) -> None:
-        """Write model, tokenizer and limits as safetensors and JSON."""
+        """Write model, tokenizer and limits as safetensors and JSON, all or nothing."""
+        folder = Path(folder)
+        fresh, stale = (folder.with_name(f"{folder.name}.{kind}") for kind in ("new", "old"))
+        for leftover in (fresh, stale):
+            shutil.rmtree(leftover, ignore_errors=True)
         with _no_progress_bars():
-            self.model.save_pretrained(folder)
-            self.tokenizer.save_pretrained(folder)
+            self.model.save_pretrained(fresh)
+            self.tokenizer.save_pretrained(fresh)
         settings = {"template": self.template.name, "max_response": self.max_response}
-        (Path(folder) / _SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        (fresh / _SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        if folder.exists():
+            folder.rename(stale)
+        fresh.rename(folder)
+        shutil.rmtree(stale, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: str | Path, *, seed: int = 0) -> TinyPolicy:
@@ -80,11 +89,22 @@ class TinyPolicy(LanguagePolicy):
                 f"{folder} holds no policy ({_SETTINGS} is missing): give the folder that a run "
                 "has saved, such as runs/NAME/policy"
             )
+        limits = _read_settings(settings)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         with _no_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        limits = json.loads(settings.read_text(encoding="utf-8"))
         return cls(model, tokenizer, max_response=limits["max_response"], seed=seed)
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        known = settings["template"] == TinyTemplate.name and settings["max_response"] >= 1
+    except (ValueError, KeyError, TypeError) as error:
+        raise PolicyError(f"{path} is damaged ({error!r}): save the policy again") from error
+    if not known:
+        raise PolicyError(f"{path} asks for something else than the template 'tiny': {settings}")
+    return dict(settings)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
     fillers = _unused(_FILLERS, done)
     normalize = normalizers.Sequence(
         [
-            normalizers.Lowercase(),
+            *([normalizers.Lowercase()] if _is_lower(done) else []),
             *(normalizers.Replace(Regex(pattern), " ") for pattern in _filler_patterns(fillers)),
             normalizers.Replace(Regex(r"\s+"), " "),
             normalizers.Strip(),
@@ -59,7 +59,8 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
     phrases = _phrases([(unit.findall(text), count) for text, count in counts.items()])
     pattern = re.compile("|".join([*(re.escape(p) for p in phrases), _UNIT]))
     words = {word for text in counts for word in pattern.findall(text)}
-    vocabulary = [*SPECIAL, *sorted(words.union(_spare_numbers(words)))]
+    digits = {space + digit for space in ("", " ") for digit in "0123456789"}
+    vocabulary = [*SPECIAL, *sorted(words.union(_spare_numbers(words), digits))]
     return _assemble(vocabulary, normalize, pattern.pattern)
 
 
@@ -78,6 +79,11 @@ def factors(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
         kind_of.append(kinds.setdefault(name, len(kinds)))
         number_of.append(number)
     return kind_of, number_of
+
+
+def _is_lower(actions: Iterable[str]) -> bool:
+    """Whether letters can be read without their case: no action needs an upper one."""
+    return all(action == action.lower() for action in actions)
 
 
 def _assemble(

@@ -118,7 +118,7 @@ def _train(known: argparse.Namespace, rest: list[str]) -> int:
 
 def _summary(run: Run) -> Table:
     split = run.before["greedy"].split
-    table = Table(f"{split}", "clone", "trained", "gain (paired)", box=box.SIMPLE_HEAD)
+    table = Table(f"{split}", "before", "after", "gain (paired)", box=box.SIMPLE_HEAD)
     for mode in run.before:
         before, after = run.before[mode].success, run.after[mode].success
         table.add_row(mode, str(before), str(after), _signed(run.gain(mode)))

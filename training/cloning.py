@@ -202,7 +202,8 @@ def _batches(
 
 def _schedule(update: int, updates: int) -> float:
     done = update / updates
-    return min(1.0, (update + 1) / 100) * (1.0 if done < 0.4 else max(0.02, (1 - done) / 0.6))
+    warm = min(1.0, (update + 1) / max(1, min(100, updates // 10)))
+    return warm * (1.0 if done < 0.4 else max(0.02, (1 - done) / 0.6))
 
 
 def _losses(policy: TinyPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor, Tensor]:

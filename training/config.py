@@ -17,13 +17,17 @@ class ConfigError(AnchorgymError, ValueError):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class EnvConfig(_Section):
     """The environment. Keys beyond these are its own arguments, such as `data`."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     id: str = "anchorgym/ALFWorld-v0"
     """`namespace/Name-vN`, or `module:namespace/Name-vN`."""
@@ -50,8 +54,8 @@ class PolicyConfig(_Section):
     feed_forward: int = Field(384, ge=8)
     max_context: int = Field(1536, ge=64)
     """Longest transcript, in tokens."""
-    max_response: int = Field(8, ge=1)
-    """Longest response, in tokens."""
+    max_response: int | None = Field(None, ge=1)
+    """Longest response, in tokens; by default what the longest action that was met needs."""
     vocabulary_tasks: int = Field(600, ge=1)
     """Training tasks from whose texts the tokenizer is built."""
 
@@ -93,7 +97,9 @@ class CloneConfig(_Section):
 class AlgorithmConfig(_Section):
     """The group-policy algorithm. Keys beyond these are its options, such as `step_weight`."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     name: str = "gigpo"
     anchor: Literal["state", "observation"] = "state"

@@ -8,7 +8,7 @@ do in states, and after words, that the policy has brought about (Ross et al., a
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.policy import View
@@ -47,8 +47,7 @@ class Corrections:
 
     def draw(self, n: int) -> list[Demonstration]:
         """Play `n` episodes at once and return them as training rows."""
-        rng, engine = self._rng, self._policy.engine
-        engine.load_weights(engine.version)  # the weights have moved since the last draw
+        rng = self._rng
         panel = self._worlds.first.tasks()
         tasks = [panel[rng.randrange(len(panel))] for _ in range(n)]
         vector = self._worlds.take(n)
@@ -73,7 +72,8 @@ class Corrections:
                 _extend(rows[i], unread[i], self._policy.template.response(taught[i]), DONE)
             observations, _, ended, cut, infos = vector.step(actions)
             live = [i for i in live if not (ended[i] or cut[i] or self._is_full(rows[i]))]
-        engine.load_weights(engine.version)
+        for i in range(n):
+            self._policy.engine.free((self, i))
         return rows
 
     def _own_actions(
@@ -85,13 +85,14 @@ class Corrections:
     ) -> dict[int, str]:
         """Let the policy write the turns that are its own; return its actions."""
         policy = self._policy
-        for i in own:
-            policy.engine.submit(i, unread[i], self._sampling)
+        asked: dict[Hashable, int] = {(self, i): i for i in own}
+        for key, i in asked.items():
+            policy.engine.submit(key, unread[i], self._sampling)
             unread[i] = []
         actions = {}
         while ready := policy.engine.poll():
             for key, generation in ready:
-                i = int(str(key))
+                i = asked[key]
                 right = list(generation.tokens) == policy.template.response(taught[i])
                 _extend(rows[i], [], generation.tokens, DONE if right else MISTAKE)
                 if generation.stop == "length":

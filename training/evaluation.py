@@ -17,6 +17,7 @@ from anchorgym.training.config import ConfigError
 from anchorgym.training.rollouts import Episode, Start, Worlds, rollout
 
 _RESAMPLES = 4000
+_Z95 = 1.96
 _WAVE = 160
 """Episodes that are played together, to bound memory."""
 
@@ -110,7 +111,7 @@ def summarise(
         split=split,
         panel=panel,
         temperature=temperature,
-        success=bootstrap(won),
+        success=success_interval(won),
         by_type={kind: (sum(wins), len(wins)) for kind, wins in sorted(by_type.items())},
         turns=len(turns) / max(1, len(episodes)),
         invalid=sum(not turn.valid for turn in turns) / max(1, len(turns)),
@@ -118,18 +119,29 @@ def summarise(
     )
 
 
-def bootstrap(values: NDArray[np.float64], *, level: float = 0.95, seed: int = 0) -> Interval:
-    """Return the mean of per-task values (n_tasks,) with a percentile bootstrap interval.
+def success_interval(won: NDArray[np.float64]) -> Interval:
+    """Return the share of tasks won (n_tasks,), 0 or 1 each, with its 95 % interval.
+
+    Where all were won, or none, resampling sees no spread: there it is Wilson's interval.
+    """
+    n = len(won)
+    if n and np.all(won == won[0]):
+        slack = _Z95**2 / (n + _Z95**2)
+        return Interval(0.0, 0.0, slack) if won[0] == 0 else Interval(1.0, 1.0 - slack, 1.0)
+    return bootstrap(won)
+
+
+def bootstrap(values: NDArray[np.float64], *, seed: int = 0) -> Interval:
+    """Return the mean of per-task values (n_tasks,) with a 95 % percentile bootstrap interval.
 
     Tasks are resampled, not episodes: what is claimed is about tasks like these.
     """
-    if len(values) == 0:
+    n = len(values)
+    if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
-    picks = rng.integers(0, len(values), size=(_RESAMPLES, len(values)))
-    means = values[picks].mean(axis=1)
-    tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
+    means = values[rng.integers(0, n, size=(_RESAMPLES, n))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(values.mean()), float(low), float(high))
 
 

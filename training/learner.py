@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from anchorgym.agents.forward import hidden_states, token_logits
 from anchorgym.agents.tiny import TinyPolicy
+from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import Algorithm
 from anchorgym.training.config import LearnerConfig
 from anchorgym.training.rollouts import Episode
@@ -23,6 +24,10 @@ from anchorgym.training.sequences import pad_rows
 
 _SORT_SPAN = 4
 """Minibatches that are sorted by length together: less padding, little less chance."""
+
+
+class DivergedError(AnchorgymError, FloatingPointError):
+    """Training has left the range of numbers."""
 
 
 @dataclass(slots=True)
@@ -149,6 +154,11 @@ class Learner:
         loss, statistics = self.algorithm.loss(view, logprobs, entropy, reference, advantages)
         self.optimiser.zero_grad()
         loss.backward()
+        if not torch.isfinite(loss):
+            raise DivergedError(
+                "the loss is no longer finite: lower learner.learning_rate, or raise "
+                "algorithm.kl_coef"
+            )
         norm = torch.nn.utils.clip_grad_norm_(
             self.policy.model.parameters(), self.config.max_grad_norm
         )

@@ -110,7 +110,10 @@ def rollout(
     )
     episodes = [Episode(s, e.task_type(s.task)) for s, e in zip(starts, vector.envs, strict=True)]
     sessions = [policy.open(env) for env in vector.envs]
-    live = list(range(len(starts)))
+    for episode, info in zip(episodes, infos["env"], strict=True):
+        if info["won"]:  # nothing is left to do
+            episode.won, episode.stop = True, "terminated"
+    live = [i for i, episode in enumerate(episodes) if not episode.stop]
     timers.lap("environment")
     try:
         while live:

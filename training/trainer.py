@@ -18,20 +18,18 @@ import torch
 from rich.console import Console
 
 from anchorgym.agents.engine import Sampling
-from anchorgym.agents.tiny import TinyPolicy, build_tiny
-from anchorgym.agents.tokenizer import build_tokenizer
-from anchorgym.envs import TextEnv
+from anchorgym.agents.tiny import TinyPolicy
 from anchorgym.envs.errors import AnchorgymError
-from anchorgym.gigpo import Algorithm, State, TurnBatch, make_algorithm
+from anchorgym.gigpo import State, TurnBatch
 from anchorgym.training.cloning import clone, demonstrations
-from anchorgym.training.config import TrainConfig
+from anchorgym.training.config import ConfigError, TrainConfig
 from anchorgym.training.corrections import Corrections
 from anchorgym.training.curve import draw_curve
 from anchorgym.training.evaluation import Evaluation, Interval, evaluate, paired_difference
 from anchorgym.training.learner import Learner
+from anchorgym.training.parts import Parts, assemble, new_policy
 from anchorgym.training.reporting import Display, MetricsLog
-from anchorgym.training.rollouts import Episode, Start, Timers, Worlds, rollout
-from anchorgym.training.teachers import find_teacher, sample_words
+from anchorgym.training.rollouts import Episode, Start, Timers, rollout
 
 
 class RunExistsError(AnchorgymError, FileExistsError):
@@ -73,49 +71,33 @@ def train(config: TrainConfig, out: str | Path, console: Console | None = None) 
     folder = Path(out)
     if (folder / "config.json").exists():
         raise RunExistsError(f"{folder} already holds a run: give another folder")
-    algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
-    env = config.env
-    worlds = Worlds(env.id, split=env.split, max_turns=env.max_turns, **env.arguments)
-    panels = _panels(worlds.first, config)
-    # Nothing is written before the parts of the run are known to exist.
+    parts = assemble(config)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    torch.set_num_threads(config.threads)
     log = MetricsLog(folder / "metrics.jsonl")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
     try:
-        return _Job(config, algorithm, worlds, panels, folder, log, Display(console)).run()
+        return _Job(config, parts, folder, log, Display(console)).run()
     finally:
+        torch.set_num_threads(threads)
         log.close()
 
 
 class _Job:
     def __init__(
-        self,
-        config: TrainConfig,
-        algorithm: Algorithm,
-        worlds: Worlds,
-        panels: tuple[str, str],
-        folder: Path,
-        log: MetricsLog,
-        display: Display,
+        self, config: TrainConfig, parts: Parts, folder: Path, log: MetricsLog, display: Display
     ) -> None:
-        self.config, self.folder, self.log, self.display = config, folder, log, display
-        self.algorithm = algorithm
-        self.state: State = algorithm.initial_state()
-        self.worlds = worlds
-        self.exam, self.curve = panels
-        if self.exam == config.env.split:
-            display.say(f"evaluation on {self.exam}: there are no tasks that are held out")
-        env, limit = config.env, min(config.env.max_turns, config.rollout.max_turns)
-        self.gym = Worlds(env.id, split=env.split, max_turns=limit, **env.arguments)
+        self.config, self.parts = config, parts
+        self.folder, self.log, self.display = folder, log, display
+        self.state: State = parts.algorithm.initial_state()
         self.timers = Timers()
-        self.teacher, self.expert = find_teacher(worlds.first)
-        if not self.expert:
-            display.say("teacher    no honest expert: random play shows what can be written")
-        self.policy = self._policy()
+        self.policy = parts.policy or self._new_policy()
 
     def run(self) -> Run:
         result = Run(self.folder, self.policy, seconds=self.timers)
+        if self.parts.exam == self.config.env.split:
+            self.display.say(f"evaluation on {self.parts.exam}: no tasks are held out")
         self._clone()
         self.policy.save(self.folder / "clone")
         result.before = self._measure("before")
@@ -126,40 +108,21 @@ class _Job:
         draw_curve(self.folder / "metrics.jsonl", self.folder / "curve.png", title)
         return result
 
-    def _policy(self) -> TinyPolicy:
-        p = self.config.policy
-        if p.name != "tiny":
-            return TinyPolicy.load(p.name, seed=self.config.seed)
-        self.timers.start()
-        with self.display.phase("vocabulary", p.vocabulary_tasks) as phase:
-            texts, actions = [], []
-            for read, written in sample_words(self.worlds.first, self.teacher, p.vocabulary_tasks):
-                texts += read
-                actions += written
-                phase.step()
-        tokenizer = build_tokenizer(texts, actions)
-        policy = build_tiny(
-            tokenizer,
-            hidden=p.hidden,
-            layers=p.layers,
-            heads=p.heads,
-            kv_heads=p.kv_heads,
-            feed_forward=p.feed_forward,
-            max_context=p.max_context,
-            max_response=p.max_response,
-            seed=self.config.seed,
-        )
+    def _new_policy(self) -> TinyPolicy:
+        if not self.parts.expert:
+            self.display.say("teacher    no honest expert: random play shows what can be written")
+        policy = new_policy(self.config, self.parts, self.display)
         self.timers.lap("vocabulary")
         size = sum(parameter.numel() for parameter in policy.model.parameters())
-        self.display.say(f"policy     {size:,} parameters, {len(tokenizer):,} words")
-        self.log.write("policy", parameters=size, words=len(tokenizer))
+        self.display.say(f"policy     {size:,} parameters, {len(policy.tokenizer):,} words")
+        self.log.write("policy", parameters=size, words=len(policy.tokenizer))
         return policy
 
     def _clone(self) -> None:
         config = self.config.clone
         rows = demonstrations(
-            self.worlds.first,
-            self.teacher,
+            self.parts.worlds.first,
+            self.parts.teacher,
             self.policy.template,
             noise=config.noise,
             max_tokens=min(config.max_tokens, self.policy.max_context),
@@ -168,8 +131,8 @@ class _Job:
         self.timers.start()
         corrections = Corrections(
             self.policy,
-            self.gym,
-            self.teacher,
+            self.parts.gym,
+            self.parts.teacher,
             share=config.corrections,
             max_tokens=config.max_tokens,
             seed=self.config.seed,
@@ -182,7 +145,7 @@ class _Job:
                 config,
                 updates=updates,
                 seed=self.config.seed,
-                corrections=corrections.draw if config.corrections and self.expert else None,
+                corrections=corrections.draw if config.corrections and self.parts.expert else None,
             ):
                 phase.step(f"loss per token {step.action_loss:.3f}")
                 self.log.write("clone", **asdict(step))
@@ -192,7 +155,7 @@ class _Job:
         rollouts = self.config.rollout
         learner = Learner(
             self.policy,
-            self.algorithm,
+            self.parts.algorithm,
             self.config.learner,
             temperature=rollouts.temperature,
         )
@@ -214,13 +177,20 @@ class _Job:
         began = time.process_time()
         episodes = rollout(
             self.policy,
-            self.gym,
+            self.parts.gym,
             self._starts(iteration),
             Sampling(self.policy.max_response, self.config.rollout.temperature),
             self.timers,
         )
         batch = turn_batch(episodes, self.config.algorithm.anchor)
-        advantages = self.algorithm.advantages(batch, self.state)
+        if len(batch) == 0:
+            raise ConfigError(
+                "policy.max_context: no episode had room for a single turn; "
+                f"{self.policy.max_context} tokens are too few for this environment"
+            )
+        algorithm = self.parts.algorithm
+        kept = algorithm.keep(batch, self.state)[batch.group]
+        advantages = np.where(kept, algorithm.advantages(batch, self.state), 0.0)
         self.timers.lap("advantages")
         statistics = learner.update(episodes, advantages, seed=self.config.seed + iteration)
         self.timers.lap("update")
@@ -241,10 +211,10 @@ class _Job:
         """Draw the tasks of an iteration; the algorithm says how often each is played."""
         rollouts = self.config.rollout
         rng = random.Random(f"{self.config.seed}/{iteration}")
-        panel = self.worlds.first.tasks()
+        panel = self.parts.worlds.first.tasks()
         tasks = [panel[rng.randrange(len(panel))] for _ in range(rollouts.tasks)]
         budget = rollouts.tasks * rollouts.group_size
-        shares = self.algorithm.allocate(tasks, budget, self.state)
+        shares = self.parts.algorithm.allocate(tasks, budget, self.state)
         return [
             Start(task, group, rng.getrandbits(31))
             for group, (task, share) in enumerate(zip(tasks, shares.tolist(), strict=True))
@@ -255,56 +225,34 @@ class _Job:
         e = self.config.evaluation
         point = evaluate(
             self.policy,
-            self.worlds,
-            split=self.curve,
+            self.parts.worlds,
+            split=self.parts.curve,
             tasks=e.curve_tasks,
             max_response=self.policy.max_response,
         )
         self.timers.lap("evaluation")
         self.log.write(
-            "validate", iteration=iteration, split=self.curve, success=asdict(point.success)
+            "validate", iteration=iteration, split=self.parts.curve, success=asdict(point.success)
         )
 
     def _measure(self, when: str) -> dict[str, Evaluation]:
-        e = self.config.evaluation
+        tasks, exam = self.config.evaluation.tasks, self.parts.exam
         found = {}
         self.timers.start()
         for mode, temperature in (("greedy", 0.0), ("sampled", 1.0)):
             self.policy.engine.reseed(self.config.seed)
             found[mode] = evaluate(
                 self.policy,
-                self.worlds,
-                split=self.exam,
-                tasks=e.tasks,
+                self.parts.worlds,
+                split=exam,
+                tasks=tasks,
                 temperature=temperature,
                 max_response=self.policy.max_response,
             )
-            self.log.write(when, mode=mode, split=self.exam, success=asdict(found[mode].success))
-            self.display.say(f"{when:<10} {self.exam} {mode:<8} success {found[mode].success}")
+            self.log.write(when, mode=mode, split=exam, success=asdict(found[mode].success))
+            self.display.say(f"{when:<10} {exam} {mode:<8} success {found[mode].success}")
         self.timers.lap("evaluation")
         return found
-
-
-def _panels(env: TextEnv, config: TrainConfig) -> tuple[str, str]:
-    """Return the splits of the final figures and of the curve.
-
-    Those that are asked for must exist; by default they are the most telling ones that do.
-    """
-    e = config.evaluation
-    for asked in (e.split, e.curve_split):
-        if asked is not None:
-            env.tasks(asked)
-    there = [split for split in ("valid_unseen", "valid_seen") if _has_tasks(env, split)]
-    there.append(config.env.split)
-    curve = "valid_seen" if "valid_seen" in there else there[0]
-    return e.split or there[0], e.curve_split or curve
-
-
-def _has_tasks(env: TextEnv, split: str) -> bool:
-    try:
-        return split in env.splits and len(env.tasks(split)) > 0
-    except AnchorgymError:  # a split that the data does not hold
-        return False
 
 
 def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
@@ -327,4 +275,5 @@ def write_result(run: Run) -> None:
         "gain": {mode: asdict(run.gain(mode)) for mode in run.after},
         "cpu_seconds": {phase: round(s, 1) for phase, s in run.seconds.items()},
     }
-    (run.folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(result, indent=1, allow_nan=False)
+    (run.folder / "result.json").write_text(text + "\n", encoding="utf-8")

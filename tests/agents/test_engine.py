@@ -9,6 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from anchorgym.agents import Sampling, TorchEngine
+from anchorgym.agents.engine import EngineError
 
 VOCABULARY, EOS = 50, 1
 
@@ -91,15 +92,33 @@ def test_equal_seeds_sample_equal_tokens(model: LlamaForCausalLM) -> None:
     assert play(1) != play(2)
 
 
-def test_new_weights_drop_the_cache(model: LlamaForCausalLM) -> None:
+def test_a_transcript_outlives_the_cache_of_older_weights(model: LlamaForCausalLM) -> None:
     engine = TorchEngine(model, EOS)
     engine.submit("a", [5, 6, 7], Sampling(max_tokens=2))
-    engine.poll()
+    (_, first), *_ = engine.poll()
+    read = [5, 6, 7, *first.tokens, 8]
     engine.load_weights(1)
     engine.submit("a", [8], Sampling(max_tokens=1, temperature=0))
     (_, generation), *_ = engine.poll()
-    truth = recompute(model, [8, generation.tokens[0]], 1.0)
-    assert generation.logprobs[0] == pytest.approx(truth[0].item(), abs=1e-5)
+    truth = recompute(model, [*read, generation.tokens[0]], 1.0)
+    assert generation.logprobs[0] == pytest.approx(truth[-1].item(), abs=1e-5)
+
+
+def test_a_freed_session_is_not_answered(model: LlamaForCausalLM) -> None:
+    engine = TorchEngine(model, EOS)
+    engine.submit("a", [5], Sampling())
+    engine.submit("b", [6], Sampling())
+    engine.free("a")
+    assert [key for key, _ in engine.poll()] == ["b"]
+    engine.free("a")
+
+
+@pytest.mark.parametrize(("tokens", "said"), [([], "no tokens"), ([5] * 2047, "positions")])
+def test_requests_that_cannot_be_answered_are_refused(
+    model: LlamaForCausalLM, tokens: list[int], said: str
+) -> None:
+    with pytest.raises(EngineError, match=said):
+        TorchEngine(model, EOS).submit("a", tokens, Sampling())
 
 
 def test_a_session_waits_for_one_response_at_a_time(model: LlamaForCausalLM) -> None:

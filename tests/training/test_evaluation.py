@@ -22,7 +22,7 @@ from anchorgym.training import (
     evaluation,
     paired_difference,
 )
-from anchorgym.training.evaluation import bootstrap, summarise
+from anchorgym.training.evaluation import bootstrap, success_interval, summarise
 from anchorgym.training.teachers import find_teacher, sample_words
 
 ALF = "anchorgym/ALFWorld-v0"
@@ -56,11 +56,18 @@ def test_the_interval_holds_a_known_mean_about_95_times_in_100() -> None:
     assert 0.925 <= held / 500 <= 0.975
 
 
+def test_winning_everything_is_not_certainty() -> None:
+    everything, nothing = success_interval(np.ones(20)), success_interval(np.zeros(20))
+    assert (everything.mean, everything.high) == (1.0, 1.0)
+    assert everything.low == pytest.approx(0.839, abs=1e-3)  # Wilson's interval of 20 of 20
+    assert (nothing.mean, nothing.low) == (0.0, 0.0)
+    assert nothing.high == pytest.approx(0.161, abs=1e-3)
+
+
 def test_the_interval_is_the_same_each_time_and_holds_the_mean() -> None:
     values = np.random.default_rng(1).normal(size=50)
     assert bootstrap(values) == bootstrap(values)
     assert bootstrap(values).low < values.mean() < bootstrap(values).high
-    assert bootstrap(values, level=0.5).high < bootstrap(values).high
 
 
 def test_a_paired_gain_is_narrower_than_the_figures_it_compares() -> None:

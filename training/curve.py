@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 _BLUE, _ORANGE, _GREY = "#2563a8", "#d9730d", "#8a8f98"
 
@@ -46,6 +47,7 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     right.set(title=title, xlabel="iteration", ylabel="success", ylim=(0, 1))
     right.legend(frameon=False, loc="lower right")
     for axis in (*before, right):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture)

@@ -50,6 +50,12 @@ def test_check_fails_a_faulty_environment_and_says_so_in_json(
         (["train", "--env.dta", "x"], "dta"),
         (["train", "--env.data", "/nowhere"], "/nowhere"),
         (["train", "@missing.toml"], "missing.toml"),
+        (["train", "--policy", "nowhere"], "holds no policy"),
+        (["train", "--env", "test/Guess-v0"], "neither an honest expert nor admissible actions"),
+        (["train", "--env.split", "trian"], "Did you mean 'train'"),
+        (["train", "--evaluation.split", "tset"], "unknown split"),
+        (["train", "--learner.learning-rate", "Infinity"], "learner.learning_rate"),
+        (["train", "--policy.kv-heads", "3"], "kv_heads must divide heads"),
     ],
 )
 def test_mistakes_get_one_clear_line(

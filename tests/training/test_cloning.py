@@ -12,6 +12,7 @@ import torch
 import worlds
 from hypothesis import given
 from hypothesis import strategies as st
+from small_policies import small_policy
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,7 +30,7 @@ from anchorgym.training.cloning import (
     demonstrations,
 )
 from anchorgym.training.config import CloneConfig
-from anchorgym.training.teachers import find_teacher, near_miss, sample_words
+from anchorgym.training.teachers import find_teacher, near_miss
 
 WORLD = "test/CandidKeyDoor-v0"
 ALF = "anchorgym/ALFWorld-v0"
@@ -46,13 +47,7 @@ class OpenDoor(worlds.CandidKeyDoor):
 
 
 def new_policy(seed: int = 0) -> TinyPolicy:
-    env = make(WORLD)
-    texts, actions = [], []
-    for read, written in sample_words(env, find_teacher(env)[0], 10):
-        texts += read
-        actions += written
-    tokenizer = build_tokenizer(texts, actions)
-    return build_tiny(tokenizer, hidden=32, layers=2, heads=2, kv_heads=1, seed=seed)
+    return small_policy(WORLD, tasks=10, seed=seed, max_response=8)
 
 
 def shown(env_id: str, n: int, *, noise: float = 0.3, seed: int = 0, **limits: int) -> list:

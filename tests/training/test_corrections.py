@@ -5,27 +5,22 @@ from __future__ import annotations
 from itertools import groupby
 
 import pytest
+from small_policies import small_policy
 
-from anchorgym.agents import TinyPolicy, View, build_tiny
+from anchorgym.agents import TinyPolicy, View
 from anchorgym.agents.tiny import factor_embedding
-from anchorgym.agents.tokenizer import build_tokenizer
 from anchorgym.envs import make
 from anchorgym.training import Worlds
 from anchorgym.training.cloning import DONE, MISTAKE, READ, Demonstration
 from anchorgym.training.corrections import Corrections
-from anchorgym.training.teachers import find_teacher, sample_words
+from anchorgym.training.teachers import find_teacher
 
 ALF = "anchorgym/ALFWorld-v0"
 
 
 @pytest.fixture(scope="module")
 def policy() -> TinyPolicy:
-    env = make(ALF)
-    texts, actions = [], []
-    for read, written in sample_words(env, find_teacher(env)[0], 40):
-        texts += read
-        actions += written
-    policy = build_tiny(build_tokenizer(texts, actions), hidden=32, layers=2, heads=2)
+    policy = small_policy(ALF, tasks=40, max_response=8)
     factor_embedding(policy)  # as it is while a clone is trained
     return policy
 

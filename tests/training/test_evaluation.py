@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
+from small_policies import small_policy
 
-from anchorgym.agents import ExpertPolicy, RandomPolicy, TinyPolicy, build_tiny, build_tokenizer
-from anchorgym.envs import make
+from anchorgym.agents import ExpertPolicy, RandomPolicy, TinyPolicy
 from anchorgym.training import (
     ConfigError,
     Episode,
@@ -23,7 +23,6 @@ from anchorgym.training import (
     paired_difference,
 )
 from anchorgym.training.evaluation import bootstrap, success_interval, summarise
-from anchorgym.training.teachers import find_teacher, sample_words
 
 ALF = "anchorgym/ALFWorld-v0"
 
@@ -39,12 +38,7 @@ def figures(won: str) -> Evaluation:
 
 
 def untrained() -> TinyPolicy:
-    env = make(ALF)
-    texts, actions = [], []
-    for read, written in sample_words(env, find_teacher(env)[0], 20):
-        texts += read
-        actions += written
-    return build_tiny(build_tokenizer(texts, actions), hidden=32, layers=2, heads=2, max_response=5)
+    return small_policy(ALF, max_response=5)
 
 
 def test_the_interval_holds_a_known_mean_about_95_times_in_100() -> None:

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 import worlds  # noqa: F401  (registers the test worlds)
+from small_policies import small_policy
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from anchorgym.agents import Sampling, TinyPolicy, build_tiny, build_tokenizer
+from anchorgym.agents import Sampling, TinyPolicy
 from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import Episode, Start, Worlds, rollout
 from anchorgym.training.config import LearnerConfig
 from anchorgym.training.learner import Learner
-from anchorgym.training.teachers import find_teacher, sample_words
 
 WORLD = "test/CandidKeyDoor-v0"
 TEMPERATURE = 0.7
@@ -25,13 +25,7 @@ CLIP, DUAL, ENTROPY = 0.2, 3.0, 0.01
 
 
 def new_policy() -> TinyPolicy:
-    env = make(WORLD)
-    texts, actions = [], []
-    for read, written in sample_words(env, find_teacher(env)[0], 10):
-        texts += read
-        actions += written
-    tokenizer = build_tokenizer(texts, actions)
-    return build_tiny(tokenizer, hidden=32, layers=2, heads=2, kv_heads=1, max_response=4)
+    return small_policy(WORLD, tasks=10, max_response=4)
 
 
 def play(policy: TinyPolicy, n: int = 6) -> list[Episode]:

@@ -7,6 +7,7 @@ import random
 import pytest
 import torch
 import worlds  # noqa: F401  (registers the test worlds)
+from small_policies import small_policy
 
 from anchorgym.agents import (
     ExpertPolicy,
@@ -15,26 +16,17 @@ from anchorgym.agents import (
     Session,
     TinyPolicy,
     View,
-    build_tiny,
 )
-from anchorgym.agents.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv, make
 from anchorgym.training import Start, Worlds, rollout
 from anchorgym.training.learner import transcripts
-from anchorgym.training.teachers import find_teacher, sample_words
 
 ALF = "anchorgym/ALFWorld-v0"
 
 
 @pytest.fixture(scope="module")
 def policy() -> TinyPolicy:
-    env = make(ALF)
-    teacher, _ = find_teacher(env)
-    texts, actions = [], []
-    for read, written in sample_words(env, teacher, 40):
-        texts += read
-        actions += written
-    return build_tiny(build_tokenizer(texts, actions), hidden=32, layers=2, heads=2, seed=1)
+    return small_policy(ALF, tasks=40, seed=1, max_response=8)
 
 
 def starts(n: int) -> list[Start]:

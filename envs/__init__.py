@@ -7,7 +7,7 @@ from anchorgym.envs.alfworld.env import ALFWorldEnv
 from anchorgym.envs.checking import CheckReport, check_env
 from anchorgym.envs.core import AnchoredEnv, ExpertKind, Info, Outcome, TextEnv
 from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
-from anchorgym.envs.panels import panel_hash
+from anchorgym.envs.panels import panel_hash, sub_panel
 from anchorgym.envs.registration import make, register
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.vector import TextVectorEnv
@@ -28,4 +28,5 @@ __all__ = [
     "make",
     "panel_hash",
     "register",
+    "sub_panel",
 ]

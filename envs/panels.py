@@ -1,9 +1,9 @@
-"""Panels of task ids, pinned by hash."""
+"""Panels of task ids, pinned by hash, and parts of them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def panel_hash(task_ids: Iterable[str]) -> str:
@@ -13,3 +13,16 @@ def panel_hash(task_ids: Iterable[str]) -> str:
         digest.update(task.encode())
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+def sub_panel(task_ids: Sequence[str], n: int | None) -> tuple[str, ...]:
+    """Return `n` tasks of a panel in its order, the same ones everywhere (None: all of them).
+
+    They are drawn by a hash of their ids, so that a panel that is sorted by kind of task is
+    represented as a whole, and a larger part holds every smaller one.
+    """
+    if n is None or n >= len(task_ids):
+        return tuple(task_ids)
+    ranked = sorted(task_ids, key=lambda task: hashlib.blake2b(task.encode()).digest())
+    chosen = frozenset(ranked[:n])
+    return tuple(task for task in task_ids if task in chosen)

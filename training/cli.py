@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--env", default="anchorgym/ALFWorld-v0")
     evaluate.add_argument("--data", help="the environment's data folder, if it takes one")
     evaluate.add_argument("--split", default="valid_unseen")
-    evaluate.add_argument("--tasks", type=int, help="first tasks of the panel (default: all)")
+    evaluate.add_argument("--tasks", type=int, help="so many tasks of the panel (default: all)")
     evaluate.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     evaluate.add_argument("--seed", type=int, default=0)
     evaluate.add_argument("--json", action="store_true")

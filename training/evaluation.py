@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.policy import Policy
-from anchorgym.envs import panel_hash
+from anchorgym.envs import panel_hash, sub_panel
 from anchorgym.training.config import ConfigError
 from anchorgym.training.rollouts import Episode, Start, Worlds, rollout
 
@@ -60,7 +60,7 @@ class Evaluation:
 
 def evaluate(
     policy: Policy,
-    worlds: Worlds,
+    worlds: Worlds | str,
     *,
     split: str,
     tasks: int | None = None,
@@ -68,13 +68,14 @@ def evaluate(
     max_response: int | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Play the first `tasks` of a split's panel once each (all of them by default).
+    """Play tasks of a split's panel once each.
 
     Args:
         policy: who plays.
-        worlds: where; the split need not be the one that they were made with.
+        worlds: where, or the id of an environment; the split need not be the one that they were
+            made with.
         split: whose tasks.
-        tasks: how many of them.
+        tasks: how many of them, see `sub_panel`; all by default.
         temperature: that responses are sampled at; 0 is greedy.
         max_response: longest response, in tokens; by default the policy's own limit.
         seed: of the worlds' randomness. The policy's own goes on from where it is.
@@ -84,10 +85,12 @@ def evaluate(
     """
     if tasks is not None and tasks < 1:
         raise ConfigError(f"an evaluation plays at least 1 task, got tasks={tasks}")
+    if isinstance(worlds, str):
+        worlds = Worlds(worlds)
     panel = worlds.first.tasks(split)
     if not panel:
         raise ConfigError(f"split {split!r} holds no tasks: name another split")
-    chosen = panel[:tasks]
+    chosen = sub_panel(panel, tasks)
     if max_response is None:
         max_response = getattr(policy, "max_response", Sampling().max_tokens)
     starts = [Start(task, i, seed + i) for i, task in enumerate(chosen)]

@@ -118,13 +118,17 @@ def _train(known: argparse.Namespace, rest: list[str]) -> int:
 
 def _summary(run: Run) -> Table:
     split = run.before["greedy"].split
-    table = Table(f"{split}", "before", "after", "gain (paired)", box=box.SIMPLE_HEAD)
+    table = Table(split, "before", "after", "gain (paired)", box=box.SIMPLE_HEAD, padding=(0, 1))
     for mode in run.before:
         before, after = run.before[mode].success, run.after[mode].success
         table.add_row(mode, str(before), str(after), _signed(run.gain(mode)))
-    total = sum(run.seconds.values())
+    for column in table.columns:
+        column.no_wrap = True
     parts = ", ".join(f"{phase} {s:.0f}" for phase, s in run.seconds.items() if s >= 0.5)
-    table.caption = f"success with 95 % intervals over tasks\n{total:.0f} CPU seconds: {parts}"
+    table.caption = (
+        "success in %, with 95 % intervals over tasks\n"
+        f"{sum(run.seconds.values()):.0f} CPU seconds: {parts}"
+    )
     table.caption_justify = "left"
     return table
 
@@ -161,9 +165,9 @@ def _evaluate(known: argparse.Namespace, rest: list[str]) -> int:
     if known.json:
         print(json.dumps(found.to_json()))
         return EXIT_OK
-    table = Table("task type", "won", "played", "success")
+    table = Table("task type", "won", "played", "success in %")
     for kind, (won, played) in found.by_type.items():
-        table.add_row(kind or "all", str(won), str(played), f"{won / played:.3f}")
+        table.add_row(kind or "all", str(won), str(played), f"{100 * won / played:.1f}")
     table.add_row("all", str(sum(found.won)), str(len(found.won)), str(found.success))
     table.caption = f"{found.turns:.1f} turns an episode, {found.invalid:.1%} of turns invalid"
     Console().print(table)

@@ -250,7 +250,7 @@ class _Job:
                 max_response=self.policy.max_response,
             )
             self.log.write(when, mode=mode, split=exam, success=asdict(found[mode].success))
-            self.display.say(f"{when:<10} {exam} {mode:<8} success {found[mode].success}")
+            self.display.say(f"{when:<10} {exam} {mode:<8} success {found[mode].success} %")
         self.timers.lap("evaluation")
         return found
 

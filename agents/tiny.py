@@ -40,7 +40,15 @@ class PolicyError(AnchorgymError, ValueError):
 
 
 class TinyPolicy(LanguagePolicy):
-    """A language policy that holds its model, so that it can be trained and saved."""
+    """A language policy that holds its model, so that it can be trained and saved.
+
+    Args:
+        model: a causal language model.
+        tokenizer: with the markers of `TinyTemplate`.
+        max_response: longest response, in tokens.
+        env_id: the environment whose words it knows.
+        seed: of the sampling noise.
+    """
 
     def __init__(
         self,
@@ -48,8 +56,10 @@ class TinyPolicy(LanguagePolicy):
         tokenizer: PreTrainedTokenizerFast,
         *,
         max_response: int = 8,
+        env_id: str = "",
         seed: int = 0,
     ) -> None:
+        self.env_id = env_id
         self.model = model
         self.tokenizer = tokenizer
         template = TinyTemplate(tokenizer)
@@ -69,7 +79,11 @@ class TinyPolicy(LanguagePolicy):
         with _no_progress_bars():
             self.model.save_pretrained(fresh)
             self.tokenizer.save_pretrained(fresh)
-        settings = {"template": self.template.name, "max_response": self.max_response}
+        settings = {
+            "template": self.template.name,
+            "max_response": self.max_response,
+            "env_id": self.env_id,
+        }
         (fresh / _SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rename(stale)
@@ -93,13 +107,20 @@ class TinyPolicy(LanguagePolicy):
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         with _no_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        return cls(model, tokenizer, max_response=limits["max_response"], seed=seed)
+        return cls(
+            model,
+            tokenizer,
+            max_response=limits["max_response"],
+            env_id=limits["env_id"],
+            seed=seed,
+        )
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         known = settings["template"] == TinyTemplate.name and settings["max_response"] >= 1
+        known = known and isinstance(settings["env_id"], str)
     except (ValueError, KeyError, TypeError) as error:
         raise PolicyError(f"{path} is damaged ({error!r}): save the policy again") from error
     if not known:
@@ -129,6 +150,7 @@ def build_tiny(
     feed_forward: int = 384,
     max_context: int = 1536,
     max_response: int = 8,
+    env_id: str = "",
     seed: int = 0,
 ) -> TinyPolicy:
     """Make an untrained policy; equal seeds give equal weights."""
@@ -150,7 +172,7 @@ def build_tiny(
         model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
         _initialise(model, layers)
         _share(model, tokenizer)
-    return TinyPolicy(model, tokenizer, max_response=max_response, seed=seed)
+    return TinyPolicy(model, tokenizer, max_response=max_response, env_id=env_id, seed=seed)
 
 
 def _initialise(model: LlamaForCausalLM, layers: int) -> None:

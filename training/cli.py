@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,16 @@ from anchorgym.envs.errors import AnchorgymError
 if TYPE_CHECKING:
     from anchorgym.training.config import TrainConfig
     from anchorgym.training.trainer import Run
+
+_TRAIN_USAGE = """\
+anchorgym train [@file.toml] [--out FOLDER] [--dry-run] [--quiet] [settings]
+
+  --out FOLDER  of the run (default: runs/ENV-ALGORITHM-SEED)
+  --dry-run     check everything that can be checked, print the settings, and stop
+  --quiet       show no progress
+
+Settings, later ones winning; in a TOML file each part before a dot is a table:
+"""
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -39,17 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except BrokenPipeError:  # whoever reads our output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
     except KeyboardInterrupt:
-        print(
-            "\ninterrupted: metrics and the last saved policy are in the run's folder; "
-            "go on from it with --policy FOLDER/policy",
-            file=sys.stderr,
-        )
+        print("\ninterrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="anchorgym", description=__doc__, allow_abbrev=False)
+    version = importlib.metadata.version("anchorgym")
+    parser.add_argument("--version", action="version", version=f"anchorgym {version}")
     commands = parser.add_subparsers(dest="command", required=True)
 
     train = commands.add_parser(
@@ -67,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="measure a saved policy", allow_abbrev=False)
     evaluate.add_argument("policy", type=Path, help="folder, such as runs/NAME/policy")
-    evaluate.add_argument("--env", default="anchorgym/ALFWorld-v0")
+    evaluate.add_argument("--env", help="environment (default: the one it was trained on)")
     evaluate.add_argument("--data", help="the environment's data folder, if it takes one")
-    evaluate.add_argument("--split", default="valid_unseen")
+    evaluate.add_argument("--split", help="default: valid_unseen, or else valid_seen")
     evaluate.add_argument("--tasks", type=int, help="so many tasks of the panel (default: all)")
     evaluate.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     evaluate.add_argument("--seed", type=int, default=0)
@@ -91,29 +104,53 @@ def _train(known: argparse.Namespace, rest: list[str]) -> int:
     from anchorgym.training.config import TrainConfig
     from anchorgym.training.overrides import describe, parse_settings
 
-    console = Console(quiet=known.quiet)
     if known.help:
-        table = Table("setting", "default", "meaning", box=None, pad_edge=False)
-        for row in describe(TrainConfig):
-            table.add_row(*row)
-        usage = "anchorgym train [@file.toml] [--out FOLDER] [--dry-run] [--quiet] [settings]\n"
-        console.print(usage, markup=False)
-        console.print(table)
+        print(_TRAIN_USAGE)
+        for flag, default, meaning in describe(TrainConfig):
+            print(f"{flag}  {default}".rstrip())
+            print(textwrap.indent(textwrap.fill(meaning, 92), "      "))
+        print(f"\nAlgorithms, and their options (--algorithm.OPTION):\n{_algorithms()}")
         return EXIT_OK
     config = TrainConfig.parse(parse_settings(rest))
     if known.dry_run:
+        from anchorgym.training.parts import assemble
+
+        assemble(config)
         print(config.model_dump_json(indent=2))
         return EXIT_OK
     from anchorgym.training.trainer import train
 
+    console = Console(quiet=known.quiet)
     out = known.out or _free_folder(config)
     console.print(f"run        {out}", highlight=False)
-    run = train(config, out, console)
+    try:
+        run = train(config, out, console)
+    except KeyboardInterrupt:
+        if (out / "policy").exists():
+            print(
+                f"\ninterrupted: {out} holds the metrics, the curve and the policy as it was; "
+                f"go on from it with --policy {out}/policy",
+                file=sys.stderr,
+            )
+            return EXIT_INTERRUPTED
+        raise
     console.print(_summary(run))
     console.print(
         f"saved      {run.folder}/policy, curve.png, metrics.jsonl, result.json", highlight=False
     )
     return EXIT_OK
+
+
+def _algorithms() -> str:
+    from dataclasses import fields
+
+    from anchorgym.gigpo import algorithm_names, find_algorithm
+
+    lines = []
+    for name in algorithm_names():
+        options = (f"{field.name}={field.default!r}" for field in fields(find_algorithm(name)))
+        lines.append(textwrap.fill(f"{name}: {', '.join(options)}", 98, subsequent_indent="    "))
+    return "\n".join(lines)
 
 
 def _summary(run: Run) -> Table:
@@ -149,25 +186,32 @@ def _free_folder(config: TrainConfig) -> Path:
 def _evaluate(known: argparse.Namespace, rest: list[str]) -> int:
     from anchorgym.agents.tiny import TinyPolicy
     from anchorgym.training.evaluation import evaluate
+    from anchorgym.training.parts import held_out_splits
     from anchorgym.training.rollouts import Worlds
 
     policy = TinyPolicy.load(known.policy, seed=known.seed)
-    worlds = Worlds(known.env, **({"data": known.data} if known.data else {}))
+    env_id = known.env or policy.env_id
+    if policy.env_id not in ("", env_id):
+        print(f"warning: the policy knows the words of {policy.env_id} only", file=sys.stderr)
+    worlds = Worlds(env_id, **({"data": known.data} if known.data else {}))
+    env = worlds.first
     found = evaluate(
         policy,
         worlds,
-        split=known.split,
+        split=known.split or next(iter(held_out_splits(env)), env.split),
         tasks=known.tasks,
         temperature=known.temperature,
         max_response=policy.max_response,
         seed=known.seed,
     )
     if known.json:
-        print(json.dumps(found.to_json()))
+        print(json.dumps({"env": env_id, **found.to_json()}))
         return EXIT_OK
     table = Table("task type", "won", "played", "success in %")
+    table.title = f"{env_id}, {found.split}"
     for kind, (won, played) in found.by_type.items():
-        table.add_row(kind or "all", str(won), str(played), f"{100 * won / played:.1f}")
+        if kind:
+            table.add_row(kind, str(won), str(played), f"{100 * won / played:.1f}")
     table.add_row("all", str(sum(found.won)), str(len(found.won)), str(found.success))
     table.caption = f"{found.turns:.1f} turns an episode, {found.invalid:.1%} of turns invalid"
     Console().print(table)

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, did_you_mean
 
 CLONE_UPDATES = 850
 
@@ -33,25 +33,31 @@ class EnvConfig(_Section):
     """`namespace/Name-vN`, or `module:namespace/Name-vN`."""
     split: str = "train"
     """Tasks to train on."""
-    max_turns: int = Field(50, ge=1)
-    """An episode is cut after so many turns."""
+    max_turns: int | None = Field(None, ge=1)
+    """An episode is cut after so many turns; by default what the environment is registered with."""
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The environment's own arguments, without split and turn limit."""
-        return dict(self.model_extra or {})
+        """What the environment is made with, but for the split."""
+        limit = {} if self.max_turns is None else {"max_turns": self.max_turns}
+        return {**limit, **(self.model_extra or {})}
 
 
 class PolicyConfig(_Section):
     """The policy: `tiny`, built and cloned from nothing, or a folder that a run has saved."""
 
     name: str = "tiny"
+    """`tiny`, or the folder of a saved policy."""
     hidden: int = Field(128, ge=8)
+    """Width of the model."""
     layers: int = Field(3, ge=1)
+    """Depth of the model."""
     heads: int = Field(4, ge=1)
+    """Attention heads."""
     kv_heads: int | None = Field(None, ge=1)
     """Heads of keys and values, which divide `heads`; by default as many."""
     feed_forward: int = Field(384, ge=8)
+    """Width of the feed-forward layers."""
     max_context: int = Field(1536, ge=64)
     """Longest transcript, in tokens."""
     max_response: int | None = Field(None, ge=1)
@@ -80,6 +86,7 @@ class CloneConfig(_Section):
     matrix_learning_rate: float = Field(0.02, gt=0)
     """Of the matrices between them (Muon)."""
     weight_decay: float = Field(0.05, ge=0)
+    """Of both."""
     observation_weight: float = Field(0.3, ge=0)
     """Weight of predicting what is read, beside what is done."""
     max_tokens: int = Field(448, ge=32)
@@ -102,6 +109,7 @@ class AlgorithmConfig(_Section):
     )
 
     name: str = "gigpo"
+    """One of those listed below."""
     anchor: Literal["state", "observation"] = "state"
     """What turns are grouped by: the world's state, or the text that was shown."""
     kl_coef: float = Field(0.0, ge=0)
@@ -117,23 +125,28 @@ class RolloutConfig(_Section):
     """How experience is gathered: each task of an iteration is played by a group."""
 
     iterations: int = Field(20, ge=0)
+    """Rounds of playing and updating."""
     tasks: int = Field(16, ge=1)
     """Tasks an iteration."""
-    group_size: int = Field(8, ge=1)
-    """Episodes a task."""
+    group_size: int = Field(8, ge=2)
+    """Episodes a task; they are compared with each other."""
     temperature: float = Field(1.0, gt=0)
+    """Of sampling; higher explores more."""
     max_turns: int = Field(30, ge=1)
-    """Training episodes are cut after so many turns, or after `env.max_turns` if that is less."""
+    """Training episodes are cut after so many turns, or after the environment's if that is less."""
 
 
 class LearnerConfig(_Section):
     """The policy update."""
 
     learning_rate: float = Field(3e-4, gt=0)
+    """Of AdamW."""
     minibatch: int = Field(16, ge=1)
     """Episodes an optimiser step."""
     epochs: int = Field(1, ge=1)
+    """Passes over an iteration's episodes."""
     max_grad_norm: float = Field(1.0, gt=0)
+    """Longer gradients are shortened to this."""
 
 
 class EvaluationConfig(_Section):
@@ -142,10 +155,11 @@ class EvaluationConfig(_Section):
     split: str | None = None
     """Panel of the figures before and after; by default valid_unseen, or else valid_seen."""
     tasks: int = Field(200, ge=1)
-    """Tasks of the final panel (all, if it has fewer)."""
+    """Tasks of that panel (all, if it has fewer)."""
     curve_split: str | None = None
     """Panel of the curve during training; by default valid_seen."""
     curve_tasks: int = Field(100, ge=1)
+    """Tasks of the curve's panel."""
     every: int = Field(10, ge=1)
     """Iterations between two points of the curve."""
 
@@ -164,6 +178,7 @@ class TrainConfig(_Section):
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     seed: int = Field(0, ge=0)
+    """Of everything that is drawn."""
     threads: int = Field(1, ge=1)
     """Threads of the process. More than one costs more than it brings on shared cores."""
 
@@ -194,8 +209,17 @@ class TrainConfig(_Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [
-                f"{'.'.join(map(str, item['loc']))}: {item['msg']} (got {item['input']!r})"
-                for item in error.errors()
-            ]
+            lines = [_explain(item["loc"], item["msg"], item["input"]) for item in error.errors()]
             raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error
+
+
+def _explain(path: tuple[int | str, ...], message: str, given: Any) -> str:
+    """Say what is wrong with a setting, and which name may have been meant."""
+    section: Any = TrainConfig
+    for part in path[:-1]:
+        field = getattr(section, "model_fields", {}).get(str(part))
+        section = type(field.default) if field is not None else None
+    known = list(getattr(section, "model_fields", {}))
+    name = str(path[-1]) if path else ""
+    hint = did_you_mean(name, known) if known and name not in known else ""
+    return f"{'.'.join(map(str, path))}: {message} (got {given!r}).{hint}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
 
 _BLUE, _ORANGE, _GREY = "#2563a8", "#d9730d", "#8a8f98"
 
@@ -17,11 +17,12 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     """Draw `metrics.jsonl` of a run as a PNG.
 
     Left: the loss while cloning, if there was any. Right: success of the episodes that were
-    trained on, and of the validation panel (greedy) before, during and after.
+    trained on, and greedy success on the panels of the curve and of the final figures.
     """
     records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     clone = [r for r in records if r["phase"] == "clone"]
     steps = [r for r in records if r["phase"] == "train"]
+    ends = [r for r in records if r["phase"] in ("before", "after") and r["mode"] == "greedy"]
     points = [r for r in records if r["phase"] == "validate"]
 
     figure = Figure(figsize=(10 if clone else 6, 4), dpi=130, layout="constrained")
@@ -30,27 +31,36 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     for left in before:
         _lines(left, [r["update"] for r in clone], clone)
         left.set(title="Cloning", xlabel="update", ylabel="loss per token", yscale="log")
+        left.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        left.yaxis.set_minor_formatter(NullFormatter())
 
     x = [r["iteration"] for r in steps]
     success = [r["success"] for r in steps]
     right.plot(x, success, color=_GREY, alpha=0.45, lw=1)
     right.plot(x, _smooth(success), color=_GREY, lw=2, label="training episodes (sampled)")
-    if points:
-        px = [p["iteration"] for p in points]
-        mean = [p["success"]["mean"] for p in points]
-        low = [m - p["success"]["low"] for m, p in zip(mean, points, strict=True)]
-        high = [p["success"]["high"] - m for m, p in zip(mean, points, strict=True)]
-        label = f"{points[0]['split']} (greedy), 95 % interval"
-        right.errorbar(
-            px, mean, yerr=[low, high], color=_BLUE, marker="o", ms=4, capsize=3, label=label
-        )
-    right.set(title=title, xlabel="iteration", ylabel="success", ylim=(0, 1))
+    _points(right, [p["iteration"] for p in points], points, _BLUE, "o-")
+    # The panel of the final figures is measured twice: at the start and at the end.
+    _points(right, [0, x[-1] if x else 0][: len(ends)], ends, _ORANGE, "s:")
+    right.set(title=title, xlabel="iteration", ylabel="success", ylim=(-0.03, 1.03))
     right.legend(frameon=False, loc="lower right")
     for axis in (*before, right):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture)
+
+
+def _points(
+    axis: Any, x: list[int], records: list[dict[str, Any]], colour: str, style: str
+) -> None:
+    if not records:
+        return
+    mean = [r["success"]["mean"] for r in records]
+    low = [m - r["success"]["low"] for m, r in zip(mean, records, strict=True)]
+    high = [r["success"]["high"] - m for m, r in zip(mean, records, strict=True)]
+    label = f"{records[0]['split']} (greedy), 95 % interval"
+    look = {"ms": 4, "capsize": 3, "alpha": 0.85}
+    axis.errorbar(x, mean, yerr=[low, high], color=colour, fmt=style, label=label, **look)
 
 
 def _lines(axis: Any, x: list[int], clone: list[dict[str, Any]]) -> None:

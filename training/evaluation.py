@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -123,15 +124,18 @@ def summarise(
 
 
 def success_interval(won: NDArray[np.float64]) -> Interval:
-    """Return the share of tasks won (n_tasks,), 0 or 1 each, with its 95 % interval.
+    """Return the share of tasks won (n_tasks,), 0 or 1 each, with Wilson's 95 % interval.
 
-    Where all were won, or none, resampling sees no spread: there it is Wilson's interval.
+    Unlike resampling, it does not take 20 of 20 for certain.
     """
     n = len(won)
-    if n and np.all(won == won[0]):
-        slack = _Z95**2 / (n + _Z95**2)
-        return Interval(0.0, 0.0, slack) if won[0] == 0 else Interval(1.0, 1.0 - slack, 1.0)
-    return bootstrap(won)
+    if n == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    share, z2 = float(won.mean()), _Z95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # Rounding must not leave the share outside its interval.
+    return Interval(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))
 
 
 def bootstrap(values: NDArray[np.float64], *, seed: int = 0) -> Interval:

@@ -72,7 +72,8 @@ def _set(settings: dict[str, Any], flag: str, value: Any) -> None:
 
 
 def _merge(settings: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for key, value in more.items():
+    for name, value in more.items():
+        key = name.replace("-", "_")
         if key in _SHORT and isinstance(value, str):
             value = {_SHORT[key]: value}
         if isinstance(value, Mapping) and isinstance(settings.get(key), dict):

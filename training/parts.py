@@ -9,7 +9,7 @@ from anchorgym.agents.template import TinyTemplate
 from anchorgym.agents.tiny import TinyPolicy, build_tiny
 from anchorgym.agents.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv
-from anchorgym.envs.errors import AnchorgymError, DataError
+from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError
 from anchorgym.gigpo import Algorithm, make_algorithm
 from anchorgym.training.config import ConfigError, TrainConfig
 from anchorgym.training.reporting import Display
@@ -48,9 +48,9 @@ def assemble(config: TrainConfig) -> Parts:
     """
     env = config.env
     algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
-    worlds = Worlds(env.id, split=env.split, max_turns=env.max_turns, **env.arguments)
-    limit = min(env.max_turns, config.rollout.max_turns)
-    gym = Worlds(env.id, split=env.split, max_turns=limit, **env.arguments)
+    worlds = Worlds(env.id, split=env.split, **env.arguments)
+    limit = min(worlds.first.max_turns, config.rollout.max_turns)
+    gym = Worlds(env.id, split=env.split, **{**env.arguments, "max_turns": limit})
     if not worlds.first.tasks():
         raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
     exam, curve = _panels(worlds.first, config)
@@ -67,10 +67,12 @@ def new_policy(config: TrainConfig, parts: Parts, display: Display) -> TinyPolic
         ConfigError: the policy could not write an action of this environment.
     """
     p = config.policy
+    env = parts.worlds.first
+    tasks = min(p.vocabulary_tasks, 50 * len(env.tasks()))
     texts: list[str] = []
     actions: list[str] = []
-    with display.phase("vocabulary", p.vocabulary_tasks) as phase:
-        for read, written in sample_words(parts.worlds.first, parts.teacher, p.vocabulary_tasks):
+    with display.phase("vocabulary", tasks) as phase:
+        for read, written in sample_words(env, parts.teacher, tasks):
             texts += read
             actions += written
             phase.step()
@@ -90,6 +92,7 @@ def new_policy(config: TrainConfig, parts: Parts, display: Display) -> TinyPolic
         feed_forward=p.feed_forward,
         max_context=p.max_context,
         max_response=p.max_response or needed + _SPARE_TOKENS,
+        env_id=config.env.id,
         seed=config.seed,
     )
 
@@ -116,12 +119,18 @@ def _panels(env: TextEnv, config: TrainConfig) -> tuple[str, str]:
     """
     e = config.evaluation
     for asked in (e.split, e.curve_split):
-        if asked is not None:
-            env.tasks(asked)
-    there = [split for split in ("valid_unseen", "valid_seen") if _has_tasks(env, split)]
-    there.append(config.env.split)
+        if asked is not None and asked not in env.splits:
+            raise UnknownSplitError(asked, env.splits)
+        if asked is not None and not env.tasks(asked):
+            raise DataError(f"split {asked!r} holds no tasks to evaluate on")
+    there = [*held_out_splits(env), config.env.split]
     curve = "valid_seen" if "valid_seen" in there else there[0]
     return e.split or there[0], e.curve_split or curve
+
+
+def held_out_splits(env: TextEnv) -> list[str]:
+    """Return the splits of an environment that are not trained on, the most telling first."""
+    return [split for split in ("valid_unseen", "valid_seen") if _has_tasks(env, split)]
 
 
 def _has_tasks(env: TextEnv, split: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.policy import Generation, Policy, Session, View
 from anchorgym.envs import Info, TextEnv, TextVectorEnv, make
+from anchorgym.envs.errors import ContractError
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,11 @@ def _answers(
 
 def _book(episode: Episode, info: Info, reward: float, ended: bool, cut: bool) -> None:
     turn = episode.turns[-1]
+    if not math.isfinite(reward):
+        raise ContractError(
+            f"the environment gave the reward {reward} for the action {turn.action[:80]!r} in turn "
+            f"{len(episode.turns)} of task {episode.start.task!r}: verify it with `anchorgym check`"
+        )
     turn.reward, turn.valid = reward, info["action_valid"]
     episode.won = info["won"]
     if ended or cut:

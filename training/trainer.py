@@ -58,7 +58,7 @@ def train(config: TrainConfig, out: str | Path, console: Console | None = None) 
 
     The folder gets `config.json`, `metrics.jsonl` (as it happens), `clone/` and `policy/` (model
     and tokenizer; `policy/` is renewed at every point of the curve), `result.json` and
-    `curve.png`.
+    `curve.png`. A run that is interrupted leaves its policy as it is, and the curve so far.
 
     Args:
         config: what to do.
@@ -98,15 +98,28 @@ class _Job:
         result = Run(self.folder, self.policy, seconds=self.timers)
         if self.parts.exam == self.config.env.split:
             self.display.say(f"evaluation on {self.parts.exam}: no tasks are held out")
-        self._clone()
-        self.policy.save(self.folder / "clone")
-        result.before = self._measure("before")
-        self._reinforce()
-        result.after = self._measure("after") if self.config.rollout.iterations else result.before
+        known = self.policy.env_id
+        if known not in ("", self.config.env.id):
+            self.display.say(f"warning    the policy knows the words of {known} only")
+        try:
+            self._clone()
+            self.policy.save(self.folder / "clone")
+            result.before = self._measure("before")
+            self._reinforce()
+            result.after = result.before
+            if self.config.rollout.iterations:
+                result.after = self._measure("after")
+        except KeyboardInterrupt:
+            self.policy.save(self.folder / "policy")
+            self._draw()
+            raise
         write_result(result)
+        self._draw()
+        return result
+
+    def _draw(self) -> None:
         title = f"{self.config.algorithm.name} on {self.config.env.id}"
         draw_curve(self.folder / "metrics.jsonl", self.folder / "curve.png", title)
-        return result
 
     def _new_policy(self) -> TinyPolicy:
         if not self.parts.expert:

@@ -18,13 +18,15 @@ from anchorgym.training import (
     evaluate,
     paired_difference,
     train,
+    trainer,
 )
+from anchorgym.training.cli import main
 
 
 def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:
     """A job of seconds."""
     base: dict[str, Any] = {
-        "env": {"id": env, "max_turns": 20},
+        "env": env,
         "policy": {"hidden": 32, "layers": 2, "heads": 2, "kv_heads": 1, "vocabulary_tasks": 30},
         "clone": {"updates": 40, "batch": 8},
         "rollout": {"iterations": 3, "tasks": 3, "group_size": 8},
@@ -114,3 +116,33 @@ def test_a_trained_policy_can_be_trained_on(run: Run, tmp_path: Path) -> None:
     )
     again = train(more, tmp_path / "more")
     assert again.before["greedy"].won == run.after["greedy"].won
+
+
+def test_a_policy_remembers_its_environment_and_its_turn_limit_is_that_of_registration(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(run.folder / "policy"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["env"] == "test/Rooms-v0"
+    assert found["turns"] == run.after["greedy"].turns
+
+
+def test_another_environment_is_warned_about(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run.folder / "policy"), "--env", "test/KeyDoor-v0"]) == 0
+    assert "knows the words of test/Rooms-v0 only" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_leaves_its_policy_and_its_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "turn_batch", interrupt)
+    out = tmp_path / "run"
+    small = ["--policy.hidden", "32", "--policy.vocabulary-tasks", "10", "--clone.updates", "20"]
+    command = ["train", "--env", "test/Rooms-v0", "--out", str(out), "--quiet", *small]
+    assert main(command) == 130
+    assert f"--policy {out}/policy" in capsys.readouterr().err
+    assert (out / "curve.png").exists()
+    TinyPolicy.load(out / "policy")

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
 _BLUE, _ORANGE, _GREY = "#2563a8", "#d9730d", "#8a8f98"
 
@@ -31,6 +31,7 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     for left in before:
         _lines(left, [r["update"] for r in clone], clone)
         left.set(title="Cloning", xlabel="update", ylabel="loss per token", yscale="log")
+        left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         left.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         left.yaxis.set_minor_formatter(NullFormatter())
 

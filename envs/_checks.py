@@ -32,6 +32,7 @@ from anchorgym.envs._probe import (
     replay,
     take,
 )
+from anchorgym.envs._remedies import FIX_CRASH, WRONG_INFO, crash_remedy
 from anchorgym.envs._report import described, shown
 from anchorgym.envs.core import ExpertKind, Info, TextEnv
 from anchorgym.envs.errors import (
@@ -76,9 +77,8 @@ def plays(probe: Probe) -> Iterator[Fault]:
 
 def info(probe: Probe) -> Iterator[Fault]:
     """Infos hold every key of `Info`, with the right types and consistent values."""
-    remedy = "leave the infos to TextEnv, and let won(), progress() and act() agree"
     for where, moment in _moments(probe):
-        for problem in _info_problems(moment, first=not where.actions):
+        for problem, remedy in _info_problems(moment, first=not where.actions):
             yield Fault(problem, remedy, where)
 
 
@@ -188,7 +188,9 @@ def invalid_actions(probe: Probe) -> Iterator[Fault]:
             try:
                 got = take(env, poison.action, script)
             except FaultError as error:
-                remedy = "answer any string with Outcome(text, reason='why it is invalid')"
+                remedy = error.fault.remedy
+                if remedy == FIX_CRASH:
+                    remedy = "answer any string with Outcome(text, reason='why it is invalid')"
                 yield Fault(f"{poison.name}: {error.fault.seen}", remedy, error.fault.where)
                 continue
             for problem, remedy in refusal_problems(env, got, poison, env.turn - turn):
@@ -278,34 +280,42 @@ _INFO_TYPES: dict[str, type | tuple[type, ...]] = {
 assert _INFO_TYPES.keys() == get_type_hints(Info).keys()
 
 
-def _info_problems(moment: Moment, *, first: bool) -> Iterator[str]:
-    found = moment.info
+def _info_problems(moment: Moment, *, first: bool) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with an info: (problem, remedy)."""
+    found, remedy = moment.info, "leave the infos to TextEnv"
     wrong = [key for key, kind in _INFO_TYPES.items() if not isinstance(found.get(key), kind)]
     for key in wrong:
-        seen = shown(found[key]) if key in found else "missing"
-        yield f"info[{key!r}] is {seen}"
+        if key in found:
+            yield f"info[{key!r}] is {shown(found[key])}", WRONG_INFO.get(key, remedy)
+        else:
+            yield f"info[{key!r}] is missing", remedy
     if wrong:
         return
     if not found["anchor"]:
-        yield "info['anchor'] is empty"
-    if not all(isinstance(action, str) for action in found["admissible_actions"]):
-        yield f"info['admissible_actions'] holds more than strings: {shown(found)}"
+        yield "info['anchor'] is empty", WRONG_INFO["anchor"]
+    listed = found["admissible_actions"]
+    if not all(isinstance(action, str) for action in listed):
+        seen = f"info['admissible_actions'] holds more than strings: {shown(listed)}"
+        yield seen, WRONG_INFO["admissible_actions"]
+    remedy = f"{remedy}, and let won(), progress() and act() agree"
     if not 0 <= found["progress"] <= 1:
-        yield f"info['progress'] is {found['progress']}, outside [0, 1]"
+        yield f"info['progress'] is {found['progress']}, outside [0, 1]", remedy
     elif found["won"] and found["progress"] != 1:
-        yield f"info['progress'] is {found['progress']} in a world that is won"
+        yield f"info['progress'] is {found['progress']} in a world that is won", remedy
     if found["action_valid"] == bool(found["reason"]):
-        yield f"action_valid is {found['action_valid']}, the reason {shown(found['reason'])}"
+        seen = f"action_valid is {found['action_valid']}, the reason {shown(found['reason'])}"
+        yield seen, remedy
     if first and not found["action_valid"]:
-        yield "action_valid is False before any action"
+        yield "action_valid is False before any action", remedy
 
 
 def _outside(env: TextEnv, moment: Moment, where: Script) -> Fault:
-    return Fault(
-        f"the observation {shown(moment.observation)} is outside {env.observation_space}",
-        "return well-formed strings, shorten them, or raise max_observation_length",
-        where,
-    )
+    remedy = "return well-formed strings, shorten them, or raise max_observation_length"
+    if not isinstance(moment.observation, str):
+        source = "act(), as Outcome.observation" if where.actions else "start()"
+        remedy = f"return a string from {source}"
+    seen = f"the observation {shown(moment.observation)} is outside {env.observation_space}"
+    return Fault(seen, remedy, where)
 
 
 def _refuses(
@@ -317,7 +327,8 @@ def _refuses(
     except error:
         return
     except Exception as other:
-        yield fault._replace(seen=f"{fault.seen} raised {described(other)}")
+        seen = f"{fault.seen} raised {described(other)}"
+        yield fault._replace(seen=seen, remedy=crash_remedy(other, fault.remedy))
     else:
         yield fault._replace(seen=f"{fault.seen} raised nothing")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from gymnasium.utils.env_checker import data_equivalence
 
-from anchorgym.envs._report import contrast, described
+from anchorgym.envs._remedies import crash_remedy, make_remedy
+from anchorgym.envs._report import contrast, described, parting
 from anchorgym.envs.core import ExpertKind, TextEnv
 
 IDLE = "\0"
@@ -25,7 +27,6 @@ _WORDS = ("red", "lamp", "7", "north", "hello")
 _LONGEST_SCRIPT = 50
 _LARGEST_PANEL = 10_000
 _TASKS_PLAYED = 4
-_FIX_CRASH = "let nothing but anchorgym's own errors out, and those only where documented"
 
 
 class Script(NamedTuple):
@@ -104,7 +105,7 @@ class Probe:
 
     def fresh(self) -> TextEnv:
         """Make an instance that has played nothing."""
-        with blamed("making an instance"):
+        with blamed("making an instance", remedy=make_remedy):
             return self.make()
 
     def rng(self, purpose: str) -> random.Random:
@@ -153,15 +154,35 @@ class Probe:
         return visits
 
 
+def shortened(env: TextEnv, fault: Fault) -> Fault:
+    """Leave out the first actions before a turn that raises, where it raises without them too."""
+    if fault.where is None or not fault.seen.startswith("step() raised"):
+        return fault
+    actions = fault.where.actions
+    for first in reversed(range(1, len(actions))):
+        shorter = fault.where._replace(actions=actions[first:])
+        try:
+            replay(env, shorter)
+        except FaultError as error:
+            if (error.fault.seen, error.fault.where) == (fault.seen, shorter):
+                return error.fault
+    return fault
+
+
 @contextmanager
-def blamed(call: str, where: Script | None = None, remedy: str = _FIX_CRASH) -> Iterator[None]:
+def blamed(
+    call: str,
+    where: Script | None = None,
+    remedy: Callable[[BaseException], str] = crash_remedy,
+) -> Iterator[None]:
     """Turn whatever the environment raises into a `FaultError`."""
     try:
         yield
     except FaultError:
         raise
     except Exception as error:
-        raise FaultError(Fault(f"{call} raised {described(error)}", remedy, where)) from error
+        seen = f"{call} raised {described(error)}"
+        raise FaultError(Fault(seen, remedy(error), where)) from error
 
 
 def begin(env: TextEnv, script: Script) -> Moment:
@@ -255,6 +276,27 @@ def first_difference(expected: list[Moment], got: list[Moment]) -> tuple[int, st
         if text := difference(one, other):
             return turn, text
     return None
+
+
+def state_text(env: TextEnv) -> str:
+    """Return `state()` as JSON text; empty where that fails, which is for other checks to say."""
+    with suppress(Exception):
+        return json.dumps(env.state(), sort_keys=True)
+    return ""
+
+
+def kept_state(snapshot: bytes) -> str:
+    """Return the `state()` in a snapshot as JSON text; empty where there is none."""
+    with suppress(Exception):
+        return json.dumps(json.loads(snapshot)["state"], sort_keys=True)
+    return ""
+
+
+def state_difference(expected: str, got: str, word: str = "became") -> str:
+    """Say how two states differ, to follow what was seen; empty when nothing does."""
+    if not (expected and got) or expected == got:
+        return ""
+    return f"; state() {parting(expected, got, word=word)}"
 
 
 def _guidance(env: TextEnv, rng: random.Random) -> str | None:

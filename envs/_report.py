@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
+
+import gymnasium
+import numpy
 
 from anchorgym.envs.errors import EnvCheckError
 
@@ -11,6 +19,16 @@ Status = Literal["passed", "failed", "skipped"]
 
 _LONGEST_SHOWN = 80
 _LONGEST_MESSAGE = 400
+_LONGEST_HEX = 12
+_MOST_SKIPPED = 3
+"""So many skipped checks have a line each in a summary."""
+_GYMNASIUM_TAIL = " was raised from the environment creator for "
+_SITE = ("site-packages", "dist-packages")
+_HERE = Path(__file__).parent
+_LIBRARIES = tuple(
+    os.path.join(folder, "") for module in (gymnasium, numpy) for folder in module.__path__
+)
+_STDLIB = os.path.join(sysconfig.get_paths()["stdlib"], "")
 
 
 @dataclass(frozen=True)
@@ -99,13 +117,23 @@ class CheckReport:
         )
         lines = [f"{self.env}: {verdict}"]
         width = max((len(result.name) for result in self.results), default=0)
+        skipped = [result.name for result in self.results if result.status == "skipped"]
+        in_one_line = len(skipped) > _MOST_SKIPPED
         for result in self.results:
+            if in_one_line and result.status == "skipped":
+                continue
             mark = "FAILED" if result.status == "failed" else result.status
             text = result.note or result.promise
             lines.append(f"  {mark:<8} {result.name:<{width}}  {text}")
             for finding in result.findings:
                 lines += [f"    {line}" for line in _paragraph(finding)]
+        if in_one_line:
+            note = f"{len(skipped)} checks that need those: {', '.join(skipped)}"
+            lines.append(f"  {'skipped':<8} {note}")
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.summary()
 
     def raise_if_failed(self) -> None:
         """Raise the report as an error unless it is clean.
@@ -129,25 +157,59 @@ def shown(value: object) -> str:
 
 def contrast(expected: object, got: object) -> str:
     """Say where two values part: `'…a key' became '…a door'`."""
-    one, other = repr(expected), repr(got)
+    if isinstance(expected, bytes) and isinstance(got, bytes):
+        return parting(expected.hex(), got.hex(), _LONGEST_HEX)
+    return parting(repr(expected), repr(got))
+
+
+def parting(one: str, other: str, length: int = _LONGEST_SHOWN, word: str = "became") -> str:
+    """Say where two texts part, with `length` characters of each."""
     part = next(
         (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
         min(len(one), len(other)),
     )
-    start = max(part - _LONGEST_SHOWN // 2, 0)
-    return f"{_cut(one, start)} became {_cut(other, start)}"
+    start = max(part - length // 2, 0)
+    return f"{_cut(one, start, length)} {word} {_cut(other, start, length)}"
 
 
 def described(error: BaseException) -> str:
-    """Return an error's type and message on one line."""
-    message = repr(str(error)[:_LONGEST_MESSAGE])[1:-1]
-    return f"{type(error).__name__}: {message}"
+    """Return an error's type, message and place in the environment's code on one line."""
+    message = str(error).partition(_GYMNASIUM_TAIL)[0]
+    message = repr(message[:_LONGEST_MESSAGE])[1:-1]
+    return f"{type(error).__name__}: {message}{_place(error)}"
 
 
-def _cut(text: str, start: int) -> str:
-    part = text[start : start + _LONGEST_SHOWN]
+def _place(error: BaseException | None) -> str:
+    """Return ` (file:line, in function)`: the last call in code that is no library's."""
+    for _ in range(8):  # an error of ours has the environment's as its cause
+        if error is None:
+            break
+        calls = list(_calls_outside(error))
+        own = [call for call in calls if not any(name in call[0] for name in _SITE)]
+        if calls:
+            file, line, function = (own or calls)[-1]
+            inside = file.startswith(os.path.join(os.getcwd(), ""))
+            file = os.path.relpath(file) if inside else file
+            file = file if file.isprintable() else ascii(file)
+            return f" ({file}:{line}, in {function})"
+        error = error.__cause__
+    return ""
+
+
+def _calls_outside(error: BaseException) -> Iterator[tuple[str, int, str]]:
+    """Yield the calls of a traceback that are neither ours, nor Python's or Gymnasium's."""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        ours = Path(file).parent == _HERE
+        python = file.startswith((_STDLIB, "<frozen")) and not any(name in file for name in _SITE)
+        if not (ours or python or file.startswith(_LIBRARIES)):
+            yield file, line, frame.f_code.co_name
+
+
+def _cut(text: str, start: int, length: int) -> str:
+    part = text[start : start + length]
     part = part if part.isprintable() else ascii(part)
-    return "…" * (start > 0) + part + "…" * (start + _LONGEST_SHOWN < len(text))
+    return "…" * (start > 0) + part + "…" * (start + length < len(text))
 
 
 def _paragraph(finding: Finding) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +13,7 @@ from anchorgym.envs._poison import NONSENSE
 from anchorgym.envs._probe import (
     IDLE,
     Fault,
+    FaultError,
     Moment,
     Probe,
     Script,
@@ -23,9 +25,12 @@ from anchorgym.envs._probe import (
     difference,
     first_difference,
     is_template,
+    kept_state,
     pick,
     playing,
     replay,
+    state_difference,
+    state_text,
     take,
 )
 from anchorgym.envs._report import described, shown
@@ -45,8 +50,9 @@ def determinism(probe: Probe) -> Iterator[Fault]:
     remedy = "draw all randomness from self.np_random, keep no state on the class"
     for script, trace in zip(probe.scripts, probe.traces, strict=True):
         if found := first_difference(trace, replay(env, script)):
-            seen = f"on another instance, {found[1]}"
-            yield Fault(seen, remedy, script.upto(found[0]))
+            where = script.upto(found[0])
+            seen = f"on another instance, {found[1]}{_states_apart(probe.env, env, where)}"
+            yield Fault(seen, remedy, where)
     for seed in range(probe.seed, probe.seed + 4):
         drawn = [one.reset(seed=seed)[1]["task_id"] for one in (env, probe.env)]
         if drawn[0] != drawn[1]:
@@ -58,8 +64,10 @@ def leftovers(probe: Probe) -> Iterator[Fault]:
     remedy = "set everything that an episode changes in start()"
     for script, trace in zip(probe.scripts, probe.traces, strict=True):
         if found := first_difference(trace, replay(probe.env, script)):
+            where = script.upto(found[0])
             seen = f"after other episodes, {found[1]}"
-            yield Fault(seen, remedy, script.upto(found[0]))
+            seen += _states_apart(probe.fresh(), probe.env, where)
+            yield Fault(seen, remedy, where)
 
 
 def queries(probe: Probe) -> Iterator[Fault]:
@@ -103,12 +111,17 @@ def anchor_scope(probe: Probe) -> Iterator[Fault]:
 
 def task_start(probe: Probe) -> Iterator[Fault]:
     """A task starts the same whatever the seed."""
-    remedy = "draw nothing in start(): the task id fixes the start, the seed what comes later"
+    remedy = (
+        "draw nothing in start(): the task id fixes the start, the seed what comes later; draw a "
+        "hidden secret in act(), at the first action that needs it"
+    )
     for task in dict.fromkeys([*(script.task for script in probe.scripts), *probe.panel[:4]]):
         first = begin(probe.env, Script(task, probe.seed))
+        state = state_text(probe.env)
         for seed in (probe.seed + 1, probe.seed + 2):
             where = Script(task, seed)
             if text := difference(first, begin(probe.env, where), _START):
+                text += state_difference(state, state_text(probe.env))
                 yield Fault(f"with another seed, {text}", remedy, where)
 
 
@@ -123,6 +136,8 @@ def restore(probe: Probe) -> Iterator[Fault]:
                 turn = len(visit.where.actions)
                 got = back(env, visit)
                 text = difference(trace[turn], got, ("observation", *_STATE))
+                if text:
+                    text += state_difference(kept_state(visit.snapshot), state_text(env))
                 if env.turn != turn:
                     text = text or f"turn {turn} became {env.turn}"
                 if text := text or _future_difference(env, script, trace, turn):
@@ -176,6 +191,7 @@ def anchors(probe: Probe) -> Iterator[Fault]:
         listed = admissible(one.moment), admissible(other.moment)
         if set(listed[0]) != set(listed[1]):
             seen = f"one anchor, but admissible {shown(listed[0])} and {shown(listed[1])}"
+            seen += _two_states(one, other)
             yield Fault(f"{seen}; the other is after {_short(one.where)}", remedy, other.where)
             continue
         for action in _sample(probe.env, one, rng):
@@ -186,6 +202,7 @@ def anchors(probe: Probe) -> Iterator[Fault]:
             text = difference(expected, take(probe.env, action, other.where), _EFFECT)
             if text:
                 seen = f"one anchor, but after {shown(action)} {text}"
+                seen += _two_states(one, other)
                 yield Fault(f"{seen}; the other is after {_short(one.where)}", remedy, other.where)
                 break
         if tries > _MOST_TRIES:
@@ -236,12 +253,28 @@ def _anchor_leaks(env: TextEnv, where: Script) -> Iterator[Fault]:
         seen = "the anchor changes when the random generator is drawn from"
         yield Fault(seen, "leave the generator out of anchor()", where)
     for action in (IDLE, NONSENSE):
-        before = env.anchor()
+        before, state = env.anchor(), state_text(env)
         moment = take(env, action, where)
         if not moment.info.get("action_valid") and env.anchor() != before:
             seen = f"the anchor changes on the invalid action {shown(action)}"
+            seen += state_difference(state, state_text(env))
             remedy = "leave turn counters and logs out of anchor(); a refused action does nothing"
             yield Fault(seen, remedy, where.then(action))
+
+
+def _states_apart(one: TextEnv, other: TextEnv, where: Script) -> str:
+    """Say how the states of two instances differ that were played alike."""
+    texts: list[str] = []
+    with suppress(FaultError):  # played once more, it may not even get there
+        for env in (one, other):
+            replay(env, where)
+            texts.append(state_text(env))
+        return state_difference(*texts)
+    return ""
+
+
+def _two_states(one: Visit, other: Visit) -> str:
+    return state_difference(kept_state(one.snapshot), kept_state(other.snapshot), "and")
 
 
 def _points(script: Script) -> set[Script]:

@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
+import gymnasium as gym
 import numpy as np
 
 from anchorgym.envs import _checks as basic
 from anchorgym.envs import _state_checks as states
-from anchorgym.envs._probe import Fault, FaultError, Probe
+from anchorgym.envs._probe import Fault, FaultError, Probe, shortened
+from anchorgym.envs._remedies import crash_remedy
 from anchorgym.envs._report import CheckReport, CheckResult, Finding, described
 from anchorgym.envs.core import TextEnv
-from anchorgym.envs.errors import ContractError, OptionError, UnknownEnvError
-from anchorgym.envs.registration import make
+from anchorgym.envs.errors import OptionError, UnknownEnvError
+from anchorgym.envs.registration import bare, make, unwrapped
 
 __all__ = ["CHECKS", "Check", "CheckReport", "CheckResult", "Finding", "check_env"]
 
@@ -82,7 +84,8 @@ def check_env(
 
     Args:
         env: an environment id, a `TextEnv` class or other function that makes an environment,
-            or an environment, which is left as it is: copies of it are checked.
+            or an environment, which is left as it is: copies of it are checked. The wrappers
+            that `gymnasium.make` adds are taken off.
         episodes: how many episodes to explore; more find rarer faults.
         seed: of the exploration; the same seed finds the same faults.
         kwargs: for making the environment.
@@ -126,10 +129,9 @@ def _run(check: Check, probe: Probe) -> CheckResult:
     try:
         faults.extend(islice(check.run(probe), _MOST_FINDINGS))
     except FaultError as error:
-        faults.append(error.fault)
+        faults.append(shortened(probe.fresh(), error.fault))
     except Exception as error:  # of the environment, in a place that no check foresaw
-        remedy = "let nothing but anchorgym's own errors out, and those only where documented"
-        faults.append(Fault(f"the environment raised {described(error)}", remedy))
+        faults.append(Fault(f"the environment raised {described(error)}", crash_remedy(error)))
     unique: dict[str, Finding] = {}
     for fault in faults:
         unique.setdefault(fault.seen, _finding(check.name, fault))
@@ -156,8 +158,12 @@ def _maker(
     """Return a name for reports and a function that makes fresh instances."""
     if isinstance(env, str):
         return env, lambda: make(env, **kwargs)
+    env = cast(TextEnv | Callable[[], TextEnv], unwrapped(env))
     if not isinstance(env, TextEnv):
-        return getattr(env, "__qualname__", repr(env)), lambda: _text_env(env(**kwargs))
+        name = getattr(env, "__qualname__", repr(env))
+        if isinstance(env, gym.Env) or not callable(env):
+            return name, lambda: bare(env, "this is")
+        return name, lambda: bare(env(**kwargs), f"{name} makes")
     if kwargs:
         raise OptionError(f"{sorted(kwargs)} are for making an environment, but one was given")
     spec = env.spec
@@ -166,12 +172,6 @@ def _maker(
     pristine = copy.deepcopy(env)
     pristine._task = None  # as before its first reset
     return type(env).__qualname__, lambda: copy.deepcopy(pristine)
-
-
-def _text_env(env: object) -> TextEnv:
-    if not isinstance(env, TextEnv):
-        raise ContractError(f"a {type(env).__name__} was made, but a bare TextEnv is needed")
-    return env
 
 
 @contextmanager

@@ -18,7 +18,6 @@ import numpy as np
 from gymnasium.utils import seeding
 
 from anchorgym.envs.errors import (
-    AnchorgymError,
     DataError,
     NoExpertError,
     OptionError,
@@ -115,6 +114,9 @@ class TextEnv(gym.Env[str, str], ABC):
     anchors, snapshots) is done here. An action is invalid when `act` gives a `reason`; it costs
     a turn and never raises.
 
+    The task id fixes the whole start, whatever the seed: `start` draws nothing from `np_random`.
+    Chance belongs in `act`, see `start`.
+
     Args:
         split: the panel that `reset` draws tasks from when it is given none.
         max_turns: an episode is truncated after so many turns.
@@ -155,6 +157,10 @@ class TextEnv(gym.Env[str, str], ABC):
     @abstractmethod
     def start(self, task: str) -> str:
         """Put the world at the start of `task`, set `self.goal`, return the first observation.
+
+        The task id fixes the start, so draw nothing from `np_random` here. Chance belongs in
+        `act`: draw a hidden secret at the first action that needs it, and keep it in `state`;
+        or make the secret part of the task id.
 
         Raises:
             UnknownTaskError: before anything has changed.
@@ -242,15 +248,16 @@ class TextEnv(gym.Env[str, str], ABC):
         task = (options or {}).get("task")
         if not isinstance(task, str | None):
             raise UnknownTaskError(task, hint="A task id is a string.")
-        randomness = self._np_random, self._np_random_seed
+        before = self._np_random, self._np_random_seed, self._turn
         super().reset(seed=seed)
         try:
             task = self._draw_task() if task is None else task
+            self._turn = 0
             self._observation = self.start(task)
-        except AnchorgymError:
-            self._np_random, self._np_random_seed = randomness
+        except Exception:
+            self._np_random, self._np_random_seed, self._turn = before
             raise
-        self._task, self._turn = task, 0
+        self._task = task
         return self._observation, self._info("")
 
     def step(self, action: str) -> tuple[str, float, bool, bool, Info]:  # type: ignore[override]
@@ -298,18 +305,23 @@ class TextEnv(gym.Env[str, str], ABC):
             SnapshotError: foreign, stale or damaged bytes; the running episode stays as it is.
         """
         body = self._read_snapshot(data)
+        turn, self._turn = self._turn, 0
         try:
             self.start(body["task"])
+            self._turn = body["turn"]
             self.load(body["state"])
         except UnknownTaskError as error:
+            self._turn = turn
             raise SnapshotError(f"the snapshot is of a task that is not here: {error}") from error
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             self._task = None
             raise SnapshotError(
                 f"the snapshot's state does not fit this world ({error!r}); call reset()"
             ) from error
-        self._task, self._turn = body["task"], body["turn"]
-        self._observation = body["observation"]
+        except Exception:
+            self._turn = turn
+            raise
+        self._task, self._observation = body["task"], body["observation"]
         if seed is not None:
             self._np_random, self._np_random_seed = seeding.np_random(seed)
         elif body["rng"] is not None:

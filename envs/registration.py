@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -48,23 +49,86 @@ def make(env_id: str, **kwargs: Any) -> TextEnv:
             importlib.import_module(module)
         except ImportError as error:
             raise UnknownEnvError(
-                f"cannot import {module!r} for environment {env_id!r}: {error}"
+                f"cannot import {module!r} for environment {env_id!r}: {error}."
+                f"{_how_to_import(module, name)}"
             ) from error
     if name not in gym.registry:
-        ours = sorted(key for key in gym.registry if "/" in key)
+        usable = _usable_ids()
         raise UnknownEnvError(
-            f"unknown environment {name!r}.{did_you_mean(name, ours)} Registered: "
-            f"{', '.join(ours)}. Write 'module:{name}' if a module of yours registers it."
+            f"unknown environment {name!r}.{did_you_mean(name, usable)} Registered: "
+            f"{', '.join(usable) or 'none'}. {_how_to_name(name)}"
         )
     try:
         env: gym.Env[Any, Any] = gym.make(name, disable_env_checker=True, **kwargs)
     except TypeError as error:
-        raise OptionError(f"cannot make {name}: {error}") from error
-    while isinstance(env, OrderEnforcing | PassiveEnvChecker):
-        env = env.env
+        # Gymnasium appends the id and all arguments, which are known here.
+        problem = str(error).partition(" was raised from the environment creator for ")[0]
+        raise OptionError(f"cannot make {name}: {problem}") from error
+    return bare(env, f"{env_id} makes")
+
+
+def bare(env: object, source: str) -> TextEnv:
+    """Return an environment without the wrappers that Gymnasium's `make` adds by itself.
+
+    Args:
+        env: what should be a `TextEnv`, or one in such wrappers.
+        source: where it comes from, to open an error message.
+
+    Raises:
+        ContractError: it is no `TextEnv`, or has other wrappers.
+    """
+    env = unwrapped(env)
     if not isinstance(env, TextEnv):
         raise ContractError(
-            f"{env_id} makes a {type(env).__name__}, but a TextEnv is needed here: derive the "
-            "class from anchorgym.envs.TextEnv, and register it without wrappers"
+            f"{source} an instance of {type(env).__name__}, but a TextEnv is needed here: "
+            "derive the class from anchorgym.envs.TextEnv, and register it without wrappers"
         )
     return env
+
+
+def unwrapped(env: object) -> object:
+    """Return what is in the wrappers that Gymnasium's `make` adds by itself."""
+    while isinstance(env, OrderEnforcing | PassiveEnvChecker):
+        env = env.env
+    return env
+
+
+def _usable_ids() -> list[str]:
+    """Return the registered ids that may make a `TextEnv`: not those of Gymnasium itself."""
+    return sorted(key for key, spec in gym.registry.items() if _may_be_text(spec.entry_point))
+
+
+def _may_be_text(entry_point: object) -> bool:
+    if isinstance(entry_point, type):
+        return issubclass(entry_point, TextEnv)
+    if isinstance(entry_point, str):
+        module = entry_point.partition(":")[0]
+    else:
+        module = getattr(entry_point, "__module__", None) or "gymnasium"  # None: vectors only
+    return module.partition(".")[0] != "gymnasium"
+
+
+def _how_to_name(name: str) -> str:
+    """Say how the id of an environment of the user's own is written."""
+    form = "module:namespace/Name-vN"
+    module = _module_name(name)
+    if "/" in name and not name.endswith(".py"):
+        return f"Write 'module:{name}' if a module of yours registers it ({form})."
+    if module.replace(".", "").isidentifier():
+        return (
+            f"If {module} is a module of yours, write '{module}:namespace/Name-vN' with the id "
+            f"that it registers ({form})."
+        )
+    return f"The form is {form}, where the module is one of yours that registers the id."
+
+
+def _how_to_import(module: str, name: str) -> str:
+    if module.endswith(".py") or "/" in module:
+        name = name if "/" in name else "namespace/Name-vN"
+        return f" Name a module, not a file: '{_module_name(module)}:{name}'."
+    return " The form is module:namespace/Name-vN."
+
+
+def _module_name(path: str) -> str:
+    """Return the module that a file holds; a module's name stays as it is."""
+    return re.split(r"[/\\]", path)[-1].removesuffix(".py") if path.endswith(".py") else path

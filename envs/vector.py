@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from anchorgym.envs.core import TextEnv
 from anchorgym.envs.errors import ContractError, OptionError
-from anchorgym.envs.registration import make
+from anchorgym.envs.registration import bare, make
 
+EnvSource = str | TextEnv | gym.Env[Any, Any] | Callable[[], gym.Env[Any, Any]]
 Observations = tuple[str, ...]
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -29,15 +31,26 @@ class TextVectorEnv(VectorEnv[Observations, Sequence[str | None], NDArray[Any]])
 
     Args:
         envs: environment ids to be made with `kwargs`, functions that make one, or environments.
+            Of those that `gymnasium.make` made, the bare environment is taken.
+
+    Raises:
+        OptionError: no list of environments, or one instance twice.
+        ContractError: no environment at all, or one that is no `TextEnv`.
     """
 
-    def __init__(
-        self, envs: Sequence[str | TextEnv | Callable[[], TextEnv]], **kwargs: Any
-    ) -> None:
+    def __init__(self, envs: Sequence[EnvSource], **kwargs: Any) -> None:
+        if isinstance(envs, str | gym.Env) or callable(envs):
+            given = repr(envs) if isinstance(envs, str) else "that"
+            raise OptionError(f"give a list of environments, such as [{given}] * 4, for a vector")
         if not envs:
             raise ContractError("a vector needs at least one environment")
         self.envs: tuple[TextEnv, ...] = tuple(_as_env(env, kwargs) for env in envs)
         self.num_envs = len(self.envs)
+        if len({id(env) for env in self.envs}) < self.num_envs:
+            raise OptionError(
+                "one environment is in the list twice: give an instance for each place, or a "
+                "function (such as the class) that makes them"
+            )
         first = self.envs[0]
         self.metadata = {**first.metadata, "autoreset_mode": AutoresetMode.DISABLED}
         self.single_observation_space = first.observation_space
@@ -82,6 +95,8 @@ class TextVectorEnv(VectorEnv[Observations, Sequence[str | None], NDArray[Any]])
         self, actions: Sequence[str | None]
     ) -> tuple[Observations, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """Take one turn in every environment whose action is not None."""
+        if isinstance(actions, str):
+            raise OptionError("step takes a list of actions, one for each environment, not a str")
         if len(actions) != self.num_envs:
             raise OptionError(f"{len(actions)} actions for {self.num_envs} environments")
         rewards = [0.0] * self.num_envs
@@ -107,10 +122,12 @@ class TextVectorEnv(VectorEnv[Observations, Sequence[str | None], NDArray[Any]])
             env.close()
 
 
-def _as_env(env: str | TextEnv | Callable[[], TextEnv], kwargs: dict[str, Any]) -> TextEnv:
+def _as_env(env: EnvSource, kwargs: dict[str, Any]) -> TextEnv:
     if isinstance(env, str):
         return make(env, **kwargs)
-    return env if isinstance(env, TextEnv) else env()
+    if not isinstance(env, gym.Env) and callable(env):
+        return bare(env(), f"{getattr(env, '__qualname__', 'a function')} makes")
+    return bare(env, "the list holds")
 
 
 def _seeds(seed: int | Sequence[int | None] | None, n: int) -> Sequence[int | None]:

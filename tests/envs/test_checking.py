@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -12,9 +13,11 @@ import pytest
 from faulty_worlds import (
     FAULTS,
     AnchorWithoutTheKey,
+    KeepsItsDrawnFuture,
     OwnRandomness,
     RaisesOnEmptyAction,
     RaisesOnListedAction,
+    SeedMovesTheKey,
     SeedsTheGlobalGenerator,
 )
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
@@ -23,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import KEYS, Guess, GuidedKeyDoor, KeyDoor, Shelf, WindyCorridor
 
-from anchorgym.envs import CheckReport, TextEnv, check_env
+from anchorgym.envs import CheckReport, Outcome, TextEnv, check_env
 from anchorgym.envs.checking import CHECKS
 from anchorgym.envs.errors import EnvCheckError, OptionError, UnknownEnvError
 
@@ -65,6 +68,164 @@ def test_a_finding_says_how_to_see_it_again() -> None:
     assert "never forged" in finding.seen
 
 
+def test_a_recipe_leaves_out_the_actions_that_do_not_matter() -> None:
+    here = check_env(RaisesOnListedAction).findings[0]
+    assert (here.task, here.actions) == ("key here", ("take key",))
+
+    class BreaksInTheWest(KeyDoor):
+        def act(self, action: str) -> Outcome:
+            outcome = super().act(action)
+            if self.at == 0:
+                raise RuntimeError("the west is out of bounds")
+            return outcome
+
+    assert check_env(BreaksInTheWest).findings[0].actions == ("west", "west")
+
+
+class ListOfActions(KeyDoor):
+    def admissible_actions(self) -> Any:
+        return list(super().admissible_actions())
+
+
+class ListsNumbers(KeyDoor):
+    def admissible_actions(self) -> Any:
+        return (*super().admissible_actions(), 7)
+
+
+class GoalIsATuple(KeyDoor):
+    goal: Any = ("open", "door")
+
+
+class AnchorIsText(KeyDoor):
+    def anchor(self) -> Any:
+        return super().anchor().hex()
+
+
+class StateHoldsASet(KeyDoor):
+    def state(self) -> Any:
+        return {self.at, self.open}
+
+
+class StateHasTuplesAsKeys(KeyDoor):
+    def state(self) -> Any:
+        return {(self.at, 0): self.open}
+
+
+class ActsWithoutOutcome(KeyDoor):
+    def act(self, action: str) -> Any:
+        super().act(action)
+
+
+class ActsWithTwoValues(KeyDoor):
+    def act(self, action: str) -> Any:
+        return super().act(action)[:2]
+
+
+class StartsWithNothing(KeyDoor):
+    def start(self, task: str) -> Any:
+        super().start(task)
+
+
+class NoSuperInit(KeyDoor):
+    def __init__(self) -> None:
+        self.mood = 0
+
+
+class TakesNoSplit(KeyDoor):
+    def __init__(self, max_turns: int = 5) -> None:
+        super().__init__(max_turns=max_turns)
+
+
+class HalfAWorld(TextEnv):
+    def tasks(self, split: str | None = None) -> Any:
+        return ("one",)
+
+
+@pytest.mark.parametrize(
+    ("world", "remedy"),
+    [
+        (ListOfActions, r"return a tuple of strings from admissible_actions\(\)"),
+        (ListsNumbers, r"return a tuple of strings from admissible_actions\(\)"),
+        (GoalIsATuple, r"set self.goal to a string in start\(\)"),
+        (AnchorIsText, r"anchor\(\) returns bytes, 16 of them by default"),
+        (StateHoldsASet, r"state\(\) returns JSON values: lists instead of sets"),
+        (StateHasTuplesAsKeys, r"state\(\) returns JSON values: .* tuples as keys"),
+        (
+            ActsWithoutOutcome,
+            r"act\(\) returns an Outcome\(observation, reward, terminated, reason",
+        ),
+        (ActsWithTwoValues, r"act\(\) returns an Outcome\("),
+        (StartsWithNothing, r"return a string from start\(\)"),
+        (NoSuperInit, r"call super\(\).__init__"),
+        (lambda: TakesNoSplit(split="train"), r"pass split, max_turns and render_mode on to"),
+        (HalfAWorld, r"implement act, admissible_actions, load, start, state as"),
+        (object, r"derive the class from anchorgym.envs.TextEnv"),
+        (7, r"derive the class from anchorgym.envs.TextEnv"),
+    ],
+)
+def test_a_common_mistake_has_a_remedy_of_its_own(world: Any, remedy: str) -> None:
+    report = check_env(world)
+    assert re.search(remedy, report.findings[0].remedy), report.summary()
+
+
+def test_an_invalid_action_without_outcome_has_the_remedy_for_it() -> None:
+    class Forgets(KeyDoor):
+        def act(self, action: str) -> Any:
+            return super().act(action) if action in self.admissible_actions() else None
+
+    finding = check_env(Forgets).findings[0]
+    assert (finding.check, finding.remedy[:24]) == ("invalid_actions", "act() returns an Outcome")
+
+
+def test_an_error_is_shown_with_its_place_in_the_worlds_own_code() -> None:
+    class Parses(KeyDoor):
+        def act(self, action: str) -> Outcome:
+            json.loads("{" + action)
+            return super().act(action)
+
+    line = Parses.act.__code__.co_firstlineno + 1
+    seen = check_env(Parses).findings[0].seen
+    assert "JSONDecodeError" in seen
+    assert seen.endswith(f"test_checking.py:{line}, in act)")
+
+
+def test_an_error_in_a_registered_constructor_is_shown_with_its_place_and_no_tail() -> None:
+    class Broken(KeyDoor):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            len(7)  # type: ignore[arg-type]
+
+    gym.register("test/Broken-v0", entry_point=Broken)
+    seen = check_env("test/Broken-v0").findings[0].seen
+    line = Broken.__init__.__code__.co_firstlineno + 2
+    assert re.search(rf"has no len\(\) \(.*test_checking.py:{line}, in __init__\)$", seen), seen
+    del gym.registry["test/Broken-v0"]
+
+
+def test_anchors_that_differ_are_short_hex_beside_their_states() -> None:
+    seen = check_env(SeedMovesTheKey).findings[0].seen
+    assert re.search(r"anchor [0-9a-f]{12}… became [0-9a-f]{12}…; state\(\) \[\d, ", seen), seen
+    assert "\\x" not in seen
+
+    one_anchor = check_env(AnchorWithoutTheKey).findings[0].seen
+    assert re.search(r"state\(\) \[\d, \w+, \w+\] and \[", one_anchor), one_anchor
+
+
+def test_a_report_prints_as_its_table_with_many_skipped_checks_in_one_line() -> None:
+    few, many = check_env(AnchorWithoutTheKey), check_env(RaisesOnListedAction)
+    assert str(many) == many.summary()
+    skipped = [result.name for result in many.results if result.status == "skipped"]
+    assert len(skipped) > 3
+    lines = [line for line in str(many).splitlines() if line.startswith("  skipped")]
+    assert len(lines) == 1
+    assert all(name in lines[0] for name in skipped)
+    assert "  skipped" not in str(few)
+
+    two = check_env(KeepsItsDrawnFuture)
+    assert "skipped  anchors " in str(two)
+    assert "needs reseed" in str(two)
+
+
 def test_a_check_that_builds_on_a_failed_one_is_skipped_and_says_so() -> None:
     results = {result.name: result for result in check_env(OwnRandomness).results}
 
@@ -103,7 +264,8 @@ def test_an_id_a_class_a_function_and_an_environment_are_checked_alike() -> None
     made = KeyDoor(max_turns=20)
     made.reset(seed=3, options={"task": "key west"})
     before = made.snapshot()
-    for env in ("test/KeyDoor-v0", KeyDoor, lambda: KeyDoor(max_turns=9), made):
+    wrapped: Any = gym.make("test/KeyDoor-v0")
+    for env in ("test/KeyDoor-v0", KeyDoor, lambda: KeyDoor(max_turns=9), made, wrapped):
         assert check_env(env).ok
     assert made.snapshot() == before
 

@@ -93,6 +93,47 @@ def test_a_refused_reset_leaves_the_episode_as_it_was(options: dict[str, Any]) -
     assert env.snapshot() == before
 
 
+class Clock(KeyDoor):
+    """A world that looks at the turn while it starts and while it takes a state."""
+
+    broken = False
+
+    def start(self, task: str) -> str:
+        self.at_start = self.turn
+        if self.broken:
+            raise RuntimeError("the clock stopped")
+        return super().start(task)
+
+    def load(self, state: Any) -> None:
+        self.at_load = self.turn
+        super().load(state)
+
+
+def test_a_world_starts_in_turn_0_and_loads_in_the_turn_of_the_snapshot() -> None:
+    env = Clock()
+    for _ in range(2):
+        env.reset(seed=0)
+        assert env.at_start == 0
+        env.step("west")
+        env.step("east")
+    data = env.snapshot()
+    env.step("west")
+    env.restore(data)
+    assert (env.at_start, env.at_load, env.turn) == (0, 2, 2)
+
+
+def test_a_start_that_raises_leaves_turn_and_randomness_as_they_were() -> None:
+    env = Clock()
+    env.reset(seed=0)
+    env.step("west")
+    before, env.broken = env.snapshot(), True
+    calls: list[Callable[[], object]] = [lambda: env.reset(seed=1), lambda: env.restore(before)]
+    for call in calls:
+        with pytest.raises(RuntimeError, match="stopped"):
+            call()
+        assert (env.turn, env.snapshot(), env.np_random_seed) == (1, before, 0)
+
+
 def test_an_unknown_task_gets_a_suggestion() -> None:
     with pytest.raises(UnknownTaskError, match="Did you mean 'key west'"):
         started("key wst")

@@ -11,7 +11,7 @@ from gymnasium.wrappers import TimeLimit
 from worlds import KeyDoor
 
 from anchorgym.envs import TextEnv, make, register
-from anchorgym.envs.errors import AnchorgymError, ContractError, UnknownEnvError
+from anchorgym.envs.errors import AnchorgymError, ContractError, OptionError, UnknownEnvError
 
 
 def test_make_gives_the_bare_environment_with_its_registered_defaults() -> None:
@@ -45,6 +45,41 @@ def test_a_misspelt_id_gets_a_suggestion(misspelt: str) -> None:
 def test_an_unknown_id_says_how_to_import_the_module_that_registers_it() -> None:
     with pytest.raises(AnchorgymError, match="module:you/Zzz-v9"):
         make("you/Zzz-v9")
+
+
+def test_only_ids_that_could_be_used_are_listed() -> None:
+    with pytest.raises(UnknownEnvError) as caught:
+        make("Zzz-v9")
+    listed = str(caught.value).partition("Registered: ")[2].partition(". ")[0].split(", ")
+    assert "test/KeyDoor-v0" in listed
+    assert "anchorgym/ALFWorld-v0" in listed
+    assert not [name for name in listed if name.startswith(("phys2d/", "tabular/", "CartPole"))]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("brew.py", "'brew:namespace/Name-vN'"),
+        ("worlds/brew.py", "'brew:namespace/Name-vN'"),
+        ("brew", "'brew:namespace/Name-vN'"),
+        ("my.brew", "'my.brew:namespace/Name-vN'"),
+        ("you/Zzz-v9", "'module:you/Zzz-v9'"),
+        ("Zzz-v9", "module:namespace/Name-vN"),
+        ("brew.py:me/Brew-v0", "'brew:me/Brew-v0'"),
+        ("brew.py:Brew", "'brew:namespace/Name-vN'"),
+        ("no_such_module:Brew", "module:namespace/Name-vN"),
+    ],
+)
+def test_an_id_that_cannot_be_made_says_how_ids_are_written(written: str, meant: str) -> None:
+    with pytest.raises(UnknownEnvError) as caught:
+        make(written)
+    assert meant in str(caught.value)
+
+
+def test_arguments_that_do_not_fit_are_said_without_gymnasiums_tail() -> None:
+    with pytest.raises(OptionError) as caught:
+        make("test/KeyDoor-v0", max_rounds=3)
+    assert str(caught.value).endswith("unexpected keyword argument 'max_rounds'")
 
 
 def test_a_module_before_the_id_is_imported(

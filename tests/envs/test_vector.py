@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.wrappers import TimeLimit
 from worlds import KeyDoor, WindyCorridor
 
 from anchorgym.envs import TextVectorEnv
@@ -109,6 +111,7 @@ def test_tasks_and_seeds_go_to_their_environments() -> None:
     [
         lambda v: v.step(["walk"]),
         lambda v: v.step(["walk"] * 4),
+        lambda v: v.step("abc"),
         lambda v: v.reset(seed=[1, 2]),
         lambda v: v.reset(options={"tasks": []}),
         lambda v: v.reset(options={"tasks": ["length 3"]}),
@@ -138,6 +141,36 @@ def test_ids_functions_and_environments_are_taken() -> None:
     vector = TextVectorEnv(["test/KeyDoor-v0", KeyDoor, env])
     assert vector.envs[2] is env
     assert TextVectorEnv(["test/KeyDoor-v0"], max_turns=3).envs[0].max_turns == 3
+
+
+def test_environments_that_gymnasium_made_are_unwrapped() -> None:
+    made = gym.make("test/KeyDoor-v0")
+    vector = TextVectorEnv([made, lambda: gym.make("test/KeyDoor-v0", max_turns=3)])
+    assert vector.envs[0] is made.unwrapped
+    assert [type(env) for env in vector.envs] == [KeyDoor, KeyDoor]
+    assert vector.envs[1].max_turns == 3
+
+
+@pytest.mark.parametrize(
+    "envs",
+    [[TimeLimit(KeyDoor(), 5)], [lambda: TimeLimit(KeyDoor(), 5)], [7], [lambda: object(), None]],
+)
+def test_what_is_no_bare_text_environment_is_refused(envs: Any) -> None:
+    with pytest.raises(ContractError, match=r"(TimeLimit|int|object), but a TextEnv is needed"):
+        TextVectorEnv(envs)
+
+
+@pytest.mark.parametrize("envs", ["test/KeyDoor-v0", KeyDoor, KeyDoor()])
+def test_one_environment_that_is_not_in_a_list_is_refused(envs: Any) -> None:
+    with pytest.raises(OptionError, match="give a list"):
+        TextVectorEnv(envs)
+
+
+def test_one_instance_twice_is_refused() -> None:
+    env, made = KeyDoor(), gym.make("test/KeyDoor-v0")
+    for envs in ([env, KeyDoor(), env], [made, made.unwrapped]):
+        with pytest.raises(OptionError, match="twice"):
+            TextVectorEnv(envs)
 
 
 def test_poisoned_actions_cost_a_turn_and_spare_the_others() -> None:

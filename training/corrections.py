@@ -26,7 +26,8 @@ class Corrections:
         worlds: where; episodes are cut at their turn limit.
         teacher: corrects.
         share: chance that a turn is the policy's own.
-        max_tokens: an episode is cut before its transcript grows longer.
+        max_tokens: no further turn is begun once a transcript has so many, nor where it would
+            outgrow the policy's context.
         seed: of tasks and turns.
     """
 
@@ -46,7 +47,7 @@ class Corrections:
         self._sampling = Sampling(policy.max_response, 1.0)
 
     def draw(self, n: int) -> list[Demonstration]:
-        """Play `n` episodes at once and return them as training rows."""
+        """Play `n` episodes at once and return them as training rows, but for empty ones."""
         rng = self._rng
         panel = self._worlds.first.tasks()
         tasks = [panel[rng.randrange(len(panel))] for _ in range(n)]
@@ -59,11 +60,14 @@ class Corrections:
         live = [i for i in range(n) if not infos["env"][i]["won"]]
         while live:
             actions: list[str | None] = [None] * n
+            contexts = {
+                i: self._policy.template.turn(observations[i], View.of(infos["env"][i]))
+                for i in live
+            }
+            live = [i for i in live if self._fits(rows[i], contexts[i])]
             for i in live:
-                info = infos["env"][i]
-                context = self._policy.template.turn(observations[i], View.of(info))
-                _extend(rows[i], unread[i], context, READ)
-                actions[i] = self._teacher(vector.envs[i], info, rng)
+                _extend(rows[i], unread[i], contexts[i], READ)
+                actions[i] = self._teacher(vector.envs[i], infos["env"][i], rng)
             own = [i for i in live if rng.random() < self._share]
             taught = {i: str(actions[i]) for i in live}
             for i, action in self._own_actions(own, rows, unread, taught).items():
@@ -74,7 +78,7 @@ class Corrections:
             live = [i for i in live if not (ended[i] or cut[i] or self._is_full(rows[i]))]
         for i in range(n):
             self._policy.engine.free((self, i))
-        return rows
+        return [row for row in rows if row.tokens]
 
     def _own_actions(
         self,
@@ -99,6 +103,11 @@ class Corrections:
                     _extend(rows[i], unread[i], [policy.template.eos_id], MISTAKE)
                 actions[i] = policy.template.parse(generation.tokens)
         return actions
+
+    def _fits(self, row: Demonstration, context: Sequence[int]) -> bool:
+        """Whether a turn fits, with the token that closes a response that was cut."""
+        needed = len(row.tokens) + len(context) + self._policy.max_response + 1
+        return needed <= self._policy.max_context
 
     def _is_full(self, row: Demonstration) -> bool:
         return len(row.tokens) >= self._max_tokens

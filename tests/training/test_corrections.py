@@ -93,3 +93,10 @@ def test_equal_seeds_give_equal_episodes(policy: TinyPolicy) -> None:
 def test_transcripts_stay_near_the_limit_of_tokens(policy: TinyPolicy) -> None:
     longest = max(len(row.tokens) for row in draw(policy, share=0.9))
     assert longest < 400 + 120
+
+
+def test_transcripts_never_outgrow_the_context() -> None:
+    small = small_policy(ALF, tasks=40, max_response=8, max_context=128)
+    rows = draw(small, share=0.5)
+    assert rows
+    assert max(len(row.tokens) for row in rows) <= 128

@@ -34,8 +34,12 @@ class Turn:
     response: tuple[int, ...]
     logprobs: tuple[float, ...]
     action: str
+    text: str = ""
+    """What the policy wrote, as text."""
     reward: float = 0.0
     valid: bool = True
+    reason: str = ""
+    """Why the action was invalid."""
 
 
 @dataclass(slots=True)
@@ -48,6 +52,9 @@ class Episode:
     won: bool = False
     stop: str = ""
     """"terminated", "turns" (the limit) or "context" (the transcript was full)."""
+    goal: str = ""
+    final_observation: str = ""
+    """What was seen after the last action."""
 
     @property
     def score(self) -> float:
@@ -112,7 +119,8 @@ def rollout(
     )
     episodes = [Episode(s, e.task_type(s.task)) for s, e in zip(starts, vector.envs, strict=True)]
     sessions = [policy.open(env) for env in vector.envs]
-    for episode, info in zip(episodes, infos["env"], strict=True):
+    for episode, info, seen in zip(episodes, infos["env"], observations, strict=True):
+        episode.goal, episode.final_observation = info["goal"], seen
         if info["won"]:  # nothing is left to do
             episode.won, episode.stop = True, "terminated"
     live = [i for i, episode in enumerate(episodes) if not episode.stop]
@@ -132,6 +140,7 @@ def rollout(
             timers.lap("environment")
             for i in live:
                 _book(episodes[i], infos["env"][i], float(rewards[i]), bool(ended[i]), bool(cut[i]))
+                episodes[i].final_observation = observations[i]
             for i in live:
                 if episodes[i].stop:
                     sessions[i].close()
@@ -195,7 +204,7 @@ def _book(episode: Episode, info: Info, reward: float, ended: bool, cut: bool) -
             f"the environment gave the reward {reward} for the action {turn.action[:80]!r} in turn "
             f"{len(episode.turns)} of task {episode.start.task!r}: verify it with `anchorgym check`"
         )
-    turn.reward, turn.valid = reward, info["action_valid"]
+    turn.reward, turn.valid, turn.reason = reward, info["action_valid"], info["reason"]
     episode.won = info["won"]
     if ended or cut:
         episode.stop = "terminated" if ended else "turns"

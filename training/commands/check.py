@@ -1,0 +1,26 @@
+"""`anchorgym check`: verify an environment's contract."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from anchorgym.training.commands import EXIT_FAILED, EXIT_OK
+
+HELP = "verify an environment's contract"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("env", help="namespace/Name-vN or module:namespace/Name-vN")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
+
+
+def run(known: argparse.Namespace, rest: list[str]) -> int:
+    """Check, and print the report."""
+    from anchorgym.envs import check_env
+
+    report = check_env(known.env, seed=known.seed)
+    print(json.dumps(report.to_json(), indent=1) if known.json else report.summary())
+    return EXIT_OK if report.ok else EXIT_FAILED

@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from anchorgym.agents.attention import training_attention
 from anchorgym.agents.forward import hidden_states, token_logits
+from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.policy import View
-from anchorgym.agents.template import TinyTemplate
-from anchorgym.agents.tiny import TinyPolicy, factor_embedding, fold_embedding
+from anchorgym.agents.template import Template
+from anchorgym.agents.tiny import factor_embedding, fold_embedding
 from anchorgym.envs import TextEnv
 from anchorgym.training.config import CloneConfig, ConfigError
 from anchorgym.training.sequences import pad_rows
@@ -43,7 +44,7 @@ class Demonstration:
 def demonstrations(
     env: TextEnv,
     teacher: Teacher,
-    template: TinyTemplate,
+    template: Template,
     *,
     noise: float,
     max_tokens: int,
@@ -80,7 +81,7 @@ def _demonstrate(
     env: TextEnv,
     task: str,
     teacher: Teacher,
-    template: TinyTemplate,
+    template: Template,
     rate: float,
     rng: random.Random,
 ) -> Demonstration:
@@ -94,7 +95,7 @@ def _demonstrate(
         right = teacher(env, info, rng)
         wrong = rng.random() < rate
         action = near_miss(right, admissible, earlier, rng) if wrong else right
-        context = template.turn(observation, View.of(info))
+        context = template.turn(observation, View.of(info), "eos")
         response = template.response(action)
         tokens += context + response
         kinds += [READ] * len(context) + [DONE if action == right else MISTAKE] * len(response)
@@ -116,7 +117,7 @@ class CloneStep:
 
 
 def clone(
-    policy: TinyPolicy,
+    policy: ModelPolicy,
     rows: Iterator[Demonstration],
     config: CloneConfig,
     *,
@@ -171,7 +172,7 @@ def clone(
 
 
 def _optimisers(
-    policy: TinyPolicy, config: CloneConfig
+    policy: ModelPolicy, config: CloneConfig
 ) -> list[tuple[torch.optim.Optimizer, float]]:
     """Muon for the matrices between the layers, AdamW for embeddings and norms, with their rates.
 
@@ -206,7 +207,7 @@ def _schedule(update: int, updates: int) -> float:
     return warm * (1.0 if done < 0.4 else max(0.02, (1 - done) / 0.6))
 
 
-def _losses(policy: TinyPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor, Tensor]:
+def _losses(policy: ModelPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor, Tensor]:
     ids = pad_rows([row.tokens for row in batch], torch.long)
     kinds = pad_rows([row.kinds for row in batch], torch.long, fill=MISTAKE)[:, 1:]
     with training_attention(policy.model), torch.autocast("cpu", torch.bfloat16):

@@ -64,6 +64,19 @@ class PolicyConfig(_Section):
     """Longest response, in tokens; by default what the longest action that was met needs."""
     vocabulary_tasks: int = Field(600, ge=1)
     """Training tasks from whose texts the tokenizer is built."""
+    form: Literal["transcript", "window"] = "transcript"
+    """What is read before a response: a growing transcript, or the last turns anew."""
+    history: int = Field(2, ge=0)
+    """Past turns that a window shows."""
+    shows_actions: bool = False
+    """Whether the prompt lists the admissible actions."""
+    constrained: bool = False
+    """Whether nothing but admissible actions can be written; the learner uses the same mask."""
+
+    def prompt_changes(self) -> dict[str, Any]:
+        """Return the prompt settings that were given, for a policy that was saved with others."""
+        names = ("form", "history", "shows_actions", "constrained", "max_context", "max_response")
+        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -147,6 +160,8 @@ class LearnerConfig(_Section):
     """Passes over an iteration's episodes."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Longer gradients are shortened to this."""
+    packing: bool = False
+    """Whether short sequences share a row of `policy.max_context` tokens, unseen by each other."""
 
 
 class EvaluationConfig(_Section):

@@ -11,8 +11,8 @@ import random
 from collections.abc import Hashable, Sequence
 
 from anchorgym.agents.engine import Sampling
+from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.policy import View
-from anchorgym.agents.tiny import TinyPolicy
 from anchorgym.training.cloning import DONE, MISTAKE, READ, Demonstration
 from anchorgym.training.rollouts import Worlds
 from anchorgym.training.teachers import Teacher
@@ -33,7 +33,7 @@ class Corrections:
 
     def __init__(
         self,
-        policy: TinyPolicy,
+        policy: ModelPolicy,
         worlds: Worlds,
         teacher: Teacher,
         *,
@@ -61,7 +61,7 @@ class Corrections:
         while live:
             actions: list[str | None] = [None] * n
             contexts = {
-                i: self._policy.template.turn(observations[i], View.of(infos["env"][i]))
+                i: self._policy.template.turn(observations[i], View.of(infos["env"][i]), "eos")
                 for i in live
             }
             live = [i for i in live if self._fits(rows[i], contexts[i])]
@@ -101,7 +101,7 @@ class Corrections:
                 _extend(rows[i], [], generation.tokens, DONE if right else MISTAKE)
                 if generation.stop == "length":
                     _extend(rows[i], unread[i], [policy.template.eos_id], MISTAKE)
-                actions[i] = policy.template.parse(generation.tokens)
+                actions[i] = policy.template.parse(generation.tokens).action
         return actions
 
     def _fits(self, row: Demonstration, context: Sequence[int]) -> bool:

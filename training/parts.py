@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from anchorgym.agents.model_policy import ModelPolicy, PromptSettings, load_policy
 from anchorgym.agents.template import TinyTemplate
-from anchorgym.agents.tiny import TinyPolicy, build_tiny
+from anchorgym.agents.tiny import build_tiny
 from anchorgym.agents.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError
@@ -36,7 +37,7 @@ class Parts:
     teacher: Teacher
     expert: bool
     """Whether the teacher is an expert."""
-    policy: TinyPolicy | None
+    policy: ModelPolicy | None
     """The policy to go on from; None for a new one."""
 
 
@@ -56,11 +57,18 @@ def assemble(config: TrainConfig) -> Parts:
     exam, curve = _panels(worlds.first, config)
     teacher, expert = find_teacher(worlds.first)
     new = config.policy.name == "tiny"
-    policy = None if new else TinyPolicy.load(config.policy.name, seed=config.seed)
+    policy = None if new else _loaded_policy(config)
     return Parts(algorithm, worlds, gym, exam, curve, teacher, expert, policy)
 
 
-def new_policy(config: TrainConfig, parts: Parts, display: Display) -> TinyPolicy:
+def _loaded_policy(config: TrainConfig) -> ModelPolicy:
+    """Load a policy; it is prompted as it was saved, but for what is set otherwise."""
+    policy = load_policy(config.policy.name, seed=config.seed)
+    changes = config.policy.prompt_changes()
+    return policy.with_prompt(**changes) if changes else policy
+
+
+def new_policy(config: TrainConfig, parts: Parts, display: Display) -> ModelPolicy:
     """Build an untrained policy with a tokenizer made of the environment's words.
 
     Raises:
@@ -91,7 +99,13 @@ def new_policy(config: TrainConfig, parts: Parts, display: Display) -> TinyPolic
         kv_heads=p.kv_heads,
         feed_forward=p.feed_forward,
         max_context=p.max_context,
-        max_response=p.max_response or needed + _SPARE_TOKENS,
+        prompt=PromptSettings(
+            form=p.form,
+            history=p.history,
+            shows_actions=p.shows_actions,
+            constrained=p.constrained,
+            max_response=p.max_response or needed + _SPARE_TOKENS,
+        ),
         env_id=config.env.id,
         seed=config.seed,
     )
@@ -102,7 +116,7 @@ def _longest_response(template: TinyTemplate, actions: Iterable[str]) -> int:
     longest = 1
     for action in actions:
         tokens = template.response(action)
-        back = template.parse(tokens)
+        back = template.parse(tokens).action
         if back != action:
             raise ConfigError(
                 f"the word-level tokenizer cannot write the action {action[:80]!r}: it would "

@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 
 from anchorgym.agents.engine import Sampling
-from anchorgym.agents.tiny import TinyPolicy
+from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import State, TurnBatch
 from anchorgym.training.cloning import clone, demonstrations
@@ -41,7 +41,7 @@ class Run:
     """A finished run and what it measured."""
 
     folder: Path
-    policy: TinyPolicy
+    policy: ModelPolicy
     before: dict[str, Evaluation] = field(default_factory=dict)
     """Of the clone: "greedy" and "sampled"."""
     after: dict[str, Evaluation] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class _Job:
         title = f"{self.config.algorithm.name} on {self.config.env.id}"
         draw_curve(self.folder / "metrics.jsonl", self.folder / "curve.png", title)
 
-    def _new_policy(self) -> TinyPolicy:
+    def _new_policy(self) -> ModelPolicy:
         if not self.parts.expert:
             self.display.say("teacher    no honest expert: random play shows what can be written")
         policy = new_policy(self.config, self.parts, self.display)

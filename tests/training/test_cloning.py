@@ -16,7 +16,7 @@ from small_policies import small_policy
 from torch import Tensor
 from torch.nn import functional
 
-from anchorgym.agents import TinyPolicy, build_tiny, build_tokenizer
+from anchorgym.agents import ModelPolicy, build_tiny, build_tokenizer
 from anchorgym.agents.tiny import factor_embedding, fold_embedding
 from anchorgym.envs import make, register
 from anchorgym.training import ConfigError
@@ -46,7 +46,7 @@ class OpenDoor(worlds.CandidKeyDoor):
         return observation
 
 
-def new_policy(seed: int = 0) -> TinyPolicy:
+def new_policy(seed: int = 0) -> ModelPolicy:
     return small_policy(WORLD, tasks=10, seed=seed, max_response=8)
 
 
@@ -60,7 +60,7 @@ def shown(env_id: str, n: int, *, noise: float = 0.3, seed: int = 0, **limits: i
 
 
 def one_update(
-    policy: TinyPolicy, row: Demonstration, observation_weight: float = 0.3
+    policy: ModelPolicy, row: Demonstration, observation_weight: float = 0.3
 ) -> CloneStep:
     """Train once on a batch of one row."""
     config = CloneConfig(batch=1, observation_weight=observation_weight)
@@ -68,7 +68,7 @@ def one_update(
     return step
 
 
-def weights(policy: TinyPolicy) -> Tensor:
+def weights(policy: ModelPolicy) -> Tensor:
     return torch.cat([p.detach().flatten() for p in policy.model.parameters()])
 
 
@@ -203,7 +203,7 @@ def test_every_token_is_of_one_kind_and_actions_are_whole() -> None:
             tokens = [token for token, _ in part]
             if kind != READ:
                 assert tokens[-1] == template.eos_id
-                assert tokens == template.response(template.parse(tokens))
+                assert tokens == template.response(template.parse(tokens).action)
 
 
 def test_long_demonstrations_are_left_out() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 
-from anchorgym.agents import RandomPolicy, TinyPolicy
+from anchorgym.agents import RandomPolicy, load_policy
 from anchorgym.training import (
     Run,
     RunExistsError,
@@ -69,11 +69,11 @@ def test_the_run_leaves_what_it_promises(run: Run) -> None:
 
 
 def test_the_saved_policy_plays_as_the_trained_one(run: Run) -> None:
-    loaded = TinyPolicy.load(run.folder / "policy")
+    loaded = load_policy(run.folder / "policy")
     again = evaluate(loaded, Worlds("test/Rooms-v0", max_turns=20), split="train")
     assert again.won == run.after["greedy"].won
     assert again.turns == run.after["greedy"].turns
-    clone = TinyPolicy.load(run.folder / "clone")
+    clone = load_policy(run.folder / "clone")
     before = evaluate(clone, Worlds("test/Rooms-v0", max_turns=20), split="train")
     assert paired_difference(before, run.before["greedy"]).mean == 0
 
@@ -145,4 +145,4 @@ def test_an_interrupted_run_leaves_its_policy_and_its_curve(
     assert main(command) == 130
     assert f"--policy {out}/policy" in capsys.readouterr().err
     assert (out / "curve.png").exists()
-    TinyPolicy.load(out / "policy")
+    load_policy(out / "policy")

@@ -16,9 +16,9 @@ from anchorgym.training import (
     TrainConfig,
     Worlds,
     evaluate,
+    iterations,
     paired_difference,
     train,
-    trainer,
 )
 from anchorgym.training.cli import main
 
@@ -138,7 +138,7 @@ def test_an_interrupted_run_leaves_its_policy_and_its_curve(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "turn_batch", interrupt)
+    monkeypatch.setattr(iterations, "turn_batch", interrupt)
     out = tmp_path / "run"
     small = ["--policy.hidden", "32", "--policy.vocabulary-tasks", "10", "--clone.updates", "20"]
     command = ["train", "--env", "test/Rooms-v0", "--out", str(out), "--quiet", *small]

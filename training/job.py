@@ -145,6 +145,7 @@ class Job:
     def _first_policy(self) -> TinyPolicy:
         """Return the policy of `start/`, which is made first where there is no checkpoint yet."""
         if self.parts.policy is not None and self._tensors:
+            self.display.say(f"resumed    {self.at.phase} {self.at.done or ''}".rstrip())
             return self.parts.policy
         self._announce()
         policy = self.parts.policy or new_policy(self.config, self.parts, self.display)

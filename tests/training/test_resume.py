@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,15 @@ import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 from killing import KILLED, Moments, in_a_child, left_by
 
-from anchorgym.training import TrainConfig, train
+from anchorgym.training import (
+    ConfigError,
+    RunBusyError,
+    RunExistsError,
+    RunFinishedError,
+    TrainConfig,
+    train,
+)
+from anchorgym.training.cli import main
 
 
 def settings(**changes: dict[str, Any]) -> TrainConfig:
@@ -59,16 +69,76 @@ def test_how_often_a_run_is_saved_does_not_change_it(
     assert left == whole[0]
 
 
-def kill_and_resume(folder: Path, kill_at: int, whole: dict[str, Any]) -> None:
-    assert work(settings(), folder, kill_at) == KILLED
-    assert work(settings(), folder) == 0
-    assert left_by(folder) == whole, f"killed at moment {kill_at}"
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
+    seed: int, whole: tuple[dict[str, Any], int], tmp_path: Path
+) -> None:
+    rng, kills = random.Random(seed), []
+    ends = KILLED
+    while ends == KILLED:
+        # Between two checkpoints there are about 60 moments, so half of the lives get further.
+        kills.append(rng.randrange(1, 12 if len(kills) < 2 else 120))
+        ends = work(settings(), tmp_path / "run", kills[-1])
+        assert len(kills) < 60
+    assert ends == 0
+    assert len(kills) > 5
+    assert left_by(tmp_path / "run") == whole[0], f"killed at moments {kills}"
 
 
-@pytest.mark.parametrize("part", range(24))
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(60))
 def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(
     part: int, whole: tuple[dict[str, Any], int], tmp_path: Path
 ) -> None:
     left, moments = whole
-    kill_at = random.Random(part).randrange(moments * part // 24, moments * (part + 1) // 24) + 1
-    kill_and_resume(tmp_path / "run", kill_at, left)
+    kill_at = random.Random(part).randrange(moments * part // 60, moments * (part + 1) // 60) + 1
+    assert work(settings(), tmp_path / "run", kill_at) == KILLED
+    assert work(settings(), tmp_path / "run") == 0
+    assert left_by(tmp_path / "run") == left, f"killed at moment {kill_at}"
+
+
+def test_a_run_is_not_resumed_with_other_settings(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert work(settings(), folder, kill_at=100) == KILLED
+    other = settings(rollout={"tasks": 4}, algorithm={"gamma": 0.9})
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(
+        ConfigError, match=r"algorithm\.gamma was 0\.95, is 0\.9; rollout\.tasks was"
+    ):
+        train(other, folder, resume=True)
+    with pytest.raises(RunExistsError, match="--resume"):
+        train(settings(), folder)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_finished_run_has_nothing_to_resume(tmp_path: Path) -> None:
+    short = settings(clone={"updates": 0}, rollout={"iterations": 0})
+    train(short, tmp_path / "run", resume=True)  # a folder without a run begins one
+    with pytest.raises(RunFinishedError, match="nothing to resume"):
+        train(short, tmp_path / "run", resume=True)
+
+
+def test_a_run_is_worked_on_by_one_process_only(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert work(settings(), folder, kill_at=100) == KILLED
+    handle = os.open(folder, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(RunBusyError, match="another process"):
+        train(settings(), folder, resume=True)
+    os.close(handle)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--resume", "nowhere"], "holds no run"),
+        (["--resume", "{run}", "--seed", "3"], "leave out --seed 3"),
+        (["--resume", "{run}", "--out", "other"], "leave out --out"),
+    ],
+)
+def test_mistakes_with_resume_are_named(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word.format(run=tmp_path) for word in arguments]
+    assert main(["train", *words]) == 2
+    assert said in capsys.readouterr().err

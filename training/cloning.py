@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,13 @@ from anchorgym.agents.policy import View
 from anchorgym.agents.template import Template
 from anchorgym.agents.tiny import factor_embedding, fold_embedding
 from anchorgym.envs import TextEnv
+from anchorgym.training.checkpoints import (
+    Tensors,
+    load_optimiser,
+    load_parameters,
+    optimiser_tensors,
+    parameters_of,
+)
 from anchorgym.training.config import CloneConfig, ConfigError
 from anchorgym.training.sequences import pad_rows
 from anchorgym.training.teachers import Teacher, near_miss
@@ -29,7 +36,7 @@ _MAX_LEFT_OUT = 200
 _CORRECTED = 3
 """One row in so many is a corrected episode."""
 _LOOKAHEAD = 16
-"""Batches that are drawn together and sorted by length, so that little is padded."""
+"""Batches of a pool: they are drawn together and sorted by length, so that little is padded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +50,15 @@ class Demonstration:
 
 def demonstrations(
     env: TextEnv,
+    panel: Sequence[str],
     teacher: Teacher,
     template: Template,
     *,
     noise: float,
     max_tokens: int,
-    seed: int,
+    seed: int | str,
 ) -> Iterator[Demonstration]:
-    """Play a teacher on tasks of the environment's split, for ever.
+    """Play a teacher on tasks of a panel, for ever.
 
     A third of the episodes are clean, a third have mistakes with probability `noise`, a third
     with twice that. A mistake is a near miss of what the teacher would do, or a random action;
@@ -61,7 +69,6 @@ def demonstrations(
         ConfigError: nothing but episodes that are left out.
     """
     rng = random.Random(seed)
-    panel = env.tasks()
     left_out = 0
     while left_out < _MAX_LEFT_OUT:
         task = panel[rng.randrange(len(panel))]
@@ -116,59 +123,95 @@ class CloneStep:
     tokens: int
 
 
-def clone(
-    policy: ModelPolicy,
-    rows: Iterator[Demonstration],
-    config: CloneConfig,
-    *,
-    updates: int,
-    seed: int,
-    corrections: Callable[[int], list[Demonstration]] | None = None,
-) -> Iterator[CloneStep]:
-    """Train the policy on demonstrations, one yield an update.
+class Cloning:
+    """The training of a clone, pool by pool.
 
     The loss is the cross-entropy of the expert's tokens plus `observation_weight` times that of
-    everything read. The learning rate warms up, stays, and falls to 2 % over the last 60 %.
+    everything read. The learning rate warms up, stays, and falls to 2 % over the last 60 %. Between
+    two pools, `tensors` and `done` are all that is needed to go on as if nothing had happened.
+
+    As a context manager it gives the policy a factored embedding, and folds it at the end.
 
     Args:
         policy: is trained in place.
-        rows: demonstrations, without end.
+        demonstrations: of a pool, named by its number; without end.
         config: of the optimiser.
         updates: how many optimiser steps.
         seed: of the order of batches.
-        corrections: gives so many corrected episodes of the policy; from `corrections_from` on
-            they are every third row.
+        corrections: gives so many corrected episodes of the policy for a pool; from
+            `corrections_from` on they are every third row.
     """
-    factor_embedding(policy)
-    model = policy.model.train()
-    optimisers = _optimisers(policy, config)
-    rng = random.Random(seed)
-    batches: list[list[Demonstration]] = []
-    try:
-        for update in range(updates):
-            if not batches:
-                n = config.batch * _LOOKAHEAD
-                own = []
-                if corrections is not None and update >= config.corrections_from * updates:
-                    own = corrections(n // _CORRECTED)
-                pool = [*own, *itertools.islice(rows, n - len(own))]
-                batches = _batches(pool, config.batch, rng)
-            for optimiser, rate in optimisers:
-                for group in optimiser.param_groups:
-                    group["lr"] = rate * _schedule(update, updates)
-                optimiser.zero_grad()
-            batch = batches.pop()
-            action_loss, observation_loss = _losses(policy, batch)
-            loss = action_loss + config.observation_weight * observation_loss
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            for optimiser, _ in optimisers:
-                optimiser.step()
-            n = sum(len(row.tokens) for row in batch)
-            yield CloneStep(update + 1, action_loss.item(), observation_loss.item(), n)
-    finally:
-        fold_embedding(policy)
-        model.eval()
+
+    def __init__(
+        self,
+        policy: ModelPolicy,
+        demonstrations: Callable[[int], Iterator[Demonstration]],
+        config: CloneConfig,
+        *,
+        updates: int,
+        seed: int,
+        corrections: Callable[[int, int], list[Demonstration]] | None = None,
+    ) -> None:
+        self.done = 0
+        """Updates that were taken."""
+        self._policy, self._config, self._updates, self._seed = policy, config, updates, seed
+        self._demonstrations, self._corrections = demonstrations, corrections
+        self._optimisers: list[tuple[torch.optim.Optimizer, float]] = []
+
+    def __enter__(self) -> Cloning:
+        factor_embedding(self._policy)
+        self._optimisers = _optimisers(self._policy, self._config)
+        self._policy.model.train()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        fold_embedding(self._policy)
+        self._policy.model.eval()
+
+    def pool(self) -> Iterator[CloneStep]:
+        """Draw the next pool and train on it, one yield an update."""
+        number = self.done // _LOOKAHEAD
+        rng = random.Random(f"{self._seed}/clone/{number}")
+        batches = _batches(self._draw(number), self._config.batch, rng)
+        for batch in batches[: self._updates - self.done]:
+            yield self._update(batch)
+
+    def tensors(self) -> dict[str, Tensors]:
+        """Return weights and optimisers, to be kept between two pools."""
+        optimisers = {
+            type(optimiser).__name__.lower(): optimiser_tensors(optimiser)
+            for optimiser, _ in self._optimisers
+        }
+        return {"model": parameters_of(self._policy.model), **optimisers}
+
+    def resume(self, done: int, tensors: Mapping[str, Tensors]) -> None:
+        """Go on from what `tensors` returned after so many updates."""
+        self.done = done
+        load_parameters(self._policy.model, tensors["model"])
+        for optimiser, _ in self._optimisers:
+            load_optimiser(optimiser, tensors[type(optimiser).__name__.lower()])
+
+    def _draw(self, number: int) -> list[Demonstration]:
+        n = self._config.batch * _LOOKAHEAD
+        own = []
+        if self._corrections and self.done >= self._config.corrections_from * self._updates:
+            own = self._corrections(number, n // _CORRECTED)
+        return [*own, *itertools.islice(self._demonstrations(number), n - len(own))]
+
+    def _update(self, batch: Sequence[Demonstration]) -> CloneStep:
+        for optimiser, rate in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * _schedule(self.done, self._updates)
+            optimiser.zero_grad()
+        action_loss, observation_loss = _losses(self._policy, batch)
+        loss = action_loss + self._config.observation_weight * observation_loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._policy.model.parameters(), 1.0)
+        for optimiser, _ in self._optimisers:
+            optimiser.step()
+        self.done += 1
+        n = sum(len(row.tokens) for row in batch)
+        return CloneStep(self.done, action_loss.item(), observation_loss.item(), n)
 
 
 def _optimisers(

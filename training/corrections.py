@@ -24,32 +24,33 @@ class Corrections:
     Args:
         policy: acts; it is being trained.
         worlds: where; episodes are cut at their turn limit.
+        panel: tasks that are drawn from.
         teacher: corrects.
         share: chance that a turn is the policy's own.
         max_tokens: no further turn is begun once a transcript has so many, nor where it would
             outgrow the policy's context.
-        seed: of tasks and turns.
     """
 
     def __init__(
         self,
         policy: ModelPolicy,
         worlds: Worlds,
+        panel: Sequence[str],
         teacher: Teacher,
         *,
         share: float,
         max_tokens: int,
-        seed: int,
     ) -> None:
         self._policy, self._worlds, self._teacher = policy, worlds, teacher
-        self._share, self._max_tokens = share, max_tokens
-        self._rng = random.Random(seed)
+        self._panel, self._share, self._max_tokens = panel, share, max_tokens
         self._sampling = Sampling(policy.max_response, 1.0)
 
-    def draw(self, n: int) -> list[Demonstration]:
-        """Play `n` episodes at once and return them as training rows, but for empty ones."""
-        rng = self._rng
-        panel = self._worlds.first.tasks()
+    def draw(self, n: int, seed: int | str) -> list[Demonstration]:
+        """Play `n` episodes at once and return them as training rows, but for empty ones.
+
+        Tasks and turns are drawn by `seed`; what the policy samples, by its engine's.
+        """
+        rng, panel = random.Random(seed), self._panel
         tasks = [panel[rng.randrange(len(panel))] for _ in range(n)]
         vector = self._worlds.take(n)
         observations, infos = vector.reset(

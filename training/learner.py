@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,13 @@ from anchorgym.agents.forward import hidden_states, token_logits
 from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import Algorithm
+from anchorgym.training.checkpoints import (
+    Tensors,
+    load_optimiser,
+    load_parameters,
+    optimiser_tensors,
+    parameters_of,
+)
 from anchorgym.training.config import LearnerConfig
 from anchorgym.training.rollouts import Episode
 from anchorgym.training.sequences import TokenBatch, TokenSequence, choice_mask, token_sequences
@@ -91,6 +98,30 @@ class Learner:
         self._reference = None
         if algorithm.kl_coef:
             self._reference = copy.deepcopy(policy.model).requires_grad_(False).eval()
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Take further steps at this rate."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def tensors(self) -> dict[str, Tensors]:
+        """Return weights, optimiser and reference model, to be kept between two updates."""
+        kept = {
+            "model": parameters_of(self.policy.model),
+            "optimiser": optimiser_tensors(self.optimiser),
+        }
+        if self._reference is not None:
+            kept["reference"] = parameters_of(self._reference)
+        return kept
+
+    def resume(self, version: int, tensors: Mapping[str, Tensors]) -> None:
+        """Go on from what `tensors` returned after so many updates."""
+        self.version = version
+        load_parameters(self.policy.model, tensors["model"])
+        load_optimiser(self.optimiser, tensors["optimiser"])
+        if self._reference is not None:
+            load_parameters(self._reference, tensors["reference"])
+        self.policy.engine.load_weights(version)
 
     def update(
         self, episodes: Sequence[Episode], advantages: NDArray[np.float64], seed: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -25,8 +25,8 @@ from anchorgym.training.cloning import (
     MISTAKE,
     READ,
     CloneStep,
+    Cloning,
     Demonstration,
-    clone,
     demonstrations,
 )
 from anchorgym.training.config import CloneConfig
@@ -55,7 +55,7 @@ def shown(env_id: str, n: int, *, noise: float = 0.3, seed: int = 0, **limits: i
     teacher, _ = find_teacher(env)
     template = new_policy().template
     limits = {"max_tokens": 10_000, **limits}
-    rows = demonstrations(env, teacher, template, noise=noise, seed=seed, **limits)
+    rows = demonstrations(env, env.tasks(), teacher, template, noise=noise, seed=seed, **limits)
     return list(itertools.islice(rows, n))
 
 
@@ -64,8 +64,23 @@ def one_update(
 ) -> CloneStep:
     """Train once on a batch of one row."""
     config = CloneConfig(batch=1, observation_weight=observation_weight)
-    (step,) = clone(policy, itertools.repeat(row), config, updates=1, seed=0)
+    (step,) = clone(policy, itertools.repeat(row), config, updates=1)
     return step
+
+
+def clone(
+    policy: ModelPolicy,
+    rows: Iterator[Demonstration],
+    config: CloneConfig,
+    updates: int,
+    seed: int = 0,
+) -> list[CloneStep]:
+    """Train on the first rows, pool by pool."""
+    steps = []
+    with Cloning(policy, lambda _: rows, config, updates=updates, seed=seed) as cloning:
+        while cloning.done < updates:
+            steps += cloning.pool()
+    return steps
 
 
 def weights(policy: ModelPolicy) -> Tensor:
@@ -128,18 +143,16 @@ def test_cloning_repeats_under_its_seed() -> None:
 def test_no_updates_leave_a_policy_as_it_was() -> None:
     policy = new_policy()
     before = weights(policy).clone()
-    assert list(clone(policy, iter(()), CloneConfig(), updates=0, seed=0)) == []
+    assert clone(policy, iter(()), CloneConfig(), updates=0) == []
     assert torch.equal(weights(policy), before)
 
 
 def test_a_clone_that_is_cut_short_is_a_whole_policy() -> None:
     policy = new_policy()
     names = policy.model.state_dict().keys()
-    steps = clone(
-        policy, itertools.repeat(ending(DONE, 9)), CloneConfig(batch=2), updates=9, seed=0
-    )
-    next(steps)
-    steps.close()
+    rows = itertools.repeat(ending(DONE, 9))
+    with Cloning(policy, lambda _: rows, CloneConfig(batch=2), updates=9, seed=0) as cloning:
+        next(cloning.pool())
     assert policy.model.state_dict().keys() == names
     assert policy.model.get_output_embeddings().weight is policy.model.get_input_embeddings().weight
 

@@ -29,7 +29,8 @@ def draw(policy: ModelPolicy, share: float, n: int = 12, seed: int = 0) -> list[
     policy.engine.reseed(seed)
     worlds = Worlds(ALF, max_turns=12)
     teacher, _ = find_teacher(worlds.first)
-    return Corrections(policy, worlds, teacher, share=share, max_tokens=400, seed=seed).draw(n)
+    panel = worlds.first.tasks()
+    return Corrections(policy, worlds, panel, teacher, share=share, max_tokens=400).draw(n, seed)
 
 
 def turns(policy: ModelPolicy, row: Demonstration) -> list[tuple[list[int], list[int], int]]:

@@ -16,9 +16,10 @@ from anchorgym.training import (
     TrainConfig,
     Worlds,
     evaluate,
+    iterations,
+    job,
     paired_difference,
     train,
-    trainer,
 )
 from anchorgym.training.cli import main
 
@@ -132,17 +133,25 @@ def test_another_environment_is_warned_about(run: Run, capsys: pytest.CaptureFix
     assert "knows the words of test/Rooms-v0 only" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_leaves_its_policy_and_its_curve(
+def test_an_interrupted_run_leaves_its_policy_and_its_curve_and_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "turn_batch", interrupt)
+    monkeypatch.setattr(iterations, "turn_batch", interrupt)
     out = tmp_path / "run"
     small = ["--policy.hidden", "32", "--policy.vocabulary-tasks", "10", "--clone.updates", "20"]
+    small += ["--rollout.iterations", "1", "--rollout.tasks", "2"]
     command = ["train", "--env", "test/Rooms-v0", "--out", str(out), "--quiet", *small]
     assert main(command) == 130
-    assert f"--policy {out}/policy" in capsys.readouterr().err
+    assert f"--resume {out}" in capsys.readouterr().err
     assert (out / "curve.png").exists()
     load_policy(out / "policy")
+    monkeypatch.undo()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(job, "new_policy", interrupt)  # nothing is begun anew
+    assert main(["train", "--resume", str(out), "--quiet"]) == 0
+    assert (out / "result.json").exists()
+    assert main(["train", "--resume", str(out)]) == 0
+    assert "nothing to resume" in capsys.readouterr().out

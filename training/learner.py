@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from anchorgym.agents.attention import training_attention
 from anchorgym.agents.forward import hidden_states, token_logits
 from anchorgym.agents.tiny import TinyPolicy
 from anchorgym.envs.errors import AnchorgymError
@@ -170,7 +171,8 @@ class Learner:
 
         Padding comes last and attention is causal, so no mask is needed.
         """
-        hidden = hidden_states(model, ids, use_cache=False)
+        with training_attention(model):
+            hidden = hidden_states(model, ids, use_cache=False)
         logits = token_logits(model, hidden[:, :-1][written])
         table = functional.log_softmax(logits / self.temperature, -1)
         logprobs = table.gather(1, ids[:, 1:][written][:, None])[:, 0]

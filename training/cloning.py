@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from anchorgym.agents.attention import training_attention
-from anchorgym.agents.forward import hidden_states, token_logits
+from anchorgym.agents.forward import fast_precision, hidden_states, token_logits
 from anchorgym.agents.policy import View
 from anchorgym.agents.template import TinyTemplate
 from anchorgym.agents.tiny import TinyPolicy, factor_embedding, fold_embedding
 from anchorgym.envs import TextEnv
 from anchorgym.training.config import CloneConfig, ConfigError
+from anchorgym.training.muon import Muon
 from anchorgym.training.sequences import pad_rows
 from anchorgym.training.teachers import Teacher, near_miss
 
@@ -37,7 +38,25 @@ class Demonstration:
 
     tokens: list[int]
     kinds: list[int]
-    """What each token is: one of READ, DONE (the teacher's choice), MISTAKE."""
+    """What each token is: one of READ, DONE (imitated), MISTAKE (neither)."""
+    instead: dict[int, int] = field(default_factory=dict)
+    """Where a mistake begins: what is imitated there, in place of the token that follows."""
+
+    def read(self, context: Sequence[int]) -> None:
+        """Append what the world says."""
+        self.tokens.extend(context)
+        self.kinds.extend([READ] * len(context))
+
+    def write(self, response: Sequence[int], right: Sequence[int]) -> None:
+        """Append a response. Up to its first wrong token, the right one is imitated."""
+        same = 0
+        while same < min(len(response), len(right)) and response[same] == right[same]:
+            same += 1
+        if same < min(len(response), len(right)):
+            self.instead[len(self.tokens) + same] = right[same]
+            same += 1
+        self.tokens.extend(response)
+        self.kinds.extend([DONE] * same + [MISTAKE] * (len(response) - same))
 
 
 def demonstrations(
@@ -53,7 +72,8 @@ def demonstrations(
 
     A third of the episodes are clean, a third have mistakes with probability `noise`, a third
     with twice that. A mistake is a near miss of what the teacher would do, or a random action;
-    it is part of the transcript, but nothing that is imitated. Episodes of more than
+    it is part of the transcript; what is imitated is the token that would have been right where it
+    goes wrong. Episodes of more than
     `max_tokens` are left out, and so are those that are won before they begin.
 
     Raises:
@@ -85,8 +105,7 @@ def _demonstrate(
     rng: random.Random,
 ) -> Demonstration:
     observation, info = env.reset(seed=rng.getrandbits(31), options={"task": task})
-    tokens: list[int] = []
-    kinds: list[int] = []
+    row = Demonstration([], [])
     admissible = info["admissible_actions"]
     earlier: tuple[str, ...] = ()
     over = info["won"]
@@ -94,15 +113,13 @@ def _demonstrate(
         right = teacher(env, info, rng)
         wrong = rng.random() < rate
         action = near_miss(right, admissible, earlier, rng) if wrong else right
-        context = template.turn(observation, View.of(info))
-        response = template.response(action)
-        tokens += context + response
-        kinds += [READ] * len(context) + [DONE if action == right else MISTAKE] * len(response)
+        row.read(template.turn(observation, View.of(info)))
+        row.write(template.response(action), template.response(right))
         earlier = admissible
         observation, _, ended, cut, info = env.step(action)
         admissible = info["admissible_actions"]
         over = ended or cut
-    return Demonstration(tokens, kinds)
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +200,7 @@ def _optimisers(
     outer = [p for _, p in named if id(p) not in chosen]
     decay = config.weight_decay
     return [
-        (torch.optim.Muon(inner, weight_decay=decay), config.matrix_learning_rate),
+        (Muon(inner, weight_decay=decay), config.matrix_learning_rate),
         (
             torch.optim.AdamW(outer, betas=(0.9, 0.98), weight_decay=decay, fused=True),
             config.learning_rate,
@@ -209,11 +226,15 @@ def _schedule(update: int, updates: int) -> float:
 def _losses(policy: TinyPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor, Tensor]:
     ids = pad_rows([row.tokens for row in batch], torch.long)
     kinds = pad_rows([row.kinds for row in batch], torch.long, fill=MISTAKE)[:, 1:]
-    with training_attention(policy.model), torch.autocast("cpu", torch.bfloat16):
+    with training_attention(policy.model), fast_precision():
         hidden = hidden_states(policy.model, ids, use_cache=False)
         logits = token_logits(policy.model, hidden[:, :-1])
+    targets = ids.clone()
+    for i, row in enumerate(batch):
+        for position, token in row.instead.items():
+            targets[i, position] = token
     losses = functional.cross_entropy(
-        logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+        logits.flatten(0, 1), targets[:, 1:].flatten(), reduction="none"
     ).view(kinds.shape)
     return _mean(losses, kinds == DONE), _mean(losses, kinds == READ)
 

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Sequence
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.policy import View
 from anchorgym.agents.tiny import TinyPolicy
-from anchorgym.training.cloning import DONE, MISTAKE, READ, Demonstration
+from anchorgym.training.cloning import Demonstration
 from anchorgym.training.rollouts import Worlds
 from anchorgym.training.teachers import Teacher
 
@@ -66,14 +66,17 @@ class Corrections:
             }
             live = [i for i in live if self._fits(rows[i], contexts[i])]
             for i in live:
-                _extend(rows[i], unread[i], contexts[i], READ)
+                rows[i].read(contexts[i])
+                unread[i] += contexts[i]
                 actions[i] = self._teacher(vector.envs[i], infos["env"][i], rng)
             own = [i for i in live if rng.random() < self._share]
             taught = {i: str(actions[i]) for i in live}
             for i, action in self._own_actions(own, rows, unread, taught).items():
                 actions[i] = action
             for i in set(live) - set(own):
-                _extend(rows[i], unread[i], self._policy.template.response(taught[i]), DONE)
+                response = self._policy.template.response(taught[i])
+                rows[i].write(response, response)
+                unread[i] += response
             observations, _, ended, cut, infos = vector.step(actions)
             live = [i for i in live if not (ended[i] or cut[i] or self._is_full(rows[i]))]
         for i in range(n):
@@ -97,10 +100,10 @@ class Corrections:
         while ready := policy.engine.poll():
             for key, generation in ready:
                 i = asked[key]
-                right = list(generation.tokens) == policy.template.response(taught[i])
-                _extend(rows[i], [], generation.tokens, DONE if right else MISTAKE)
+                rows[i].write(generation.tokens, policy.template.response(taught[i]))
                 if generation.stop == "length":
-                    _extend(rows[i], unread[i], [policy.template.eos_id], MISTAKE)
+                    rows[i].read([policy.template.eos_id])
+                    unread[i].append(policy.template.eos_id)
                 actions[i] = policy.template.parse(generation.tokens)
         return actions
 
@@ -111,10 +114,3 @@ class Corrections:
 
     def _is_full(self, row: Demonstration) -> bool:
         return len(row.tokens) >= self._max_tokens
-
-
-def _extend(row: Demonstration, unread: list[int], tokens: Sequence[int], kind: int) -> None:
-    """Append tokens to a transcript, and to what the engine has yet to read of it."""
-    row.tokens.extend(tokens)
-    row.kinds.extend([kind] * len(tokens))
-    unread.extend(tokens)

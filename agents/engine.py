@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from anchorgym.agents.attention import decoding_attention
 from anchorgym.agents.forward import hidden_states, token_logits
 from anchorgym.agents.kv_cache import SlotCache
 from anchorgym.agents.policy import Generation
@@ -72,6 +73,22 @@ class Engine(Protocol):
     def load_weights(self, version: int) -> None:
         """Go on with the weights of `version`; caches of older ones are dropped."""
         ...
+
+
+_PIECE_COST = 64
+"""What a forward pass costs beyond its tokens, in tokens."""
+
+
+def _piece(lengths: Sequence[int]) -> int:
+    """Return how many tokens of each chunk to read at once, where the rest is read in another."""
+    ordered, longest = sorted(lengths), max(lengths)
+    best, least = longest, len(ordered) * longest
+    for i, size in enumerate(ordered):
+        rest = len(ordered) - i - 1
+        cost = len(ordered) * size + rest * (longest - size) + _PIECE_COST
+        if cost < least:
+            best, least = size, cost
+    return best
 
 
 class TorchEngine:
@@ -180,14 +197,7 @@ class TorchEngine:
         sampling: Sampling,
         tries: list[Trie | None],
     ) -> list[Generation]:
-        lengths = torch.tensor([len(chunk) for chunk in chunks])
-        ids = torch.zeros(len(chunks), int(lengths.max()), dtype=torch.long)
-        for row, chunk in enumerate(chunks):
-            ids[row, : len(chunk)] = torch.tensor(chunk)
-        self._cache.select(keys, room=ids.shape[1] + sampling.max_tokens)
-        hidden = self._forward(ids)
-        logits = token_logits(self.model, hidden[torch.arange(len(chunks)), lengths - 1])
-        self._cache.advance(lengths)
+        logits = token_logits(self.model, self._read(chunks, keys, sampling.max_tokens))
 
         choices = _Choices(tries) if any(tries) else None
         tokens: list[Tensor] = []
@@ -212,15 +222,45 @@ class TorchEngine:
         notes = None if choices is None else choices.allowed
         return self._generations(tokens, logprobs, counts, notes)
 
+    def _read(self, chunks: list[list[int]], keys: list[Hashable], room: int) -> Tensor:
+        """Read a chunk into each session; return the hidden state (batch, width) after each.
+
+        Few chunks are long: what is beyond most chunks' ends is read in a second piece, by those
+        alone, rather than padding all.
+        """
+        left, rows = list(chunks), list(range(len(chunks)))
+        last: Tensor | None = None
+        while rows:
+            size = _piece([len(left[row]) for row in rows])
+            pieces = [left[row][:size] for row in rows]
+            lengths = torch.tensor([len(piece) for piece in pieces])
+            ids = torch.zeros(len(rows), size, dtype=torch.long)
+            for i, piece in enumerate(pieces):
+                ids[i, : len(piece)] = torch.tensor(piece)
+            longest = max(len(left[row]) for row in rows)
+            self._cache.select([keys[row] for row in rows], room=longest + room)
+            hidden = self._forward(ids)[torch.arange(len(rows)), lengths - 1]
+            self._cache.advance(lengths)
+            if last is None:
+                last = hidden
+            else:
+                last[rows] = hidden
+            left = [chunk[size:] for chunk in left]
+            rows = [row for row in rows if left[row]]
+        self._cache.select(keys, room=room)
+        assert last is not None
+        return last
+
     def _forward(self, ids: Tensor) -> Tensor:
-        return hidden_states(
-            self.model,
-            ids,
-            attention_mask=self._cache.mask(ids.shape[1]),
-            position_ids=self._cache.positions(ids.shape[1]),
-            past_key_values=self._cache,
-            use_cache=True,
-        )
+        with decoding_attention(self.model):
+            return hidden_states(
+                self.model,
+                ids,
+                attention_mask=self._cache.mask(ids.shape[1]),
+                position_ids=self._cache.positions(ids.shape[1]),
+                past_key_values=self._cache,
+                use_cache=True,
+            )
 
     def _draw(self, logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         if temperature == 0:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from anchorgym.agents.attention import training_attention
-from anchorgym.agents.forward import hidden_states, token_logits
+from anchorgym.agents.forward import fast_precision, hidden_states, token_logits
 from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.policy import View
-from anchorgym.agents.template import Template
 from anchorgym.agents.tiny import factor_embedding, fold_embedding
 from anchorgym.envs import TextEnv
 from anchorgym.training.checkpoints import (
@@ -26,6 +25,7 @@ from anchorgym.training.checkpoints import (
     parameters_of,
 )
 from anchorgym.training.config import CloneConfig, ConfigError
+from anchorgym.training.muon import Muon
 from anchorgym.training.sequences import pad_rows
 from anchorgym.training.teachers import Teacher, near_miss
 
@@ -41,29 +41,48 @@ _LOOKAHEAD = 16
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """One episode of the expert as a training row."""
+    """A training row: an episode, or one turn of it where each turn is read by itself."""
 
-    tokens: list[int]
-    kinds: list[int]
-    """What each token is: one of READ, DONE (the teacher's choice), MISTAKE."""
+    tokens: list[int] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
+    """What each token is: one of READ, DONE (imitated), MISTAKE (neither)."""
+    instead: dict[int, int] = field(default_factory=dict)
+    """Where a mistake begins: what is imitated there, in place of the token that follows."""
+
+    def read(self, context: Sequence[int]) -> None:
+        """Append what the world says."""
+        self.tokens.extend(context)
+        self.kinds.extend([READ] * len(context))
+
+    def write(self, response: Sequence[int], right: Sequence[int]) -> None:
+        """Append a response. Up to its first wrong token, the right one is imitated."""
+        same = 0
+        while same < min(len(response), len(right)) and response[same] == right[same]:
+            same += 1
+        if same < min(len(response), len(right)):
+            self.instead[len(self.tokens) + same] = right[same]
+            same += 1
+        self.tokens.extend(response)
+        self.kinds.extend([DONE] * same + [MISTAKE] * (len(response) - same))
 
 
 def demonstrations(
     env: TextEnv,
     panel: Sequence[str],
     teacher: Teacher,
-    template: Template,
+    policy: ModelPolicy,
     *,
     noise: float,
     max_tokens: int,
     seed: int | str,
 ) -> Iterator[Demonstration]:
-    """Play a teacher on tasks of a panel, for ever.
+    """Play a teacher on tasks of a panel, for ever, and yield what `policy` would read and write.
 
     A third of the episodes are clean, a third have mistakes with probability `noise`, a third
-    with twice that. A mistake is a near miss of what the teacher would do, or a random action;
-    it is part of the transcript, but nothing that is imitated. Episodes of more than
-    `max_tokens` are left out, and so are those that are won before they begin.
+    with twice that. A mistake is a near miss of what the teacher would do, or a random action; it
+    stays in the row, and what is imitated is the token that would have been right where it begins.
+    Episodes with a row of more than `max_tokens` are left out, and so are those that outgrow the
+    policy's context, or are won before they begin.
 
     Raises:
         ConfigError: nothing but episodes that are left out.
@@ -73,11 +92,11 @@ def demonstrations(
     while left_out < _MAX_LEFT_OUT:
         task = panel[rng.randrange(len(panel))]
         rate = noise * rng.randrange(3)
-        row = _demonstrate(env, task, teacher, template, rate, rng)
-        fits = 0 < len(row.tokens) <= max_tokens
+        rows = _demonstrate(env, task, teacher, policy, rate, rng)
+        fits = 0 < max((len(row.tokens) for row in rows), default=0) <= max_tokens
         left_out = 0 if fits else left_out + 1
         if fits:
-            yield row
+            yield from rows
     raise ConfigError(
         f"{left_out} demonstrations in a row are empty or longer than {max_tokens} tokens: raise "
         "clone.max_tokens (and policy.max_context), or lower env.max_turns"
@@ -88,13 +107,13 @@ def _demonstrate(
     env: TextEnv,
     task: str,
     teacher: Teacher,
-    template: Template,
+    policy: ModelPolicy,
     rate: float,
     rng: random.Random,
-) -> Demonstration:
+) -> list[Demonstration]:
+    """Return the rows of one episode; none if it outgrows the context."""
     observation, info = env.reset(seed=rng.getrandbits(31), options={"task": task})
-    tokens: list[int] = []
-    kinds: list[int] = []
+    session, rows = policy.open(env), list[Demonstration]()
     admissible = info["admissible_actions"]
     earlier: tuple[str, ...] = ()
     over = info["won"]
@@ -102,15 +121,18 @@ def _demonstrate(
         right = teacher(env, info, rng)
         wrong = rng.random() < rate
         action = near_miss(right, admissible, earlier, rng) if wrong else right
-        context = template.turn(observation, View.of(info), "eos")
-        response = template.response(action)
-        tokens += context + response
-        kinds += [READ] * len(context) + [DONE if action == right else MISTAKE] * len(response)
+        prompt = session.prompt(observation, View.of(info))
+        if prompt is None:
+            return []
+        if prompt.restart:
+            rows.append(Demonstration())
+        rows[-1].read(prompt.tokens)
+        rows[-1].write(session.write(action), policy.template.response(right))
         earlier = admissible
         observation, _, ended, cut, info = env.step(action)
         admissible = info["admissible_actions"]
         over = ended or cut
-    return Demonstration(tokens, kinds)
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +181,8 @@ class Cloning:
         self._optimisers: list[tuple[torch.optim.Optimizer, float]] = []
 
     def __enter__(self) -> Cloning:
-        factor_embedding(self._policy)
+        if self._policy.template.name == "tiny":  # its words have kinds and numbers
+            factor_embedding(self._policy)
         self._optimisers = _optimisers(self._policy, self._config)
         self._policy.model.train()
         return self
@@ -227,7 +250,7 @@ def _optimisers(
     outer = [p for _, p in named if id(p) not in chosen]
     decay = config.weight_decay
     return [
-        (torch.optim.Muon(inner, weight_decay=decay), config.matrix_learning_rate),
+        (Muon(inner, weight_decay=decay), config.matrix_learning_rate),
         (
             torch.optim.AdamW(outer, betas=(0.9, 0.98), weight_decay=decay, fused=True),
             config.learning_rate,
@@ -253,11 +276,15 @@ def _schedule(update: int, updates: int) -> float:
 def _losses(policy: ModelPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor, Tensor]:
     ids = pad_rows([row.tokens for row in batch], torch.long)
     kinds = pad_rows([row.kinds for row in batch], torch.long, fill=MISTAKE)[:, 1:]
-    with training_attention(policy.model), torch.autocast("cpu", torch.bfloat16):
+    with training_attention(policy.model), fast_precision():
         hidden = hidden_states(policy.model, ids, use_cache=False)
         logits = token_logits(policy.model, hidden[:, :-1])
+    targets = ids.clone()
+    for i, row in enumerate(batch):
+        for position, token in row.instead.items():
+            targets[i, position] = token
     losses = functional.cross_entropy(
-        logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+        logits.flatten(0, 1), targets[:, 1:].flatten(), reduction="none"
     ).view(kinds.shape)
     return _mean(losses, kinds == DONE), _mean(losses, kinds == READ)
 

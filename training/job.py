@@ -191,7 +191,7 @@ class Job:
             parts.worlds.first,
             parts.panels.train,
             parts.teacher,
-            self.policy.template,
+            self.policy,
             noise=config.noise,
             max_tokens=min(config.max_tokens, self.policy.max_context),
             seed=f"{self.config.seed}/demonstrations/{pool}",

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from anchorgym.agents.attention import training_attention
 from anchorgym.agents.forward import hidden_states, token_logits
 from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.envs.errors import AnchorgymError
@@ -196,13 +197,17 @@ class Learner:
         Both are of the distribution that was sampled from, at its temperature and among its
         choices. Padding comes last and attention is causal, so it needs no mask.
         """
-        hidden = hidden_states(
-            model,
-            tokens.ids,
-            use_cache=False,
-            position_ids=tokens.positions,
-            attention_mask=tokens.attention_mask(),
-        )
+        if tokens.segments is None:
+            with training_attention(model):
+                hidden = hidden_states(model, tokens.ids, use_cache=False)
+        else:
+            hidden = hidden_states(
+                model,
+                tokens.ids,
+                use_cache=False,
+                position_ids=tokens.positions,
+                attention_mask=tokens.attention_mask(),
+            )
         logits = token_logits(model, hidden[:, :-1][tokens.written]) / self.temperature
         if choices is not None:
             logits = logits.masked_fill(~choices, float("-inf"))

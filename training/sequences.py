@@ -135,10 +135,9 @@ class TokenBatch:
             order=[i for pack in packs for i in pack],
         )
 
-    def attention_mask(self) -> Tensor | None:
-        """Return which tokens each one may look at, (n_rows, 1, length, length); None: all past."""
-        if self.segments is None:
-            return None
+    def attention_mask(self) -> Tensor:
+        """Return which tokens of packed rows each may look at, (n_rows, 1, length, length)."""
+        assert self.segments is not None
         same = self.segments[:, :, None] == self.segments[:, None, :]
         return torch.tril(same)[:, None]
 

@@ -53,9 +53,9 @@ def new_policy(seed: int = 0) -> ModelPolicy:
 def shown(env_id: str, n: int, *, noise: float = 0.3, seed: int = 0, **limits: int) -> list:
     env = make(env_id)
     teacher, _ = find_teacher(env)
-    template = new_policy().template
+    policy = new_policy()
     limits = {"max_tokens": 10_000, **limits}
-    rows = demonstrations(env, env.tasks(), teacher, template, noise=noise, seed=seed, **limits)
+    rows = demonstrations(env, env.tasks(), teacher, policy, noise=noise, seed=seed, **limits)
     return list(itertools.islice(rows, n))
 
 
@@ -110,6 +110,24 @@ def test_mistakes_are_neither_imitated_nor_counted_as_read() -> None:
     one, other = new_policy(), new_policy()
     assert one_update(one, ending(MISTAKE, 10)) == one_update(other, ending(MISTAKE, 11))
     assert torch.equal(weights(one), weights(other))
+
+
+def test_where_a_mistake_begins_the_right_token_is_imitated() -> None:
+    row = Demonstration([], [])
+    row.read([3, 7, 5])
+    row.write([9, 10, 11, 1], [9, 12, 1])
+    row.write([9, 1], [9, 1])
+    assert row.tokens == [3, 7, 5, 9, 10, 11, 1, 9, 1]
+    assert row.kinds == [READ] * 3 + [DONE] * 2 + [MISTAKE] * 2 + [DONE] * 2
+    assert row.instead == {4: 12}
+    ids = torch.tensor([row.tokens])
+    policy = new_policy()
+    with torch.no_grad():
+        logits = policy.model(ids).logits[0, :-1]
+    right = torch.tensor([7, 5, 9, 12, 11, 1, 9, 1])
+    each = functional.cross_entropy(logits, right, reduction="none").tolist()
+    expected = (each[2] + each[3] + each[6] + each[7]) / 4
+    assert one_update(policy, row).action_loss == pytest.approx(expected, rel=0.02)
 
 
 def test_what_the_teacher_does_is_imitated() -> None:
@@ -201,7 +219,7 @@ def test_without_noise_nothing_is_a_mistake() -> None:
 
 def test_a_third_of_the_demonstrations_are_clean_and_the_others_make_mistakes() -> None:
     rows = shown(ALF, 150, noise=0.3)
-    with_mistakes = sum(MISTAKE in row.kinds for row in rows) / len(rows)
+    with_mistakes = sum(bool(row.instead) for row in rows) / len(rows)
     assert 0.45 < with_mistakes < 0.67
     assert all(DONE in row.kinds for row in rows)
 
@@ -210,11 +228,11 @@ def test_every_token_is_of_one_kind_and_actions_are_whole() -> None:
     template = new_policy().template
     for row in shown(WORLD, 20):
         assert len(row.tokens) == len(row.kinds)
-        for kind, part in itertools.groupby(
-            zip(row.tokens, row.kinds, strict=True), key=lambda pair: pair[1]
+        for read, part in itertools.groupby(
+            zip(row.tokens, row.kinds, strict=True), key=lambda pair: pair[1] == READ
         ):
             tokens = [token for token, _ in part]
-            if kind != READ:
+            if not read:
                 assert tokens[-1] == template.eos_id
                 assert tokens == template.response(template.parse(tokens).action)
 

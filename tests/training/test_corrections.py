@@ -33,16 +33,18 @@ def draw(policy: ModelPolicy, share: float, n: int = 12, seed: int = 0) -> list[
     return Corrections(policy, worlds, panel, teacher, share=share, max_tokens=400).draw(n, seed)
 
 
-def turns(policy: ModelPolicy, row: Demonstration) -> list[tuple[list[int], list[int], int]]:
-    """(context, response, kind of the response) of each turn."""
+def turns(policy: ModelPolicy, row: Demonstration) -> list[tuple[list[int], list[int], list[int]]]:
+    """(context, response, what is imitated of it) of each turn."""
     act = policy.template.turn("", View("", (), True, ""), "")[-1]
     out, context = [], []
-    for kind, run in groupby(zip(row.tokens, row.kinds, strict=True), key=lambda pair: pair[1]):
-        tokens = [token for token, _ in run]
-        if kind == READ:
+    for read, run in groupby(range(len(row.tokens)), key=lambda i: row.kinds[i] == READ):
+        positions = list(run)
+        tokens = [row.tokens[i] for i in positions]
+        if read:
             context = tokens
         elif context and context[-1] == act:
-            out.append((context, tokens, kind))
+            shown = [row.instead.get(i, row.tokens[i]) for i in positions if row.kinds[i] == DONE]
+            out.append((context, tokens, shown))
             context = []
     return out
 
@@ -50,14 +52,16 @@ def turns(policy: ModelPolicy, row: Demonstration) -> list[tuple[list[int], list
 def test_what_is_imitated_is_what_the_teacher_does_in_that_very_state(policy: ModelPolicy) -> None:
     imitated = mistakes = 0
     for row in draw(policy, share=0.5):
-        env = None
-        for context, response, kind in turns(policy, row):
+        env, cut = None, False
+        for context, response, shown in turns(policy, row):
             if env is None:
                 env, observation, info = _start(policy, context)
-            assert context == policy.template.turn(observation, View.of(info), "")
+            assert context[cut:] == policy.template.turn(observation, View.of(info), "")
             right = policy.template.response(env.expert_action("honest"))
-            assert (response == right) == (kind == DONE)
-            imitated, mistakes = imitated + (kind == DONE), mistakes + (kind == MISTAKE)
+            assert right[: len(shown)] == shown
+            assert len(shown) > 0
+            imitated, mistakes = imitated + (response == right), mistakes + (response != right)
+            cut = response[-1] != policy.template.eos_id
             observation, *_, info = env.step(policy.template.parse(response).action)
     assert imitated > 20
     assert mistakes > 20
@@ -83,6 +87,7 @@ def _tasks() -> list[str]:
 def test_without_own_turns_it_is_the_expert_alone(policy: ModelPolicy) -> None:
     for row in draw(policy, share=0.0):
         assert MISTAKE not in row.kinds
+        assert not row.instead
         assert row.kinds.count(DONE) > 0
 
 

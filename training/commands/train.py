@@ -95,8 +95,8 @@ def _train(config: TrainConfig, out: Path, console: Console, *, resume: bool = F
         if not (out / "config.json").exists():  # nothing has begun
             raise
         print(
-            f"\ninterrupted: go on with `anchorgym train --resume {out}`; it holds the metrics, the "
-            "curve and the policy so far",
+            f"\ninterrupted: go on with `anchorgym train --resume {out}`; it holds the metrics, "
+            "the curve and the policy so far",
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED

@@ -166,7 +166,8 @@ class Learner:
             key: float(np.mean([record[key] for record in records]))
             for key in (records[0] if records else ())
         }
-        return {**means, "rows": len(rows), "steps": len(records)}
+        rate = self.optimiser.param_groups[0]["lr"]
+        return {**means, "learning_rate": rate, "rows": len(rows), "steps": len(records)}
 
     def _step(self, batch: Sequence[Transcript]) -> dict[str, float]:
         ids = pad_rows([row.tokens for row in batch], torch.long)

@@ -15,7 +15,7 @@ from anchorgym.agents.tiny import TinyPolicy
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.checkpoints import Checkpoints
 from anchorgym.training.config import ConfigError, TrainConfig, changed_fields
-from anchorgym.training.durable import remove_leftovers, write_file
+from anchorgym.training.durable import write_file
 from anchorgym.training.job import START, Job
 from anchorgym.training.parts import assemble, completed
 from anchorgym.training.reporting import Display, MetricsLog
@@ -84,7 +84,6 @@ def train(
         display = Display(console)
         if goes_on:
             _require_equal(config, read_config(folder), folder)
-            remove_leftovers(folder)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_alone(folder))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
-from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.batch import LARGEST, TurnBatch
 from anchorgym.gigpo.options import NonNegative, Within, check_options
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ class Algorithm(ABC):
         kl_coef: weight of the KL divergence from the reference policy.
         kl: its estimator.
         aggregate: mean over all tokens, or over the token means of sequences.
+        reward_scale: the batch's rewards are multiplied by this before anything else.
+        truncation_value: what a trajectory that was cut by a limit is taken to be still worth:
+            added, as it is, to the reward of its last turn.
     """
 
     minibatch_unit: ClassVar[MinibatchUnit] = "turn"
@@ -73,6 +76,8 @@ class Algorithm(ABC):
     kl_coef: NonNegative = 0.01
     kl: KLEstimator = "k3"
     aggregate: Aggregate = "token_mean"
+    reward_scale: Annotated[float, Within(0, above=True)] = 1.0
+    truncation_value: Annotated[float, Within()] = 0.0
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -89,6 +94,22 @@ class Algorithm(ABC):
     def keep(self, batch: TurnBatch, state: State) -> BoolArray:
         """Which groups are trained on, `(n_groups,)`; the others are sampled anew. All."""
         return np.ones(batch.n_groups, np.bool_)
+
+    def rewards(self, batch: TurnBatch) -> FloatArray:
+        """What algorithms use as the reward of each turn, `(n_turns,)`: scaled, truncation valued.
+
+        Penalties are not in it. Scaled rewards stay within `LARGEST`.
+        """
+        reward = batch.reward
+        if self.reward_scale != 1:
+            reward = np.clip(reward * self.reward_scale, -LARGEST, LARGEST)
+        return reward + self.truncation_rewards(batch) if self.truncation_value else reward
+
+    def truncation_rewards(self, batch: TurnBatch) -> FloatArray:
+        """`truncation_value` in the last turns of truncated trajectories, else 0, `(n_turns,)`."""
+        value = np.zeros(len(batch))
+        value[batch.cut] = self.truncation_value
+        return value
 
     @abstractmethod
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:

@@ -35,6 +35,7 @@ _ROW_COLUMNS = (
     "reward",
     "valid",
     "fork",
+    "truncated",
     "text",
     "returns",
 )
@@ -58,6 +59,8 @@ class TurnBatch:
         trajectory_group: `(n_trajectories,)` code of each trajectory's group.
         trajectory_fork: `(n_trajectories,)` True for forks.
         anchor_ids: the anchor that each code of `anchor` stands for.
+        truncated: `(n_turns,)` True in trajectories that were cut by a limit rather than ended
+            by their world: in their last turn at least; may be absent.
         text: `(n_turns,)` code of (group, text), for grouping by similarity; may be absent.
         text_ids: the text that each code of `text` stands for.
         returns: `(n_turns,)` returns-to-go where they were computed before; see `with_returns`.
@@ -78,6 +81,7 @@ class TurnBatch:
     text_ids: tuple[str, ...] = ()
     returns: FloatArray | None = None
     returns_tolerance: float = 0.0
+    truncated: BoolArray | None = None
 
     @classmethod
     def from_rows(
@@ -91,6 +95,7 @@ class TurnBatch:
         turn: npt.ArrayLike | None = None,
         text: Iterable[str] | None = None,
         fork: npt.ArrayLike | None = None,
+        truncated: npt.ArrayLike | None = None,
     ) -> TurnBatch:
         """Build a batch from columns of equal length, `(n_turns,)` each.
 
@@ -103,6 +108,8 @@ class TurnBatch:
                 are in turn order.
             text: what similarity compares in place of the anchors.
             fork: rows of trajectories that begin at a fork; none of them by default.
+            truncated: rows of trajectories that were cut by a limit, or their last rows alone;
+                none of them by default.
 
         Raises:
             BatchError: the columns do not fit; the subclass says how, the message what to do.
@@ -134,6 +141,7 @@ class TurnBatch:
             anchor_ids=tuple(anchor_ids),
             text=text_codes,
             text_ids=tuple(map(str, text_ids)),
+            truncated=None if truncated is None else _booleans("truncated", truncated, n_turns),
         )
         batch.require_distinct_turns()
         return batch
@@ -155,6 +163,16 @@ class TurnBatch:
     def order(self) -> IntArray:
         """`(n_turns,)` the rows by trajectory, and by turn inside a trajectory."""
         return np.lexsort((self.turn, self.trajectory)).astype(np.int64, copy=False)
+
+    @cached_property
+    def cut(self) -> IntArray:
+        """`(n_truncated,)` the last row of each trajectory that was truncated."""
+        if self.truncated is None or not len(self):
+            return np.empty(0, np.int64)
+        ends = np.flatnonzero(np.diff(self.trajectory[self.order], append=-1))
+        last = self.order[ends]
+        marked = np.bincount(self.trajectory, self.truncated, self.n_trajectories) > 0
+        return last[marked[self.trajectory[last]]]
 
     @cached_property
     def present(self) -> BoolArray:
@@ -257,7 +275,9 @@ def _finite(name: str, values: npt.ArrayLike, n_turns: int) -> FloatArray:
     return numbers
 
 
-def _booleans(name: str, values: npt.ArrayLike | None, n_turns: int, default: bool) -> BoolArray:
+def _booleans(
+    name: str, values: npt.ArrayLike | None, n_turns: int, default: bool = False
+) -> BoolArray:
     if values is None:
         return np.full(n_turns, default)
     array = _column(name, values, n_turns)

@@ -36,7 +36,11 @@ class TextTypeError(BatchError, TypeError):
 
 
 class OptionError(ValueError):
-    """An option has a value it cannot take."""
+    """An option has a value it cannot take; `option` is its name."""
+
+    def __init__(self, message: str, option: str = "") -> None:
+        super().__init__(message)
+        self.option = option
 
 
 class UnknownOptionError(OptionError, TypeError):

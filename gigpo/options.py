@@ -47,7 +47,8 @@ def check_options(instance: Any) -> None:
         if not _accepts(hints[field.name], value):
             raise OptionError(
                 f"{type(instance).__name__}: {field.name}={value!r} is not "
-                f"{_describe(hints[field.name])}"
+                f"{_describe(hints[field.name])}",
+                field.name,
             )
 
 
@@ -58,7 +59,8 @@ def reject_unknown(owner: str, valid: Iterable[str], given: Mapping[str, object]
         if name not in known:
             raise UnknownOptionError(
                 f"{owner} has no option {name!r}.{did_you_mean(name, known)} "
-                f"Its options: {', '.join(known)}"
+                f"Its options: {', '.join(known)}",
+                name,
             )
 
 

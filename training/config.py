@@ -158,7 +158,13 @@ class LearnerConfig(_Section):
     """The policy update."""
 
     learning_rate: float = Field(3e-4, gt=0)
-    """Of AdamW."""
+    """Of AdamW, at its highest."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How it falls after the warm-up, reaching `final` in the last iteration."""
+    warmup: int = Field(0, ge=0)
+    """Iterations over which it rises before."""
+    final: float = Field(0.1, ge=0, le=1)
+    """Share of the highest rate that is left in the last iteration, unless it is constant."""
     minibatch: int = Field(16, ge=1)
     """Episodes an optimiser step."""
     epochs: int = Field(1, ge=1)

@@ -106,4 +106,5 @@ def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
         anchor=[t.anchor if anchor == "state" else t.observation for _, _, t in rows],
         reward=np.array([t.reward for _, _, t in rows]),
         valid=np.array([t.valid for _, _, t in rows]),
+        truncated=np.array([e.stop != "terminated" for _, e, _ in rows]),
     )

@@ -39,6 +39,7 @@ from anchorgym.training.recording import Recorder
 from anchorgym.training.reporting import Display, MetricsLog
 from anchorgym.training.results import Run, pack, unpack, write_result
 from anchorgym.training.rollouts import Timers
+from anchorgym.training.schedules import learning_rate
 
 START = "start"
 """Folder of the policy that the job began with: its tokenizer, and the shape of its model."""
@@ -231,6 +232,7 @@ class Job:
             self._validate(0)
         with self.display.phase(config.algorithm.name, last, self.at.done) as shown:
             for number in range(self.at.done + 1, last + 1):
+                learner.set_learning_rate(learning_rate(config.learner, number, last))
                 self._renew_engine("iteration", number)
                 measured = iterations.take(number)
                 self.log.write("train", iteration=number, **measured)

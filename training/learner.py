@@ -153,7 +153,8 @@ class Learner:
             key: float(np.mean([record[key] for record in records]))
             for key in (records[0] if records else ())
         }
-        return {**means, "rows": len(rows), "steps": len(records)}
+        rate = self.optimiser.param_groups[0]["lr"]
+        return {**means, "learning_rate": rate, "rows": len(rows), "steps": len(records)}
 
     def _step(self, batch: Sequence[TokenSequence]) -> dict[str, float]:
         tokens = TokenBatch.of(batch, self._capacity)

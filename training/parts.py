@@ -13,6 +13,7 @@ from anchorgym.agents.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv, sub_panel
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError
 from anchorgym.gigpo import Algorithm, make_algorithm
+from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError
 from anchorgym.training.config import ConfigError, TrainConfig
 from anchorgym.training.reporting import Display
 from anchorgym.training.rollouts import Worlds
@@ -68,7 +69,7 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Parts:
         AnchorgymError: a part does not exist, does not take its settings, or has no tasks.
     """
     env = config.env
-    algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
+    algorithm = _algorithm(config)
     arguments = {**env.arguments, "split": env.split}
     worlds = Worlds(env.id, **arguments)
     limit = min(worlds.first.max_turns, config.rollout.max_turns)
@@ -81,6 +82,15 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Parts:
     if policy is None and config.policy.name != "tiny":
         policy = _loaded_policy(config)
     return Parts(algorithm, worlds, gym, gym_arguments, panels, teacher, expert, policy)
+
+
+def _algorithm(config: TrainConfig) -> Algorithm:
+    try:
+        return make_algorithm(config.algorithm.name, **config.algorithm.options)
+    except OptionError as error:
+        raise ConfigError(f"algorithm.{error.option}: {error}") from error
+    except UnknownAlgorithmError as error:
+        raise ConfigError(f"algorithm.name: {error}") from error
 
 
 def completed(config: TrainConfig, parts: Parts) -> TrainConfig:

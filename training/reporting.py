@@ -35,13 +35,25 @@ class MetricsLog:
         path: of the file.
         keep: cut it to so many bytes first; None keeps all of it.
         elapsed: seconds that the run had taken until then.
+        tensorboard: folder for the same numbers as TensorBoard's scalars; None for none.
     """
 
-    def __init__(self, path: Path, keep: int | None = None, elapsed: float = 0.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keep: int | None = None,
+        elapsed: float = 0.0,
+        tensorboard: Path | None = None,
+    ) -> None:
         self._file: TextIO = path.open("a", encoding="utf-8")
         if keep is not None:
             self._file.truncate(keep)
         self._start = time.monotonic() - elapsed
+        self._scalars = None
+        if tensorboard is not None:
+            from anchorgym.training.scalars import Scalars  # slow to import
+
+            self._scalars = Scalars(tensorboard, path, elapsed)
 
     @property
     def elapsed(self) -> float:
@@ -53,15 +65,21 @@ class MetricsLog:
         record = _plain({"phase": phase, "seconds": round(self.elapsed, 2), **values})
         self._file.write(json.dumps(record, allow_nan=False) + "\n")
         self._file.flush()
+        if self._scalars is not None:
+            self._scalars.add(record)
 
     def sync(self) -> int:
         """Have all that was written reach the disk; return the file's length in bytes."""
+        if self._scalars is not None:
+            self._scalars.flush()
         os.fsync(self._file.fileno())
         return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         self._file.close()
+        if self._scalars is not None:
+            self._scalars.close()
 
 
 class Display:

@@ -15,7 +15,7 @@ from anchorgym.agents.model_policy import load_policy
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.checkpoints import Checkpoints
 from anchorgym.training.config import ConfigError, TrainConfig, changed_fields
-from anchorgym.training.durable import remove_leftovers, write_file
+from anchorgym.training.durable import write_file
 from anchorgym.training.job import START, Job
 from anchorgym.training.parts import assemble, completed
 from anchorgym.training.reporting import Display, MetricsLog
@@ -43,10 +43,10 @@ def train(
 ) -> Run:
     """Run a training job and leave everything in `out`.
 
-    The folder gets `config.json` with every setting, `metrics.jsonl` (as it happens),
-    `checkpoints/`, `start/`, `clone/` and `policy/` (models and tokenizers: what was begun with,
-    the clone, and the best so far), `last/` where the best is not the last, `episodes/`,
-    `curve.png` and, when the run is finished, `result.json`.
+    The folder gets `config.json` with every setting, `metrics.jsonl` (as it happens; the same
+    numbers in `tensorboard/`), `checkpoints/`, `start/`, `clone/` and `policy/` (models and
+    tokenizers: what was begun with, the clone, and the best so far), `last/` where the best is
+    not the last, `episodes/`, `curve.png` and, when the run is finished, `result.json`.
 
     The best policy is the one that won most of the curve's panel, the later one of equals; that
     panel and the one of the final figures share no task. Where nothing is held out, it is the last.
@@ -84,14 +84,13 @@ def train(
         display = Display(console)
         if goes_on:
             _require_equal(config, read_config(folder), folder)
-            remove_leftovers(folder)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_alone(folder))
             write_file(folder / _CONFIG, config.model_dump_json(indent=2) + "\n")
         state = saved.state if saved else {}
         written, elapsed = state.get("metrics_bytes", 0), state.get("elapsed", 0.0)
-        log = MetricsLog(folder / "metrics.jsonl", written, elapsed)
+        log = MetricsLog(folder / "metrics.jsonl", written, elapsed, folder / "tensorboard")
         stack.callback(log.close)
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(config.threads)

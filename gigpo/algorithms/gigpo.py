@@ -12,7 +12,7 @@ from anchorgym.gigpo.algorithm import State
 from anchorgym.gigpo.algorithms.grpo import GRPO
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.gigpo.arrays import FloatArray
-from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.batch import LARGEST, TurnBatch
 from anchorgym.gigpo.moments import standardise
 from anchorgym.gigpo.options import NonNegative, Share, Within
 from anchorgym.gigpo.returns import returns_to_go
@@ -23,8 +23,8 @@ class GiGPO(GRPO):
     """`A(t) = A_E(i) + step_weight * A_S(t)`; `A_E` is GRPO's.
 
     `A_S(t) = (R_t - mean R) / F` inside the turns of a group that share turn t's anchor, with the
-    return-to-go `R_t = sum over k >= t of gamma^(k-t) r_k`. A state met once gives exactly 0, so
-    that without repeated states this is GRPO. Turns of a fork enter step groups.
+    return-to-go `R_t = sum over k >= t of gamma^(k-t) r_k` of the `rewards`. A state met once gives
+    exactly 0, so that without repeated states this is GRPO. Turns of a fork enter step groups.
 
     Args:
         gamma: discount of the return-to-go.
@@ -59,11 +59,12 @@ class GiGPO(GRPO):
         )
 
     def returns(self, batch: TurnBatch) -> FloatArray:
-        """`R_t` of each turn, `(n_turns,)`: the batch's own if it carries them."""
-        known = batch.returns
-        if not self.penalty_in_steps:
-            return returns_to_go(batch, self.gamma) if known is None else known
-        penalty: FloatArray = np.where(batch.valid, 0.0, -self.invalid_penalty)
-        if known is None:
-            return returns_to_go(batch, self.gamma, batch.reward + penalty)
-        return known + returns_to_go(batch, self.gamma, penalty)
+        """`R_t` of each turn, `(n_turns,)`: made of the batch's own if it carries them."""
+        penalty: FloatArray = np.zeros(len(batch))
+        if self.penalty_in_steps:
+            penalty = np.where(batch.valid, 0.0, -self.invalid_penalty)
+        if batch.returns is None:
+            return returns_to_go(batch, self.gamma, self.rewards(batch) + penalty)
+        scaled: FloatArray = np.clip(self.reward_scale * batch.returns, -LARGEST, LARGEST)
+        added = self.truncation_rewards(batch) + penalty
+        return scaled + returns_to_go(batch, self.gamma, added) if added.any() else scaled

@@ -11,6 +11,7 @@ from anchorgym.gigpo import compat as verl
 from anchorgym.gigpo.algorithm import Algorithm, State
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.errors import OptionError
 from anchorgym.gigpo.moments import Norm, standardise
 from anchorgym.gigpo.options import NonNegative
 
@@ -19,7 +20,7 @@ from anchorgym.gigpo.options import NonNegative
 class GRPO(Algorithm):
     """`A_E(i) = (S_i - mean_j S_j) / F`, given to every turn of trajectory i.
 
-    `S_i` is the undiscounted sum of the rewards of trajectory i, less `invalid_penalty` for each
+    `S_i` is the undiscounted sum of the `rewards` of trajectory i, less `invalid_penalty` for each
     invalid action; j runs over the trajectories of its group. A lone trajectory, and a group whose
     trajectories all score the same, give exactly 0. Turns of a fork get 0: a fork was selected
     rather than sampled, so it neither enters these statistics nor is judged by them.
@@ -38,6 +39,16 @@ class GRPO(Algorithm):
     invalid_penalty: NonNegative = 0.0
     compat: Literal["verl-agent"] | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.compat is not None and (self.reward_scale != 1 or self.truncation_value):
+            changed = "reward_scale" if self.reward_scale != 1 else "truncation_value"
+            raise OptionError(
+                f"{type(self).__name__}: {changed}={getattr(self, changed)!r} is not known to "
+                f"compat={self.compat!r}: leave it out, or use compat=None",
+                changed,
+            )
+
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Episode advantage of each turn, `(n_turns,)`."""
         return self.episode_advantages(batch)
@@ -48,7 +59,7 @@ class GRPO(Algorithm):
             per_turn = self.stats != "trajectory"
             return verl.episode_advantages(batch, self.norm, self.invalid_penalty, per_turn)
         batch.require_distinct_turns()
-        reward = batch.reward - self.invalid_penalty * ~batch.valid
+        reward = self.rewards(batch) - self.invalid_penalty * ~batch.valid
         score = np.bincount(batch.trajectory, reward, batch.n_trajectories).astype(np.float64)
         result = np.zeros(len(batch))
         if self.stats == "turn":

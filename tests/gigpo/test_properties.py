@@ -8,34 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from turn_columns import REWARDS, columns
 
 from anchorgym.gigpo import TurnBatch, advantages, make_algorithm, returns_to_go, step_groups
 
-REWARDS = st.one_of(
-    st.sampled_from([0.0, 1.0, 10.0, -0.1]),
-    st.floats(-1e3, 1e3, allow_subnormal=False),
-    st.sampled_from([1e300, -1e300, 1e-300, 5e-324, 10.1]),
-)
 NORMS = ("mean", "mean_std")
-
-
-@st.composite
-def columns(draw: st.DrawFn, rewards: st.SearchStrategy[float] = REWARDS) -> dict[str, Any]:
-    lengths = draw(st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=4), max_size=4))
-    rows: dict[str, Any] = {
-        k: [] for k in ["group", "trajectory", "anchor", "reward", "valid", "turn"]
-    }
-    for group, members in enumerate(lengths):
-        for member, length in enumerate(members):
-            for turn in range(length):
-                rows["group"].append(group)
-                rows["trajectory"].append((group, member))
-                rows["anchor"].append(draw(st.sampled_from("abc")))
-                rows["reward"].append(draw(rewards))
-                rows["valid"].append(draw(st.booleans()))
-                rows["turn"].append(turn)
-    return rows
-
 
 OPTIONS = st.fixed_dictionaries(
     {

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 
+from anchorgym.gigpo import find_algorithm
+from anchorgym.training import TrainConfig
 from anchorgym.training.cli import main
+from anchorgym.training.parts import assemble, completed
 
 
 def test_check_passes_a_sound_environment(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,7 +50,11 @@ def test_check_fails_a_faulty_environment_and_says_so_in_json(
         (["train", "--rollout.itertions", "1"], "rollout.itertions"),
         (["train", "--rollout.iterations"], "needs a value"),
         (["train", "--algorithm", "gigppo"], "Did you mean 'gigpo'"),
-        (["train", "--algorithm.step-wieght", "1"], "step_weight"),
+        (["train", "--algorithm.step-wieght", "1"], "algorithm.step_wieght"),
+        (["train", "--algorithm.step-wieght", "1"], "Did you mean 'step_weight'"),
+        (["train", "--algorithm.step-weight", "-1"], "algorithm.step_weight"),
+        (["train", "--algorithm.kl", "k4"], "algorithm.kl"),
+        (["train", "--learner.schedule", "cosin"], "learner.schedule"),
         (["train", "--env.dta", "x"], "dta"),
         (["train", "--env.data", "/nowhere"], "/nowhere"),
         (["train", "@missing.toml"], "missing.toml"),
@@ -86,6 +94,24 @@ def test_settings_come_from_toml_and_flags_the_last_winning(
     assert settings["seed"] == 3
     assert settings["rollout"]["iterations"] == 9
     assert settings["algorithm"]["step_weight"] == 0.5
+
+
+def test_a_dry_run_prints_every_setting_and_what_it_prints_is_a_job(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["--algorithm.kl-coef", "0.5", "--algorithm.kl=k1", "--algorithm.reward-scale=10"]
+    assert main(["train", "--env", "test/Errands-v0", "--dry-run", *words]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    options = {field.name for field in fields(find_algorithm("gigpo"))}
+    assert options < printed["algorithm"].keys()
+    assert printed["algorithm"]["gamma"] == 0.95
+    assert (printed["algorithm"]["kl"], printed["algorithm"]["reward_scale"]) == ("k1", 10)
+    assert printed["env"]["max_turns"] == 20
+    assert printed["clone"]["updates"] == 850
+    assert printed["evaluation"]["split"] == "valid_unseen"
+    assert printed["evaluation"]["curve_split"] == "valid_seen"
+    again = TrainConfig.parse(printed)
+    assert completed(again, assemble(again)) == again
 
 
 def test_train_help_lists_settings_with_their_meaning(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from anchorgym.training import TrainConfig, reporting, train
 from anchorgym.training.cloning import CloneStep, Cloning
@@ -63,6 +64,48 @@ def test_a_run_that_goes_on_keeps_what_was_written(tmp_path: Path) -> None:
         log.write(name)
         log.close()
     assert [record["phase"] for record in read(tmp_path / "metrics.jsonl")] == ["first", "second"]
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Read TensorBoard's event files back: tag, and its (step, value)."""
+    found = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    return {
+        tag: [(event.step, event.value) for event in found.Scalars(tag)]
+        for tag in found.Tags()["scalars"]
+    }
+
+
+def test_every_number_of_the_metrics_is_a_scalar_of_tensorboard(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl", tensorboard=tmp_path / "tensorboard")
+    log.write("clone", update=3, action_loss=0.5, tokens=40)
+    log.write("train", iteration=2, success=0.25, loss=float("nan"))
+    log.write("after", mode="greedy", split="train", success={"mean": 0.5, "low": 0.25})
+    log.close()
+    found = scalars(tmp_path / "tensorboard")
+    assert found["clone/action_loss"] == [(3, 0.5)]
+    assert found["clone/tokens"] == [(3, 40.0)]
+    assert found["train/success"] == [(2, 0.25)]
+    assert found["after/greedy/success/mean"] == [(0, 0.5)]
+    assert "train/loss" not in found
+    assert not any(tag.endswith("split") for tag in found)
+
+
+def test_what_lies_beyond_the_point_where_a_run_goes_on_is_cut(tmp_path: Path) -> None:
+    metrics, board = tmp_path / "metrics.jsonl", tmp_path / "tensorboard"
+    log = MetricsLog(metrics, tensorboard=board)
+    for iteration in (1, 2):
+        log.write("train", iteration=iteration, success=iteration / 4)
+    kept, elapsed = log.sync(), log.elapsed
+    for iteration in (3, 4):
+        log.write("train", iteration=iteration, success=0.0)
+    log.close()
+    log = MetricsLog(metrics, kept, elapsed=100.0, tensorboard=board)
+    log.write("train", iteration=3, success=0.75)
+    log.close()
+    values = [(1, 0.25), (2, 0.5), (3, 0.75)]
+    assert [(r["iteration"], r["success"]) for r in read(metrics)] == values
+    assert scalars(board)["train/success"] == values
+    assert elapsed < 100 <= read(metrics)[-1]["seconds"]
 
 
 def test_an_interrupted_run_leaves_its_metrics_readable(

@@ -1,0 +1,64 @@
+"""The numbers of a run for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+_STEPS = ("update", "iteration")
+"""Keys of a record that say when it was measured; they are no scalars themselves."""
+_FLUSH_SECONDS = 10
+
+
+class Scalars:
+    """Writes every number of the metrics as a scalar `phase/key`, by update or iteration.
+
+    The folder is made anew from the metrics each time that a run begins or goes on, so that it
+    holds nothing from beyond the point where it goes on.
+
+    Args:
+        folder: for event files; what it holds is removed.
+        metrics: `metrics.jsonl` so far.
+        elapsed: seconds that the run has taken so far.
+    """
+
+    def __init__(self, folder: Path, metrics: Path, elapsed: float) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        self._started = time.time() - elapsed
+        self._writer = SummaryWriter(str(folder), flush_secs=_FLUSH_SECONDS)
+        for line in metrics.read_text(encoding="utf-8").splitlines():
+            self.add(json.loads(line))
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Write the numbers of one record."""
+        path = "/".join([record["phase"], *([record["mode"]] if "mode" in record else [])])
+        step = next((record[key] for key in _STEPS if key in record), 0)
+        when = self._started + record.get("seconds", 0.0)
+        numbers = {key: value for key, value in record.items() if key not in _STEPS}
+        for tag, number in _flat(path, numbers):
+            self._writer.add_scalar(tag, number, step, when)
+
+    def flush(self) -> None:
+        """Write what waits to the disk."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        self._writer.close()
+
+
+def _flat(path: str, value: Any) -> Iterator[tuple[str, float]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{path}/{key}", inner)
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from _flat(f"{path}/{i}", inner)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, value

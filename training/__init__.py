@@ -8,21 +8,32 @@ from typing import TYPE_CHECKING, Any
 from anchorgym.training.config import ConfigError, TrainConfig
 
 if TYPE_CHECKING:
-    from anchorgym.training.evaluation import Evaluation, Interval, evaluate, paired_difference
+    from anchorgym.training.evaluation import (
+        Comparison,
+        Evaluation,
+        PanelError,
+        compare,
+        evaluate,
+        paired_difference,
+    )
     from anchorgym.training.rollouts import Episode, Start, Turn, Worlds, rollout
+    from anchorgym.training.statistics import Interval
     from anchorgym.training.trainer import Run, RunExistsError, train
 
 __all__ = [
+    "Comparison",
     "ConfigError",
     "Episode",
     "Evaluation",
     "Interval",
+    "PanelError",
     "Run",
     "RunExistsError",
     "Start",
     "TrainConfig",
     "Turn",
     "Worlds",
+    "compare",
     "evaluate",
     "paired_difference",
     "rollout",
@@ -30,14 +41,17 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Comparison": "evaluation",
     "Episode": "rollouts",
     "Evaluation": "evaluation",
-    "Interval": "evaluation",
+    "Interval": "statistics",
+    "PanelError": "evaluation",
     "Run": "trainer",
     "RunExistsError": "trainer",
     "Start": "rollouts",
     "Turn": "rollouts",
     "Worlds": "rollouts",
+    "compare": "evaluation",
     "evaluate": "evaluation",
     "paired_difference": "evaluation",
     "rollout": "rollouts",

@@ -22,7 +22,8 @@ from anchorgym.training import (
     evaluation,
     paired_difference,
 )
-from anchorgym.training.evaluation import bootstrap, success_interval, summarise
+from anchorgym.training.evaluation import summarise
+from anchorgym.training.statistics import bootstrap, success_interval
 
 ALF = "anchorgym/ALFWorld-v0"
 

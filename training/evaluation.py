@@ -93,8 +93,12 @@ class Evaluation:
         """
         if len(self.type_success) < 2:
             return None
-        found = self.type_success
-        return min(found, key=lambda kind: (found[kind].mean, found[kind].high, kind))
+        return min(self.type_success, key=self.rank)
+
+    def rank(self, kind: str) -> tuple[float, float, str]:
+        """Return what types are ordered by, the worst first; of equal ones the surest."""
+        success = self.type_success[kind]
+        return success.mean, success.high, kind
 
     @property
     def task_shares(self) -> FloatArray:

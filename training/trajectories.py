@@ -71,6 +71,10 @@ class EpisodeRecord(TypedDict):
     turns: list[TurnRecord]
     final_observation: str
     """What was seen after the last action."""
+    policy: NotRequired[str]
+    """Who played, in evaluations."""
+    mode: NotRequired[str]
+    """"greedy" or "sampled", in evaluations."""
 
 
 def episode_record(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 from small_policies import small_policy
@@ -23,7 +22,6 @@ from anchorgym.training import (
     paired_difference,
 )
 from anchorgym.training.evaluation import summarise
-from anchorgym.training.statistics import bootstrap, success_interval
 
 ALF = "anchorgym/ALFWorld-v0"
 
@@ -40,29 +38,6 @@ def figures(won: str) -> Evaluation:
 
 def untrained() -> TinyPolicy:
     return small_policy(ALF, max_response=5)
-
-
-def test_the_interval_holds_a_known_mean_about_95_times_in_100() -> None:
-    rng = np.random.default_rng(0)
-    held = 0
-    for _ in range(500):
-        interval = bootstrap(rng.normal(0.4, 1.0, size=80))
-        held += interval.low <= 0.4 <= interval.high
-    assert 0.925 <= held / 500 <= 0.975
-
-
-def test_winning_everything_is_not_certainty() -> None:
-    everything, nothing = success_interval(np.ones(20)), success_interval(np.zeros(20))
-    assert (everything.mean, everything.high) == (1.0, 1.0)
-    assert everything.low == pytest.approx(0.839, abs=1e-3)  # Wilson's interval of 20 of 20
-    assert (nothing.mean, nothing.low) == (0.0, 0.0)
-    assert nothing.high == pytest.approx(0.161, abs=1e-3)
-
-
-def test_the_interval_is_the_same_each_time_and_holds_the_mean() -> None:
-    values = np.random.default_rng(1).normal(size=50)
-    assert bootstrap(values) == bootstrap(values)
-    assert bootstrap(values).low < values.mean() < bootstrap(values).high
 
 
 def test_a_paired_gain_is_narrower_than_the_figures_it_compares() -> None:

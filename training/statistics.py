@@ -143,7 +143,10 @@ def sign_test(better: int, worse: int) -> float:
     With one episode a task this is McNemar's exact test. Ties say nothing and are left out.
     """
     n = better + worse
-    tail = sum(math.comb(n, i) for i in range(min(better, worse) + 1))
+    ways = tail = 1  # of i among n, and of up to i among n, for i = 0
+    for i in range(1, min(better, worse) + 1):
+        ways = ways * (n - i + 1) // i
+        tail += ways
     return float(min(1.0, 2 * tail / 2**n))
 
 

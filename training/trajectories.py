@@ -166,11 +166,11 @@ def read_trajectories(path: Path) -> tuple[Header, Iterator[EpisodeRecord]]:
 
 def _lines(path: Path) -> Iterator[Any]:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", newline="\n") as file:
             for n, line in enumerate(file, 1):
                 try:
                     yield json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise TrajectoryError(f"{path}, line {n}: not JSON ({error})") from error
     except (OSError, UnicodeDecodeError) as error:
         raise TrajectoryError(f"cannot read {path}: {error}") from error
@@ -222,6 +222,8 @@ _TURN = {
 
 def _episode(path: Path, line: int, record: Any) -> EpisodeRecord:
     _require(record, _EPISODE, f"{path}, line {line}: an episode")
+    if record["seed"] < 0:
+        raise TrajectoryError(f"{path}, line {line}: an episode has the seed {record['seed']}")
     for number, turn in enumerate(record["turns"], 1):
         _require(turn, _TURN, f"{path}, line {line}: turn {number}")
     return cast(EpisodeRecord, record)

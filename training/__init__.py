@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 from anchorgym.training.config import ConfigError, TrainConfig
 
 if TYPE_CHECKING:
-    from anchorgym.training.evaluation import Evaluation, Interval, evaluate, paired_difference
+    from anchorgym.training.evaluation import (
+        Comparison,
+        Evaluation,
+        PanelError,
+        compare,
+        evaluate,
+        paired_difference,
+    )
     from anchorgym.training.rollouts import Episode, Start, Turn, Worlds, rollout
+    from anchorgym.training.statistics import Interval
     from anchorgym.training.trainer import (
         Run,
         RunBusyError,
@@ -19,10 +27,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Comparison",
     "ConfigError",
     "Episode",
     "Evaluation",
     "Interval",
+    "PanelError",
     "Run",
     "RunBusyError",
     "RunExistsError",
@@ -31,6 +41,7 @@ __all__ = [
     "TrainConfig",
     "Turn",
     "Worlds",
+    "compare",
     "evaluate",
     "paired_difference",
     "rollout",
@@ -38,9 +49,11 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Comparison": "evaluation",
     "Episode": "rollouts",
     "Evaluation": "evaluation",
-    "Interval": "evaluation",
+    "Interval": "statistics",
+    "PanelError": "evaluation",
     "Run": "trainer",
     "RunBusyError": "trainer",
     "RunExistsError": "trainer",
@@ -48,6 +61,7 @@ _LAZY = {
     "Start": "rollouts",
     "Turn": "rollouts",
     "Worlds": "rollouts",
+    "compare": "evaluation",
     "evaluate": "evaluation",
     "paired_difference": "evaluation",
     "rollout": "rollouts",

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.path.insert(0, os.getcwd())  # so that `my_module:me/World-v0` is found
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
-    known, rest = parser.parse_known_args(words)
+    known, rest = parser.parse_known_args(_joined(words))
     if rest and not known.takes_settings:
         parser.error(f"unrecognised: {' '.join(rest)}")
     try:
@@ -37,6 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+def _joined(words: Sequence[str]) -> list[str]:
+    """Write `--env.key value` as one word, so that no value is taken for a positional argument."""
+    joined: list[str] = []
+    for word in words:
+        open_flag = joined and joined[-1].startswith("--env.") and "=" not in joined[-1]
+        if open_flag and not word.startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="anchorgym", description=__doc__, allow_abbrev=False)
     version = importlib.metadata.version("anchorgym")
@@ -51,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         if takes_settings:  # its help lists the settings too
             command.add_argument("--help", "-h", action="store_true", help="list all settings")
         module.add(command)
-        command.set_defaults(run=module.run, takes_settings=takes_settings)
+        open_ended = takes_settings or getattr(module, "TAKES_ENV_ARGUMENTS", False)
+        command.set_defaults(run=module.run, takes_settings=open_ended)
     return parser
 
 

@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,14 @@ from anchorgym.training.config import TrainConfig
 from anchorgym.training.corrections import Corrections
 from anchorgym.training.curve import draw_curve
 from anchorgym.training.durable import whole_folder
-from anchorgym.training.evaluation import evaluate
+from anchorgym.training.evaluation import Evaluation, evaluate
 from anchorgym.training.iterations import Iterations
 from anchorgym.training.learner import Learner
 from anchorgym.training.parts import Parts, new_policy
 from anchorgym.training.recording import Recorder
 from anchorgym.training.reporting import Display, MetricsLog
-from anchorgym.training.results import Run, pack, unpack, write_result
-from anchorgym.training.rollouts import Timers
+from anchorgym.training.results import Run, write_result
+from anchorgym.training.rollouts import Episode, Timers
 from anchorgym.training.schedules import learning_rate
 
 START = "start"
@@ -288,6 +287,7 @@ class Job:
                 continue
             self.timers.start()
             self._renew_engine("exam", mode)
+            episodes: list[Episode] = []
             figures = evaluate(
                 self.policy,
                 self.parts.worlds,
@@ -295,10 +295,11 @@ class Job:
                 tasks=self.config.evaluation.tasks,
                 temperature=temperature,
                 max_response=self.policy.max_response,
-                watch=partial(self._recorder.evaluation, f"{when}-{mode}"),
+                observe=episodes.extend,
             )
+            self._recorder.evaluation(f"{when}-{mode}", episodes)
             self.timers.lap("evaluation")
-            found[mode] = pack(figures)
+            found[mode] = figures.to_json()
             self.log.write(when, mode=mode, split=exam, success=asdict(figures.success))
             self.display.say(f"{when:<10} {exam} {mode:<8} success {figures.success} %")
             self._save(self._weights)
@@ -351,7 +352,7 @@ class Job:
 
     def _result(self) -> Run:
         found = {
-            when: {mode: unpack(values) for mode, values in of.items()}
+            when: {mode: Evaluation.from_json(values) for mode, values in of.items()}
             for when, of in self.at.evaluations.items()
         }
         return Run(

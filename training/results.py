@@ -6,18 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.training.durable import write_file
-from anchorgym.training.evaluation import Evaluation, Interval, paired_difference
+from anchorgym.training.evaluation import Evaluation, paired_difference
+from anchorgym.training.statistics import Interval
 
 RESULT = "result.json"
 """The last file of a run: where it is, the run is finished."""
-
-_EVALUATION = TypeAdapter(Evaluation)
 
 
 @dataclass(slots=True)
@@ -51,13 +47,3 @@ def write_result(run: Run) -> None:
         "cpu_seconds": {phase: round(s, 1) for phase, s in run.seconds.items()},
     }
     write_file(run.folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")
-
-
-def pack(evaluation: Evaluation) -> dict[str, Any]:
-    """Return figures as JSON values that `unpack` reads."""
-    return dict(_EVALUATION.dump_python(evaluation, mode="json"))
-
-
-def unpack(values: Mapping[str, Any]) -> Evaluation:
-    """Return the figures that `pack` wrote."""
-    return _EVALUATION.validate_python(values)

@@ -6,9 +6,10 @@ hold are the typed dictionaries below; keys that are not known are kept.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -34,6 +35,10 @@ class Header(TypedDict):
     """"train" or "evaluate"."""
     iteration: NotRequired[int]
     """Of the run, for training episodes."""
+    episodes: NotRequired[int]
+    """How many follow; `write_trajectories` fills it in."""
+    digest: NotRequired[str]
+    """SHA-256 of the file, see `digest_of`; `write_trajectories` fills it in."""
 
 
 class TurnRecord(TypedDict):
@@ -71,6 +76,10 @@ class EpisodeRecord(TypedDict):
     turns: list[TurnRecord]
     final_observation: str
     """What was seen after the last action."""
+    policy: NotRequired[str]
+    """Who played, in evaluations."""
+    mode: NotRequired[str]
+    """"greedy" or "sampled", in evaluations."""
 
 
 def episode_record(
@@ -114,15 +123,28 @@ def episode_record(
 
 
 def write_trajectories(path: Path, header: Header, episodes: Iterable[EpisodeRecord]) -> None:
-    """Write a file, all or nothing."""
+    """Write a file, all or nothing; its header tells how many episodes it holds, and its digest."""
+    lines = [_line(episode) for episode in episodes]
+    whole: Header = {**header, "episodes": len(lines)}
+    whole["digest"] = _digest(dict(whole), lines)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        for record in (header, *episodes):
-            file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+    with fresh.open("wb") as file:
+        file.writelines([_line(whole), *lines])
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file: of its header without the digest, and of all other lines.
+
+    Raises:
+        TrajectoryError: there is no such file, or it does not begin with a header.
+    """
+    read_trajectories(path)
+    with path.open("rb") as file:
+        return _digest(json.loads(file.readline()), file)
 
 
 def read_trajectories(path: Path) -> tuple[Header, Iterator[EpisodeRecord]]:
@@ -134,7 +156,7 @@ def read_trajectories(path: Path) -> tuple[Header, Iterator[EpisodeRecord]]:
     """
     lines = _lines(path)
     header = next(lines, None)
-    if not isinstance(header, dict) or header.get("format") != FORMAT or "env" not in header:
+    if not _is_header(header):
         raise TrajectoryError(
             f"{path} does not begin with the header of recorded episodes (format {FORMAT}): give "
             "a file from the folder episodes/ of a run"
@@ -144,18 +166,75 @@ def read_trajectories(path: Path) -> tuple[Header, Iterator[EpisodeRecord]]:
 
 def _lines(path: Path) -> Iterator[Any]:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", newline="\n") as file:
             for n, line in enumerate(file, 1):
                 try:
                     yield json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise TrajectoryError(f"{path}, line {n}: not JSON ({error})") from error
     except (OSError, UnicodeDecodeError) as error:
         raise TrajectoryError(f"cannot read {path}: {error}") from error
 
 
+def _line(record: Header | EpisodeRecord) -> bytes:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _digest(header: dict[str, Any], lines: Iterable[bytes]) -> str:
+    header = {key: value for key, value in header.items() if key != "digest"}
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for line in lines:
+        digest.update(line)
+    return digest.hexdigest()
+
+
+def _is_header(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.get("format") == FORMAT
+        and isinstance(value.get("env"), str)
+        and isinstance(value.get("arguments"), dict)
+    )
+
+
+_NUMBER = (int, float)
+_EPISODE = {
+    "task": (str,),
+    "task_type": (str,),
+    "seed": (int,),
+    "group": (int,),
+    "goal": (str,),
+    "won": (bool,),
+    "stop": (str,),
+    "turns": (list,),
+    "final_observation": (str,),
+}
+_TURN = {
+    "observation": (str,),
+    "anchor": (str,),
+    "response": (str,),
+    "action": (str,),
+    "reward": _NUMBER,
+    "valid": (bool,),
+    "reason": (str,),
+}
+
+
 def _episode(path: Path, line: int, record: Any) -> EpisodeRecord:
-    missing = EpisodeRecord.__required_keys__ - set(record if isinstance(record, dict) else ())
-    if missing:
-        raise TrajectoryError(f"{path}, line {line}: an episode lacks {', '.join(sorted(missing))}")
+    _require(record, _EPISODE, f"{path}, line {line}: an episode")
+    if record["seed"] < 0:
+        raise TrajectoryError(f"{path}, line {line}: an episode has the seed {record['seed']}")
+    for number, turn in enumerate(record["turns"], 1):
+        _require(turn, _TURN, f"{path}, line {line}: turn {number}")
     return cast(EpisodeRecord, record)
+
+
+def _require(record: Any, kinds: Mapping[str, tuple[type, ...]], what: str) -> None:
+    """Verify that a record holds the keys that it must, with values of these types."""
+    if not isinstance(record, dict):
+        raise TrajectoryError(f"{what} is no JSON object")
+    if missing := sorted(set(kinds) - set(record)):
+        raise TrajectoryError(f"{what} lacks {', '.join(missing)}")
+    for key, types in kinds.items():
+        if type(record[key]) not in types:  # True would pass for an int
+            raise TrajectoryError(f"{what} has the {key} {str(record[key])[:60]!r}")

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+import random
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 from small_policies import small_policy
 
-from anchorgym.agents import ExpertPolicy, ModelPolicy, RandomPolicy
+from anchorgym.agents import ExpertPolicy, ModelPolicy, RandomPolicy, Sampling
 from anchorgym.training import (
     ConfigError,
     Episode,
     Evaluation,
+    PanelError,
     Start,
     Turn,
     Worlds,
+    compare,
     evaluate,
     evaluation,
     paired_difference,
+    rollout,
 )
-from anchorgym.training.evaluation import bootstrap, success_interval, summarise
+from anchorgym.training.evaluation import summarise
 
 ALF = "anchorgym/ALFWorld-v0"
 
@@ -39,29 +44,6 @@ def figures(won: str) -> Evaluation:
 
 def untrained() -> ModelPolicy:
     return small_policy(ALF, max_response=5)
-
-
-def test_the_interval_holds_a_known_mean_about_95_times_in_100() -> None:
-    rng = np.random.default_rng(0)
-    held = 0
-    for _ in range(500):
-        interval = bootstrap(rng.normal(0.4, 1.0, size=80))
-        held += interval.low <= 0.4 <= interval.high
-    assert 0.925 <= held / 500 <= 0.975
-
-
-def test_winning_everything_is_not_certainty() -> None:
-    everything, nothing = success_interval(np.ones(20)), success_interval(np.zeros(20))
-    assert (everything.mean, everything.high) == (1.0, 1.0)
-    assert everything.low == pytest.approx(0.839, abs=1e-3)  # Wilson's interval of 20 of 20
-    assert (nothing.mean, nothing.low) == (0.0, 0.0)
-    assert nothing.high == pytest.approx(0.161, abs=1e-3)
-
-
-def test_the_interval_is_the_same_each_time_and_holds_the_mean() -> None:
-    values = np.random.default_rng(1).normal(size=50)
-    assert bootstrap(values) == bootstrap(values)
-    assert bootstrap(values).low < values.mean() < bootstrap(values).high
 
 
 def test_a_paired_gain_is_narrower_than_the_figures_it_compares() -> None:
@@ -144,3 +126,117 @@ def test_a_split_without_tasks_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(there.first, "tasks", lambda split=None: ())
     with pytest.raises(ConfigError, match="'train' holds no tasks"):
         evaluate(RandomPolicy(0), there, split="train")
+
+
+def test_samples_are_counted_by_task() -> None:
+    episodes = [*played("wwll", "put"), *played("llww", "clean"), *played("wwww", "heat")]
+    found = summarise(episodes, "valid", "the panel", 1.0, samples=4)
+    assert found.task_shares.tolist() == [0.5, 0.5, 1.0]
+    assert found.by_type == {"clean": (2, 4), "heat": (4, 4), "put": (2, 4)}
+    assert found.success.mean == pytest.approx(2 / 3)
+    assert {k: round(v.mean, 3) for k, v in found.pass_at.items()} == {1: 0.667, 2: 0.889, 4: 1.0}
+    assert {k: round(v.mean, 3) for k, v in found.pass_all.items()} == {
+        1: 0.667,
+        2: 0.444,
+        4: 0.333,
+    }
+    assert (found.turns_won, found.stops) == (2.0, {"": 12})
+
+
+def test_the_worst_type_is_named_and_printed() -> None:
+    found = summarise([*played("wwl", "put"), *played("lwl", "clean")], "valid", "abc", 0.0)
+    assert found.worst == "clean"
+    printed = str(found)
+    for text in ("valid: 6 tasks", "50.0 [18.8, 81.2]", "clean", "worst type", "panel abc"):
+        assert text in printed
+    assert figures("wl").worst is None, "where there is one type only"
+
+
+def test_figures_come_back_from_json() -> None:
+    found = summarise([*played("wl", "put"), *played("ll", "clean")], "valid", "p", 1.0, samples=2)
+    assert Evaluation.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_a_comparison_counts_the_tasks_that_only_one_wins() -> None:
+    kinds = [*played("wwwww", "put"), *played("wl", "clean")], [*played("lllww", "put")]
+    one = summarise(kinds[0], "valid", "p", 0.0)
+    other = summarise([*kinds[1], *played("ww", "clean")], "valid", "p", 0.0)
+    found = compare(one, other)
+    assert (found.better, found.worse, found.tasks) == (3, 1, 7)
+    assert found.p == pytest.approx(2 * 5 / 16)
+    assert found.difference.mean == pytest.approx(2 / 7)
+    assert found.by_type["put"].mean == pytest.approx(3 / 5)
+    assert found.by_type["clean"].mean == -0.5
+    assert compare(other, one).difference.mean == -found.difference.mean
+
+
+def test_only_figures_of_one_panel_in_one_world_are_compared() -> None:
+    one = replace(figures("wl"), env="test/KeyDoor-v0")
+    for other in (replace(one, panel="another"), replace(one, env="test/Rooms-v0"), figures("wlw")):
+        with pytest.raises(PanelError):
+            compare(one, other)
+    assert compare(one, one).difference.mean == 0
+
+
+@pytest.fixture(scope="module")
+def walker() -> ModelPolicy:
+    return small_policy("test/Rooms-v0", tasks=6)
+
+
+def test_sampled_play_depends_on_the_seed_alone(walker: ModelPolicy) -> None:
+    def play(seed: int, samples: int = 2) -> tuple[Evaluation, list[tuple[int, ...]]]:
+        walker.engine.reseed(rng.randrange(1000))  # whatever was sampled before
+        written: list[tuple[int, ...]] = []
+        found = evaluate(
+            walker,
+            Worlds("test/Rooms-v0", max_turns=4),
+            split="train",
+            temperature=1.0,
+            samples=samples,
+            seed=seed,
+            observe=lambda done: written.extend(turn.response for e in done for turn in e.turns),
+        )
+        return found, written
+
+    rng = random.Random(0)
+    figures, written = play(1)
+    assert play(1) == (figures, written)
+    assert play(2)[1] != written
+    assert play(1, samples=1)[1] == written[:24], "more samples begin with the episodes of fewer"
+    assert written[:24] != written[24:]
+
+
+def test_greedy_play_leaves_the_noise_of_training_alone(walker: ModelPolicy) -> None:
+    def noise(between: bool) -> list[tuple[int, ...]]:
+        there = Worlds("test/Rooms-v0", max_turns=4)
+        walker.engine.reseed(5)
+        if between:
+            evaluate(walker, there, split="train")
+        (episode,) = rollout(walker, there, [Start("room 0")], Sampling(4, 1.0))
+        return [turn.response for turn in episode.turns]
+
+    assert noise(True) == noise(False)
+
+
+def test_worlds_draw_the_same_in_a_part_of_the_panel() -> None:
+    seen: dict[tuple[str, int], set[int]] = defaultdict(set)
+
+    def observe(episodes: Sequence[Episode]) -> None:
+        for episode in episodes:
+            number = sum(task == episode.start.task for task in order)
+            order.append(episode.start.task)
+            seen[episode.start.task, number].add(episode.start.seed)
+
+    for tasks in (2, 4, 6):
+        order: list[str] = []
+        evaluate(
+            RandomPolicy(0), "test/Rooms-v0", split="train", tasks=tasks, samples=2, observe=observe
+        )
+    assert len(seen) == 12
+    assert all(len(seeds) == 1 for seeds in seen.values())
+    assert len(set.union(*seen.values())) == 12, "each episode has chance of its own"
+
+
+def test_an_evaluation_plays_a_task_at_least_once() -> None:
+    with pytest.raises(ConfigError, match="samples=0"):
+        evaluate(RandomPolicy(0), "test/KeyDoor-v0", split="train", samples=0)

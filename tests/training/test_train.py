@@ -126,7 +126,7 @@ def test_a_policy_remembers_its_environment_and_its_turn_limit_is_that_of_regist
     assert main(["evaluate", str(run.folder / "policy"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["env"] == "test/Rooms-v0"
-    assert found["turns"] == run.after["greedy"].turns
+    assert found["policies"][0]["greedy"]["turns"] == run.after["greedy"].turns
 
 
 def test_another_environment_is_warned_about(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,5 +7,5 @@ from __future__ import annotations
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS = ("train", "evaluate", "check", "envs")
+COMMANDS = ("train", "evaluate", "replay", "check", "envs")
 """Names of the modules here, in the order in which `--help` lists them."""

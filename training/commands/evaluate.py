@@ -1,63 +1,148 @@
-"""`anchorgym evaluate`: measure a saved policy."""
+"""`anchorgym evaluate`: measure a policy, or two side by side."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
-from anchorgym.training.commands import EXIT_OK
+from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
 
-HELP = "measure a saved policy"
+if TYPE_CHECKING:
+    from anchorgym.envs import TextEnv
+    from anchorgym.training.measurement import Measurement
+    from anchorgym.training.players import Player
+
+HELP = "measure a policy, or two side by side"
+TAKES_ENV_ARGUMENTS = True
+
+_EPILOG = "--env.KEY VALUE passes further arguments to the environment, such as --env.max-turns 30."
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("policy", type=Path, help="folder, such as runs/NAME/policy")
-    parser.add_argument("--env", help="environment (default: the one it was trained on)")
-    parser.add_argument("--data", help="the environment's data folder, if it takes one")
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "policy", help="folder of a saved policy, such as runs/NAME/policy, or expert, or random"
+    )
+    parser.add_argument("--against", metavar="OTHER", help="compare with it on the same tasks")
+    parser.add_argument("--env", metavar="ID", help="default: the one it was trained on")
+    parser.add_argument("--data", metavar="FOLDER", help="the environment's data, if it takes any")
     parser.add_argument("--split", help="default: valid_unseen, or else valid_seen")
-    parser.add_argument("--tasks", type=int, help="so many tasks of the panel (default: all)")
-    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    parser.add_argument("--tasks", type=int, metavar="N", help="of the panel (default: all)")
+    parser.add_argument(
+        "--mode",
+        choices=("greedy", "sampled", "both"),
+        help="default: both; greedy, which is once a task, if no player is a language policy",
+    )
+    parser.add_argument("--temperature", type=float, default=1.0, help="of sampled play; 1.0")
+    parser.add_argument(
+        "--samples", type=int, default=4, metavar="K", help="episodes of a task in sampled play; 4"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="for evaluation.json, .png and episodes.jsonl"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Play the panel and print the figures."""
-    from anchorgym.agents.model_policy import load_policy
-    from anchorgym.training.evaluation import evaluate
-    from anchorgym.training.parts import held_out_splits
+    from anchorgym.training.measurement import Measurement, Plan, measure
+    from anchorgym.training.overrides import env_arguments
+    from anchorgym.training.players import load_player
+    from anchorgym.training.reporting import Display
     from anchorgym.training.rollouts import Worlds
 
-    policy = load_policy(known.policy, seed=known.seed)
-    env_id = known.env or policy.env_id
-    if policy.env_id not in ("", env_id):
-        print(f"warning: the policy knows the words of {policy.env_id} only", file=sys.stderr)
-    worlds = Worlds(env_id, **({"data": known.data} if known.data else {}))
-    env = worlds.first
-    found = evaluate(
-        policy,
-        worlds,
-        split=known.split or next(iter(held_out_splits(env)), env.split),
+    arguments = env_arguments(rest)
+    if known.data:
+        arguments["data"] = known.data
+    if known.split:  # an environment whose data lacks the split that it defaults to can be made
+        arguments["split"] = known.split
+    names = [known.policy, *([known.against] if known.against else [])]
+    players = [load_player(name, seed=known.seed) for name in names]
+    env_id = _env_id(known.env or arguments.pop("id", None), players)
+    worlds = Worlds(env_id, **arguments)
+    plan = Plan(
+        env_id=env_id,
+        arguments=arguments,
+        split=known.split or _split(worlds.first),
         tasks=known.tasks,
+        modes=_modes(known.mode, players),
         temperature=known.temperature,
-        max_response=policy.max_response,
+        samples=known.samples,
         seed=known.seed,
     )
-    if known.json:
-        print(json.dumps({"env": env_id, **found.to_json()}))
-        return EXIT_OK
-    table = Table("task type", "won", "played", "success in %")
-    table.title = f"{env_id}, {found.split}"
-    for kind, (won, played) in found.by_type.items():
-        if kind:
-            table.add_row(kind, str(won), str(played), f"{100 * won / played:.1f}")
-    table.add_row("all", str(sum(found.won)), str(len(found.won)), str(found.success))
-    table.caption = f"{found.turns:.1f} turns an episode, {found.invalid:.1%} of turns invalid"
-    Console().print(table)
+    there = len(worlds.first.tasks(plan.split))
+    if plan.tasks is not None and plan.tasks > there:
+        _warn(f"{plan.split} holds {there} tasks, not {plan.tasks}: all of them are played")
+    if known.out:
+        known.out.mkdir(parents=True, exist_ok=True)
+    measurement = Measurement(plan, tuple(names))
+    display = Display(Console(stderr=True))
+    try:
+        measure(measurement, players, worlds, display, keep_episodes=bool(known.out))
+    except KeyboardInterrupt:
+        if not measurement.found:
+            raise
+    _show(measurement, known)
+    if not measurement.complete:
+        print("interrupted: a mode that was not finished is left out", file=sys.stderr)
+        return EXIT_INTERRUPTED
     return EXIT_OK
+
+
+def _show(measurement: Measurement, known: argparse.Namespace) -> None:
+    from anchorgym.training.evaluation_report import table
+
+    if known.out:
+        measurement.write(known.out)
+        print(f"written to {known.out}", file=sys.stderr)
+    if known.json:
+        print(json.dumps(measurement.to_json(), allow_nan=False))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 110)
+    if len(measurement.names) == 1:
+        name = measurement.names[0]
+        columns = [(name, each[0]) for each in measurement.found.values()]
+        console.print(table(columns, width=console.width), highlight=False)
+        return
+    for mode, comparison in measurement.comparisons.items():
+        columns = list(zip(measurement.names, measurement.found[mode], strict=True))
+        console.print(table(columns, comparison, console.width), highlight=False)
+
+
+def _env_id(asked: str | None, players: Sequence[Player]) -> str:
+    from anchorgym.training.config import ConfigError
+
+    known = [player.env_id for player in players if player.env_id]
+    env_id = asked or next(iter(known), None)
+    if env_id is None:
+        raise ConfigError(f"{players[0].name} plays everywhere: say where with --env ID")
+    for other in sorted(set(known) - {env_id}):
+        _warn(f"the policy knows the words of {other} only")
+    return env_id
+
+
+def _split(env: TextEnv) -> str:
+    from anchorgym.training.parts import held_out_splits
+
+    return next(iter(held_out_splits(env)), env.split)
+
+
+def _modes(asked: str | None, players: Sequence[Player]) -> tuple[str, ...]:
+    if asked is None:
+        writes = any(player.make().engine is not None for player in players)
+        asked = "both" if writes else "greedy"
+    return ("greedy", "sampled") if asked == "both" else (asked,)
+
+
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)

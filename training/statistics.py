@@ -1,0 +1,158 @@
+"""Intervals over tasks, chances of winning within k tries, and paired comparisons.
+
+What is claimed is about tasks like these, so tasks are what is resampled: episodes of one task
+are no independent evidence.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_RESAMPLES = 4000
+_FEW_LEVELS = 10
+_Z95 = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with its 95 % interval; as text, in per cent."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.mean:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+    def signed(self) -> str:
+        """Return the text of a difference, with the sign of the mean."""
+        return str(self) if str(self).startswith("-") else f"+{self}"
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Interval:
+        """Read what `asdict` wrote."""
+        return cls(values["mean"], values["low"], values["high"])
+
+
+_NOTHING = Interval(float("nan"), float("nan"), float("nan"))
+
+
+def success_interval(won: FloatArray) -> Interval:
+    """Return the share of tasks won (n_tasks,), 0 or 1 each, with Wilson's 95 % interval.
+
+    Unlike resampling, it does not take 20 of 20 for certain. Source: Wilson (1927).
+    """
+    return _wilson(float(won.mean()), len(won)) if len(won) else _NOTHING
+
+
+def bootstrap(values: FloatArray, *, seed: int = 0) -> Interval:
+    """Return the mean of per-task values (n_tasks,) with a 95 % percentile bootstrap interval.
+
+    Tasks are resampled, not episodes: what is claimed is about tasks like these.
+    """
+    if len(values) == 0:
+        return _NOTHING
+    n, rng = len(values), np.random.default_rng(seed)
+    levels, counts = np.unique(values, return_counts=True)
+    if len(levels) <= _FEW_LEVELS:  # then how often each occurs is quicker to draw
+        means = rng.multinomial(n, counts / n, size=_RESAMPLES) @ levels / n
+    else:
+        means = values[rng.integers(0, n, size=(_RESAMPLES, n))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    mean = float(values.mean())
+    return Interval(mean, min(mean, float(low)), max(mean, float(high)))
+
+
+def share_interval(shares: FloatArray, episodes: int = 1, *, seed: int = 0) -> Interval:
+    """Return the mean of per-task shares (n_tasks,), each in [0, 1], with its 95 % interval.
+
+    With one episode a task it is Wilson's. With more, tasks are resampled, and the interval is
+    widened to Wilson's at the number of independent episodes that would scatter as much (at
+    least one a task): resampling alone holds the truth about 88 times in 100 for panels of eight
+    tasks, and takes 20 of 20 for certain.
+
+    Args:
+        shares: of a task's episodes that were won, or another chance of each task.
+        episodes: that were played of each task.
+        seed: of the resampling.
+    """
+    n = len(shares)
+    if n == 0:
+        return _NOTHING
+    mean = float(shares.mean())
+    if episodes == 1:
+        return _wilson(mean, n)
+    resampled = bootstrap(shares, seed=seed)
+    noise = float(shares.var(ddof=1)) / n if n > 1 else 0.0
+    alike = mean * (1 - mean) / noise if noise > 0 else 0.0
+    wilson = _wilson(mean, min(max(alike, n), n * episodes))
+    return Interval(mean, min(resampled.low, wilson.low), max(resampled.high, wilson.high))
+
+
+def difference_interval(differences: FloatArray, *, seed: int = 0) -> Interval:
+    """Return the mean of paired differences (n_tasks,), in [-1, 1], with its 95 % interval.
+
+    Tasks are resampled. Where all differences are equal nothing can be learnt from that; then
+    as many tasks may differ as Wilson's interval allows of a kind that was seen 0 of n times.
+    """
+    if len(differences) == 0:
+        return _NOTHING
+    first = float(differences[0])
+    if (differences != first).any():
+        return bootstrap(differences, seed=seed)
+    unseen = _wilson(0.0, len(differences)).high
+    return Interval(first, (1 - unseen) * first - unseen, (1 - unseen) * first + unseen)
+
+
+def pass_at(won: IntArray, episodes: int, k: int) -> FloatArray:
+    """Return each task's chance (n_tasks,) that at least one of k episodes is won.
+
+    The unbiased estimator 1 - C(n - c, k) / C(n, k) of Chen et al. (2021), equation 1.
+
+    Args:
+        won: (n_tasks,) how many episodes of each task were won, c.
+        episodes: played of each task, n.
+        k: at most n.
+    """
+    return 1.0 - pass_all(episodes - won, episodes, k)
+
+
+def pass_all(won: IntArray, episodes: int, k: int) -> FloatArray:
+    """Return each task's chance (n_tasks,) that all of k episodes are won, pass^k.
+
+    The unbiased estimator C(c, k) / C(n, k) of Yao et al. (2024), section 3; arguments as in
+    `pass_at`.
+    """
+    if not 1 <= k <= episodes:
+        raise ValueError(f"k must be from 1 to the {episodes} episodes of a task, got {k}")
+    ways = np.array([math.comb(c, k) / math.comb(episodes, k) for c in range(episodes + 1)])
+    return np.asarray(ways[won], dtype=np.float64)
+
+
+def sign_test(better: int, worse: int) -> float:
+    """Return the two-sided exact p-value of so many tasks for and against.
+
+    With one episode a task this is McNemar's exact test. Ties say nothing and are left out.
+    """
+    n = better + worse
+    ways = tail = 1  # of i among n, and of up to i among n, for i = 0
+    for i in range(1, min(better, worse) + 1):
+        ways = ways * (n - i + 1) // i
+        tail += ways
+    return float(min(1.0, 2 * tail / 2**n))
+
+
+def _wilson(share: float, n: float) -> Interval:
+    z2 = _Z95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # Rounding must not leave the share outside its interval.
+    return Interval(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))

@@ -1,0 +1,320 @@
+// Line charts: axes, lines, points with intervals, and one x that all charts of a run share.
+
+const WIDTH = 480;
+const HEIGHT = 216;
+const MARGIN = { left: 52, right: 14, top: 10, bottom: 28 };
+
+/** The x that was chosen; whoever draws it is told when it changes. */
+class Cursor {
+  constructor() {
+    this.x = null;
+    this.listeners = [];
+  }
+
+  listen(listener) {
+    this.listeners.push(listener);
+  }
+
+  set(x) {
+    this.x = x;
+    for (const listener of this.listeners) listener(x);
+  }
+}
+
+/** Return round numbers that span an interval, about `n` of them. */
+function ticks(low, high, n = 5) {
+  const rough = (high - low) / n || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999);
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+}
+
+function logTicks(low, high) {
+  const marks = [];
+  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) {
+    for (const factor of [1, 2, 5]) marks.push(factor * 10 ** e);
+  }
+  return marks.filter((mark) => mark >= low && mark <= high);
+}
+
+/** Exponential moving average, as in the run's curve.png. */
+function smooth(points, keep = 0.7) {
+  let mean = null;
+  return points.map(({ x, y }) => {
+    mean = mean === null ? y : keep * mean + (1 - keep) * y;
+    return { x, y: mean };
+  });
+}
+
+function extent(values) {
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  return [low, high];
+}
+
+class Chart {
+  /**
+   * @param {object} spec title; series of {label, tone, points: [{x, y, low?, high?}], style:
+   *     "line" | "faint" | "points"}; xLabel; yRange; log; format
+   * @param {Cursor} cursor the chosen x
+   * @param {(x: number) => void} pick called with an x that is clicked
+   */
+  constructor(spec, cursor, pick) {
+    this.spec = { format: short, xLabel: "iteration", ...spec };
+    this.pick = pick;
+    this.cursor = cursor;
+    const points = spec.series.flatMap((series) => series.points);
+    this.xs = [...new Set(points.map((point) => point.x))].sort((a, b) => a - b);
+    this.log = Boolean(spec.log) && points.every((point) => point.y > 0);
+    this.setRanges(points);
+    this.element = this.build();
+    cursor.listen((x) => this.showChosen(x));
+    this.showChosen(cursor.x);
+  }
+
+  setRanges(points) {
+    const [left, right] = extent(this.xs);
+    this.xRange = left === right ? [left - 1, right + 1] : [left, right];
+    let [low, high] = this.spec.yRange ?? extent(points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y]));
+    if (!this.spec.yRange && !this.log) {
+      const pad = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
+      [low, high] = [low >= 0 ? Math.max(0, low - pad) : low - pad, high + pad];
+    }
+    if (this.log && low === high) [low, high] = [low / 2, high * 2];
+    this.yRange = [low, high];
+  }
+
+  px(x) {
+    const [low, high] = this.xRange;
+    return MARGIN.left + ((x - low) / (high - low)) * (WIDTH - MARGIN.left - MARGIN.right);
+  }
+
+  py(y) {
+    const [low, high] = this.log ? this.yRange.map(Math.log) : this.yRange;
+    const share = ((this.log ? Math.log(y) : y) - low) / (high - low);
+    return HEIGHT - MARGIN.bottom - share * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  }
+
+  build() {
+    const { title, series } = this.spec;
+    this.rule = draw("line", { class: "chosen", y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom });
+    this.hair = draw("line", { class: "hair", y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom });
+    for (const line of [this.rule, this.hair]) line.style.display = "none";
+    const canvas = draw(
+      "svg",
+      {
+        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+        tabindex: "0",
+        role: "img",
+        "aria-label": this.describe(),
+        onpointermove: (event) => this.hover(this.nearest(event)),
+        onpointerleave: () => this.hover(null),
+        onclick: (event) => this.pick(this.nearest(event)),
+        onkeydown: (event) => this.onKey(event),
+      },
+      this.axes(),
+      this.rule,
+      this.hair,
+      series.map((one) => this.drawSeries(one)),
+    );
+    this.canvas = canvas;
+    this.readout = make("output", { class: "readout", "aria-live": "off" });
+    const legend = make(
+      "span",
+      { class: "legend" },
+      series.filter((one) => one.label).map((one) => make("span", { class: `key ${one.tone}` }, one.label)),
+    );
+    const caption = make("figcaption", {}, make("b", {}, title), legend, this.readout);
+    return make("figure", { class: "chart" }, caption, canvas);
+  }
+
+  describe() {
+    const parts = this.spec.series.filter((one) => one.points.length).map((one) => {
+      const { format } = this.spec;
+      const [first, last] = [one.points[0], one.points.at(-1)];
+      return `${one.label || this.spec.title} from ${format(first.y)} to ${format(last.y)}`;
+    });
+    return `${this.spec.title} by ${this.spec.xLabel}: ${parts.join("; ")}`;
+  }
+
+  axes() {
+    const bottom = HEIGHT - MARGIN.bottom;
+    const right = WIDTH - MARGIN.right;
+    const marks = this.log ? logTicks(...this.yRange) : ticks(...this.yRange);
+    const rows = marks.map((y) => [
+      draw("line", { class: "grid", x1: MARGIN.left, x2: right, y1: this.py(y), y2: this.py(y) }),
+      draw("text", { x: MARGIN.left - 7, y: this.py(y) + 4, "text-anchor": "end" }, this.spec.format(y, 0)),
+    ]);
+    const whole = ticks(...this.xRange, 7).filter(Number.isInteger);
+    const columns = whole.map((x) =>
+      draw("text", { x: this.px(x), y: bottom + 18, "text-anchor": "middle" }, String(x)),
+    );
+    const base = draw("line", { class: "axis", x1: MARGIN.left, x2: right, y1: bottom, y2: bottom });
+    return [rows, columns, base];
+  }
+
+  drawSeries({ points, style = "line", tone }) {
+    const path = points.map((p, i) => `${i ? "L" : "M"}${this.px(p.x).toFixed(1)} ${this.py(p.y).toFixed(1)}`);
+    const parts = [draw("path", { class: style, d: path.join("") })];
+    if (style === "points" || points.length === 1) {
+      for (const p of points) parts.push(this.whisker(p), draw("circle", { cx: this.px(p.x), cy: this.py(p.y), r: 3.2 }));
+    }
+    return draw("g", { class: `series ${tone}` }, parts);
+  }
+
+  whisker({ x, low, high }) {
+    if (!isNumber(low) || !isNumber(high)) return [];
+    const at = this.px(x);
+    return draw("path", {
+      class: "whisker",
+      d: `M${at} ${this.py(low)}V${this.py(high)}m-3 0h6M${at - 3} ${this.py(low)}h6`,
+    });
+  }
+
+  /** Return the drawn x that is nearest to where the pointer is. */
+  nearest(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const at = ((event.clientX - box.left) / box.width) * WIDTH;
+    return this.xs.reduce((best, x) => (Math.abs(this.px(x) - at) < Math.abs(this.px(best) - at) ? x : best));
+  }
+
+  hover(x) {
+    this.place(this.hair, x);
+    this.read(x ?? this.cursor.x);
+  }
+
+  showChosen(x) {
+    this.place(this.rule, x);
+    this.read(x);
+  }
+
+  place(line, x) {
+    const there = x !== null && x >= this.xRange[0] && x <= this.xRange[1];
+    line.style.display = there ? "" : "none";
+    if (!there) return;
+    line.setAttribute("x1", this.px(x));
+    line.setAttribute("x2", this.px(x));
+  }
+
+  /** Say the values at an x. */
+  read(x) {
+    const { format, series, xLabel } = this.spec;
+    const values = series.flatMap((one) => {
+      const point = one.points.find((p) => p.x === x);
+      if (!point) return [];
+      const interval = isNumber(point.low) ? ` [${format(point.low)}, ${format(point.high)}]` : "";
+      return [make("span", { class: `key ${one.tone}` }, `${format(point.y)}${interval}`)];
+    });
+    fill(this.readout, values.length ? [`${xLabel} ${x}: `, values] : []);
+  }
+
+  onKey(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step === undefined) return;
+    const at = this.xs.indexOf(this.cursor.x);
+    const next = this.xs[at < 0 ? (step > 0 ? 0 : this.xs.length - 1) : at + step];
+    if (next !== undefined) this.pick(next);
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}
+
+// Which charts a run has ---------------------------------------------------------------------
+
+const NAMES = {
+  turns: "Turns an episode",
+  valid: "Valid turns, %",
+  zero_advantage: "Turns with advantage 0, %",
+  entropy: "Entropy, nats a token",
+  approximate_kl: "KL from the policy that sampled",
+  reference_kl: "KL from the clone",
+  grad_norm: "Gradient norm",
+  loss: "Loss",
+  clip_fraction: "Clipped tokens, %",
+};
+const SHARES = new Set(["valid", "zero_advantage", "clip_fraction"]);
+const NOT_DRAWN = new Set(["phase", "seconds", "iteration", "success", "rows", "steps", "update"]);
+
+function series(records, x, key, look) {
+  const points = records
+    .filter((record) => isNumber(record[x]) && isNumber(record[key]))
+    .map((record) => ({ x: record[x], y: record[key] }));
+  return { points, ...look };
+}
+
+function intervals(records, xs, look) {
+  const points = records
+    .map((record, i) => ({ x: xs(record, i), y: record.success?.mean, low: record.success?.low, high: record.success?.high }))
+    .filter((point) => isNumber(point.y) && isNumber(point.x));
+  return { points, style: "points", ...look };
+}
+
+function successChart({ train = [], validate = [], before = [], after = [] }) {
+  const sampled = series(train, "iteration", "success", { tone: "grey", style: "faint" });
+  const last = extent([0, ...train.map((r) => r.iteration), ...validate.map((r) => r.iteration)])[1];
+  const ends = [...before, ...after].filter((record) => record.mode === "greedy");
+  const split = (records) => records[0]?.split ?? "";
+  return {
+    title: "Success, %",
+    yRange: [0, 1],
+    format: (y, digits = 1) => percent(y, digits),
+    series: [
+      sampled,
+      { ...sampled, points: smooth(sampled.points), style: "line", label: "training episodes", tone: "grey smooth" },
+      intervals(validate, (record) => record.iteration, { tone: "blue", label: `${split(validate)}, greedy (curve)` }),
+      intervals(ends, (record) => (record.phase === "before" ? 0 : last), { tone: "orange", label: `${split(ends)}, greedy (before, after)` }),
+    ].filter((one) => one.points.length),
+  };
+}
+
+function cloneChart(records) {
+  return {
+    title: "Cloning: loss per token",
+    xLabel: "update",
+    log: true,
+    series: [
+      series(records, "update", "action_loss", { tone: "orange", label: "teacher's actions" }),
+      series(records, "update", "observation_loss", { tone: "grey", label: "what is read" }),
+    ].map((one) => ({ ...one, points: smooth(one.points, 0.9) })).filter((one) => one.points.length),
+  };
+}
+
+/** Return the charts of what the trainer logs each iteration, known ones first. */
+function trainCharts(records) {
+  const keys = new Set(records.flatMap((record) => Object.keys(record).filter((key) => isNumber(record[key]))));
+  const known = Object.keys(NAMES).filter((key) => keys.has(key));
+  const others = [...keys].filter((key) => !(key in NAMES) && !NOT_DRAWN.has(key));
+  return [...known, ...others].map((key) => ({
+    title: NAMES[key] ?? key.replaceAll("_", " "),
+    format: SHARES.has(key) ? (y, digits = 1) => percent(y, digits) : short,
+    yRange: key === "valid" || key === "zero_advantage" ? [0, 1] : undefined,
+    series: [series(records, "iteration", key, { tone: "blue" })],
+  }));
+}
+
+/** Draw all charts; `pick` gets an iteration that is clicked. */
+function drawCurves(section, records, cursor, pick) {
+  const byIteration = [successChart(records), ...trainCharts(records.train ?? [])];
+  const charts = byIteration.filter((spec) => spec.series.some((one) => one.points.length));
+  const figures = charts.map((spec) => new Chart(spec, cursor, pick).element);
+  const cloning = cloneChart(records.clone ?? []);
+  if (cloning.series.length) {
+    const own = new Cursor();
+    figures.splice(1, 0, new Chart(cloning, own, (x) => own.set(x)).element);
+  }
+  if (!figures.length) {
+    fill(section, make("h2", {}, "Curves"), make("p", { class: "none" }, "Nothing was logged yet."));
+    return;
+  }
+  const [first, second, ...rest] = figures;
+  const more = make("details", {}, make("summary", {}, "More curves"), make("div", { class: "charts" }, rest.slice(4)));
+  fill(
+    section,
+    make("h2", {}, "Curves"),
+    make("div", { class: "charts wide" }, first, second),
+    make("div", { class: "charts" }, rest.slice(0, 4)),
+    rest.length > 4 ? more : null,
+  );
+}

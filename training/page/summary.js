@@ -1,0 +1,130 @@
+// The top of the page: what was run, how it ended, where the time went.
+
+function drawTop(header, data) {
+  const title = data.algorithm ? `${data.algorithm} on ${data.env}` : data.env || data.name;
+  const state = data.finished ? "finished" : "no result yet: running, or interrupted";
+  fill(
+    header,
+    make("h1", {}, title),
+    make(
+      "p",
+      { class: "about" },
+      make("span", { class: "run" }, data.name),
+      make("span", { class: data.finished ? "state done" : "state" }, state),
+    ),
+  );
+}
+
+/** Return figures by mode: from the result, or from the log of a run that has none. */
+function headline(data) {
+  const { before = {}, after = {}, gain = {} } = data.result;
+  const logged = (phase) => Object.fromEntries((data.records[phase] ?? []).map((r) => [r.mode, r]));
+  const first = Object.keys(before).length ? before : logged("before");
+  const last = Object.keys(after).length ? after : logged("after");
+  return Object.keys(first).map((mode) => ({
+    mode,
+    split: first[mode].split,
+    before: first[mode].success,
+    after: last[mode]?.success,
+    gain: gain[mode],
+  }));
+}
+
+function intervalText(interval, sign = false) {
+  if (!interval || !isNumber(interval.mean)) return "–";
+  const mean = sign ? signed(100 * interval.mean, 1) : percent(interval.mean);
+  const [low, high] = [interval.low, interval.high].map((x) => (sign ? signed(100 * x, 1) : percent(x)));
+  return [make("b", {}, mean), make("span", { class: "interval" }, ` [${low}, ${high}]`)];
+}
+
+/** Draw an interval on a line from `from` to `to`. */
+function intervalBar(interval, from, to, tone) {
+  if (!interval || !isNumber(interval.mean)) return null;
+  const at = (value) => 4 + (112 * (value - from)) / (to - from);
+  const zero = from < 0 ? draw("line", { class: "zero", x1: at(0), x2: at(0), y1: 1, y2: 13 }) : null;
+  return draw(
+    "svg",
+    { class: `bar ${tone}`, viewBox: "0 0 120 14", preserveAspectRatio: "xMinYMid", "aria-hidden": "true" },
+    draw("line", { class: "track", x1: 4, x2: 116, y1: 7, y2: 7 }),
+    zero,
+    draw("line", { class: "range", x1: at(interval.low), x2: at(interval.high), y1: 7, y2: 7 }),
+    draw("circle", { cx: at(interval.mean), cy: 7, r: 4 }),
+  );
+}
+
+function headlineTable(rows) {
+  const widest = extent(rows.flatMap(({ gain }) => [gain?.low, gain?.high]).filter(isNumber).map(Math.abs))[1];
+  const reach = isNumber(widest) ? Math.max(0.05, widest) : 1;
+  const cell = (interval, tone, sign) =>
+    make(
+      "td",
+      {},
+      intervalText(interval, sign),
+      sign ? intervalBar(interval, -reach, reach, tone) : intervalBar(interval, 0, 1, tone),
+    );
+  const body = rows.map(({ mode, before, after, gain }) => {
+    const verdict = gain?.low > 0 ? "better" : gain?.high < 0 ? "worse" : "grey";
+    return make("tr", {}, make("th", { scope: "row" }, mode), cell(before, "grey"), cell(after, "blue"), cell(gain, verdict, true));
+  });
+  const heads = ["", "before", "after", "gain (paired)"].map((head) => make("th", { scope: "col" }, head));
+  const caption = `Success on ${rows[0].split}, in %, with 95 % intervals over tasks`;
+  return make("table", { class: "headline" }, make("caption", {}, caption), make("thead", {}, make("tr", {}, heads)), make("tbody", {}, body));
+}
+
+function timeBar(seconds) {
+  const phases = Object.entries(seconds).filter(([, s]) => s > 0).sort((a, b) => b[1] - a[1]);
+  const total = phases.reduce((sum, [, s]) => sum + s, 0);
+  if (!total) return null;
+  const parts = phases.map(([phase, s], i) => {
+    const part = make("span", { class: "part", title: `${phase}: ${s} s` });
+    part.style.setProperty("--share", s / total);
+    part.style.setProperty("--hue", hue(i));
+    return part;
+  });
+  const legend = phases.map(([phase, s], i) => {
+    const swatch = make("i", {});
+    swatch.style.setProperty("--hue", hue(i));
+    return make("li", {}, swatch, `${phase} `, make("b", {}, s >= 10 ? s.toFixed(0) : s.toFixed(1)), ` s`);
+  });
+  return make(
+    "div",
+    { class: "time" },
+    make("h3", {}, `CPU time: ${total.toFixed(0)} s`),
+    make("div", { class: "stack", role: "img", "aria-label": `CPU time by phase, ${total.toFixed(0)} seconds in all` }, parts),
+    make("ul", { class: "legend" }, legend),
+  );
+}
+
+function settingsTable(rows) {
+  const lines = rows.map(({ key, value }) =>
+    make("tr", {}, make("th", { scope: "row" }, key), make("td", {}, typeof value === "string" ? value : JSON.stringify(value))),
+  );
+  return make("table", { class: "settings" }, make("tbody", {}, lines));
+}
+
+function settingsPart(settings) {
+  if (!settings.length) return null;
+  const changed = settings.filter((row) => row.changed);
+  const same = settings.filter((row) => !row.changed);
+  return make(
+    "details",
+    { class: "settings" },
+    make("summary", {}, `Settings: ${changed.length ? `${changed.length} of ${settings.length} differ from the defaults` : "all defaults"}`),
+    make("div", { class: "columns" }, [
+      changed.length ? make("div", {}, make("h3", {}, "Changed"), settingsTable(changed)) : null,
+      make("div", {}, make("h3", {}, "Defaults"), settingsTable(same)),
+    ]),
+  );
+}
+
+function drawSummary(section, data) {
+  const rows = headline(data);
+  fill(
+    section,
+    make("div", { class: "figures" }, [
+      rows.length ? headlineTable(rows) : make("p", { class: "none" }, "Nothing was measured yet."),
+      timeBar(data.result.cpu_seconds ?? {}),
+    ]),
+    settingsPart(data.settings),
+  );
+}

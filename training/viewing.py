@@ -22,7 +22,7 @@ from anchorgym.training.trajectories import EpisodeRecord, TrajectoryError, read
 
 BUDGET = 4_000_000
 """Bytes of recorded episodes that a page holds; what goes beyond is left out, and said so."""
-_SCRIPTS = ("dom.js", "charts.js", "summary.js", "anchors.js", "episodes.js", "view.js")
+_SCRIPTS = ("dom.js", "charts.js", "summary.js", "anchors.js", "board.js", "episodes.js", "view.js")
 
 
 class ViewError(AnchorgymError, ValueError):

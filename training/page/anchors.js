@@ -12,7 +12,8 @@ function returnsToGo(turns, gamma) {
 }
 
 /** Turn a row of the file into what it stands for. */
-function readTurn([observation, response, action, reward, valid, reason, advantage, anchor], texts) {
+function readTurn(row, texts) {
+  const [observation, response, action, reward, valid, reason, advantage, anchor] = row;
   return {
     observation: texts[observation],
     response: texts[response],
@@ -29,7 +30,9 @@ function readTurn([observation, response, action, reward, valid, reason, advanta
 function readGroup(group, file, gamma) {
   const episodes = group.episodes.map((episode, index) => {
     const turns = episode.turns.map((row) => readTurn(row, file.texts));
-    returnsToGo(turns, gamma).forEach((value, i) => Object.assign(turns[i], { value, number: i + 1, episode: index }));
+    for (const [i, value] of returnsToGo(turns, gamma).entries()) {
+      Object.assign(turns[i], { value, number: i + 1, episode: index });
+    }
     return { ...episode, index, turns, end: file.texts[episode.end] };
   });
   const anchors = new Map();
@@ -67,7 +70,10 @@ function anchorChip(turn, group, toggle) {
       class: size > 1 ? "anchor shared" : "anchor",
       "aria-pressed": "false",
       "aria-label": `anchor group ${turn.anchor}, ${count(size, "turn")}`,
-      title: size > 1 ? `${size} turns were taken in this state: compare them` : "no other turn was taken in this state",
+      title:
+        size > 1
+          ? `${size} turns were taken in this state: compare them`
+          : "no other turn was taken in this state",
       onclick: () => toggle(turn.anchor),
     },
     `#${turn.anchor}`,
@@ -82,20 +88,23 @@ function anchorChip(turn, group, toggle) {
  * @param {{jump: (turn: object) => void, close: () => void, algorithm: string}} actions
  */
 function anchorPanel(anchor, group, { jump, close, algorithm }) {
-  const turns = [...group.anchors.get(anchor)].sort((a, b) => (b.advantage ?? b.value) - (a.advantage ?? a.value));
+  const worth = (turn) => turn.advantage ?? turn.value;
+  const turns = [...group.anchors.get(anchor)].sort((a, b) => worth(b) - worth(a));
   const trained = turns.some((turn) => isNumber(turn.advantage));
   const mean = turns.reduce((sum, turn) => sum + turn.value, 0) / turns.length;
   const episodes = new Set(turns.map((turn) => turn.episode)).size;
   const heads = ["episode", "turn", "action", "return", ...(trained ? ["advantage"] : [])];
   const rows = turns.map((turn) => anchorRow(turn, group, trained, jump));
+  const head = make("tr", {}, heads.map((text) => make("th", { scope: "col" }, text)));
+  const what = `${count(turns.length, "turn")} of ${count(episodes, "episode")} in one state`;
   const panel = make(
     "aside",
     { class: "comparison", "aria-label": `Anchor group ${anchor}` },
     make(
       "header",
       {},
-      make("h4", {}, `Anchor group #${anchor}: ${count(turns.length, "turn")} of ${count(episodes, "episode")} in one state`),
-      make("button", { type: "button", class: "close", "aria-label": "close", title: "close (Esc)", onclick: close }, "×"),
+      make("h4", {}, `Anchor group #${anchor}: ${what}`),
+      closeButton(close),
     ),
     make("p", { class: "why" }, explanation(turns.length, mean, trained, algorithm)),
     make(
@@ -104,7 +113,7 @@ function anchorPanel(anchor, group, { jump, close, algorithm }) {
       make(
         "table",
         {},
-        make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
+        make("thead", {}, head),
         make("tbody", {}, rows),
       ),
     ),
@@ -113,12 +122,22 @@ function anchorPanel(anchor, group, { jump, close, algorithm }) {
   return panel;
 }
 
+function closeButton(onclick) {
+  const about = { "aria-label": "close", title: "close (Esc)" };
+  return make("button", { type: "button", class: "close", ...about, onclick }, "×");
+}
+
 function explanation(size, mean, trained, algorithm) {
-  if (size === 1) return "No other turn of the group was taken in this state: there is nothing to compare it with.";
+  if (size === 1) {
+    return "No other turn of the group was taken in this state: it is compared with none.";
+  }
   const average = `Their returns average ${short(mean)}.`;
   if (!trained) return average;
-  if (algorithm !== "gigpo") return `${average} ${algorithm || "The algorithm"} gave them these advantages.`;
-  return `${average} GiGPO adds, to how the episode did as a whole, by how much a turn's return is above this.`;
+  if (algorithm !== "gigpo") {
+    return `${average} ${algorithm || "The algorithm"} gave them these advantages.`;
+  }
+  const what = "by how much a turn's return is above this";
+  return `${average} GiGPO adds, to how the episode did as a whole, ${what}.`;
 }
 
 function anchorRow(turn, group, trained, jump) {
@@ -134,7 +153,7 @@ function anchorRow(turn, group, trained, jump) {
     {},
     make("td", {}, go),
     make("td", {}, String(turn.number)),
-    make("td", { class: "action" }, turn.action || "(nothing)"),
+    make("td", { class: turn.valid ? "action" : "action invalid" }, turn.action || "(nothing)"),
     make("td", { class: "number" }, turn.value.toFixed(3)),
     trained ? make("td", {}, advantageBar(turn.advantage, group.reach)) : null,
   );

@@ -54,6 +54,9 @@ function extent(values) {
   return [low, high];
 }
 
+/** A stroke of colour, and what it stands for. */
+const key = (tone, text) => make("span", { class: `key ${tone}` }, text);
+
 class Chart {
   /**
    * @param {object} spec title; series of {label, tone, points: [{x, y, low?, high?}], style:
@@ -77,7 +80,8 @@ class Chart {
   setRanges(points) {
     const [left, right] = extent(this.xs);
     this.xRange = left === right ? [left - 1, right + 1] : [left, right];
-    let [low, high] = this.spec.yRange ?? extent(points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y]));
+    const heights = points.flatMap(({ y, low: least, high: most }) => [y, least ?? y, most ?? y]);
+    let [low, high] = this.spec.yRange ?? extent(heights);
     if (!this.spec.yRange && !this.log) {
       const pad = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
       [low, high] = [low >= 0 ? Math.max(0, low - pad) : low - pad, high + pad];
@@ -124,7 +128,7 @@ class Chart {
     const legend = make(
       "span",
       { class: "legend" },
-      series.filter((one) => one.label).map((one) => make("span", { class: `key ${one.tone}` }, one.label)),
+      series.filter(({ label }) => label).map(({ label, tone }) => key(tone, label)),
     );
     const caption = make("figcaption", {}, make("b", {}, title), legend, this.readout);
     return make("figure", { class: "chart" }, caption, canvas);
@@ -143,23 +147,28 @@ class Chart {
     const bottom = HEIGHT - MARGIN.bottom;
     const right = WIDTH - MARGIN.right;
     const marks = this.log ? logTicks(...this.yRange) : ticks(...this.yRange);
+    const across = (name, y) =>
+      draw("line", { class: name, x1: MARGIN.left, x2: right, y1: y, y2: y });
+    const label = (y) => ({ x: MARGIN.left - 7, y: this.py(y) + 4, "text-anchor": "end" });
     const rows = marks.map((y) => [
-      draw("line", { class: "grid", x1: MARGIN.left, x2: right, y1: this.py(y), y2: this.py(y) }),
-      draw("text", { x: MARGIN.left - 7, y: this.py(y) + 4, "text-anchor": "end" }, this.spec.format(y, 0)),
+      across("grid", this.py(y)),
+      draw("text", label(y), this.spec.format(y, 0)),
     ]);
     const whole = ticks(...this.xRange, 7).filter(Number.isInteger);
     const columns = whole.map((x) =>
       draw("text", { x: this.px(x), y: bottom + 18, "text-anchor": "middle" }, String(x)),
     );
-    const base = draw("line", { class: "axis", x1: MARGIN.left, x2: right, y1: bottom, y2: bottom });
-    return [rows, columns, base];
+    return [rows, columns, across("axis", bottom)];
   }
 
   drawSeries({ points, style = "line", tone }) {
-    const path = points.map((p, i) => `${i ? "L" : "M"}${this.px(p.x).toFixed(1)} ${this.py(p.y).toFixed(1)}`);
-    const parts = [draw("path", { class: style, d: path.join("") })];
+    const place = ({ x, y }) => `${this.px(x).toFixed(1)} ${this.py(y).toFixed(1)}`;
+    const parts = [draw("path", { class: style, d: `M${points.map(place).join("L")}` })];
     if (style === "points" || points.length === 1) {
-      for (const p of points) parts.push(this.whisker(p), draw("circle", { cx: this.px(p.x), cy: this.py(p.y), r: 3.2 }));
+      for (const point of points) {
+        const spot = { cx: this.px(point.x), cy: this.py(point.y), r: 3.2 };
+        parts.push(this.whisker(point), draw("circle", spot));
+      }
     }
     return draw("g", { class: `series ${tone}` }, parts);
   }
@@ -177,7 +186,8 @@ class Chart {
   nearest(event) {
     const box = this.canvas.getBoundingClientRect();
     const at = ((event.clientX - box.left) / box.width) * WIDTH;
-    return this.xs.reduce((best, x) => (Math.abs(this.px(x) - at) < Math.abs(this.px(best) - at) ? x : best));
+    const distance = (x) => Math.abs(this.px(x) - at);
+    return this.xs.reduce((best, x) => (distance(x) < distance(best) ? x : best));
   }
 
   hover(x) {
@@ -205,7 +215,7 @@ class Chart {
       const point = one.points.find((p) => p.x === x);
       if (!point) return [];
       const interval = isNumber(point.low) ? ` [${format(point.low)}, ${format(point.high)}]` : "";
-      return [make("span", { class: `key ${one.tone}` }, `${format(point.y)}${interval}`)];
+      return [key(one.tone, `${format(point.y)}${interval}`)];
     });
     fill(this.readout, values.length ? [`${xLabel} ${x}: `, values] : []);
   }
@@ -246,51 +256,66 @@ function series(records, x, key, look) {
 
 function intervals(records, xs, look) {
   const points = records
-    .map((record, i) => ({ x: xs(record, i), y: record.success?.mean, low: record.success?.low, high: record.success?.high }))
+    .map((record) => {
+      const { mean, low, high } = record.success ?? {};
+      return { x: xs(record), y: mean, low, high };
+    })
     .filter((point) => isNumber(point.y) && isNumber(point.x));
   return { points, style: "points", ...look };
 }
 
 function successChart({ train = [], validate = [], before = [], after = [] }) {
   const sampled = series(train, "iteration", "success", { tone: "grey", style: "faint" });
-  const last = extent([0, ...train.map((r) => r.iteration), ...validate.map((r) => r.iteration)])[1];
+  const last = extent([0, ...[...train, ...validate].map((record) => record.iteration)])[1];
   const ends = [...before, ...after].filter((record) => record.mode === "greedy");
-  const split = (records) => records[0]?.split ?? "";
+  const panel = (records, what) => `${records[0]?.split ?? ""}, greedy (${what})`;
+  const smoothed = { points: smooth(sampled.points), style: "line", tone: "grey smooth" };
   return {
     title: "Success, %",
     yRange: [0, 1],
     format: (y, digits = 1) => percent(y, digits),
     series: [
       sampled,
-      { ...sampled, points: smooth(sampled.points), style: "line", label: "training episodes", tone: "grey smooth" },
-      intervals(validate, (record) => record.iteration, { tone: "blue", label: `${split(validate)}, greedy (curve)` }),
-      intervals(ends, (record) => (record.phase === "before" ? 0 : last), { tone: "orange", label: `${split(ends)}, greedy (before, after)` }),
+      { ...smoothed, label: "training episodes" },
+      intervals(validate, (record) => record.iteration, {
+        tone: "blue",
+        label: panel(validate, "curve"),
+      }),
+      intervals(ends, (record) => (record.phase === "before" ? 0 : last), {
+        tone: "orange",
+        label: panel(ends, "before, after"),
+      }),
     ].filter((one) => one.points.length),
   };
 }
 
 function cloneChart(records) {
+  const loss = (name, tone, label) => {
+    const one = series(records, "update", name, { tone, label });
+    return { ...one, points: smooth(one.points, 0.9) };
+  };
   return {
     title: "Cloning: loss per token",
     xLabel: "update",
     log: true,
     series: [
-      series(records, "update", "action_loss", { tone: "orange", label: "teacher's actions" }),
-      series(records, "update", "observation_loss", { tone: "grey", label: "what is read" }),
-    ].map((one) => ({ ...one, points: smooth(one.points, 0.9) })).filter((one) => one.points.length),
+      loss("action_loss", "orange", "teacher's actions"),
+      loss("observation_loss", "grey", "what is read"),
+    ].filter((one) => one.points.length),
   };
 }
 
 /** Return the charts of what the trainer logs each iteration, known ones first. */
 function trainCharts(records) {
-  const keys = new Set(records.flatMap((record) => Object.keys(record).filter((key) => isNumber(record[key]))));
-  const known = Object.keys(NAMES).filter((key) => keys.has(key));
-  const others = [...keys].filter((key) => !(key in NAMES) && !NOT_DRAWN.has(key));
-  return [...known, ...others].map((key) => ({
-    title: NAMES[key] ?? key.replaceAll("_", " "),
-    format: SHARES.has(key) ? (y, digits = 1) => percent(y, digits) : short,
-    yRange: key === "valid" || key === "zero_advantage" ? [0, 1] : undefined,
-    series: [series(records, "iteration", key, { tone: "blue" })],
+  const numbers = (record) => Object.keys(record).filter((name) => isNumber(record[name]));
+  const names = new Set(records.flatMap(numbers));
+  const known = Object.keys(NAMES).filter((name) => names.has(name));
+  const others = [...names].filter((name) => !(name in NAMES) && !NOT_DRAWN.has(name));
+  return [...known, ...others].map((name) => ({
+    title: NAMES[name] ?? name.replaceAll("_", " "),
+    format: SHARES.has(name) ? (y, digits = 1) => percent(y, digits) : short,
+    yRange: name === "valid" || name === "zero_advantage" ? [0, 1] : undefined,
+    series: [series(records, "iteration", name, { tone: "blue" })],
   }));
 }
 
@@ -305,11 +330,17 @@ function drawCurves(section, records, cursor, pick) {
     figures.splice(1, 0, new Chart(cloning, own, (x) => own.set(x)).element);
   }
   if (!figures.length) {
-    fill(section, make("h2", {}, "Curves"), make("p", { class: "none" }, "Nothing was logged yet."));
+    const none = make("p", { class: "none" }, "Nothing was logged yet.");
+    fill(section, make("h2", {}, "Curves"), none);
     return;
   }
   const [first, second, ...rest] = figures;
-  const more = make("details", {}, make("summary", {}, "More curves"), make("div", { class: "charts" }, rest.slice(4)));
+  const more = make(
+    "details",
+    {},
+    make("summary", {}, "More curves"),
+    make("div", { class: "charts" }, rest.slice(4)),
+  );
   fill(
     section,
     make("h2", {}, "Curves"),

@@ -23,7 +23,8 @@ function furnish(element, attributes, children) {
 }
 
 /** Children may be nested in arrays; null ones are left out. */
-const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined);
+const present = (children) =>
+  children.flat(Infinity).filter((child) => child !== null && child !== undefined);
 
 /** Put new children into an element. */
 function fill(element, ...children) {

@@ -7,8 +7,6 @@ function fileLabel({ name, purpose, iteration }) {
   return mode.length ? `${when}, ${mode.join(" ")}` : name;
 }
 
-const wonOf = (episodes) => episodes.filter((episode) => episode.won).length;
-
 class EpisodeBrowser {
   /**
    * @param {HTMLElement} section where it is drawn
@@ -16,48 +14,43 @@ class EpisodeBrowser {
    * @param {{onFile: (file: object) => void, onMove: () => void}} hooks told what is looked at
    */
   constructor(section, data, hooks) {
-    Object.assign(this, { data, hooks, fileIndex: 0, groupIndex: 0, episodeIndex: 0 });
-    Object.assign(this, { needle: "", outcome: "all", together: window.innerWidth > 900, anchor: null });
-    this.files = data.files;
+    Object.assign(this, { data, hooks, files: data.files });
+    Object.assign(this, { fileIndex: 0, groupIndex: 0, episodeIndex: 0, anchor: null });
+    Object.assign(this, { needle: "", outcome: "all", together: window.innerWidth > 900 });
     this.buildToolbar();
     this.notice = make("p", { class: "notice", role: "status" });
     this.list = make("nav", { class: "groups", "aria-label": "Groups" });
     this.board = make("div", { class: "board" });
-    fill(
-      section,
-      make("h2", {}, "Episodes"),
-      this.files.length ? [this.toolbar, this.notice, make("div", { class: "browser" }, this.list, this.board)] : this.nothing(),
-    );
+    this.panel = make("div", { class: "panel" });
+    const parts = make("div", { class: "browser" }, this.list, this.board);
+    const shown = this.files.length ? [this.toolbar, this.notice, parts] : this.nothing();
+    fill(section, make("h2", {}, "Episodes"), shown);
   }
 
   nothing() {
-    const why = this.data.unreadable.length ? this.data.unreadable.join("\n") : "This run recorded no episodes.";
-    return make("p", { class: "none" }, why);
+    const problems = this.data.unreadable.join("\n");
+    return make("p", { class: "none" }, problems || "This run recorded no episodes.");
   }
 
+  // The toolbar ------------------------------------------------------------------------------
+
   buildToolbar() {
-    const purposes = [...new Set(this.files.map((file) => file.purpose))];
-    const options = purposes.map((purpose) =>
-      make(
-        "optgroup",
-        { label: purpose === "train" ? "trained on" : "measured" },
-        this.files.flatMap((file, i) => (file.purpose === purpose ? [make("option", { value: i }, fileLabel(file))] : [])),
-      ),
-    );
-    this.fileSelect = make("select", { "aria-label": "File of episodes", onchange: () => this.showFile(Number(this.fileSelect.value)) }, options);
     this.search = make("input", {
       type: "search",
       placeholder: "Search text",
       "aria-label": "Search in texts and actions",
       oninput: () => this.filter({ needle: this.search.value.trim().toLowerCase() }),
     });
-    this.outcomes = this.choice("Outcome", ["all", "won", "lost"], (outcome) => this.filter({ outcome }));
-    this.layouts = this.choice("Layout", ["side by side", "one at a time"], (layout) => this.lay(layout === "side by side"));
-    const step = (by, label, text) => make("button", { type: "button", "aria-label": label, title: label, onclick: () => this.stepFile(by) }, text);
+    this.outcomes = this.choice("Outcome", ["all", "won", "lost"], (outcome) =>
+      this.filter({ outcome }),
+    );
+    this.layouts = this.choice("Layout", ["side by side", "one at a time"], (layout) =>
+      this.lay(layout === "side by side"),
+    );
     this.toolbar = make(
       "div",
       { class: "toolbar" },
-      make("span", { class: "stepper" }, step(-1, "previous file ( [ )", "‹"), this.fileSelect, step(1, "next file ( ] )", "›")),
+      this.fileStepper(),
       this.search,
       this.outcomes.element,
       this.layouts.element,
@@ -65,11 +58,46 @@ class EpisodeBrowser {
     );
   }
 
+  fileStepper() {
+    const option = (file, i) => make("option", { value: i }, fileLabel(file));
+    const options = (purpose) =>
+      this.files.map((file, i) => (file.purpose === purpose ? option(file, i) : null));
+    const purposes = [...new Set(this.files.map((file) => file.purpose))];
+    const groups = purposes.map((purpose) =>
+      make(
+        "optgroup",
+        { label: purpose === "train" ? "trained on" : "measured" },
+        options(purpose),
+      ),
+    );
+    const choose = () => this.showFile(Number(this.fileSelect.value));
+    const name = { "aria-label": "File of episodes" };
+    this.fileSelect = make("select", { ...name, onchange: choose }, groups);
+    const step = (by, label, text) => {
+      const onclick = () => this.stepFile(by);
+      return make("button", { type: "button", "aria-label": label, title: label, onclick }, text);
+    };
+    return make(
+      "span",
+      { class: "stepper" },
+      step(-1, "previous file ( [ )", "‹"),
+      this.fileSelect,
+      step(1, "next file ( ] )", "›"),
+    );
+  }
+
   /** Make a row of buttons of which one is on. */
   choice(label, names, choose) {
-    const buttons = names.map((name) => make("button", { type: "button", onclick: () => choose(name) }, name));
-    const show = (name) => buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(names[i] === name)));
-    return { element: make("span", { class: "choice", role: "group", "aria-label": label }, buttons), show };
+    const buttons = names.map((name) =>
+      make("button", { type: "button", onclick: () => choose(name) }, name),
+    );
+    const show = (name) => {
+      for (const [i, button] of buttons.entries()) {
+        button.setAttribute("aria-pressed", String(names[i] === name));
+      }
+    };
+    const about = { class: "choice", role: "group", "aria-label": label };
+    return { element: make("span", about, buttons), show };
   }
 
   // What is looked at ------------------------------------------------------------------------
@@ -78,17 +106,30 @@ class EpisodeBrowser {
     return this.files[this.fileIndex];
   }
 
+  /** The group that is looked at, with those of its episodes that the filter lets through. */
+  get current() {
+    return this.visible.find(({ index }) => index === this.groupIndex);
+  }
+
   /** Show a file: a group of it, or the first in which some episodes won and some lost. */
   showFile(index, wanted = null, episode = 0) {
     if (!this.files[index]) return;
     Object.assign(this, { fileIndex: index, anchor: null });
     this.fileSelect.value = String(index);
-    this.groups = this.file.groups.map((one) => readGroup(one, this.file, this.data.gamma));
-    const missing = this.file.recorded - this.file.shown;
-    this.say(missing ? `${missing} of ${this.file.recorded} episodes of this file are left out, to keep the page small.` : "");
+    const { groups, recorded, shown } = this.file;
+    this.groups = groups.map((group) => readGroup(group, this.file, this.data.gamma));
+    this.say(
+      shown < recorded
+        ? `${recorded - shown} of ${recorded} episodes of this file are left out, ` +
+            "to keep the page small."
+        : "",
+    );
     this.applyFilter();
-    const mixed = this.visible.find(({ group: { episodes } }) => wonOf(episodes) > 0 && wonOf(episodes) < episodes.length);
     const asked = this.visible.find(({ index: i }) => i === wanted);
+    const mixed = this.visible.find(({ group: { episodes } }) => {
+      const won = wonOf(episodes);
+      return won > 0 && won < episodes.length;
+    });
     this.showGroup((asked ?? mixed ?? this.visible[0])?.index ?? 0, episode);
     this.hooks.onFile(this.file);
   }
@@ -97,14 +138,17 @@ class EpisodeBrowser {
     this.showFile(this.fileIndex + by);
   }
 
-  /** Show the episodes of an iteration, or of the nearest that has some. */
+  /** Show the episodes of an iteration, or of the nearest that has some; false if none has. */
   showIteration(iteration) {
-    const known = this.files.flatMap((file, i) => (file.purpose === "train" && isNumber(file.iteration) ? [{ i, at: file.iteration }] : []));
+    const known = [...this.files.entries()].filter(([, file]) => isTraining(file));
     if (!known.length) return false;
-    const distance = ({ at }) => Math.abs(at - iteration);
-    const best = known.reduce((a, b) => (distance(b) < distance(a) ? b : a));
-    this.showFile(best.i);
-    if (best.at !== iteration) this.say(`No episodes of iteration ${iteration} are here; these are of iteration ${best.at}.`);
+    const distance = ([, file]) => Math.abs(file.iteration - iteration);
+    const [index, file] = known.reduce((a, b) => (distance(b) < distance(a) ? b : a));
+    this.showFile(index);
+    if (file.iteration !== iteration) {
+      const nearest = `these are of iteration ${file.iteration}`;
+      this.say(`No episodes of iteration ${iteration} are here; ${nearest}.`);
+    }
     return true;
   }
 
@@ -115,8 +159,7 @@ class EpisodeBrowser {
   filter(change) {
     Object.assign(this, change);
     this.applyFilter();
-    const stays = this.visible.some(({ index }) => index === this.groupIndex);
-    this.showGroup(stays ? this.groupIndex : (this.visible[0]?.index ?? 0), this.episodeIndex);
+    this.showGroup((this.current ?? this.visible[0])?.index ?? 0, this.episodeIndex);
   }
 
   lay(together) {
@@ -126,24 +169,31 @@ class EpisodeBrowser {
 
   /** Find which episodes of which groups are to be shown. */
   applyFilter() {
-    const fits = (group) =>
-      group.episodes.filter((episode) => (this.outcome === "all" || episode.won === (this.outcome === "won")) && this.holds(group, episode));
-    this.visible = this.groups.map((group, index) => ({ group, index, episodes: fits(group) })).filter(({ episodes }) => episodes.length);
+    const fits = (group) => group.episodes.filter((episode) => this.lets(group, episode));
+    this.visible = this.groups
+      .map((group, index) => ({ group, index, episodes: fits(group) }))
+      .filter(({ episodes }) => episodes.length);
     this.outcomes.show(this.outcome);
-    this.drawList();
+    const items = this.visible.map((one) =>
+      groupItem(one, this.needle, () => this.showGroup(one.index)),
+    );
+    fill(this.list, items.length ? items : make("p", { class: "none" }, "No episode fits."));
   }
 
-  holds(group, episode) {
+  lets(group, episode) {
+    if (this.outcome !== "all" && this.outcome !== outcomeOf(episode)) return false;
     if (!this.needle) return true;
     const has = (text) => text.toLowerCase().includes(this.needle);
-    if (has(group.goal) || has(group.task) || has(episode.end)) return true;
-    return episode.turns.some((t) => has(t.observation) || has(t.action) || has(t.response) || has(t.reason));
+    const texts = ({ observation, response, action, reason }) =>
+      [observation, response, action, reason].some(has);
+    return [group.goal, group.task, episode.end].some(has) || episode.turns.some(texts);
   }
 
   showGroup(index, episode = 0) {
     Object.assign(this, { groupIndex: index, anchor: null });
     const shown = this.current?.episodes ?? [];
-    this.episodeIndex = shown.some((one) => one.index === episode) ? episode : (shown[0]?.index ?? 0);
+    const asked = shown.find((one) => one.index === episode);
+    this.episodeIndex = (asked ?? shown[0])?.index ?? 0;
     for (const button of this.list.querySelectorAll("button")) {
       const on = Number(button.dataset.group) === index;
       button.setAttribute("aria-current", String(on));
@@ -153,25 +203,24 @@ class EpisodeBrowser {
     this.hooks.onMove();
   }
 
-  get current() {
-    return this.visible.find(({ index }) => index === this.groupIndex);
-  }
-
   stepGroup(by) {
-    const at = this.visible.findIndex(({ index }) => index === this.groupIndex);
-    const next = this.visible[at + by];
+    const next = this.visible[this.visible.indexOf(this.current) + by];
     if (next) this.showGroup(next.index);
   }
 
   stepEpisode(by) {
     const shown = this.current?.episodes ?? [];
     const next = shown[shown.findIndex((one) => one.index === this.episodeIndex) + by];
-    if (!next) return;
-    this.episodeIndex = next.index;
+    if (next) this.showEpisode(next.index);
+  }
+
+  showEpisode(index) {
+    this.episodeIndex = index;
     if (!this.together) this.drawBoard();
-    this.hooks.onMove();
-    this.board.querySelector(`[data-episode="${next.index}"]`)?.scrollIntoView({ block: "nearest", inline: "center" });
     this.markCurrent();
+    this.hooks.onMove();
+    const card = this.board.querySelector(`[data-episode="${index}"]`);
+    card?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
   /** Compare the turns of an anchor group; again, or null, ends it. */
@@ -180,35 +229,16 @@ class EpisodeBrowser {
     this.markAnchor();
   }
 
-  jump(turn) {
-    if (!this.together && turn.episode !== this.episodeIndex) {
-      this.episodeIndex = turn.episode;
-      this.drawBoard();
-    }
-    const element = this.board.querySelector(`[data-episode="${turn.episode}"] [data-turn="${turn.number}"]`);
+  /** Go to a turn of the group that is looked at. */
+  jump({ episode, number }) {
+    if (!this.together && episode !== this.episodeIndex) this.showEpisode(episode);
+    const place = `[data-episode="${episode}"] [data-turn="${number}"]`;
+    const element = this.board.querySelector(place);
     element?.scrollIntoView({ block: "center", inline: "center", behavior: "smooth" });
     element?.focus({ preventScroll: true });
   }
 
   // How it is drawn --------------------------------------------------------------------------
-
-  drawList() {
-    const items = this.visible.map(({ group, index, episodes }) => {
-      const won = wonOf(group.episodes);
-      const dots = group.episodes.map((episode) => {
-        const tone = episode.won ? "won" : "lost";
-        return make("i", { class: episodes.includes(episode) ? tone : `${tone} hidden-by-filter` });
-      });
-      return make(
-        "button",
-        { type: "button", "data-group": index, onclick: () => this.showGroup(index) },
-        make("span", { class: "goal" }, marked(group.goal || group.task, this.needle)),
-        make("span", { class: "task" }, marked(group.task, this.needle)),
-        make("span", { class: "outcome" }, make("span", { class: "dots", "aria-hidden": "true" }, dots), `won ${won}/${group.episodes.length}`),
-      );
-    });
-    fill(this.list, items.length ? items : make("p", { class: "none" }, "No episode fits."));
-  }
 
   drawBoard() {
     this.layouts.show(this.together ? "side by side" : "one at a time");
@@ -217,77 +247,27 @@ class EpisodeBrowser {
       fill(this.board);
       return;
     }
-    const shown = this.together ? episodes : episodes.filter((one) => one.index === this.episodeIndex);
-    this.panel = make("div", { class: "panel" });
+    const one = episodes.filter(({ index }) => index === this.episodeIndex);
+    const shown = this.together ? episodes : one;
+    const compare = (anchor) => this.compare(anchor);
+    const cards = shown.map((episode) => episodeCard(episode, group, this.needle, compare));
+    const choose = (index) => this.showEpisode(index);
+    const tabs = episodes.length > 1 && !this.together;
     fill(
       this.board,
-      make("h3", {}, marked(group.goal || group.task, this.needle)),
-      make("p", { class: "task" }, `${group.task}${group.type && !group.task.includes(group.type) ? ` (${group.type})` : ""}, won ${wonOf(group.episodes)}/${group.episodes.length}`),
-      episodes.length > 1 && !this.together ? this.tabs(episodes) : null,
+      groupHead(group, this.needle),
+      tabs ? episodeTabs(episodes, this.episodeIndex, choose) : null,
       this.panel,
-      make("div", { class: shown.length > 1 ? "lanes" : "lanes single" }, shown.map((one) => this.drawEpisode(one, group))),
+      make("div", { class: shown.length > 1 ? "lanes" : "lanes single" }, cards),
     );
     this.markCurrent();
     this.markAnchor();
   }
 
-  tabs(episodes) {
-    const buttons = episodes.map((episode) =>
-      make(
-        "button",
-        { type: "button", "aria-pressed": String(episode.index === this.episodeIndex), onclick: () => this.stepEpisode(episodes.indexOf(episode) - episodes.findIndex((e) => e.index === this.episodeIndex)) },
-        `${episode.index + 1} `,
-        make("span", { class: episode.won ? "won" : "lost" }, episode.won ? "won" : "lost"),
-      ),
-    );
-    return make("div", { class: "choice tabs", role: "group", "aria-label": "Episode" }, buttons);
-  }
-
-  drawEpisode(episode, group) {
-    const ends = { turns: "out of turns", context: "context full", left: "left" };
-    const how = episode.won ? "won" : `lost${ends[episode.stop] ? `, ${ends[episode.stop]}` : ""}`;
-    return make(
-      "article",
-      { class: "episode", "data-episode": episode.index, "aria-label": `Episode ${episode.index + 1}, ${how}` },
-      make(
-        "header",
-        {},
-        make("b", {}, `Episode ${episode.index + 1}`),
-        make("span", { class: episode.won ? "won" : "lost" }, how),
-        make("span", { class: "muted" }, count(episode.turns.length, "turn")),
-      ),
-      episode.turns.map((turn) => this.drawTurn(turn, group)),
-      make("p", { class: "observation end" }, marked(episode.end, this.needle)),
-    );
-  }
-
-  drawTurn(turn, group) {
-    const wrote = turn.response.trim() !== "" && turn.response.trim() !== turn.action;
-    return make(
-      "section",
-      { class: "turn", "data-turn": turn.number, "data-anchor": turn.anchor, tabindex: "-1", "aria-label": `Turn ${turn.number}` },
-      make(
-        "header",
-        {},
-        make("span", { class: "number" }, String(turn.number)),
-        anchorChip(turn, group, (anchor) => this.compare(anchor)),
-        advantageBar(turn.advantage, group.reach),
-      ),
-      make("p", { class: "observation" }, marked(turn.observation, this.needle)),
-      wrote ? make("p", { class: "response", "aria-label": "response" }, marked(turn.response, this.needle)) : null,
-      make(
-        "p",
-        { class: turn.valid ? "action" : "action invalid" },
-        marked(turn.action || "(nothing)", this.needle),
-        turn.reward ? make("span", { class: "reward", title: "reward" }, signed(turn.reward, Number.isInteger(turn.reward) ? 0 : 2)) : null,
-      ),
-      turn.valid ? null : make("p", { class: "reason" }, "invalid: ", marked(turn.reason, this.needle)),
-    );
-  }
-
   markCurrent() {
     for (const article of this.board.querySelectorAll("[data-episode]")) {
-      article.classList.toggle("current", Number(article.dataset.episode) === this.episodeIndex);
+      const on = Number(article.dataset.episode) === this.episodeIndex;
+      article.classList.toggle("current", on);
     }
   }
 
@@ -295,36 +275,26 @@ class EpisodeBrowser {
     const { anchor } = this;
     this.board.classList.toggle("comparing", anchor !== null);
     for (const element of this.board.querySelectorAll("[data-anchor]")) {
-      const same = anchor !== null && element.dataset.anchor === String(anchor);
+      const same = element.dataset.anchor === String(anchor);
       element.classList.toggle("same", same);
       element.querySelector(".anchor").setAttribute("aria-pressed", String(same));
       if (same) element.style.setProperty("--hue", hue(anchor));
     }
-    const actions = { jump: (turn) => this.jump(turn), close: () => this.compare(null), algorithm: this.data.algorithm };
-    fill(this.panel, anchor === null ? null : anchorPanel(anchor, this.current.group, actions));
+    const actions = {
+      jump: (turn) => this.jump(turn),
+      close: () => this.compare(null),
+      algorithm: this.data.algorithm,
+    };
+    fill(this.panel, anchor === null ? [] : anchorPanel(anchor, this.current.group, actions));
   }
 }
+
+const isTraining = ({ purpose, iteration }) => purpose === "train" && isNumber(iteration);
 
 /** Scroll a list, and nothing else, so that one of its children is seen. */
 function keepInView(list, child) {
   const top = child.offsetTop - list.offsetTop;
+  const bottom = top + child.offsetHeight;
   if (top < list.scrollTop) list.scrollTop = top;
-  else if (top + child.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top + child.offsetHeight - list.clientHeight;
-}
-
-function keyHelp() {
-  const keys = [
-    ["j k", "group"],
-    ["← →", "episode"],
-    ["[ ]", "file"],
-    ["s", "layout"],
-    ["/", "search"],
-    ["Esc", "end comparison"],
-  ];
-  return make(
-    "details",
-    { class: "keys" },
-    make("summary", {}, "Keys"),
-    make("dl", {}, keys.map(([key, what]) => make("div", {}, make("dt", {}, key), make("dd", {}, what)))),
-  );
+  else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
 }

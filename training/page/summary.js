@@ -32,28 +32,35 @@ function headline(data) {
 
 function intervalText(interval, sign = false) {
   if (!interval || !isNumber(interval.mean)) return "–";
-  const mean = sign ? signed(100 * interval.mean, 1) : percent(interval.mean);
-  const [low, high] = [interval.low, interval.high].map((x) => (sign ? signed(100 * x, 1) : percent(x)));
-  return [make("b", {}, mean), make("span", { class: "interval" }, ` [${low}, ${high}]`)];
+  const text = (share) => (sign ? signed(100 * share, 1) : percent(share));
+  const [low, high] = [text(interval.low), text(interval.high)];
+  const range = make("span", { class: "interval" }, ` [${low}, ${high}]`);
+  return [make("b", {}, text(interval.mean)), range];
 }
 
 /** Draw an interval on a line from `from` to `to`. */
 function intervalBar(interval, from, to, tone) {
   if (!interval || !isNumber(interval.mean)) return null;
   const at = (value) => 4 + (112 * (value - from)) / (to - from);
-  const zero = from < 0 ? draw("line", { class: "zero", x1: at(0), x2: at(0), y1: 1, y2: 13 }) : null;
+  const zero = draw("line", { class: "zero", x1: at(0), x2: at(0), y1: 1, y2: 13 });
   return draw(
     "svg",
-    { class: `bar ${tone}`, viewBox: "0 0 120 14", preserveAspectRatio: "xMinYMid", "aria-hidden": "true" },
+    {
+      class: `bar ${tone}`,
+      viewBox: "0 0 120 14",
+      preserveAspectRatio: "xMinYMid",
+      "aria-hidden": "true",
+    },
     draw("line", { class: "track", x1: 4, x2: 116, y1: 7, y2: 7 }),
-    zero,
+    from < 0 ? zero : null,
     draw("line", { class: "range", x1: at(interval.low), x2: at(interval.high), y1: 7, y2: 7 }),
     draw("circle", { cx: at(interval.mean), cy: 7, r: 4 }),
   );
 }
 
 function headlineTable(rows) {
-  const widest = extent(rows.flatMap(({ gain }) => [gain?.low, gain?.high]).filter(isNumber).map(Math.abs))[1];
+  const gains = rows.flatMap(({ gain }) => [gain?.low, gain?.high]).filter(isNumber);
+  const widest = extent(gains.map(Math.abs))[1];
   const reach = isNumber(widest) ? Math.max(0.05, widest) : 1;
   const cell = (interval, tone, sign) =>
     make(
@@ -64,11 +71,19 @@ function headlineTable(rows) {
     );
   const body = rows.map(({ mode, before, after, gain }) => {
     const verdict = gain?.low > 0 ? "better" : gain?.high < 0 ? "worse" : "grey";
-    return make("tr", {}, make("th", { scope: "row" }, mode), cell(before, "grey"), cell(after, "blue"), cell(gain, verdict, true));
+    const cells = [cell(before, "grey"), cell(after, "blue"), cell(gain, verdict, true)];
+    return make("tr", {}, make("th", { scope: "row" }, mode), cells);
   });
-  const heads = ["", "before", "after", "gain (paired)"].map((head) => make("th", { scope: "col" }, head));
+  const names = ["", "before", "after", "gain (paired)"];
+  const heads = names.map((name) => make("th", { scope: "col" }, name));
   const caption = `Success on ${rows[0].split}, in %, with 95 % intervals over tasks`;
-  return make("table", { class: "headline" }, make("caption", {}, caption), make("thead", {}, make("tr", {}, heads)), make("tbody", {}, body));
+  return make(
+    "table",
+    { class: "headline" },
+    make("caption", {}, caption),
+    make("thead", {}, make("tr", {}, heads)),
+    make("tbody", {}, body),
+  );
 }
 
 function timeBar(seconds) {
@@ -84,21 +99,23 @@ function timeBar(seconds) {
   const legend = phases.map(([phase, s], i) => {
     const swatch = make("i", {});
     swatch.style.setProperty("--hue", hue(i));
-    return make("li", {}, swatch, `${phase} `, make("b", {}, s >= 10 ? s.toFixed(0) : s.toFixed(1)), ` s`);
+    return make("li", {}, swatch, `${phase} `, make("b", {}, s.toFixed(s >= 10 ? 0 : 1)), " s");
   });
+  const spoken = `CPU time by phase, ${total.toFixed(0)} seconds in all`;
   return make(
     "div",
     { class: "time" },
     make("h3", {}, `CPU time: ${total.toFixed(0)} s`),
-    make("div", { class: "stack", role: "img", "aria-label": `CPU time by phase, ${total.toFixed(0)} seconds in all` }, parts),
+    make("div", { class: "stack", role: "img", "aria-label": spoken }, parts),
     make("ul", { class: "legend" }, legend),
   );
 }
 
 function settingsTable(rows) {
-  const lines = rows.map(({ key, value }) =>
-    make("tr", {}, make("th", { scope: "row" }, key), make("td", {}, typeof value === "string" ? value : JSON.stringify(value))),
-  );
+  const lines = rows.map(({ key: name, value }) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, text));
+  });
   return make("table", { class: "settings" }, make("tbody", {}, lines));
 }
 
@@ -106,10 +123,11 @@ function settingsPart(settings) {
   if (!settings.length) return null;
   const changed = settings.filter((row) => row.changed);
   const same = settings.filter((row) => !row.changed);
+  const differ = `${changed.length} of ${settings.length} differ from the defaults`;
   return make(
     "details",
     { class: "settings" },
-    make("summary", {}, `Settings: ${changed.length ? `${changed.length} of ${settings.length} differ from the defaults` : "all defaults"}`),
+    make("summary", {}, `Settings: ${changed.length ? differ : "all defaults"}`),
     make("div", { class: "columns" }, [
       changed.length ? make("div", {}, make("h3", {}, "Changed"), settingsTable(changed)) : null,
       make("div", {}, make("h3", {}, "Defaults"), settingsTable(same)),

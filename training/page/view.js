@@ -44,7 +44,7 @@ function start() {
   const cursor = new Cursor();
   let ready = false; // the first file is shown without a change of address
   const browser = new EpisodeBrowser(part("episodes"), data, {
-    onFile: (file) => isNumber(file.iteration) && file.purpose === "train" && cursor.set(file.iteration),
+    onFile: (file) => isTraining(file) && cursor.set(file.iteration),
     onMove: () => ready && writeAddress(browser),
   });
   drawTop(part("top"), data);
@@ -53,7 +53,7 @@ function start() {
     if (!browser.files.length || !browser.showIteration(iteration)) cursor.set(iteration);
   });
   if (browser.files.length) {
-    const last = browser.files.findLastIndex((file) => file.purpose === "train");
+    const last = browser.files.findLastIndex(isTraining);
     browser.showFile(...(readAddress(browser.files) ?? [last < 0 ? 0 : last]));
     bindKeys(browser);
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from anchorgym.agents.human import HumanPolicy
 from anchorgym.agents.policy import (
     ExpertPolicy,
     Generation,
@@ -25,6 +26,7 @@ __all__ = [
     "Engine",
     "ExpertPolicy",
     "Generation",
+    "HumanPolicy",
     "LanguagePolicy",
     "Policy",
     "PolicyError",

@@ -134,10 +134,15 @@ def _hash(text: str) -> str:
 # What the folder holds ----------------------------------------------------------------------
 
 
+def _parse(text: str) -> Any:
+    """Read JSON; what it has no word for, such as NaN, becomes None."""
+    return json.loads(text, parse_constant=lambda name: None)
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     """Return an object; an empty one where there is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = _parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -151,7 +156,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         return
     for line in lines:
         try:
-            record = json.loads(line)
+            record = _parse(line)
         except ValueError:
             continue
         if isinstance(record, dict):
@@ -244,7 +249,10 @@ def _pack(path: Path, budget: int) -> dict[str, Any]:
     size = 0
     for number, members in groups.items():
         known = len(texts)
-        group = _pack_group(number, members, texts)
+        try:
+            group = _pack_group(number, members, texts)
+        except (KeyError, TypeError) as error:
+            raise TrajectoryError(f"{path}: a turn of group {number} lacks {error}") from error
         fresh = list(texts)[known:]
         cost = sum(
             len(json.dumps(part, ensure_ascii=False).encode("utf-8", "replace"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 
-from anchorgym.agents import View
+from anchorgym.agents import HumanPolicy, View
 from anchorgym.agents.engine import Sampling
-from anchorgym.agents.human import HumanPolicy, expert_kind
+from anchorgym.agents.human import expert_kind
 from anchorgym.envs import TextEnv, make
 from anchorgym.training import Start, Worlds, rollout
 

@@ -179,6 +179,8 @@ def test_texts_of_the_world_do_not_steer_the_terminal(play: Play) -> None:
         (["play", "test/Rooms-v0", "--env.size", "3"], "size"),
         (["play", "test/Rooms-v0", "--rollout.tasks", "3"], "unexpected settings"),
         (["play", "test/Rooms-v0", "--policy", "nowhere"], "holds no policy"),
+        (["play", "test/Rooms-v0", "--record", "/dev/null/x"], "cannot write"),
+        (["play", "test/Rooms-v0", "--record", "/"], "is a folder"),
         (["envs", "test/Roms-v0"], "Did you mean 'test/Rooms-v0'"),
         (["envs", "no_such_module:"], "no_such_module"),
     ],

@@ -155,6 +155,19 @@ def test_a_run_that_left_little_has_a_page(run: Path, tmp_path: Path, kept: str)
     assert len(data["records"].get("train", [])) == (3 if kept == "metrics.jsonl" else 0)
 
 
+def test_numbers_that_json_lacks_and_turns_that_lack_something_do_no_harm(
+    run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"phase": "train", "iteration": 1, "loss": NaN}\n')
+    header, episode = (run / "episodes/train-00001.jsonl").read_text().splitlines()[:2]
+    (tmp_path / "episodes").mkdir()
+    whole = tmp_path / "episodes" / "train-00001.jsonl"
+    whole.write_text(header + "\n" + episode.replace('"reason"', '"raison"') + "\n")
+    written = write_page(tmp_path)
+    assert embedded(written.path)["records"]["train"][0]["loss"] is None
+    assert "a turn of group 0 lacks 'reason'" in written.unreadable[0]
+
+
 def test_a_folder_without_a_run_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,7 @@ class _Table:
         from anchorgym.training.screen import Screen
 
         self.known, self.arguments = known, arguments
+        _check_writable(known.record)
         self.seed = random.randrange(2**31) if known.seed is None else known.seed
         self.game: Game = Game(make(known.env, **arguments), known.task, self.seed)
         self.screen: Screen = Screen(Console(highlight=False))
@@ -165,3 +166,17 @@ class _Table:
         episodes = self.episodes or [self.game.record()]
         write_trajectories(self.known.record, header, episodes)
         self.screen.say(f"recorded  {self.known.record}")
+
+
+def _check_writable(record: Path | None) -> None:
+    """Say that a record cannot be written before the game, not after it."""
+    from anchorgym.training.config import ConfigError
+
+    if record is None:
+        return
+    try:
+        record.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--record: cannot write {record}: {error.strerror}") from error
+    if record.is_dir():
+        raise ConfigError(f"--record: {record} is a folder; name a file in it")

@@ -136,8 +136,8 @@ function explanation(size, mean, trained, algorithm) {
   if (algorithm !== "gigpo") {
     return `${average} ${algorithm || "The algorithm"} gave them these advantages.`;
   }
-  const what = "by how much a turn's return is above this";
-  return `${average} GiGPO adds, to how the episode did as a whole, ${what}.`;
+  const credit = "how its episode did, and with how far its own return is above this";
+  return `${average} GiGPO credits a turn with ${credit}.`;
 }
 
 function anchorRow(turn, group, trained, jump) {

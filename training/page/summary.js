@@ -1,5 +1,7 @@
 // The top of the page: what was run, how it ended, where the time went.
 
+const ROWS = 14; // of a column of settings
+
 function drawTop(header, data) {
   const title = data.algorithm ? `${data.algorithm} on ${data.env}` : data.env || data.name;
   const state = data.finished ? "finished" : "no result yet: running, or interrupted";
@@ -123,6 +125,8 @@ function settingsPart(settings) {
   if (!settings.length) return null;
   const changed = settings.filter((row) => row.changed);
   const same = settings.filter((row) => !row.changed);
+  const starts = [...same.keys()].filter((i) => i % ROWS === 0);
+  const tables = starts.map((i) => settingsTable(same.slice(i, i + ROWS)));
   const differ = `${changed.length} of ${settings.length} differ from the defaults`;
   return make(
     "details",
@@ -130,7 +134,7 @@ function settingsPart(settings) {
     make("summary", {}, `Settings: ${changed.length ? differ : "all defaults"}`),
     make("div", { class: "columns" }, [
       changed.length ? make("div", {}, make("h3", {}, "Changed"), settingsTable(changed)) : null,
-      make("div", {}, make("h3", {}, "Defaults"), settingsTable(same)),
+      make("div", {}, make("h3", {}, "Defaults"), make("div", { class: "columns" }, tables)),
     ]),
   );
 }

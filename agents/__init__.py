@@ -6,50 +6,76 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from anchorgym.agents.human import HumanPolicy
+from anchorgym.agents.parsing import parse_tagged
 from anchorgym.agents.policy import (
+    Decision,
     ExpertPolicy,
     Generation,
     Policy,
+    Prompt,
     RandomPolicy,
     ScriptedPolicy,
     Session,
     View,
 )
+from anchorgym.agents.trie import Trie
 
 if TYPE_CHECKING:
+    from anchorgym.agents.chat import ChatTemplate
     from anchorgym.agents.engine import Engine, Sampling, TorchEngine
     from anchorgym.agents.language import LanguagePolicy
-    from anchorgym.agents.tiny import PolicyError, TinyPolicy, build_tiny
+    from anchorgym.agents.model_policy import (
+        ModelPolicy,
+        PolicyError,
+        PromptSettings,
+        load_policy,
+    )
+    from anchorgym.agents.template import Template, TinyTemplate
+    from anchorgym.agents.tiny import build_tiny
     from anchorgym.agents.tokenizer import build_tokenizer
 
 __all__ = [
+    "ChatTemplate",
+    "Decision",
     "Engine",
     "ExpertPolicy",
     "Generation",
     "HumanPolicy",
     "LanguagePolicy",
+    "ModelPolicy",
     "Policy",
     "PolicyError",
+    "Prompt",
+    "PromptSettings",
     "RandomPolicy",
     "Sampling",
     "ScriptedPolicy",
     "Session",
-    "TinyPolicy",
+    "Template",
+    "TinyTemplate",
     "TorchEngine",
+    "Trie",
     "View",
     "build_tiny",
     "build_tokenizer",
+    "load_policy",
+    "parse_tagged",
 ]
 
 _LAZY = {
+    "ChatTemplate": "chat",
     "Engine": "engine",
     "LanguagePolicy": "language",
-    "PolicyError": "tiny",
+    "ModelPolicy": "model_policy",
+    "PolicyError": "model_policy",
+    "PromptSettings": "model_policy",
     "Sampling": "engine",
-    "TinyPolicy": "tiny",
+    "Template": "template",
+    "TinyTemplate": "template",
     "TorchEngine": "engine",
     "build_tiny": "tiny",
     "build_tokenizer": "tokenizer",
+    "load_policy": "model_policy",
 }
 
 

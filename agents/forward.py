@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
+
+
+def fast_precision() -> AbstractContextManager[Any]:
+    """Compute in bfloat16 where the processor can; emulated, it is 8 times slower than float32."""
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        return torch.autocast("cpu", torch.bfloat16)
+    return nullcontext()
 
 
 def hidden_states(model: PreTrainedModel, ids: Tensor | None = None, **kwargs: Any) -> Tensor:

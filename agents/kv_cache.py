@@ -111,6 +111,18 @@ class SlotCache(Cache):
         self._owners.pop()
         self._lengths = self._lengths[:last].clone()
 
+    @torch.inference_mode()
+    def fork(self, session: Hashable, twin: Hashable) -> None:
+        """Give `twin` a copy of what is kept of a session."""
+        if session not in self._slots:
+            return
+        source, length = self._slots[session], self.length(session)
+        target = self.row(twin)
+        self._fit(len(self._owners), length)
+        for buffer in (*self._keys, *self._values):
+            buffer[target, :, :length] = buffer[source, :, :length]
+        self._lengths[target] = length
+
     def clear(self) -> None:
         """Forget every session and give the memory back."""
         self._keys, self._values = [], []

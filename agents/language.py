@@ -1,14 +1,17 @@
-"""Language policies: template + engine + transcript."""
+"""Language policies: template + memory + engine."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import deque
+from typing import Literal
 
 from anchorgym.agents.engine import TorchEngine
-from anchorgym.agents.policy import Generation, View
-from anchorgym.agents.template import TinyTemplate
+from anchorgym.agents.policy import Decision, Generation, Prompt, View
+from anchorgym.agents.template import PastTurn, Template
 from anchorgym.envs import TextEnv
+
+Form = Literal["transcript", "window"]
 
 
 class LanguagePolicy:
@@ -17,15 +20,30 @@ class LanguagePolicy:
     Args:
         template: turns into tokens, responses into actions.
         engine: samples the responses.
-        max_context: an episode whose transcript would grow beyond so many tokens is cut.
+        form: what is read before a response. In a `transcript` each turn appends what is new, and
+            the engine keeps the rest; a `window` is written anew each turn, with the last turns.
+        history: how many past turns a window shows.
+        constrained: whether only admissible actions can be written (where any are known).
+        max_context: an episode whose prompt would grow beyond so many tokens is cut.
         max_response: longest response, in tokens.
     """
 
     def __init__(
-        self, template: TinyTemplate, engine: TorchEngine, *, max_context: int, max_response: int
+        self,
+        template: Template,
+        engine: TorchEngine,
+        *,
+        form: Form = "transcript",
+        history: int = 2,
+        constrained: bool = False,
+        max_context: int,
+        max_response: int,
     ) -> None:
         self.template = template
         self._engine = engine
+        self.form: Form = form
+        self.history = history
+        self.constrained = constrained
         self.max_context = max_context
         self.max_response = max_response
         self._ids = itertools.count()
@@ -36,37 +54,72 @@ class LanguagePolicy:
         return self._engine
 
     def open(self, env: TextEnv, agent: str = "agent") -> LanguageSession:
-        """Begin an episode with an empty transcript."""
+        """Begin an episode with an empty memory."""
         return LanguageSession(self, next(self._ids))
 
 
 class LanguageSession:
-    """The transcript of one episode, append-only: token in, token out."""
+    """The memory of one episode, and the length of what its engine holds: token in, token out."""
 
     def __init__(self, policy: LanguagePolicy, key: int) -> None:
         self.key = key
         self._policy = policy
         self._length = 0
-        self._unclosed = False
+        self._before = ""
+        self._observation = ""
+        self._past: deque[PastTurn] = deque(maxlen=policy.history)
+        self._n_past = 0
 
-    def prompt(self, observation: str, view: View) -> Sequence[int] | None:
-        """Return what the new turn appends, or None when the context is full."""
-        tokens = self._policy.template.turn(observation, view)
-        if self._unclosed:  # the last response was cut: close it with a token nobody sampled
-            tokens.insert(0, self._policy.template.eos_id)
-        if self._length + len(tokens) + self._policy.max_response > self._policy.max_context:
+    def prompt(self, observation: str, view: View) -> Prompt | None:
+        """Return what is read before the next response; None when the context is full."""
+        policy, template = self._policy, self._policy.template
+        restart = policy.form == "window" or not self._before
+        if policy.form == "window":
+            tokens = template.window(observation, view, self._past, self._n_past)
+        else:
+            tokens = template.turn(observation, view, self._before)
+        before = 0 if restart else self._length
+        if before + len(tokens) + policy.max_response > policy.max_context:
             return None
-        self._length += len(tokens)
-        return tokens
+        self._length = before + len(tokens)
+        self._observation = observation
+        allowed = None
+        if policy.constrained and view.admissible_actions:
+            allowed = template.choices(view.admissible_actions, policy.max_response)
+        return Prompt(tuple(tokens), restart, allowed)
 
-    def decide(self, generation: Generation | None) -> str:
-        """Take the response into the transcript and return the action it means."""
+    def decide(self, generation: Generation | None) -> Decision:
+        """Take the response into the memory and return the action it means."""
         if generation is None:
             raise TypeError("a language session decides from what its engine wrote")
-        self._length += len(generation.tokens)
-        self._unclosed = generation.stop == "length"
-        return self._policy.template.parse(generation.tokens)
+        decision = self._policy.template.parse(generation.tokens)
+        self._remember(len(generation.tokens), decision.action, generation.stop)
+        return decision
+
+    def write(self, action: str) -> list[int]:
+        """Take an action of somebody else for the policy's own; return the tokens it would write.
+
+        They are not handed to the engine: whoever calls this does, before the next response.
+        """
+        tokens = self._policy.template.response(action)
+        self._remember(len(tokens), action, "eos")
+        return tokens
+
+    def fork(self, env: TextEnv) -> LanguageSession:
+        """Return a session with the same memory; see `Session.fork`."""
+        twin = self._policy.open(env)
+        twin._length, twin._before = self._length, self._before
+        twin._past, twin._n_past = self._past.copy(), self._n_past
+        if self._policy.form == "transcript" and self._before:
+            self._policy.engine.fork(self.key, twin.key)
+        return twin
 
     def close(self) -> None:
-        """Free the engine's memory of this transcript."""
+        """Free the engine's memory of this session."""
         self._policy.engine.free(self.key)
+
+    def _remember(self, n_tokens: int, action: str, stop: str) -> None:
+        self._length += n_tokens
+        self._before = stop
+        self._past.append(PastTurn(self._observation, action))
+        self._n_past += 1

@@ -7,10 +7,11 @@ one agent's side of one episode; it alone owns memory and prompt tokens.
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from anchorgym.agents.trie import Trie
 from anchorgym.envs import ExpertKind, Info, TextEnv
 
 if TYPE_CHECKING:
@@ -32,6 +33,18 @@ class View(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an engine reads before it writes the next response."""
+
+    tokens: tuple[int, ...] = ()
+    """What is new; empty when no engine is needed."""
+    restart: bool = False
+    """The context starts anew with these tokens: what came before is forgotten."""
+    allowed: Trie | None = None
+    """The responses that may be written, for constrained decoding; None leaves it free."""
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """What an engine wrote for one turn."""
 
@@ -40,25 +53,42 @@ class Generation:
     """Log-probability of each token under the distribution it was sampled from."""
     stop: str
     """"eos", or "length" when the response was cut at its limit."""
+    allowed: tuple[tuple[int, ...], ...] = ()
+    """Tokens among which each one was chosen; empty when the response was free."""
+    version: int = 0
+    """Of the weights; one response has one version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The action that a response means."""
+
+    action: str
+    text: str = ""
+    """What the policy wrote, as text."""
 
 
 class Session(Protocol):
-    """One agent's side of one episode."""
+    """One agent's side of one episode. It alone owns memory and prompt tokens."""
 
     @property
     def key(self) -> Hashable:
         """What the engine knows this session by."""
         ...
 
-    def prompt(self, observation: str, view: View) -> Sequence[int] | None:
-        """Return the tokens to append before the policy writes its next response.
-
-        Empty when no engine is needed; None when the context is full.
-        """
+    def prompt(self, observation: str, view: View) -> Prompt | None:
+        """Return what is read before the next response; None when the context is full."""
         ...
 
-    def decide(self, generation: Generation | None) -> str:
-        """Return the action that a response means (None: no engine was asked)."""
+    def decide(self, generation: Generation | None) -> Decision:
+        """Return what a response means (None: no engine was asked)."""
+        ...
+
+    def fork(self, env: TextEnv) -> Session:
+        """Return a session that has lived through the same and goes on in `env`.
+
+        It is taken between `decide` and the next `prompt`.
+        """
         ...
 
     def close(self) -> None:
@@ -102,14 +132,17 @@ class _ScriptedSession:
         self._policy, self._env = policy, env
         self._seen: tuple[str, View] | None = None
 
-    def prompt(self, observation: str, view: View) -> Sequence[int] | None:
+    def prompt(self, observation: str, view: View) -> Prompt | None:
         self._seen = observation, view
-        return ()
+        return Prompt()
 
-    def decide(self, generation: Generation | None) -> str:
+    def decide(self, generation: Generation | None) -> Decision:
         if self._seen is None:
             raise RuntimeError("decide() comes after prompt()")
-        return self._policy.choose(self._env, *self._seen)
+        return Decision(self._policy.choose(self._env, *self._seen))
+
+    def fork(self, env: TextEnv) -> Session:
+        return _ScriptedSession(self._policy, env)
 
     def close(self) -> None:
         self._seen = None

@@ -6,138 +6,17 @@ world from nothing on two CPU cores.
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from transformers import (
-    AutoModelForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
-from transformers.utils import logging as hf_logging
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from anchorgym.agents.engine import TorchEngine
-from anchorgym.agents.language import LanguagePolicy
-from anchorgym.agents.template import TinyTemplate
+from anchorgym.agents.model_policy import ModelPolicy, PromptSettings
 from anchorgym.agents.tokenizer import factors
-from anchorgym.envs.errors import AnchorgymError
 
-_SETTINGS = "anchorgym_policy.json"
 _EMBEDDING_STD = 0.03
-
-
-class PolicyError(AnchorgymError, ValueError):
-    """A folder or setting that makes no policy."""
-
-
-class TinyPolicy(LanguagePolicy):
-    """A language policy that holds its model, so that it can be trained and saved.
-
-    Args:
-        model: a causal language model.
-        tokenizer: with the markers of `TinyTemplate`.
-        max_response: longest response, in tokens.
-        env_id: the environment whose words it knows.
-        seed: of the sampling noise.
-    """
-
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerFast,
-        *,
-        max_response: int = 8,
-        env_id: str = "",
-        seed: int = 0,
-    ) -> None:
-        self.env_id = env_id
-        self.model = model
-        self.tokenizer = tokenizer
-        template = TinyTemplate(tokenizer)
-        super().__init__(
-            template,
-            TorchEngine(model, template.eos_id, seed=seed),
-            max_context=model.config.max_position_embeddings,
-            max_response=max_response,
-        )
-
-    def save(self, folder: str | Path) -> None:
-        """Write model, tokenizer and limits as safetensors and JSON, all or nothing."""
-        folder = Path(folder)
-        fresh, stale = (folder.with_name(f"{folder.name}.{kind}") for kind in ("new", "old"))
-        for leftover in (fresh, stale):
-            shutil.rmtree(leftover, ignore_errors=True)
-        with _no_progress_bars():
-            self.model.save_pretrained(fresh)
-            self.tokenizer.save_pretrained(fresh)
-        settings = {
-            "template": self.template.name,
-            "max_response": self.max_response,
-            "env_id": self.env_id,
-        }
-        (fresh / _SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rename(stale)
-        fresh.rename(folder)
-        shutil.rmtree(stale, ignore_errors=True)
-
-    @classmethod
-    def load(cls, folder: str | Path, *, seed: int = 0) -> TinyPolicy:
-        """Read what `save` wrote.
-
-        Raises:
-            PolicyError: the folder holds no saved policy.
-        """
-        settings = Path(folder) / _SETTINGS
-        if not settings.is_file():
-            raise PolicyError(
-                f"{folder} holds no policy ({_SETTINGS} is missing): give the folder that a run "
-                "has saved, such as runs/NAME/policy"
-            )
-        limits = _read_settings(settings)
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        with _no_progress_bars():
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        return cls(
-            model,
-            tokenizer,
-            max_response=limits["max_response"],
-            env_id=limits["env_id"],
-            seed=seed,
-        )
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        known = settings["template"] == TinyTemplate.name and settings["max_response"] >= 1
-        known = known and isinstance(settings["env_id"], str)
-    except (ValueError, KeyError, TypeError) as error:
-        raise PolicyError(f"{path} is damaged ({error!r}): save the policy again") from error
-    if not known:
-        raise PolicyError(f"{path} asks for something else than the template 'tiny': {settings}")
-    return dict(settings)
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """A model of a few megabytes needs no bar, and the caller has a display of its own."""
-    shown = hf_logging.is_progress_bar_enabled()
-    hf_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            hf_logging.enable_progress_bar()
 
 
 def build_tiny(
@@ -149,10 +28,10 @@ def build_tiny(
     kv_heads: int | None = None,
     feed_forward: int = 384,
     max_context: int = 1536,
-    max_response: int = 8,
+    prompt: PromptSettings | None = None,
     env_id: str = "",
     seed: int = 0,
-) -> TinyPolicy:
+) -> ModelPolicy:
     """Make an untrained policy; equal seeds give equal weights."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -172,7 +51,7 @@ def build_tiny(
         model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
         _initialise(model, layers)
         _share(model, tokenizer)
-    return TinyPolicy(model, tokenizer, max_response=max_response, env_id=env_id, seed=seed)
+    return ModelPolicy(model, tokenizer, prompt, env_id=env_id, seed=seed)
 
 
 def _initialise(model: LlamaForCausalLM, layers: int) -> None:
@@ -217,7 +96,7 @@ class FactoredEmbedding(nn.Module):
         return own + self.kind[self.kind_of] + self.number[self.number_of]
 
 
-def factor_embedding(policy: TinyPolicy) -> None:
+def factor_embedding(policy: ModelPolicy) -> None:
     """Train the embedding as a sum of shared parts from here on, until `fold_embedding`."""
     parts = FactoredEmbedding(policy.tokenizer, policy.model.config.hidden_size)
     embedding = policy.model.get_input_embeddings()
@@ -228,7 +107,7 @@ def factor_embedding(policy: TinyPolicy) -> None:
     cast(Any, head).parametrizations.weight.original = shared
 
 
-def fold_embedding(policy: TinyPolicy) -> None:
+def fold_embedding(policy: ModelPolicy) -> None:
     """Write the sum back as one plain table, which the output layer shares again."""
     embedding, head = policy.model.get_input_embeddings(), policy.model.get_output_embeddings()
     if parametrize.is_parametrized(embedding, "weight"):

@@ -20,8 +20,9 @@ from collections.abc import Iterable, Sequence
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-PAD, EOS, UNK, OBS, GOAL, ACT = "<pad>", "<eos>", "<unk>", "<obs>", "<goal>", "<act>"
-SPECIAL = (PAD, EOS, UNK, OBS, GOAL, ACT)
+PAD, EOS, UNK = "<pad>", "<eos>", "<unk>"
+OBS, CAN, GOAL, ACT = "<obs>", "<can>", "<goal>", "<act>"
+SPECIAL = (PAD, EOS, UNK, OBS, CAN, GOAL, ACT)
 
 _FILLERS = ("a", "an", "the", "and", ",")
 _UNIT = r" ?[^\W\d_]+ \d+(?!\w)| ?[^\W\d_]+| ?\d| ?[^\w\s]| ?_"
@@ -101,7 +102,7 @@ def _assemble(
         pad_token=PAD,
         eos_token=EOS,
         unk_token=UNK,
-        additional_special_tokens=[OBS, GOAL, ACT],
+        additional_special_tokens=[OBS, CAN, GOAL, ACT],
         clean_up_tokenization_spaces=False,
     )
 

@@ -15,8 +15,8 @@ from anchorgym.gigpo import make_algorithm
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.training import Start, TrainConfig, Worlds, rollout
 from anchorgym.training.evaluation import Evaluation, paired_difference, summarise
+from anchorgym.training.iterations import turn_batch
 from anchorgym.training.rollouts import Episode
-from anchorgym.training.trainer import turn_batch
 from anchorgym.training.trajectories import episode_record, write_trajectories
 
 

@@ -216,3 +216,68 @@ class Rooms(TextEnv):
 
     def load(self, state: Any) -> None:
         self.at = state
+
+
+ERRANDS = tuple(f"key {key} door {door}" for key in range(6) for door in range(6) if key != door)
+
+
+@register("test/Errands-v0", max_turns=20)
+class Errands(TextEnv):
+    """A corridor of six places: take the key at one, open the door at another.
+
+    Some tasks are held out; the expert is honest, since the goal says where things are.
+    """
+
+    splits, stochastic = ("train", "valid_seen", "valid_unseen"), False
+
+    def tasks(self, split: str | None = None) -> Sequence[str]:
+        parts = {"valid_seen": ERRANDS[::10], "valid_unseen": ERRANDS[5::10]}
+        held_out = {task for part in parts.values() for task in part}
+        parts["train"] = tuple(task for task in ERRANDS if task not in held_out)
+        return parts[self.split if split is None else split]
+
+    def start(self, task: str) -> str:
+        if task not in ERRANDS:
+            raise UnknownTaskError(task, ERRANDS)
+        _, key, _, door = task.split()
+        self.key, self.door, self.at = int(key), int(door), 3
+        self.has_key, self.open = False, False
+        self.goal = f"Take the key at place {key} and open the door at place {door}."
+        return "You are at place 3."
+
+    def admissible_actions(self) -> tuple[str, ...]:
+        take = ("take key",) if self.at == self.key and not self.has_key else ()
+        return ("west", "east", *take, *(("open door",) if self._can_open() else ()))
+
+    def act(self, action: str) -> Outcome:
+        if action not in self.admissible_actions():
+            return Outcome("Nothing happens.", terminated=self.open, reason="not possible here")
+        self.open = self.open or (action == "open door" and self._can_open())
+        self.has_key = self.has_key or action == "take key"
+        self.at = min(max(self.at + {"west": -1, "east": 1}.get(action, 0), 0), 5)
+        return Outcome(f"You are at place {self.at}.", float(self.open), self.open)
+
+    def state(self) -> Any:
+        return [self.at, self.has_key, self.open]
+
+    def load(self, state: Any) -> None:
+        self.at, self.has_key, self.open = state
+
+    def won(self) -> bool:
+        return self.open
+
+    def expert_action(self, kind: ExpertKind = "honest") -> str:
+        target = self.door if self.has_key else self.key
+        if self.at != target:
+            return "west" if self.at > target else "east"
+        return "open door" if self.has_key else "take key"
+
+    def _can_open(self) -> bool:
+        return self.has_key and self.at == self.door
+
+
+@register("test/SeenErrands-v0", max_turns=20)
+class SeenErrands(Errands):
+    """The same with one held-out split only."""
+
+    splits = ("train", "valid_seen")

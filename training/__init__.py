@@ -10,7 +10,13 @@ from anchorgym.training.config import ConfigError, TrainConfig
 if TYPE_CHECKING:
     from anchorgym.training.evaluation import Evaluation, Interval, evaluate, paired_difference
     from anchorgym.training.rollouts import Episode, Start, Turn, Worlds, rollout
-    from anchorgym.training.trainer import Run, RunExistsError, train
+    from anchorgym.training.trainer import (
+        Run,
+        RunBusyError,
+        RunExistsError,
+        RunFinishedError,
+        train,
+    )
 
 __all__ = [
     "ConfigError",
@@ -18,7 +24,9 @@ __all__ = [
     "Evaluation",
     "Interval",
     "Run",
+    "RunBusyError",
     "RunExistsError",
+    "RunFinishedError",
     "Start",
     "TrainConfig",
     "Turn",
@@ -34,7 +42,9 @@ _LAZY = {
     "Evaluation": "evaluation",
     "Interval": "evaluation",
     "Run": "trainer",
+    "RunBusyError": "trainer",
     "RunExistsError": "trainer",
+    "RunFinishedError": "trainer",
     "Start": "rollouts",
     "Turn": "rollouts",
     "Worlds": "rollouts",

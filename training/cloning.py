@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from anchorgym.agents.attention import training_attention
-from anchorgym.agents.forward import hidden_states, token_logits
+from anchorgym.agents.forward import fast_precision, hidden_states, token_logits
+from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.policy import View
-from anchorgym.agents.template import TinyTemplate
-from anchorgym.agents.tiny import TinyPolicy, factor_embedding, fold_embedding
+from anchorgym.agents.tiny import factor_embedding, fold_embedding
 from anchorgym.envs import TextEnv
+from anchorgym.training.checkpoints import (
+    Tensors,
+    load_optimiser,
+    load_parameters,
+    optimiser_tensors,
+    parameters_of,
+)
 from anchorgym.training.config import CloneConfig, ConfigError
+from anchorgym.training.muon import Muon
 from anchorgym.training.sequences import pad_rows
 from anchorgym.training.teachers import Teacher, near_miss
 
@@ -28,48 +36,67 @@ _MAX_LEFT_OUT = 200
 _CORRECTED = 3
 """One row in so many is a corrected episode."""
 _LOOKAHEAD = 16
-"""Batches that are drawn together and sorted by length, so that little is padded."""
+"""Batches of a pool: they are drawn together and sorted by length, so that little is padded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """One episode of the expert as a training row."""
+    """A training row: an episode, or one turn of it where each turn is read by itself."""
 
-    tokens: list[int]
-    kinds: list[int]
-    """What each token is: one of READ, DONE (the teacher's choice), MISTAKE."""
+    tokens: list[int] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
+    """What each token is: one of READ, DONE (imitated), MISTAKE (neither)."""
+    instead: dict[int, int] = field(default_factory=dict)
+    """Where a mistake begins: what is imitated there, in place of the token that follows."""
+
+    def read(self, context: Sequence[int]) -> None:
+        """Append what the world says."""
+        self.tokens.extend(context)
+        self.kinds.extend([READ] * len(context))
+
+    def write(self, response: Sequence[int], right: Sequence[int]) -> None:
+        """Append a response. Up to its first wrong token, the right one is imitated."""
+        same = 0
+        while same < min(len(response), len(right)) and response[same] == right[same]:
+            same += 1
+        if same < min(len(response), len(right)):
+            self.instead[len(self.tokens) + same] = right[same]
+            same += 1
+        self.tokens.extend(response)
+        self.kinds.extend([DONE] * same + [MISTAKE] * (len(response) - same))
 
 
 def demonstrations(
     env: TextEnv,
+    panel: Sequence[str],
     teacher: Teacher,
-    template: TinyTemplate,
+    policy: ModelPolicy,
     *,
     noise: float,
     max_tokens: int,
-    seed: int,
+    seed: int | str,
 ) -> Iterator[Demonstration]:
-    """Play a teacher on tasks of the environment's split, for ever.
+    """Play a teacher on tasks of a panel, for ever, and yield what `policy` would read and write.
 
     A third of the episodes are clean, a third have mistakes with probability `noise`, a third
-    with twice that. A mistake is a near miss of what the teacher would do, or a random action;
-    it is part of the transcript, but nothing that is imitated. Episodes of more than
-    `max_tokens` are left out, and so are those that are won before they begin.
+    with twice that. A mistake is a near miss of what the teacher would do, or a random action; it
+    stays in the row, and what is imitated is the token that would have been right where it begins.
+    Episodes with a row of more than `max_tokens` are left out, and so are those that outgrow the
+    policy's context, or are won before they begin.
 
     Raises:
         ConfigError: nothing but episodes that are left out.
     """
     rng = random.Random(seed)
-    panel = env.tasks()
     left_out = 0
     while left_out < _MAX_LEFT_OUT:
         task = panel[rng.randrange(len(panel))]
         rate = noise * rng.randrange(3)
-        row = _demonstrate(env, task, teacher, template, rate, rng)
-        fits = 0 < len(row.tokens) <= max_tokens
+        rows = _demonstrate(env, task, teacher, policy, rate, rng)
+        fits = 0 < max((len(row.tokens) for row in rows), default=0) <= max_tokens
         left_out = 0 if fits else left_out + 1
         if fits:
-            yield row
+            yield from rows
     raise ConfigError(
         f"{left_out} demonstrations in a row are empty or longer than {max_tokens} tokens: raise "
         "clone.max_tokens (and policy.max_context), or lower env.max_turns"
@@ -80,13 +107,13 @@ def _demonstrate(
     env: TextEnv,
     task: str,
     teacher: Teacher,
-    template: TinyTemplate,
+    policy: ModelPolicy,
     rate: float,
     rng: random.Random,
-) -> Demonstration:
+) -> list[Demonstration]:
+    """Return the rows of one episode; none if it outgrows the context."""
     observation, info = env.reset(seed=rng.getrandbits(31), options={"task": task})
-    tokens: list[int] = []
-    kinds: list[int] = []
+    session, rows = policy.open(env), list[Demonstration]()
     admissible = info["admissible_actions"]
     earlier: tuple[str, ...] = ()
     over = info["won"]
@@ -94,15 +121,18 @@ def _demonstrate(
         right = teacher(env, info, rng)
         wrong = rng.random() < rate
         action = near_miss(right, admissible, earlier, rng) if wrong else right
-        context = template.turn(observation, View.of(info))
-        response = template.response(action)
-        tokens += context + response
-        kinds += [READ] * len(context) + [DONE if action == right else MISTAKE] * len(response)
+        prompt = session.prompt(observation, View.of(info))
+        if prompt is None:
+            return []
+        if prompt.restart:
+            rows.append(Demonstration())
+        rows[-1].read(prompt.tokens)
+        rows[-1].write(session.write(action), policy.template.response(right))
         earlier = admissible
         observation, _, ended, cut, info = env.step(action)
         admissible = info["admissible_actions"]
         over = ended or cut
-    return Demonstration(tokens, kinds)
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,63 +145,100 @@ class CloneStep:
     tokens: int
 
 
-def clone(
-    policy: TinyPolicy,
-    rows: Iterator[Demonstration],
-    config: CloneConfig,
-    *,
-    updates: int,
-    seed: int,
-    corrections: Callable[[int], list[Demonstration]] | None = None,
-) -> Iterator[CloneStep]:
-    """Train the policy on demonstrations, one yield an update.
+class Cloning:
+    """The training of a clone, pool by pool.
 
     The loss is the cross-entropy of the expert's tokens plus `observation_weight` times that of
-    everything read. The learning rate warms up, stays, and falls to 2 % over the last 60 %.
+    everything read. The learning rate warms up, stays, and falls to 2 % over the last 60 %. Between
+    two pools, `tensors` and `done` are all that is needed to go on as if nothing had happened.
+
+    As a context manager it gives the policy a factored embedding, and folds it at the end.
 
     Args:
         policy: is trained in place.
-        rows: demonstrations, without end.
+        demonstrations: of a pool, named by its number; without end.
         config: of the optimiser.
         updates: how many optimiser steps.
         seed: of the order of batches.
-        corrections: gives so many corrected episodes of the policy; from `corrections_from` on
-            they are every third row.
+        corrections: gives so many corrected episodes of the policy for a pool; from
+            `corrections_from` on they are every third row.
     """
-    factor_embedding(policy)
-    model = policy.model.train()
-    optimisers = _optimisers(policy, config)
-    rng = random.Random(seed)
-    batches: list[list[Demonstration]] = []
-    try:
-        for update in range(updates):
-            if not batches:
-                n = config.batch * _LOOKAHEAD
-                own = []
-                if corrections is not None and update >= config.corrections_from * updates:
-                    own = corrections(n // _CORRECTED)
-                pool = [*own, *itertools.islice(rows, n - len(own))]
-                batches = _batches(pool, config.batch, rng)
-            for optimiser, rate in optimisers:
-                for group in optimiser.param_groups:
-                    group["lr"] = rate * _schedule(update, updates)
-                optimiser.zero_grad()
-            batch = batches.pop()
-            action_loss, observation_loss = _losses(policy, batch)
-            loss = action_loss + config.observation_weight * observation_loss
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            for optimiser, _ in optimisers:
-                optimiser.step()
-            n = sum(len(row.tokens) for row in batch)
-            yield CloneStep(update + 1, action_loss.item(), observation_loss.item(), n)
-    finally:
-        fold_embedding(policy)
-        model.eval()
+
+    def __init__(
+        self,
+        policy: ModelPolicy,
+        demonstrations: Callable[[int], Iterator[Demonstration]],
+        config: CloneConfig,
+        *,
+        updates: int,
+        seed: int,
+        corrections: Callable[[int, int], list[Demonstration]] | None = None,
+    ) -> None:
+        self.done = 0
+        """Updates that were taken."""
+        self._policy, self._config, self._updates, self._seed = policy, config, updates, seed
+        self._demonstrations, self._corrections = demonstrations, corrections
+        self._optimisers: list[tuple[torch.optim.Optimizer, float]] = []
+
+    def __enter__(self) -> Cloning:
+        if self._policy.template.name == "tiny":  # its words have kinds and numbers
+            factor_embedding(self._policy)
+        self._optimisers = _optimisers(self._policy, self._config)
+        self._policy.model.train()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        fold_embedding(self._policy)
+        self._policy.model.eval()
+
+    def pool(self) -> Iterator[CloneStep]:
+        """Draw the next pool and train on it, one yield an update."""
+        number = self.done // _LOOKAHEAD
+        rng = random.Random(f"{self._seed}/clone/{number}")
+        batches = _batches(self._draw(number), self._config.batch, rng)
+        for batch in batches[: self._updates - self.done]:
+            yield self._update(batch)
+
+    def tensors(self) -> dict[str, Tensors]:
+        """Return weights and optimisers, to be kept between two pools."""
+        optimisers = {
+            type(optimiser).__name__.lower(): optimiser_tensors(optimiser)
+            for optimiser, _ in self._optimisers
+        }
+        return {"model": parameters_of(self._policy.model), **optimisers}
+
+    def resume(self, done: int, tensors: Mapping[str, Tensors]) -> None:
+        """Go on from what `tensors` returned after so many updates."""
+        self.done = done
+        load_parameters(self._policy.model, tensors["model"])
+        for optimiser, _ in self._optimisers:
+            load_optimiser(optimiser, tensors[type(optimiser).__name__.lower()])
+
+    def _draw(self, number: int) -> list[Demonstration]:
+        n = self._config.batch * _LOOKAHEAD
+        own = []
+        if self._corrections and self.done >= self._config.corrections_from * self._updates:
+            own = self._corrections(number, n // _CORRECTED)
+        return [*own, *itertools.islice(self._demonstrations(number), n - len(own))]
+
+    def _update(self, batch: Sequence[Demonstration]) -> CloneStep:
+        for optimiser, rate in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * _schedule(self.done, self._updates)
+            optimiser.zero_grad()
+        action_loss, observation_loss = _losses(self._policy, batch)
+        loss = action_loss + self._config.observation_weight * observation_loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._policy.model.parameters(), 1.0)
+        for optimiser, _ in self._optimisers:
+            optimiser.step()
+        self.done += 1
+        n = sum(len(row.tokens) for row in batch)
+        return CloneStep(self.done, action_loss.item(), observation_loss.item(), n)
 
 
 def _optimisers(
-    policy: TinyPolicy, config: CloneConfig
+    policy: ModelPolicy, config: CloneConfig
 ) -> list[tuple[torch.optim.Optimizer, float]]:
     """Muon for the matrices between the layers, AdamW for embeddings and norms, with their rates.
 
@@ -183,7 +250,7 @@ def _optimisers(
     outer = [p for _, p in named if id(p) not in chosen]
     decay = config.weight_decay
     return [
-        (torch.optim.Muon(inner, weight_decay=decay), config.matrix_learning_rate),
+        (Muon(inner, weight_decay=decay), config.matrix_learning_rate),
         (
             torch.optim.AdamW(outer, betas=(0.9, 0.98), weight_decay=decay, fused=True),
             config.learning_rate,
@@ -206,14 +273,18 @@ def _schedule(update: int, updates: int) -> float:
     return warm * (1.0 if done < 0.4 else max(0.02, (1 - done) / 0.6))
 
 
-def _losses(policy: TinyPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor, Tensor]:
+def _losses(policy: ModelPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor, Tensor]:
     ids = pad_rows([row.tokens for row in batch], torch.long)
     kinds = pad_rows([row.kinds for row in batch], torch.long, fill=MISTAKE)[:, 1:]
-    with training_attention(policy.model), torch.autocast("cpu", torch.bfloat16):
+    with training_attention(policy.model), fast_precision():
         hidden = hidden_states(policy.model, ids, use_cache=False)
         logits = token_logits(policy.model, hidden[:, :-1])
+    targets = ids.clone()
+    for i, row in enumerate(batch):
+        for position, token in row.instead.items():
+            targets[i, position] = token
     losses = functional.cross_entropy(
-        logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+        logits.flatten(0, 1), targets[:, 1:].flatten(), reduction="none"
     ).view(kinds.shape)
     return _mean(losses, kinds == DONE), _mean(losses, kinds == READ)
 

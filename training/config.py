@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -64,6 +65,19 @@ class PolicyConfig(_Section):
     """Longest response, in tokens; by default what the longest action that was met needs."""
     vocabulary_tasks: int = Field(600, ge=1)
     """Training tasks from whose texts the tokenizer is built."""
+    form: Literal["transcript", "window"] = "transcript"
+    """What is read before a response: a growing transcript, or the last turns anew."""
+    history: int = Field(2, ge=0)
+    """Past turns that a window shows."""
+    shows_actions: bool = False
+    """Whether the prompt lists the admissible actions."""
+    constrained: bool = False
+    """Whether nothing but admissible actions can be written; the learner uses the same mask."""
+
+    def prompt_changes(self) -> dict[str, Any]:
+        """Return the prompt settings that were given, for a policy that was saved with others."""
+        names = ("form", "history", "shows_actions", "constrained", "max_context", "max_response")
+        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -134,6 +148,10 @@ class RolloutConfig(_Section):
     """Of sampling; higher explores more."""
     max_turns: int = Field(30, ge=1)
     """Training episodes are cut after so many turns, or after the environment's if that is less."""
+    record_every: int = Field(5, ge=0)
+    """Every so many iterations, and in the first and the last, episodes are recorded; 0: never."""
+    record_groups: int = Field(4, ge=1)
+    """Groups that are recorded of such an iteration."""
 
 
 class LearnerConfig(_Section):
@@ -147,6 +165,8 @@ class LearnerConfig(_Section):
     """Passes over an iteration's episodes."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Longer gradients are shortened to this."""
+    packing: bool = False
+    """Whether short sequences share a row of `policy.max_context` tokens, unseen by each other."""
 
 
 class EvaluationConfig(_Section):
@@ -157,11 +177,21 @@ class EvaluationConfig(_Section):
     tasks: int = Field(200, ge=1)
     """Tasks of that panel (all, if it has fewer)."""
     curve_split: str | None = None
-    """Panel of the curve during training; by default valid_seen."""
+    """Panel of the curve during training, by which the best policy is chosen; by default another
+    held-out split than `split`, or else tasks that are held out of those trained on."""
     curve_tasks: int = Field(100, ge=1)
-    """Tasks of the curve's panel."""
+    """Tasks of the curve's panel; at most a quarter of those trained on is held out for it."""
     every: int = Field(10, ge=1)
     """Iterations between two points of the curve."""
+
+
+class CheckpointConfig(_Section):
+    """What an interrupted run goes on from."""
+
+    seconds: float = Field(30.0, ge=0)
+    """Least time between two checkpoints; 0 saves after every pool of cloning and iteration."""
+    keep: int = Field(2, ge=1)
+    """Checkpoints that are kept; older ones are removed."""
 
 
 class TrainConfig(_Section):
@@ -177,6 +207,7 @@ class TrainConfig(_Section):
     rollout: RolloutConfig = RolloutConfig()
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
     seed: int = Field(0, ge=0)
     """Of everything that is drawn."""
     threads: int = Field(1, ge=1)
@@ -211,6 +242,38 @@ class TrainConfig(_Section):
         except ValidationError as error:
             lines = [_explain(item["loc"], item["msg"], item["input"]) for item in error.errors()]
             raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error
+
+    @classmethod
+    def parse_json(cls, text: str) -> TrainConfig:
+        """Validate what `model_dump_json` wrote.
+
+        Raises:
+            ConfigError: naming each setting that is wrong, and how.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"settings that are not JSON: {error}") from error
+        return cls.parse(values)
+
+
+def changed_fields(before: TrainConfig, after: TrainConfig) -> list[str]:
+    """Return the settings that differ, each as `section.key was 1, is 2`."""
+    old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
+    return [
+        f"{name} was {json.dumps(old.get(name))}, is {json.dumps(new.get(name))}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= (
+            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        )
+    return flat
 
 
 def _explain(path: tuple[int | str, ...], message: str, given: Any) -> str:

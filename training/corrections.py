@@ -8,12 +8,15 @@ do in states, and after words, that the policy has brought about (Ross et al., a
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 from anchorgym.agents.engine import Sampling
-from anchorgym.agents.policy import View
-from anchorgym.agents.tiny import TinyPolicy
-from anchorgym.training.cloning import DONE, MISTAKE, READ, Demonstration
+from anchorgym.agents.language import LanguageSession
+from anchorgym.agents.model_policy import ModelPolicy
+from anchorgym.agents.policy import Generation, Prompt, View
+from anchorgym.envs import Info
+from anchorgym.training.cloning import Demonstration
+from anchorgym.training.driver import answer_in_step
 from anchorgym.training.rollouts import Worlds
 from anchorgym.training.teachers import Teacher
 
@@ -23,98 +26,105 @@ class Corrections:
 
     Args:
         policy: acts; it is being trained.
-        worlds: where; episodes are cut at their turn limit.
+        worlds: where; episodes are cut at their turn limit, and where the context is full.
+        panel: tasks that are drawn from.
         teacher: corrects.
         share: chance that a turn is the policy's own.
-        max_tokens: no further turn is begun once a transcript has so many, nor where it would
-            outgrow the policy's context.
-        seed: of tasks and turns.
+        max_tokens: no further turn is begun once an episode has so many.
     """
 
     def __init__(
         self,
-        policy: TinyPolicy,
+        policy: ModelPolicy,
         worlds: Worlds,
+        panel: Sequence[str],
         teacher: Teacher,
         *,
         share: float,
         max_tokens: int,
-        seed: int,
     ) -> None:
         self._policy, self._worlds, self._teacher = policy, worlds, teacher
-        self._share, self._max_tokens = share, max_tokens
-        self._rng = random.Random(seed)
+        self._panel, self._share, self._max_tokens = panel, share, max_tokens
         self._sampling = Sampling(policy.max_response, 1.0)
 
-    def draw(self, n: int) -> list[Demonstration]:
-        """Play `n` episodes at once and return them as training rows, but for empty ones."""
-        rng = self._rng
-        panel = self._worlds.first.tasks()
+    def draw(self, n: int, seed: int | str) -> list[Demonstration]:
+        """Play `n` episodes at once and return them as training rows.
+
+        Tasks and turns are drawn by `seed`; what the policy samples, by its engine's.
+        """
+        rng, panel = random.Random(seed), self._panel
         tasks = [panel[rng.randrange(len(panel))] for _ in range(n)]
         vector = self._worlds.take(n)
         observations, infos = vector.reset(
             seed=[rng.getrandbits(31) for _ in range(n)], options={"tasks": tasks}
         )
-        rows = [Demonstration([], []) for _ in range(n)]
-        unread: list[list[int]] = [[] for _ in range(n)]
+        pupils = [_Pupil(self._policy, self._policy.open(env)) for env in vector.envs]
         live = [i for i in range(n) if not infos["env"][i]["won"]]
         while live:
-            actions: list[str | None] = [None] * n
-            contexts = {
-                i: self._policy.template.turn(observations[i], View.of(infos["env"][i]))
-                for i in live
-            }
-            live = [i for i in live if self._fits(rows[i], contexts[i])]
-            for i in live:
-                _extend(rows[i], unread[i], contexts[i], READ)
-                actions[i] = self._teacher(vector.envs[i], infos["env"][i], rng)
+            live = [i for i in live if pupils[i].read(observations[i], infos["env"][i])]
+            taught = {i: self._teacher(vector.envs[i], infos["env"][i], rng) for i in live}
             own = [i for i in live if rng.random() < self._share]
-            taught = {i: str(actions[i]) for i in live}
-            for i, action in self._own_actions(own, rows, unread, taught).items():
-                actions[i] = action
-            for i in set(live) - set(own):
-                _extend(rows[i], unread[i], self._policy.template.response(taught[i]), DONE)
+            answers = self._answers([pupils[i] for i in own])
+            actions: list[str | None] = [None] * n
+            for i in live:
+                actions[i] = pupils[i].write(taught[i], answers.get(pupils[i].session.key))
             observations, _, ended, cut, infos = vector.step(actions)
-            live = [i for i in live if not (ended[i] or cut[i] or self._is_full(rows[i]))]
-        for i in range(n):
-            self._policy.engine.free((self, i))
-        return [row for row in rows if row.tokens]
+            live = [i for i in live if not (ended[i] or cut[i])]
+            live = [i for i in live if pupils[i].n_tokens < self._max_tokens]
+        for pupil in pupils:
+            pupil.session.close()
+        return [row for pupil in pupils for row in pupil.rows]
 
-    def _own_actions(
-        self,
-        own: Sequence[int],
-        rows: Sequence[Demonstration],
-        unread: list[list[int]],
-        taught: dict[int, str],
-    ) -> dict[int, str]:
-        """Let the policy write the turns that are its own; return its actions."""
-        policy = self._policy
-        asked: dict[Hashable, int] = {(self, i): i for i in own}
-        for key, i in asked.items():
-            policy.engine.submit(key, unread[i], self._sampling)
-            unread[i] = []
-        actions = {}
-        while ready := policy.engine.poll():
-            for key, generation in ready:
-                i = asked[key]
-                right = list(generation.tokens) == policy.template.response(taught[i])
-                _extend(rows[i], [], generation.tokens, DONE if right else MISTAKE)
-                if generation.stop == "length":
-                    _extend(rows[i], unread[i], [policy.template.eos_id], MISTAKE)
-                actions[i] = policy.template.parse(generation.tokens)
-        return actions
-
-    def _fits(self, row: Demonstration, context: Sequence[int]) -> bool:
-        """Whether a turn fits, with the token that closes a response that was cut."""
-        needed = len(row.tokens) + len(context) + self._policy.max_response + 1
-        return needed <= self._policy.max_context
-
-    def _is_full(self, row: Demonstration) -> bool:
-        return len(row.tokens) >= self._max_tokens
+    def _answers(self, pupils: Sequence[_Pupil]) -> dict[object, Generation]:
+        asked = [(pupil.session.key, pupil.request()) for pupil in pupils]
+        return {**answer_in_step(self._policy.engine, asked, self._sampling)}
 
 
-def _extend(row: Demonstration, unread: list[int], tokens: Sequence[int], kind: int) -> None:
-    """Append tokens to a transcript, and to what the engine has yet to read of it."""
-    row.tokens.extend(tokens)
-    row.kinds.extend([kind] * len(tokens))
-    unread.extend(tokens)
+class _Pupil:
+    """The policy's side of one episode, and what is to be learnt from it.
+
+    Attributes:
+        session: its memory.
+        rows: what is learnt from, a row wherever the context begins anew.
+    """
+
+    def __init__(self, policy: ModelPolicy, session: LanguageSession) -> None:
+        self.session = session
+        self.rows: list[Demonstration] = []
+        self._template = policy.template
+        self._unread = Prompt()
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the episode."""
+        return sum(len(row.tokens) for row in self.rows)
+
+    def read(self, observation: str, info: Info) -> bool:
+        """Begin a turn; False when the context is full."""
+        prompt = self.session.prompt(observation, View.of(info))
+        if prompt is None:
+            return False
+        if prompt.restart:
+            self.rows.append(Demonstration())
+            self._unread = prompt
+        else:
+            before = self._unread
+            self._unread = Prompt(before.tokens + prompt.tokens, before.restart, prompt.allowed)
+        self.rows[-1].read(prompt.tokens)
+        return True
+
+    def request(self) -> Prompt:
+        """Return all that the engine has yet to read."""
+        prompt, self._unread = self._unread, Prompt()
+        return prompt
+
+    def write(self, taught: str, generation: Generation | None) -> str:
+        """Take the turn as the policy wrote it, or else as the teacher would; return the action."""
+        if generation is None:
+            tokens = self.session.write(taught)
+            self.rows[-1].write(tokens, tokens)
+            before = self._unread
+            self._unread = Prompt((*before.tokens, *tokens), before.restart)
+            return taught
+        self.rows[-1].write(generation.tokens, self._template.response(taught))
+        return self.session.decide(generation).action

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,6 +68,7 @@ def evaluate(
     temperature: float = 0.0,
     max_response: int | None = None,
     seed: int = 0,
+    watch: Callable[[Sequence[Episode]], None] | None = None,
 ) -> Evaluation:
     """Play tasks of a split's panel once each.
 
@@ -80,6 +81,7 @@ def evaluate(
         temperature: that responses are sampled at; 0 is greedy.
         max_response: longest response, in tokens; by default the policy's own limit.
         seed: of the worlds' randomness. The policy's own goes on from where it is.
+        watch: is given the episodes, in panel order.
 
     Raises:
         ConfigError: there is no task to play.
@@ -99,6 +101,8 @@ def evaluate(
     episodes: list[Episode] = []
     for first in range(0, len(starts), _WAVE):
         episodes += rollout(policy, worlds, starts[first : first + _WAVE], sampling)
+    if watch is not None:
+        watch(episodes)
     return summarise(episodes, split, panel_hash(chosen), temperature)
 
 

@@ -1,10 +1,10 @@
-"""The policy update: transcripts and advantages in, better weights out."""
+"""The policy update: episodes and advantages in, better weights out."""
 
 from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +14,21 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from anchorgym.agents.attention import training_attention
 from anchorgym.agents.forward import hidden_states, token_logits
-from anchorgym.agents.tiny import TinyPolicy
+from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import Algorithm
+from anchorgym.training.checkpoints import (
+    Tensors,
+    load_optimiser,
+    load_parameters,
+    optimiser_tensors,
+    parameters_of,
+)
 from anchorgym.training.config import LearnerConfig
 from anchorgym.training.rollouts import Episode
-from anchorgym.training.sequences import pad_rows
+from anchorgym.training.sequences import TokenBatch, TokenSequence, choice_mask, token_sequences
 
 _SORT_SPAN = 4
 """Minibatches that are sorted by length together: less padding, little less chance."""
@@ -28,19 +36,6 @@ _SORT_SPAN = 4
 
 class DivergedError(AnchorgymError, FloatingPointError):
     """Training has left the range of numbers."""
-
-
-@dataclass(slots=True)
-class Transcript:
-    """One episode as a training row: everything read and written, in order."""
-
-    tokens: list[int]
-    written: list[bool]
-    """True where the policy sampled the token."""
-    logprobs: list[float]
-    """Of the written tokens, when they were sampled."""
-    advantages: list[float]
-    """Of the written tokens: that of their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +47,23 @@ class Tokens:
     sequence: Tensor
 
 
-def transcripts(episodes: Sequence[Episode], advantages: NDArray[np.float64]) -> list[Transcript]:
-    """Join each episode's turns into one row.
+def training_rows(
+    episodes: Sequence[Episode], advantages: NDArray[np.float64]
+) -> list[TokenSequence]:
+    """Return the sequences of episodes that have something to teach: a non-zero advantage.
 
     Args:
         episodes: in the order of the batch.
         advantages: (n_turns,), the episodes' turns one after another.
     """
-    rows = []
-    values = iter(advantages.tolist())
-    for episode in episodes:
-        row = Transcript([], [], [], [])
-        for turn in episode.turns:
-            row.tokens += (*turn.context, *turn.response)
-            row.written += [False] * len(turn.context) + [True] * len(turn.response)
-            row.logprobs += turn.logprobs
-            row.advantages += [next(values)] * len(turn.response)
-        rows.append(row)
-    return rows
+    ends = np.cumsum([len(episode.turns) for episode in episodes])
+    parts = np.split(advantages, ends[:-1])
+    return [
+        row
+        for episode, part in zip(episodes, parts, strict=True)
+        for row in token_sequences(episode, part.tolist())
+        if any(row.advantages)
+    ]
 
 
 class Learner:
@@ -84,7 +78,7 @@ class Learner:
 
     def __init__(
         self,
-        policy: TinyPolicy,
+        policy: ModelPolicy,
         algorithm: Algorithm,
         config: LearnerConfig,
         *,
@@ -106,6 +100,30 @@ class Learner:
         if algorithm.kl_coef:
             self._reference = copy.deepcopy(policy.model).requires_grad_(False).eval()
 
+    def set_learning_rate(self, rate: float) -> None:
+        """Take further steps at this rate."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def tensors(self) -> dict[str, Tensors]:
+        """Return weights, optimiser and reference model, to be kept between two updates."""
+        kept = {
+            "model": parameters_of(self.policy.model),
+            "optimiser": optimiser_tensors(self.optimiser),
+        }
+        if self._reference is not None:
+            kept["reference"] = parameters_of(self._reference)
+        return kept
+
+    def resume(self, version: int, tensors: Mapping[str, Tensors]) -> None:
+        """Go on from what `tensors` returned after so many updates."""
+        self.version = version
+        load_parameters(self.policy.model, tensors["model"])
+        load_optimiser(self.optimiser, tensors["optimiser"])
+        if self._reference is not None:
+            load_parameters(self._reference, tensors["reference"])
+        self.policy.engine.load_weights(version)
+
     def update(
         self, episodes: Sequence[Episode], advantages: NDArray[np.float64], seed: int
     ) -> dict[str, float]:
@@ -117,10 +135,10 @@ class Learner:
             seed: of the order of mini-batches.
 
         Returns:
-            Means of the loss and its statistics over the steps; `rows`, the transcripts that had
+            Means of the loss and its statistics over the steps; `rows`, the sequences that had
             a non-zero advantage (the others are left out), and `steps`.
         """
-        rows = [row for row in transcripts(episodes, advantages) if any(row.advantages)]
+        rows = training_rows(episodes, advantages)
         self.policy.model.train()
         rng = random.Random(seed)
         records = [
@@ -137,18 +155,20 @@ class Learner:
         }
         return {**means, "rows": len(rows), "steps": len(records)}
 
-    def _step(self, batch: Sequence[Transcript]) -> dict[str, float]:
-        ids = pad_rows([row.tokens for row in batch], torch.long)
-        written = pad_rows([row.written for row in batch], torch.bool)[:, 1:]
-        logprobs, entropy = self._score(self.policy.model, ids, written)
+    def _step(self, batch: Sequence[TokenSequence]) -> dict[str, float]:
+        tokens = TokenBatch.of(batch, self._capacity)
+        batch = [batch[i] for i in tokens.order]
+        choices = choice_mask(batch, self.policy.model.config.vocab_size)
+        logprobs, entropy = self._score(self.policy.model, tokens, choices)
         reference = None
         if self._reference is not None:
             with torch.no_grad():
-                reference, _ = self._score(self._reference, ids, written)
+                reference, _ = self._score(self._reference, tokens, choices)
+        lengths = torch.tensor([len(row.logprobs) for row in batch])
         view = Tokens(
             old_logprobs=torch.tensor([p for row in batch for p in row.logprobs]),
             mask=torch.ones(len(logprobs), dtype=torch.bool),
-            sequence=written.nonzero()[:, 0],
+            sequence=torch.repeat_interleave(torch.arange(len(batch)), lengths),
         )
         advantages = torch.tensor([a for row in batch for a in row.advantages])
         loss, statistics = self.algorithm.loss(view, logprobs, entropy, reference, advantages)
@@ -165,24 +185,44 @@ class Learner:
         self.optimiser.step()
         return {"loss": loss.item(), "grad_norm": norm.item(), **statistics.floats()}
 
-    def _score(self, model: PreTrainedModel, ids: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def _capacity(self) -> int | None:
+        return self.policy.max_context if self.config.packing else None
+
+    def _score(
+        self, model: PreTrainedModel, tokens: TokenBatch, choices: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Return log-probability and entropy of each written token, row by row: (n_written,).
 
-        Padding comes last and attention is causal, so no mask is needed.
+        Both are of the distribution that was sampled from, at its temperature and among its
+        choices. Padding comes last and attention is causal, so it needs no mask.
         """
-        hidden = hidden_states(model, ids, use_cache=False)
-        logits = token_logits(model, hidden[:, :-1][written])
-        table = functional.log_softmax(logits / self.temperature, -1)
-        logprobs = table.gather(1, ids[:, 1:][written][:, None])[:, 0]
-        return logprobs, -(table.exp() * table).sum(-1)
+        if tokens.segments is None:
+            with training_attention(model):
+                hidden = hidden_states(model, tokens.ids, use_cache=False)
+        else:
+            hidden = hidden_states(
+                model,
+                tokens.ids,
+                use_cache=False,
+                position_ids=tokens.positions,
+                attention_mask=tokens.attention_mask(),
+            )
+        logits = token_logits(model, hidden[:, :-1][tokens.written]) / self.temperature
+        if choices is not None:
+            logits = logits.masked_fill(~choices, float("-inf"))
+        table = functional.log_softmax(logits, -1)
+        logprobs = table.gather(1, tokens.ids[:, 1:][tokens.written][:, None])[:, 0]
+        finite = table if choices is None else table.masked_fill(~choices, 0.0)
+        return logprobs, -(table.exp() * finite).sum(-1)
 
 
 def _minibatches(
-    rows: Sequence[Transcript], size: int, rng: random.Random
-) -> list[list[Transcript]]:
+    rows: Sequence[TokenSequence], size: int, rng: random.Random
+) -> list[list[TokenSequence]]:
     order = list(rows)
     rng.shuffle(order)
-    batches: list[list[Transcript]] = []
+    batches: list[list[TokenSequence]] = []
     for start in range(0, len(order), size * _SORT_SPAN):
         span = sorted(order[start : start + size * _SORT_SPAN], key=lambda row: len(row.tokens))
         batches += [span[i : i + size] for i in range(0, len(span), size)]

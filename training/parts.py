@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from anchorgym.agents.model_policy import ModelPolicy, PromptSettings, load_policy
 from anchorgym.agents.template import TinyTemplate
-from anchorgym.agents.tiny import TinyPolicy, build_tiny
+from anchorgym.agents.tiny import build_tiny
 from anchorgym.agents.tokenizer import build_tokenizer
-from anchorgym.envs import TextEnv
+from anchorgym.envs import TextEnv, sub_panel
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError
 from anchorgym.gigpo import Algorithm, make_algorithm
 from anchorgym.training.config import ConfigError, TrainConfig
@@ -21,6 +23,22 @@ _SPARE_TOKENS = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Panels:
+    """Which tasks are for what."""
+
+    train: tuple[str, ...]
+    """Everything that is learnt from: vocabulary, demonstrations, corrections, iterations."""
+    exam: str
+    """Split of the figures before and after."""
+    curve: str
+    """Split of the curve. Where it is the one trained on, its tasks are not in `train`."""
+    curve_tasks: int
+    """So many of its tasks, see `sub_panel`."""
+    chooses: bool
+    """Whether the curve may choose the best policy: it is of other tasks than the exam."""
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What a job is made of."""
 
@@ -29,38 +47,60 @@ class Parts:
     """Where evaluations are played."""
     gym: Worlds
     """Where training episodes are played; they may be cut earlier."""
-    exam: str
-    """Split of the figures before and after."""
-    curve: str
-    """Split of the curve."""
+    gym_arguments: Mapping[str, Any]
+    """What the worlds of training episodes were made with."""
+    panels: Panels
     teacher: Teacher
     expert: bool
     """Whether the teacher is an expert."""
-    policy: TinyPolicy | None
+    policy: ModelPolicy | None
     """The policy to go on from; None for a new one."""
 
 
-def assemble(config: TrainConfig) -> Parts:
+def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Parts:
     """Make or load every part of a job but a new policy.
+
+    Args:
+        config: of the job.
+        policy: to go on with, in place of the one that `config` names.
 
     Raises:
         AnchorgymError: a part does not exist, does not take its settings, or has no tasks.
     """
     env = config.env
     algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
-    worlds = Worlds(env.id, split=env.split, **env.arguments)
+    arguments = {**env.arguments, "split": env.split}
+    worlds = Worlds(env.id, **arguments)
     limit = min(worlds.first.max_turns, config.rollout.max_turns)
-    gym = Worlds(env.id, split=env.split, **{**env.arguments, "max_turns": limit})
+    gym_arguments = {**arguments, "max_turns": limit}
+    gym = Worlds(env.id, **gym_arguments)
     if not worlds.first.tasks():
         raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
-    exam, curve = _panels(worlds.first, config)
-    teacher, expert = find_teacher(worlds.first)
-    new = config.policy.name == "tiny"
-    policy = None if new else TinyPolicy.load(config.policy.name, seed=config.seed)
-    return Parts(algorithm, worlds, gym, exam, curve, teacher, expert, policy)
+    panels = _panels(worlds.first, config)
+    teacher, expert = find_teacher(worlds.first, panels.train[0])
+    if policy is None and config.policy.name != "tiny":
+        policy = _loaded_policy(config)
+    return Parts(algorithm, worlds, gym, gym_arguments, panels, teacher, expert, policy)
 
 
-def new_policy(config: TrainConfig, parts: Parts, display: Display) -> TinyPolicy:
+def completed(config: TrainConfig, parts: Parts) -> TrainConfig:
+    """Return the settings with all that they leave open filled in, the algorithm's options too."""
+    values = config.model_dump(mode="json")
+    values["algorithm"] |= asdict(parts.algorithm)
+    values["env"]["max_turns"] = parts.worlds.first.max_turns
+    values["clone"]["updates"] = config.clone_updates
+    values["evaluation"] |= {"split": parts.panels.exam, "curve_split": parts.panels.curve}
+    return TrainConfig.parse(values)
+
+
+def _loaded_policy(config: TrainConfig) -> ModelPolicy:
+    """Load a policy; it is prompted as it was saved, but for what is set otherwise."""
+    policy = load_policy(config.policy.name, seed=config.seed)
+    changes = config.policy.prompt_changes()
+    return policy.with_prompt(**changes) if changes else policy
+
+
+def new_policy(config: TrainConfig, parts: Parts, display: Display) -> ModelPolicy:
     """Build an untrained policy with a tokenizer made of the environment's words.
 
     Raises:
@@ -68,11 +108,12 @@ def new_policy(config: TrainConfig, parts: Parts, display: Display) -> TinyPolic
     """
     p = config.policy
     env = parts.worlds.first
-    tasks = min(p.vocabulary_tasks, 50 * len(env.tasks()))
+    panel = parts.panels.train
+    tasks = min(p.vocabulary_tasks, 50 * len(panel))
     texts: list[str] = []
     actions: list[str] = []
     with display.phase("vocabulary", tasks) as phase:
-        for read, written in sample_words(env, parts.teacher, tasks):
+        for read, written in sample_words(env, panel, parts.teacher, tasks):
             texts += read
             actions += written
             phase.step()
@@ -91,7 +132,13 @@ def new_policy(config: TrainConfig, parts: Parts, display: Display) -> TinyPolic
         kv_heads=p.kv_heads,
         feed_forward=p.feed_forward,
         max_context=p.max_context,
-        max_response=p.max_response or needed + _SPARE_TOKENS,
+        prompt=PromptSettings(
+            form=p.form,
+            history=p.history,
+            shows_actions=p.shows_actions,
+            constrained=p.constrained,
+            max_response=p.max_response or needed + _SPARE_TOKENS,
+        ),
         env_id=config.env.id,
         seed=config.seed,
     )
@@ -102,7 +149,7 @@ def _longest_response(template: TinyTemplate, actions: Iterable[str]) -> int:
     longest = 1
     for action in actions:
         tokens = template.response(action)
-        back = template.parse(tokens)
+        back = template.parse(tokens).action
         if back != action:
             raise ConfigError(
                 f"the word-level tokenizer cannot write the action {action[:80]!r}: it would "
@@ -112,10 +159,10 @@ def _longest_response(template: TinyTemplate, actions: Iterable[str]) -> int:
     return longest
 
 
-def _panels(env: TextEnv, config: TrainConfig) -> tuple[str, str]:
-    """Return the splits of the final figures and of the curve.
+def _panels(env: TextEnv, config: TrainConfig) -> Panels:
+    """Say which tasks are for what.
 
-    Those that are asked for must exist; by default they are the most telling ones that do.
+    Splits that are asked for must exist; by default they are the most telling ones that do.
     """
     e = config.evaluation
     for asked in (e.split, e.curve_split):
@@ -123,14 +170,25 @@ def _panels(env: TextEnv, config: TrainConfig) -> tuple[str, str]:
             raise UnknownSplitError(asked, env.splits)
         if asked is not None and not env.tasks(asked):
             raise DataError(f"split {asked!r} holds no tasks to evaluate on")
-    there = [*held_out_splits(env), config.env.split]
-    curve = "valid_seen" if "valid_seen" in there else there[0]
-    return e.split or there[0], e.curve_split or curve
+    there, train = held_out_splits(env), tuple(env.tasks())
+    exam = e.split or next(iter(there), env.split)
+    others = sorted(split for split in there if split != exam)
+    curve = e.curve_split or next(iter(others), env.split)
+    tasks = min(e.curve_tasks, len(env.tasks(curve)))
+    if curve != env.split or exam == env.split:
+        return Panels(train, exam, curve, tasks, chooses=curve != exam)
+    tasks = min(tasks, len(train) // 4)
+    if tasks == 0:  # too few to hold any out
+        return Panels(train, exam, curve, len(train), chooses=False)
+    held_out = frozenset(sub_panel(train, tasks))
+    rest = tuple(task for task in train if task not in held_out)
+    return Panels(rest, exam, curve, tasks, chooses=True)
 
 
 def held_out_splits(env: TextEnv) -> list[str]:
     """Return the splits of an environment that are not trained on, the most telling first."""
-    return [split for split in ("valid_unseen", "valid_seen") if _has_tasks(env, split)]
+    splits = ("valid_unseen", "valid_seen")
+    return [split for split in splits if split != env.split and _has_tasks(env, split)]
 
 
 def _has_tasks(env: TextEnv, split: str) -> bool:

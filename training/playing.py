@@ -120,7 +120,7 @@ def play_person(game: Game, desk: Desk, ended: Callable[[Game], None]) -> None:
     while True:
         while not game.over:
             session.prompt(*game.seen)
-            game.take(session.decide(None))
+            game.take(session.decide(None).action)
         ended(game)
         _afterwards(game, desk, person)
         if game.over:
@@ -200,9 +200,9 @@ def find_player(name: str, seed: int) -> Policy:
         return ExpertPolicy()
     if name == "random":
         return RandomPolicy(seed)
-    from anchorgym.agents.tiny import TinyPolicy
+    from anchorgym.agents.model_policy import load_policy
 
-    return TinyPolicy.load(name, seed=seed)
+    return load_policy(name, seed=seed)
 
 
 def play_policy(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,18 +30,34 @@ class MetricsLog:
     """Appends one JSON object a line, flushed at once: nothing is lost when a run is cut.
 
     Numbers that JSON cannot write, NaN and the infinities, become null.
+
+    Args:
+        path: of the file.
+        keep: cut it to so many bytes first; None keeps all of it.
+        elapsed: seconds that the run had taken until then.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keep: int | None = None, elapsed: float = 0.0) -> None:
         self._file: TextIO = path.open("a", encoding="utf-8")
-        self._start = time.monotonic()
+        if keep is not None:
+            self._file.truncate(keep)
+        self._start = time.monotonic() - elapsed
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start of the run."""
+        return time.monotonic() - self._start
 
     def write(self, phase: str, **values: Any) -> None:
         """Append a record; seconds since the start are added."""
-        seconds = round(time.monotonic() - self._start, 2)
-        record = {"phase": phase, "seconds": seconds, **values}
-        self._file.write(json.dumps(_plain(record), allow_nan=False) + "\n")
+        record = _plain({"phase": phase, "seconds": round(self.elapsed, 2), **values})
+        self._file.write(json.dumps(record, allow_nan=False) + "\n")
         self._file.flush()
+
+    def sync(self) -> int:
+        """Have all that was written reach the disk; return the file's length in bytes."""
+        os.fsync(self._file.fileno())
+        return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         """Close the file."""
@@ -63,10 +80,10 @@ class Display:
             self._console.print(text, highlight=False)
 
     @contextmanager
-    def phase(self, name: str, total: int) -> Iterator[Phase]:
-        """Show progress through `total` steps."""
+    def phase(self, name: str, total: int, done: int = 0) -> Iterator[Phase]:
+        """Show progress through `total` steps, of which some may be done already."""
         if self._console is None or not self._console.is_terminal:
-            yield _PlainPhase(self, name, total)
+            yield _PlainPhase(self, name, total, done)
             return
         columns = (
             TextColumn("{task.description:<10}"),
@@ -77,7 +94,8 @@ class Display:
             TextColumn("{task.fields[note]}"),
         )
         with Progress(*columns, console=self._console) as progress:
-            yield _LivePhase(progress, progress.add_task(name, total=total, note=""))
+            task = progress.add_task(name, total=total, completed=done, note="")
+            yield _LivePhase(progress, task)
 
 
 class Phase:
@@ -97,9 +115,9 @@ class _LivePhase(Phase):
 
 
 class _PlainPhase(Phase):
-    def __init__(self, display: Display, name: str, total: int) -> None:
+    def __init__(self, display: Display, name: str, total: int, done: int) -> None:
         self._display, self._name, self._total = display, name, total
-        self._done = 0
+        self._done = done
         self._last = time.monotonic()
 
     def step(self, note: str = "") -> None:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from anchorgym.agents.engine import Sampling
-from anchorgym.agents.policy import Generation, Policy, Session, View
+from anchorgym.agents.policy import Generation, Policy, Prompt, Session, View
 from anchorgym.envs import Info, TextEnv, TextVectorEnv, make
 from anchorgym.envs.errors import ContractError
+from anchorgym.training.driver import answer_in_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,18 @@ class Turn:
 
     observation: str
     anchor: bytes
-    context: tuple[int, ...]
-    """Tokens that were appended since the previous response."""
-    response: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    action: str
+    context: tuple[int, ...] = ()
+    """Tokens that were read before the response, but for those of earlier turns."""
+    restart: bool = False
+    """Whether the context began anew: earlier turns were not read."""
+    response: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    """Of the response's tokens, when they were sampled."""
+    allowed: tuple[tuple[int, ...], ...] = ()
+    """Tokens among which each one was chosen; empty when the response was free."""
+    version: int = 0
+    """Of the weights that wrote the response."""
+    action: str = ""
     text: str = ""
     """What the policy wrote, as text."""
     reward: float = 0.0
@@ -127,14 +135,17 @@ def rollout(
     timers.lap("environment")
     try:
         while live:
-            live = _ask(policy, sessions, episodes, live, observations, infos["env"])
+            live, prompts = _ask(sessions, episodes, live, observations, infos["env"])
             timers.lap("prompts")
-            generations = _answers(policy, sessions, live, episodes, sampling)
+            generations = _answers(policy, sessions, live, prompts, sampling)
             timers.lap("generation")
             actions: list[str | None] = [None] * len(starts)
             for i in live:
-                action = sessions[i].decide(generations.get(i))
-                actions[i] = episodes[i].turns[-1].action = action
+                turn = episodes[i].turns[-1]
+                _note(turn, prompts[i], generations.get(i))
+                decision = sessions[i].decide(generations.get(i))
+                actions[i] = turn.action = decision.action
+                turn.text = decision.text
             timers.lap("prompts")
             observations, rewards, ended, cut, infos = vector.step(actions)
             timers.lap("environment")
@@ -152,49 +163,46 @@ def rollout(
 
 
 def _ask(
-    policy: Policy,
     sessions: Sequence[Session],
     episodes: Sequence[Episode],
     live: Sequence[int],
     observations: Sequence[str],
     infos: Sequence[Info],
-) -> list[int]:
+) -> tuple[list[int], dict[int, Prompt]]:
     """Begin a turn in each live episode; one whose context is full ends here."""
-    going = []
+    prompts: dict[int, Prompt] = {}
     for i in live:
-        tokens = sessions[i].prompt(observations[i], View.of(infos[i]))
-        if tokens is None:
+        prompt = sessions[i].prompt(observations[i], View.of(infos[i]))
+        if prompt is None:
             episodes[i].stop = "context"
             sessions[i].close()
             continue
-        turn = Turn(observations[i], infos[i]["anchor"], tuple(tokens), (), (), "")
-        episodes[i].turns.append(turn)
-        going.append(i)
-    return going
+        prompts[i] = prompt
+        episodes[i].turns.append(Turn(observations[i], infos[i]["anchor"]))
+    return list(prompts), prompts
 
 
 def _answers(
     policy: Policy,
     sessions: Sequence[Session],
     live: Sequence[int],
-    episodes: Sequence[Episode],
+    prompts: dict[int, Prompt],
     sampling: Sampling,
 ) -> dict[int, Generation]:
     """Have the engine answer every live session (none, for policies without one)."""
-    engine = policy.engine
-    if engine is None:
+    if policy.engine is None:
         return {}
-    by_key = {sessions[i].key: i for i in live}
-    for i in live:
-        engine.submit(sessions[i].key, episodes[i].turns[-1].context, sampling)
-    answers: dict[int, Generation] = {}
-    while ready := engine.poll():
-        for key, generation in ready:
-            i = by_key[key]
-            answers[i] = generation
-            turn = episodes[i].turns[-1]
-            turn.response, turn.logprobs = generation.tokens, generation.logprobs
-    return answers
+    asked = [(sessions[i].key, prompts[i]) for i in live]
+    answers = answer_in_step(policy.engine, asked, sampling)
+    return {i: answers[sessions[i].key] for i in live}
+
+
+def _note(turn: Turn, prompt: Prompt, generation: Generation | None) -> None:
+    """Keep the tokens of a turn: those that were sampled are those that are trained on."""
+    turn.context, turn.restart = prompt.tokens, prompt.restart
+    if generation is not None:
+        turn.response, turn.logprobs = generation.tokens, generation.logprobs
+        turn.allowed, turn.version = generation.allowed, generation.version
 
 
 def _book(episode: Episode, info: Info, reward: float, ended: bool, cut: bool) -> None:

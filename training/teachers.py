@@ -14,16 +14,17 @@ Teacher = Callable[[TextEnv, Info, random.Random], str]
 """Names the next action in the episode that the environment is in."""
 
 
-def find_teacher(env: TextEnv) -> tuple[Teacher, bool]:
+def find_teacher(env: TextEnv, task: str | None = None) -> tuple[Teacher, bool]:
     """Return the environment's honest expert, or else random play; and whether it is the expert.
 
-    Random play over admissible actions teaches what can be written in a world. What is worth
-    writing is then left to reinforcement.
+    It is asked for in the task given, by default in one that the environment draws. Random play
+    over admissible actions teaches what can be written in a world. What is worth writing is then
+    left to reinforcement.
 
     Raises:
         ConfigError: the environment has no expert and lists no action that could be played.
     """
-    _, info = env.reset(seed=0)
+    _, info = env.reset(seed=0, options=None if task is None else {"task": task})
     try:
         env.expert_action("honest")
     except NoExpertError:
@@ -69,15 +70,14 @@ def near_miss(
 
 
 def sample_words(
-    env: TextEnv, teacher: Teacher, tasks: int, seed: int = 0
+    env: TextEnv, panel: Sequence[str], teacher: Teacher, tasks: int, seed: int = 0
 ) -> Iterator[tuple[list[str], list[str]]]:
-    """Play tasks of the environment's split, with mistakes, and note its words.
+    """Play tasks of a panel, with mistakes, and note the environment's words.
 
     Yields:
         (texts that were read, actions that could have been written), for each task.
     """
     rng = random.Random(seed)
-    panel = env.tasks()
     for i in range(tasks):
         observation, info = env.reset(seed=i, options={"task": panel[rng.randrange(len(panel))]})
         texts, actions = [info["goal"], observation], list(info["admissible_actions"])

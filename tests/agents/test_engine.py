@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anchorgym.agents import Sampling, TorchEngine
+from anchorgym.agents import Sampling, TorchEngine, Trie
 from anchorgym.agents.engine import EngineError
 
 VOCABULARY, EOS = 50, 1
@@ -132,3 +132,75 @@ def test_a_session_waits_for_one_response_at_a_time(model: LlamaForCausalLM) -> 
 def test_impossible_sampling_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="at least"):
         Sampling(**bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.0])
+def test_a_constrained_response_is_one_of_those_allowed_with_its_probability_among_them(
+    model: LlamaForCausalLM, temperature: float
+) -> None:
+    allowed = [[7, 8, EOS], [7, 9, 9, EOS], [12, EOS]]
+    engine = TorchEngine(model, EOS, seed=1)
+    for key in range(30):
+        engine.submit(key, [5, 6 + key], Sampling(6, temperature), Trie.of(allowed))
+    engine.submit("free", [5, 6], Sampling(6, temperature))
+    answers = dict(engine.poll())
+    assert answers.pop("free").allowed == ()
+    for key, generation in answers.items():
+        assert list(generation.tokens) in allowed
+        assert generation.stop == "eos"
+        read = [5, 6 + key]
+        for token, logprob, among in zip(
+            generation.tokens, generation.logprobs, generation.allowed, strict=True
+        ):
+            with torch.no_grad():
+                logits = model(torch.tensor([read])).logits[0, -1].float() / (temperature or 1.0)
+            share = torch.log_softmax(logits[list(among)], -1)[among.index(token)]
+            assert logprob == pytest.approx(share.item(), abs=1e-5)
+            read.append(token)
+    assert len({generation.tokens for generation in answers.values()}) > 1
+
+
+def test_a_fork_goes_on_from_the_same_transcript(model: LlamaForCausalLM) -> None:
+    engine = TorchEngine(model, EOS)
+    engine.submit("a", [5, 6, 7], Sampling(max_tokens=2))
+    (_, first), *_ = engine.poll()
+    engine.fork("a", "b")
+    read = [5, 6, 7, *first.tokens]
+    for key, token in (("b", 20), ("a", 21)):
+        engine.submit(key, [token], Sampling(max_tokens=1, temperature=0))
+    for key, generation in engine.poll():
+        truth = recompute(model, [*read, 20 if key == "b" else 21, *generation.tokens], 1.0)
+        assert generation.logprobs[0] == pytest.approx(truth[-1].item(), abs=1e-5)
+
+
+def test_only_a_session_that_is_open_and_answered_is_forked(model: LlamaForCausalLM) -> None:
+    engine = TorchEngine(model, EOS)
+    with pytest.raises(EngineError, match="not open"):
+        engine.fork("a", "b")
+    engine.submit("a", [5], Sampling())
+    with pytest.raises(EngineError, match="waits"):
+        engine.fork("a", "b")
+    engine.poll()
+    with pytest.raises(EngineError, match="exists"):
+        engine.fork("a", "a")
+
+
+def test_batches_are_bounded_and_every_session_is_answered(model: LlamaForCausalLM) -> None:
+    engine = TorchEngine(model, EOS, max_batch=3)
+    for key in range(8):
+        engine.submit(key, [5 + key], Sampling(2, 0))
+    sizes, answers = [], {}
+    while ready := engine.poll():
+        sizes.append(len(ready))
+        answers.update(ready)
+    assert sizes == [3, 3, 2]
+    alone = TorchEngine(model, EOS)
+    alone.submit("x", [9], Sampling(2, 0))
+    assert alone.poll()[0][1].tokens == answers[4].tokens
+
+
+def test_responses_tell_which_weights_wrote_them(model: LlamaForCausalLM) -> None:
+    engine = TorchEngine(model, EOS)
+    engine.load_weights(3)
+    engine.submit("a", [5], Sampling())
+    assert engine.poll()[0][1].version == 3

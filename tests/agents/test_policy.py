@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 
-from anchorgym.agents import ExpertPolicy, RandomPolicy, ScriptedPolicy, View
+from anchorgym.agents import ExpertPolicy, Prompt, RandomPolicy, ScriptedPolicy, View
 from anchorgym.envs import TextEnv, make
 from anchorgym.envs.errors import NoExpertError
 
@@ -17,8 +17,8 @@ def actions(policy: ScriptedPolicy, env: TextEnv, view: View, n: int) -> list[st
     session = policy.open(env)
     written = []
     for _ in range(n):
-        assert session.prompt("You stand here.", view) == ()
-        written.append(session.decide(None))
+        assert session.prompt("You stand here.", view) == Prompt()
+        written.append(session.decide(None).action)
     session.close()
     return written
 
@@ -88,6 +88,6 @@ def test_sessions_decide_on_what_they_were_shown_last() -> None:
     one.prompt("first", VIEW)
     one.prompt("second", VIEW)
     other.prompt("third", VIEW)
-    assert (one.decide(None), other.decide(None)) == ("second", "third")
+    assert (one.decide(None).action, other.decide(None).action) == ("second", "third")
     with pytest.raises(RuntimeError, match="prompt"):
         Echo().open(env).decide(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from small_policies import small_policy
 from torch import Tensor
 from torch.nn import functional
 
-from anchorgym.agents import TinyPolicy, build_tiny, build_tokenizer
+from anchorgym.agents import ModelPolicy, build_tiny, build_tokenizer
 from anchorgym.agents.tiny import factor_embedding, fold_embedding
 from anchorgym.envs import make, register
 from anchorgym.training import ConfigError
@@ -25,8 +25,8 @@ from anchorgym.training.cloning import (
     MISTAKE,
     READ,
     CloneStep,
+    Cloning,
     Demonstration,
-    clone,
     demonstrations,
 )
 from anchorgym.training.config import CloneConfig
@@ -46,29 +46,44 @@ class OpenDoor(worlds.CandidKeyDoor):
         return observation
 
 
-def new_policy(seed: int = 0) -> TinyPolicy:
+def new_policy(seed: int = 0) -> ModelPolicy:
     return small_policy(WORLD, tasks=10, seed=seed, max_response=8)
 
 
 def shown(env_id: str, n: int, *, noise: float = 0.3, seed: int = 0, **limits: int) -> list:
     env = make(env_id)
     teacher, _ = find_teacher(env)
-    template = new_policy().template
+    policy = new_policy()
     limits = {"max_tokens": 10_000, **limits}
-    rows = demonstrations(env, teacher, template, noise=noise, seed=seed, **limits)
+    rows = demonstrations(env, env.tasks(), teacher, policy, noise=noise, seed=seed, **limits)
     return list(itertools.islice(rows, n))
 
 
 def one_update(
-    policy: TinyPolicy, row: Demonstration, observation_weight: float = 0.3
+    policy: ModelPolicy, row: Demonstration, observation_weight: float = 0.3
 ) -> CloneStep:
     """Train once on a batch of one row."""
     config = CloneConfig(batch=1, observation_weight=observation_weight)
-    (step,) = clone(policy, itertools.repeat(row), config, updates=1, seed=0)
+    (step,) = clone(policy, itertools.repeat(row), config, updates=1)
     return step
 
 
-def weights(policy: TinyPolicy) -> Tensor:
+def clone(
+    policy: ModelPolicy,
+    rows: Iterator[Demonstration],
+    config: CloneConfig,
+    updates: int,
+    seed: int = 0,
+) -> list[CloneStep]:
+    """Train on the first rows, pool by pool."""
+    steps = []
+    with Cloning(policy, lambda _: rows, config, updates=updates, seed=seed) as cloning:
+        while cloning.done < updates:
+            steps += cloning.pool()
+    return steps
+
+
+def weights(policy: ModelPolicy) -> Tensor:
     return torch.cat([p.detach().flatten() for p in policy.model.parameters()])
 
 
@@ -95,6 +110,24 @@ def test_mistakes_are_neither_imitated_nor_counted_as_read() -> None:
     one, other = new_policy(), new_policy()
     assert one_update(one, ending(MISTAKE, 10)) == one_update(other, ending(MISTAKE, 11))
     assert torch.equal(weights(one), weights(other))
+
+
+def test_where_a_mistake_begins_the_right_token_is_imitated() -> None:
+    row = Demonstration([], [])
+    row.read([3, 7, 5])
+    row.write([9, 10, 11, 1], [9, 12, 1])
+    row.write([9, 1], [9, 1])
+    assert row.tokens == [3, 7, 5, 9, 10, 11, 1, 9, 1]
+    assert row.kinds == [READ] * 3 + [DONE] * 2 + [MISTAKE] * 2 + [DONE] * 2
+    assert row.instead == {4: 12}
+    ids = torch.tensor([row.tokens])
+    policy = new_policy()
+    with torch.no_grad():
+        logits = policy.model(ids).logits[0, :-1]
+    right = torch.tensor([7, 5, 9, 12, 11, 1, 9, 1])
+    each = functional.cross_entropy(logits, right, reduction="none").tolist()
+    expected = (each[2] + each[3] + each[6] + each[7]) / 4
+    assert one_update(policy, row).action_loss == pytest.approx(expected, rel=0.02)
 
 
 def test_what_the_teacher_does_is_imitated() -> None:
@@ -128,18 +161,16 @@ def test_cloning_repeats_under_its_seed() -> None:
 def test_no_updates_leave_a_policy_as_it_was() -> None:
     policy = new_policy()
     before = weights(policy).clone()
-    assert list(clone(policy, iter(()), CloneConfig(), updates=0, seed=0)) == []
+    assert clone(policy, iter(()), CloneConfig(), updates=0) == []
     assert torch.equal(weights(policy), before)
 
 
 def test_a_clone_that_is_cut_short_is_a_whole_policy() -> None:
     policy = new_policy()
     names = policy.model.state_dict().keys()
-    steps = clone(
-        policy, itertools.repeat(ending(DONE, 9)), CloneConfig(batch=2), updates=9, seed=0
-    )
-    next(steps)
-    steps.close()
+    rows = itertools.repeat(ending(DONE, 9))
+    with Cloning(policy, lambda _: rows, CloneConfig(batch=2), updates=9, seed=0) as cloning:
+        next(cloning.pool())
     assert policy.model.state_dict().keys() == names
     assert policy.model.get_output_embeddings().weight is policy.model.get_input_embeddings().weight
 
@@ -188,7 +219,7 @@ def test_without_noise_nothing_is_a_mistake() -> None:
 
 def test_a_third_of_the_demonstrations_are_clean_and_the_others_make_mistakes() -> None:
     rows = shown(ALF, 150, noise=0.3)
-    with_mistakes = sum(MISTAKE in row.kinds for row in rows) / len(rows)
+    with_mistakes = sum(bool(row.instead) for row in rows) / len(rows)
     assert 0.45 < with_mistakes < 0.67
     assert all(DONE in row.kinds for row in rows)
 
@@ -197,13 +228,13 @@ def test_every_token_is_of_one_kind_and_actions_are_whole() -> None:
     template = new_policy().template
     for row in shown(WORLD, 20):
         assert len(row.tokens) == len(row.kinds)
-        for kind, part in itertools.groupby(
-            zip(row.tokens, row.kinds, strict=True), key=lambda pair: pair[1]
+        for read, part in itertools.groupby(
+            zip(row.tokens, row.kinds, strict=True), key=lambda pair: pair[1] == READ
         ):
             tokens = [token for token, _ in part]
-            if kind != READ:
+            if not read:
                 assert tokens[-1] == template.eos_id
-                assert tokens == template.response(template.parse(tokens))
+                assert tokens == template.response(template.parse(tokens).action)
 
 
 def test_long_demonstrations_are_left_out() -> None:

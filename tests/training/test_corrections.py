@@ -7,7 +7,7 @@ from itertools import groupby
 import pytest
 from small_policies import small_policy
 
-from anchorgym.agents import TinyPolicy, View
+from anchorgym.agents import ModelPolicy, View
 from anchorgym.agents.tiny import factor_embedding
 from anchorgym.envs import make
 from anchorgym.training import Worlds
@@ -19,55 +19,60 @@ ALF = "anchorgym/ALFWorld-v0"
 
 
 @pytest.fixture(scope="module")
-def policy() -> TinyPolicy:
+def policy() -> ModelPolicy:
     policy = small_policy(ALF, tasks=40, max_response=8)
     factor_embedding(policy)  # as it is while a clone is trained
     return policy
 
 
-def draw(policy: TinyPolicy, share: float, n: int = 12, seed: int = 0) -> list[Demonstration]:
+def draw(policy: ModelPolicy, share: float, n: int = 12, seed: int = 0) -> list[Demonstration]:
     policy.engine.reseed(seed)
     worlds = Worlds(ALF, max_turns=12)
     teacher, _ = find_teacher(worlds.first)
-    return Corrections(policy, worlds, teacher, share=share, max_tokens=400, seed=seed).draw(n)
+    panel = worlds.first.tasks()
+    return Corrections(policy, worlds, panel, teacher, share=share, max_tokens=400).draw(n, seed)
 
 
-def turns(policy: TinyPolicy, row: Demonstration) -> list[tuple[list[int], list[int], int]]:
-    """(context, response, kind of the response) of each turn."""
-    act = policy.template.turn("", View("", (), True, ""))[-1]
+def turns(policy: ModelPolicy, row: Demonstration) -> list[tuple[list[int], list[int], list[int]]]:
+    """(context, response, what is imitated of it) of each turn."""
+    act = policy.template.turn("", View("", (), True, ""), "")[-1]
     out, context = [], []
-    for kind, run in groupby(zip(row.tokens, row.kinds, strict=True), key=lambda pair: pair[1]):
-        tokens = [token for token, _ in run]
-        if kind == READ:
+    for read, run in groupby(range(len(row.tokens)), key=lambda i: row.kinds[i] == READ):
+        positions = list(run)
+        tokens = [row.tokens[i] for i in positions]
+        if read:
             context = tokens
         elif context and context[-1] == act:
-            out.append((context, tokens, kind))
+            shown = [row.instead.get(i, row.tokens[i]) for i in positions if row.kinds[i] == DONE]
+            out.append((context, tokens, shown))
             context = []
     return out
 
 
-def test_what_is_imitated_is_what_the_teacher_does_in_that_very_state(policy: TinyPolicy) -> None:
+def test_what_is_imitated_is_what_the_teacher_does_in_that_very_state(policy: ModelPolicy) -> None:
     imitated = mistakes = 0
     for row in draw(policy, share=0.5):
-        env = None
-        for context, response, kind in turns(policy, row):
+        env, cut = None, False
+        for context, response, shown in turns(policy, row):
             if env is None:
                 env, observation, info = _start(policy, context)
-            assert context == policy.template.turn(observation, View.of(info))
+            assert context[cut:] == policy.template.turn(observation, View.of(info), "")
             right = policy.template.response(env.expert_action("honest"))
-            assert (response == right) == (kind == DONE)
-            imitated, mistakes = imitated + (kind == DONE), mistakes + (kind == MISTAKE)
-            observation, *_, info = env.step(policy.template.parse(response))
+            assert right[: len(shown)] == shown
+            assert len(shown) > 0
+            imitated, mistakes = imitated + (response == right), mistakes + (response != right)
+            cut = response[-1] != policy.template.eos_id
+            observation, *_, info = env.step(policy.template.parse(response).action)
     assert imitated > 20
     assert mistakes > 20
 
 
-def _start(policy: TinyPolicy, context: list[int]):  # type: ignore[no-untyped-def]
+def _start(policy: ModelPolicy, context: list[int]):  # type: ignore[no-untyped-def]
     """Find the task that a transcript began with among those of the panel."""
     env = make(ALF)
     for task in _tasks():
         observation, info = env.reset(options={"task": task})
-        if policy.template.turn(observation, View.of(info)) == context:
+        if policy.template.turn(observation, View.of(info), "") == context:
             return env, observation, info
     raise AssertionError("a transcript that begins with no task")
 
@@ -79,18 +84,19 @@ def _tasks() -> list[str]:
     return [panel[rng.randrange(len(panel))] for _ in range(12)]
 
 
-def test_without_own_turns_it_is_the_expert_alone(policy: TinyPolicy) -> None:
+def test_without_own_turns_it_is_the_expert_alone(policy: ModelPolicy) -> None:
     for row in draw(policy, share=0.0):
         assert MISTAKE not in row.kinds
+        assert not row.instead
         assert row.kinds.count(DONE) > 0
 
 
-def test_equal_seeds_give_equal_episodes(policy: TinyPolicy) -> None:
+def test_equal_seeds_give_equal_episodes(policy: ModelPolicy) -> None:
     assert draw(policy, 0.5, seed=3) == draw(policy, 0.5, seed=3)
     assert draw(policy, 0.5, seed=3) != draw(policy, 0.5, seed=4)
 
 
-def test_transcripts_stay_near_the_limit_of_tokens(policy: TinyPolicy) -> None:
+def test_transcripts_stay_near_the_limit_of_tokens(policy: ModelPolicy) -> None:
     longest = max(len(row.tokens) for row in draw(policy, share=0.9))
     assert longest < 400 + 120
 

@@ -10,7 +10,7 @@ import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 from small_policies import small_policy
 
-from anchorgym.agents import ExpertPolicy, RandomPolicy, TinyPolicy
+from anchorgym.agents import ExpertPolicy, ModelPolicy, RandomPolicy
 from anchorgym.training import (
     ConfigError,
     Episode,
@@ -37,7 +37,7 @@ def figures(won: str) -> Evaluation:
     return summarise(played(won), "valid", "the panel", 0.0)
 
 
-def untrained() -> TinyPolicy:
+def untrained() -> ModelPolicy:
     return small_policy(ALF, max_response=5)
 
 
@@ -112,7 +112,7 @@ def test_responses_are_cut_at_the_limit_of_the_policy(monkeypatch: pytest.Monkey
     seen: list[int] = []
     original = evaluation.rollout
 
-    def rollout(policy: TinyPolicy, *rest: object) -> list[Episode]:
+    def rollout(policy: ModelPolicy, *rest: object) -> list[Episode]:
         episodes = original(policy, *rest)
         seen.extend(len(turn.response) for episode in episodes for turn in episode.turns)
         return episodes

@@ -12,7 +12,7 @@ from small_policies import small_policy
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from anchorgym.agents import Sampling, TinyPolicy
+from anchorgym.agents import ModelPolicy, Sampling
 from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import Episode, Start, Worlds, rollout
@@ -24,11 +24,11 @@ TEMPERATURE = 0.7
 CLIP, DUAL, ENTROPY = 0.2, 3.0, 0.01
 
 
-def new_policy() -> TinyPolicy:
+def new_policy() -> ModelPolicy:
     return small_policy(WORLD, tasks=10, max_response=4)
 
 
-def play(policy: TinyPolicy, n: int = 6) -> list[Episode]:
+def play(policy: ModelPolicy, n: int = 6) -> list[Episode]:
     """Episodes of different lengths: two of them are cut short."""
     policy.engine.reseed(5)
     starts = [Start(task, 0, i) for i, task in enumerate(make(WORLD).tasks() * n)][:n]
@@ -46,13 +46,13 @@ def plain_descent(learner: Learner) -> None:
     learner.optimiser = torch.optim.SGD(learner.policy.model.parameters(), lr=1.0)
 
 
-def new_learner(policy: TinyPolicy, kl_coef: float = 0.0, **changes: float) -> Learner:
+def new_learner(policy: ModelPolicy, kl_coef: float = 0.0, **changes: float) -> Learner:
     algorithm = make_algorithm("grpo", kl_coef=kl_coef, entropy_coef=ENTROPY)
     config = LearnerConfig(**{"minibatch": 100, "max_grad_norm": 1e9, **changes})
     return Learner(policy, algorithm, config, temperature=TEMPERATURE)
 
 
-def shift(policy: TinyPolicy, size: float = 0.02) -> None:
+def shift(policy: ModelPolicy, size: float = 0.02) -> None:
     """Move the weights away from those that the episodes were sampled with."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -60,11 +60,11 @@ def shift(policy: TinyPolicy, size: float = 0.02) -> None:
             parameter += size * torch.randn(parameter.shape, generator=generator)
 
 
-def weights(policy: TinyPolicy) -> Tensor:
+def weights(policy: ModelPolicy) -> Tensor:
     return torch.cat([p.detach().flatten().clone() for p in policy.model.parameters()])
 
 
-def gradients(policy: TinyPolicy) -> Tensor:
+def gradients(policy: ModelPolicy) -> Tensor:
     return torch.cat([p.grad.flatten() for p in policy.model.parameters()])
 
 
@@ -182,7 +182,7 @@ def test_tokens_are_scored_at_the_temperature_they_were_sampled_at() -> None:
     assert statistics["clip_fraction"] == 0
 
 
-def scores(policy: TinyPolicy, episodes: Sequence[Episode], temperature: float) -> np.ndarray:
+def scores(policy: ModelPolicy, episodes: Sequence[Episode], temperature: float) -> np.ndarray:
     """Log-probability of each turn's response."""
     found = []
     for episode in episodes:

@@ -51,7 +51,9 @@ class Empty(worlds.Rooms):
 
 def test_upper_case_actions_are_written_as_they_are() -> None:
     template = small_policy("test/Shouting-v0").template
-    assert [template.parse(template.response(a)) for a in Shouting.names] == list(Shouting.names)
+    assert [template.parse(template.response(a)).action for a in Shouting.names] == list(
+        Shouting.names
+    )
 
 
 def test_responses_may_be_as_long_as_the_longest_action() -> None:

@@ -11,21 +11,21 @@ from small_policies import small_policy
 
 from anchorgym.agents import (
     ExpertPolicy,
+    ModelPolicy,
     RandomPolicy,
     Sampling,
     Session,
-    TinyPolicy,
     View,
 )
 from anchorgym.envs import TextEnv, make
 from anchorgym.training import Start, Worlds, rollout
-from anchorgym.training.learner import transcripts
+from anchorgym.training.sequences import token_sequences
 
 ALF = "anchorgym/ALFWorld-v0"
 
 
 @pytest.fixture(scope="module")
-def policy() -> TinyPolicy:
+def policy() -> ModelPolicy:
     return small_policy(ALF, tasks=40, seed=1, max_response=8)
 
 
@@ -34,12 +34,12 @@ def starts(n: int) -> list[Start]:
     return [Start(panel[i % 5], i % 5, i) for i in range(n)]
 
 
-def test_recorded_tokens_are_what_was_sampled(policy: TinyPolicy) -> None:
+def test_recorded_tokens_are_what_was_sampled(policy: ModelPolicy) -> None:
     policy.engine.reseed(0)
     episodes = rollout(policy, Worlds(ALF, max_turns=12), starts(20), Sampling(6, 1.0))
     assert len(episodes) == 20
     for episode in episodes:
-        rows = transcripts([episode], torch.zeros(len(episode.turns)).double().numpy())
+        rows = list(token_sequences(episode, [0.0] * len(episode.turns)))
         tokens = torch.tensor([rows[0].tokens])
         with torch.no_grad():
             logits = policy.model(input_ids=tokens).logits[0].float()
@@ -48,19 +48,18 @@ def test_recorded_tokens_are_what_was_sampled(policy: TinyPolicy) -> None:
         written = torch.tensor(rows[0].written)[1:]
         assert torch.allclose(scored[written], torch.tensor(rows[0].logprobs), atol=1e-5)
         for turn in episode.turns:
-            assert policy.template.parse(turn.response) == turn.action
+            assert policy.template.parse(turn.response).action == turn.action == turn.text
 
 
-def test_a_cut_response_is_closed_by_a_token_that_nobody_sampled(policy: TinyPolicy) -> None:
+def test_a_cut_response_is_closed_by_a_token_that_nobody_sampled(policy: ModelPolicy) -> None:
     (episode,) = rollout(policy, Worlds(ALF, max_turns=4), starts(1), Sampling(1, 1.0))
     for before, after in zip(episode.turns, episode.turns[1:], strict=False):
         closed = before.response[-1] == policy.template.eos_id
         assert (after.context[0] == policy.template.eos_id) == (not closed)
 
 
-def test_a_full_context_ends_the_episode(policy: TinyPolicy) -> None:
-    small = TinyPolicy(policy.model, policy.tokenizer, max_response=4)
-    small.max_context = 120
+def test_a_full_context_ends_the_episode(policy: ModelPolicy) -> None:
+    small = policy.with_prompt(max_response=4, max_context=120)
     episodes = rollout(small, Worlds(ALF, max_turns=50), starts(6), Sampling(4, 1.0))
     assert {episode.stop for episode in episodes} == {"context"}
     for episode in episodes:

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 
-from anchorgym.agents import RandomPolicy, TinyPolicy
+from anchorgym.agents import RandomPolicy, load_policy
 from anchorgym.training import (
     Run,
     RunExistsError,
     TrainConfig,
     Worlds,
     evaluate,
+    iterations,
+    job,
     paired_difference,
     train,
-    trainer,
 )
 from anchorgym.training.cli import main
 
@@ -69,11 +70,11 @@ def test_the_run_leaves_what_it_promises(run: Run) -> None:
 
 
 def test_the_saved_policy_plays_as_the_trained_one(run: Run) -> None:
-    loaded = TinyPolicy.load(run.folder / "policy")
+    loaded = load_policy(run.folder / "policy")
     again = evaluate(loaded, Worlds("test/Rooms-v0", max_turns=20), split="train")
     assert again.won == run.after["greedy"].won
     assert again.turns == run.after["greedy"].turns
-    clone = TinyPolicy.load(run.folder / "clone")
+    clone = load_policy(run.folder / "clone")
     before = evaluate(clone, Worlds("test/Rooms-v0", max_turns=20), split="train")
     assert paired_difference(before, run.before["greedy"]).mean == 0
 
@@ -132,17 +133,25 @@ def test_another_environment_is_warned_about(run: Run, capsys: pytest.CaptureFix
     assert "knows the words of test/Rooms-v0 only" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_leaves_its_policy_and_its_curve(
+def test_an_interrupted_run_leaves_its_policy_and_its_curve_and_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "turn_batch", interrupt)
+    monkeypatch.setattr(iterations, "turn_batch", interrupt)
     out = tmp_path / "run"
     small = ["--policy.hidden", "32", "--policy.vocabulary-tasks", "10", "--clone.updates", "20"]
+    small += ["--rollout.iterations", "1", "--rollout.tasks", "2"]
     command = ["train", "--env", "test/Rooms-v0", "--out", str(out), "--quiet", *small]
     assert main(command) == 130
-    assert f"--policy {out}/policy" in capsys.readouterr().err
+    assert f"--resume {out}" in capsys.readouterr().err
     assert (out / "curve.png").exists()
-    TinyPolicy.load(out / "policy")
+    load_policy(out / "policy")
+    monkeypatch.undo()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(job, "new_policy", interrupt)  # nothing is begun anew
+    assert main(["train", "--resume", str(out), "--quiet"]) == 0
+    assert (out / "result.json").exists()
+    assert main(["train", "--resume", str(out)]) == 0
+    assert "nothing to resume" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from browser import Browser, find_chromium
 from injecting_world import ATTACK
 from small_runs import write_run
 
+from anchorgym.training import TrainConfig, train
 from anchorgym.training.trajectories import read_trajectories
 from anchorgym.training.viewing import write_page
 
@@ -236,6 +237,29 @@ def test_injected_markup_stays_text(browser: Browser, hostile: Path) -> None:
         "{textContent: 'window.harmed = 1'}))"
     )
     assert browser.run("typeof window.harmed") == "undefined"
+
+
+def test_a_run_of_the_trainer_is_shown(browser: Browser, tmp_path: Path) -> None:
+    small = {"hidden": 32, "layers": 2, "heads": 2, "kv_heads": 1, "vocabulary_tasks": 30}
+    job = {
+        "env": "test/Rooms-v0",
+        "policy": small,
+        "clone": {"updates": 10, "batch": 4},
+        "rollout": {"iterations": 2, "tasks": 2, "group_size": 4},
+    }
+    run = train(TrainConfig.parse(job), tmp_path / "run")
+    browser.look()
+    browser.open(write_page(run.folder).path, "#train-00002/1/0")
+    assert browser.complaints == []
+    options = texts(browser, ".stepper option")
+    assert options[:2] == ["before, greedy", "before, sampled"]
+    assert {"iteration 1", "iteration 2", "after, greedy"} <= set(options)
+    episodes = episodes_of(run.folder, "train-00002", 1)
+    assert len(texts(browser, ".turn")) == sum(len(e["turns"]) for e in episodes)
+    assert len(texts(browser, ".turn .advantage")) == len(texts(browser, ".turn"))
+    headline = texts(browser, ".headline tbody tr")
+    assert f"{100 * run.after['greedy'].success.mean:.1f}" in headline[0]
+    assert len(texts(browser, ".chart")) >= 8
 
 
 @pytest.mark.parametrize("kept", ["config.json", "metrics.jsonl"])

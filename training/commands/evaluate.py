@@ -29,12 +29,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Play the panel and print the figures."""
-    from anchorgym.agents.tiny import TinyPolicy
+    from anchorgym.agents.model_policy import load_policy
     from anchorgym.training.evaluation import evaluate
     from anchorgym.training.parts import held_out_splits
     from anchorgym.training.rollouts import Worlds
 
-    policy = TinyPolicy.load(known.policy, seed=known.seed)
+    policy = load_policy(known.policy, seed=known.seed)
     env_id = known.env or policy.env_id
     if policy.env_id not in ("", env_id):
         print(f"warning: the policy knows the words of {policy.env_id} only", file=sys.stderr)

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 _TRAIN_USAGE = """\
 anchorgym train [@file.toml] [--out FOLDER] [--dry-run] [--quiet] [settings]
+anchorgym train --resume FOLDER [--quiet]
 
-  --out FOLDER  of the run (default: runs/ENV-ALGORITHM-SEED)
-  --dry-run     check everything that can be checked, print the settings, and stop
-  --quiet       show no progress
+  --out FOLDER     of the run (default: runs/ENV-ALGORITHM-SEED)
+  --resume FOLDER  go on with the run of a folder, with its settings, whatever ended it
+  --dry-run        check everything that can be checked, print all settings, and stop
+  --quiet          show no progress
 
 Settings, later ones winning; in a TOML file each part before a dot is a table:
 """
@@ -36,6 +38,7 @@ TAKES_SETTINGS = True
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that are no settings."""
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/ENV-ALGORITHM)")
+    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with its run")
     parser.add_argument("--dry-run", action="store_true", help="print the settings and stop")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -52,34 +55,63 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
             print(textwrap.indent(textwrap.fill(meaning, 92), "      "))
         print(f"\nAlgorithms, and their options (--algorithm.OPTION):\n{_algorithms()}")
         return EXIT_OK
+    if known.resume is not None:
+        return _resume(known, rest)
     config = TrainConfig.parse(parse_settings(rest))
     if known.dry_run:
-        from anchorgym.training.parts import assemble
+        from anchorgym.training.parts import assemble, completed
 
-        assemble(config)
-        print(config.model_dump_json(indent=2))
+        print(completed(config, assemble(config)).model_dump_json(indent=2))
         return EXIT_OK
+    return _train(config, known.out or _free_folder(config), Console(quiet=known.quiet))
+
+
+def _resume(known: argparse.Namespace, rest: list[str]) -> int:
+    """Go on with a run; settings beside its own are refused."""
+    from anchorgym.training.config import ConfigError
+    from anchorgym.training.trainer import RunFinishedError, read_config
+
+    others = [*rest, *(["--out"] if known.out else []), *(["--dry-run"] if known.dry_run else [])]
+    if others:
+        raise ConfigError(
+            f"--resume takes every setting from {known.resume}/config.json: leave out "
+            f"{' '.join(others)}, or begin a new run with --out"
+        )
+    config = read_config(known.resume)
+    try:
+        return _train(config, known.resume, Console(quiet=known.quiet), resume=True)
+    except RunFinishedError as error:
+        print(error)
+        return EXIT_OK
+
+
+def _train(config: TrainConfig, out: Path, console: Console, *, resume: bool = False) -> int:
     from anchorgym.training.trainer import train
 
-    console = Console(quiet=known.quiet)
-    out = known.out or _free_folder(config)
     console.print(f"run        {out}", highlight=False)
     try:
-        run = train(config, out, console)
+        run = train(config, out, console, resume=resume)
     except KeyboardInterrupt:
-        if (out / "policy").exists():
-            print(
-                f"\ninterrupted: {out} holds the metrics, the curve and the policy as it was; "
-                f"go on from it with --policy {out}/policy",
-                file=sys.stderr,
-            )
-            return EXIT_INTERRUPTED
-        raise
+        if not (out / "config.json").exists():  # nothing has begun
+            raise
+        print(
+            f"\ninterrupted: go on with `anchorgym train --resume {out}`; it holds the metrics, "
+            "the curve and the policy so far",
+            file=sys.stderr,
+        )
+        return EXIT_INTERRUPTED
     console.print(_summary(run))
-    console.print(
-        f"saved      {run.folder}/policy, curve.png, metrics.jsonl, result.json", highlight=False
-    )
+    console.print(f"saved      {_saved(run)}", highlight=False)
     return EXIT_OK
+
+
+def _saved(run: Run) -> str:
+    """Say what is where, and of which iteration the policy is."""
+    others = "curve.png, metrics.jsonl, result.json"
+    if not (run.folder / "last").exists():
+        return f"{run.folder}/policy, {others}"
+    when = f"iteration {run.iteration}" if run.iteration else "the clone"
+    return f"{run.folder}/policy (the best: {when}), last, {others}"
 
 
 def _algorithms() -> str:

@@ -264,9 +264,10 @@ function intervals(records, xs, look) {
   return { points, style: "points", ...look };
 }
 
-function successChart({ train = [], validate = [], before = [], after = [] }) {
+/** @param {number | undefined} best iteration of the policy that the run ended with */
+function successChart({ train = [], validate = [], before = [], after = [] }, best) {
   const sampled = series(train, "iteration", "success", { tone: "grey", style: "faint" });
-  const last = extent([0, ...[...train, ...validate].map((record) => record.iteration)])[1];
+  const last = best ?? extent([0, ...[...train, ...validate].map((record) => record.iteration)])[1];
   const ends = [...before, ...after].filter((record) => record.mode === "greedy");
   const panel = (records, what) => `${records[0]?.split ?? ""}, greedy (${what})`;
   const smoothed = { points: smooth(sampled.points), style: "line", tone: "grey smooth" };
@@ -320,9 +321,10 @@ function trainCharts(records) {
 }
 
 /** Draw all charts; `pick` gets an iteration that is clicked. */
-function drawCurves(section, records, cursor, pick) {
-  const byIteration = [successChart(records), ...trainCharts(records.train ?? [])];
-  const charts = byIteration.filter((spec) => spec.series.some((one) => one.points.length));
+function drawCurves(section, { records, result }, cursor, pick) {
+  const success = successChart(records, result.iteration);
+  const specs = [success, ...trainCharts(records.train ?? [])];
+  const charts = specs.filter((spec) => spec.series.some((one) => one.points.length));
   const figures = charts.map((spec) => new Chart(spec, cursor, pick).element);
   const cloning = cloneChart(records.clone ?? []);
   if (cloning.series.length) {

@@ -60,7 +60,8 @@ function intervalBar(interval, from, to, tone) {
   );
 }
 
-function headlineTable(rows) {
+/** @param {number | undefined} best iteration of the policy that was measured after */
+function headlineTable(rows, best) {
   const gains = rows.flatMap(({ gain }) => [gain?.low, gain?.high]).filter(isNumber);
   const widest = extent(gains.map(Math.abs))[1];
   const reach = isNumber(widest) ? Math.max(0.05, widest) : 1;
@@ -78,7 +79,8 @@ function headlineTable(rows) {
   });
   const names = ["", "before", "after", "gain (paired)"];
   const heads = names.map((name) => make("th", { scope: "col" }, name));
-  const caption = `Success on ${rows[0].split}, in %, with 95 % intervals over tasks`;
+  const which = isNumber(best) ? `; after: the policy of iteration ${best}` : "";
+  const caption = `Success on ${rows[0].split}, in %, with 95 % intervals over tasks${which}`;
   return make(
     "table",
     { class: "headline" },
@@ -141,10 +143,11 @@ function settingsPart(settings) {
 
 function drawSummary(section, data) {
   const rows = headline(data);
+  const none = make("p", { class: "none" }, "Nothing was measured yet.");
   fill(
     section,
     make("div", { class: "figures" }, [
-      rows.length ? headlineTable(rows) : make("p", { class: "none" }, "Nothing was measured yet."),
+      rows.length ? headlineTable(rows, data.result.iteration) : none,
       timeBar(data.result.cpu_seconds ?? {}),
     ]),
     settingsPart(data.settings),

@@ -49,7 +49,7 @@ function start() {
   });
   drawTop(part("top"), data);
   drawSummary(part("summary"), data);
-  drawCurves(part("curves"), data.records, cursor, (iteration) => {
+  drawCurves(part("curves"), data, cursor, (iteration) => {
     if (!browser.files.length || !browser.showIteration(iteration)) cursor.set(iteration);
   });
   if (browser.files.length) {

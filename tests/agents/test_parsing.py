@@ -1,0 +1,80 @@
+"""What counts as the action of a response."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anchorgym.agents import parse_tagged
+
+TAGS = ("<think>", "</think>", "<action>", "</action>")
+NOISE = st.lists(st.sampled_from([*TAGS, "<", "</", "action>", "a", " ", "\n", "\u202e"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [
+        ("<think>The mug is near.</think><action>take mug 1</action>", "take mug 1"),
+        ("<think>a</think>\n\n<action>\n look \n</action>", "look"),
+        ("<action>look</action>", "look"),
+        ("<think>maybe <action>go</action>?</think><action>look</action>", "look"),
+        ("<think>maybe <action>go</action>?", ""),
+        (
+            "thoughts that the prompt opened <action>go</action></think><action>look</action>",
+            "look",
+        ),
+        ("<action>look</action><action>go</action>", "look"),
+        ("<action>look</action><think>no</think><action>go</action>", "look"),
+        ("<think>a</think>look", ""),
+        ("<think>a</think><action>look", ""),
+        ("<think>a</think></action><action>look</action>", "look"),
+        ("<think>a</think><action></action>", ""),
+        ("<ACTION>look</ACTION>", ""),
+        ("", ""),
+    ],
+)
+def test_the_first_action_after_the_thoughts_counts(text: str, action: str) -> None:
+    assert parse_tagged(text) == action
+
+
+@given(st.text(), st.text(alphabet=st.characters(exclude_characters="<>")))
+def test_an_action_that_was_only_thought_of_never_counts(thought: str, action: str) -> None:
+    thought = thought.replace("</think>", "")
+    said = f"<think>{thought}</think><action>{action}</action>"
+    assert parse_tagged(said) == action.strip()
+
+
+@given(NOISE.map("".join))
+def test_an_action_is_always_a_part_of_what_was_written(text: str) -> None:
+    action = parse_tagged(text)
+    assert action in text
+    assert action == action.strip()
+    assert "</action>" not in action
+
+
+UNITS = [*TAGS, "<", "<think><action>", "<action>x", "</action><", "a", "<think></think>", " "]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_million_characters_take_less_than_five_milliseconds(unit: str) -> None:
+    text = (unit * (10**6 // len(unit) + 1))[: 10**6]
+    assert _best_seconds(text) < 0.005
+
+
+@given(NOISE.map("".join).filter(bool))
+def test_a_million_characters_of_anything_take_less_than_five_milliseconds(part: str) -> None:
+    assert _best_seconds((part * (10**6 // len(part) + 1))[: 10**6]) < 0.005
+
+
+def _best_seconds(text: str) -> float:
+    best = float("inf")
+    for _ in range(20):
+        began = time.process_time()
+        parse_tagged(text)
+        best = min(best, time.process_time() - began)
+        if best < 0.005:
+            break
+    return best

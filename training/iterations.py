@@ -1,0 +1,109 @@
+"""One iteration of reinforcement: play groups, compare their turns, update the policy."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from anchorgym.agents.engine import Sampling
+from anchorgym.agents.model_policy import ModelPolicy
+from anchorgym.gigpo import State, TurnBatch
+from anchorgym.training.config import ConfigError, TrainConfig
+from anchorgym.training.learner import Learner
+from anchorgym.training.parts import Parts
+from anchorgym.training.recording import Recorder
+from anchorgym.training.rollouts import Episode, Start, Timers, rollout
+
+
+class Iterations:
+    """Plays and learns; what an iteration does depends on its number and the weights alone.
+
+    Args:
+        config: of the job.
+        parts: of the job.
+        policy: who plays, and is trained in place.
+        learner: that trains it.
+        state: what the algorithm remembers; it changes it.
+        timers: for the CPU seconds.
+        recorder: of the episodes.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        parts: Parts,
+        policy: ModelPolicy,
+        learner: Learner,
+        state: State,
+        timers: Timers,
+        recorder: Recorder,
+    ) -> None:
+        self._config, self._parts, self._policy, self._learner = config, parts, policy, learner
+        self._state, self._timers, self._recorder = state, timers, recorder
+
+    def take(self, iteration: int) -> dict[str, Any]:
+        """Play and update once; return what was measured.
+
+        Raises:
+            ConfigError: no episode had room for a turn.
+        """
+        began = time.process_time()
+        episodes = rollout(
+            self._policy,
+            self._parts.gym,
+            self._starts(iteration),
+            Sampling(self._policy.max_response, self._config.rollout.temperature),
+            self._timers,
+        )
+        batch = turn_batch(episodes, self._config.algorithm.anchor)
+        if len(batch) == 0:
+            raise ConfigError(
+                "policy.max_context: no episode had room for a single turn; "
+                f"{self._policy.max_context} tokens are too few for this environment"
+            )
+        algorithm = self._parts.algorithm
+        kept = algorithm.keep(batch, self._state)[batch.group]
+        advantages = np.where(kept, algorithm.advantages(batch, self._state), 0.0)
+        self._recorder.iteration(iteration, episodes, batch, advantages)
+        self._timers.lap("advantages")
+        seed = self._config.seed + iteration
+        statistics = self._learner.update(episodes, advantages, seed=seed)
+        self._timers.lap("update")
+        return {
+            "success": float(np.mean([episode.won for episode in episodes])),
+            "turns": len(batch) / len(episodes),
+            "valid": float(np.mean(batch.valid)),
+            "zero_advantage": float(np.mean(advantages == 0)),
+            "cpu_seconds": round(time.process_time() - began, 3),
+            **statistics,
+        }
+
+    def _starts(self, iteration: int) -> list[Start]:
+        """Draw the tasks of an iteration; the algorithm says how often each is played."""
+        rollouts = self._config.rollout
+        rng = random.Random(f"{self._config.seed}/{iteration}")
+        panel = self._parts.panels.train
+        tasks = [panel[rng.randrange(len(panel))] for _ in range(rollouts.tasks)]
+        budget = rollouts.tasks * rollouts.group_size
+        shares = self._parts.algorithm.allocate(tasks, budget, self._state)
+        return [
+            Start(task, group, rng.getrandbits(31))
+            for group, (task, share) in enumerate(zip(tasks, shares.tolist(), strict=True))
+            for _ in range(share)
+        ]
+
+
+def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
+    """Return the turns of episodes as the columns that algorithms work on."""
+    rows = [(n, e, turn) for n, e in enumerate(episodes) for turn in e.turns]
+    return TurnBatch.from_rows(
+        group=np.array([e.start.group for _, e, _ in rows]),
+        trajectory=np.array([n for n, _, _ in rows]),
+        anchor=[t.anchor if anchor == "state" else t.observation for _, _, t in rows],
+        reward=np.array([t.reward for _, _, t in rows]),
+        valid=np.array([t.valid for _, _, t in rows]),
+    )

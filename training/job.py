@@ -1,0 +1,362 @@
+"""A training job as steps that can be left and taken up again.
+
+What is drawn in a step depends on the seed, the phase and the step's number alone, and the engine
+begins every step anew. So weights, optimisers and a few counters are all that a checkpoint has to
+hold, and saving one changes nothing: a run that was killed ends with the bits of one that was not.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from anchorgym.agents.model_policy import ModelPolicy, load_policy
+from anchorgym.envs import panel_hash
+from anchorgym.gigpo import State
+from anchorgym.training.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    Checkpoints,
+    Tensors,
+    load_parameters,
+    parameters_of,
+)
+from anchorgym.training.cloning import Cloning, Demonstration, demonstrations
+from anchorgym.training.config import TrainConfig
+from anchorgym.training.corrections import Corrections
+from anchorgym.training.curve import draw_curve
+from anchorgym.training.durable import whole_folder
+from anchorgym.training.evaluation import evaluate
+from anchorgym.training.iterations import Iterations
+from anchorgym.training.learner import Learner
+from anchorgym.training.parts import Parts, new_policy
+from anchorgym.training.recording import Recorder
+from anchorgym.training.reporting import Display, MetricsLog
+from anchorgym.training.results import Run, pack, unpack, write_result
+from anchorgym.training.rollouts import Timers
+
+START = "start"
+"""Folder of the policy that the job began with: its tokenizer, and the shape of its model."""
+
+_PHASES = ("clone", "before", "reinforce", "after")
+"""In their order; the vocabulary comes before the first checkpoint."""
+_MODES = {"greedy": 0.0, "sampled": 1.0}
+"""Temperatures of the final figures."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a job is, as JSON values."""
+
+    phase: str = _PHASES[0]
+    done: int = 0
+    """Updates or iterations of the phase."""
+    algorithm: State = field(default_factory=dict)
+    """What the algorithm remembers."""
+    validated: int = -1
+    """The iteration of the curve's last point."""
+    best: int = 0
+    """The iteration of its best point, the later one of equals."""
+    best_success: float = -1.0
+    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Final figures by "before" or "after" and mode."""
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Job:
+    """Does the work of a run, from its beginning or from a checkpoint.
+
+    Args:
+        config: what to do.
+        parts: of the job; where it goes on from a checkpoint, with the policy of `start/`.
+        folder: of the run.
+        log: of the metrics.
+        display: for people.
+        checkpoints: of the run.
+        saved: the checkpoint to go on from.
+
+    Raises:
+        CheckpointError: the environment's tasks are not those that the run began with.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        parts: Parts,
+        folder: Path,
+        log: MetricsLog,
+        display: Display,
+        checkpoints: Checkpoints,
+        saved: Checkpoint | None = None,
+    ) -> None:
+        self.config, self.parts, self.folder = config, parts, folder
+        self.log, self.display = log, display
+        self.timers = Timers()
+        self._checkpoints, self._saved_at = checkpoints, time.monotonic()
+        self._recorder = Recorder(folder, config, parts)
+        self._panel = panel_hash(parts.panels.train)
+        self._tensors = saved.tensors if saved else {}
+        if saved is None:
+            self.at = Progress(algorithm=parts.algorithm.initial_state())
+        else:
+            if saved.state["panel"] != self._panel:
+                raise CheckpointError(
+                    "the environment's training tasks are not those that the run began with: "
+                    "restore its data, or begin a new run"
+                )
+            self.at = Progress(**saved.state["progress"])
+            self.timers.update(self.at.cpu_seconds)
+        self._best = {name: of for name, of in self._tensors.items() if name == "best"}
+
+    def run(self) -> Run:
+        """Go on until the run is finished; an interruption leaves the policy and the curve."""
+        self.policy = self._first_policy()
+        if self._tensors and self.at.phase != "clone":
+            load_parameters(self.policy.model, self._tensors["model"])
+        work = {
+            "clone": self._clone,
+            "before": self._before,
+            "reinforce": self._reinforce,
+            "after": self._after,
+        }
+        try:
+            for phase in _PHASES[_PHASES.index(self.at.phase) :]:
+                if phase != self.at.phase:
+                    self.at.phase, self.at.done, self._tensors = phase, 0, {}
+                    self._save(self._weights)
+                work[phase]()
+        except KeyboardInterrupt:
+            if not (self.folder / "policy").exists():
+                self._write_policy("policy")
+            self._draw()
+            raise
+        run = self._result()
+        self._draw()
+        write_result(run)
+        return run
+
+    # Phases ---------------------------------------------------------------------------------
+
+    def _first_policy(self) -> ModelPolicy:
+        """Return the policy of `start/`, which is made first where there is no checkpoint yet."""
+        if self.parts.policy is not None and self._tensors:
+            self.display.say(f"resumed    {self.at.phase} {self.at.done or ''}".rstrip())
+            return self.parts.policy
+        self._announce()
+        policy = self.parts.policy or new_policy(self.config, self.parts, self.display)
+        self.timers.lap("vocabulary")
+        size = sum(parameter.numel() for parameter in policy.model.parameters())
+        self.display.say(f"policy     {size:,} parameters, {len(policy.tokenizer):,} words")
+        self.log.write("policy", parameters=size, words=len(policy.tokenizer))
+        with whole_folder(self.folder / START) as fresh:
+            policy.save(fresh)
+        # Read it back, as a run that is taken up again does.
+        return load_policy(self.folder / START, seed=self.config.seed)
+
+    def _clone(self) -> None:
+        updates = self.config.clone_updates
+        correct = self.config.clone.corrections and self.parts.expert
+        cloning = Cloning(
+            self.policy,
+            self._demonstrations,
+            self.config.clone,
+            updates=updates,
+            seed=self.config.seed,
+            corrections=self._corrections() if correct else None,
+        )
+        self.timers.start()
+        with cloning, self.display.phase("clone", updates, self.at.done) as shown:
+            if self._tensors:
+                cloning.resume(self.at.done, self._tensors)
+            else:
+                self._save(cloning.tensors)
+            while cloning.done < updates:
+                self._renew_engine("clone", cloning.done)
+                for step in cloning.pool():
+                    shown.step(f"loss per token {step.action_loss:.3f}")
+                    self.log.write("clone", **asdict(step))
+                self.at.done = cloning.done
+                self.timers.lap("clone")
+                self._save(cloning.tensors, now=False)
+        self._write_policy("clone")
+
+    def _demonstrations(self, pool: int) -> Iterator[Demonstration]:
+        config, parts = self.config.clone, self.parts
+        return demonstrations(
+            parts.worlds.first,
+            parts.panels.train,
+            parts.teacher,
+            self.policy,
+            noise=config.noise,
+            max_tokens=min(config.max_tokens, self.policy.max_context),
+            seed=f"{self.config.seed}/demonstrations/{pool}",
+        )
+
+    def _corrections(self) -> Callable[[int, int], list[Demonstration]]:
+        config, parts = self.config.clone, self.parts
+        corrections = Corrections(
+            self.policy,
+            parts.gym,
+            parts.panels.train,
+            parts.teacher,
+            share=config.corrections,
+            max_tokens=config.max_tokens,
+        )
+        seed = self.config.seed
+        return lambda pool, n: corrections.draw(n, f"{seed}/corrections/{pool}")
+
+    def _before(self) -> None:
+        self._measure("before")
+
+    def _reinforce(self) -> None:
+        config, algorithm = self.config, self.parts.algorithm
+        last = config.rollout.iterations
+        if last == 0:
+            self._write_policy("policy")
+            return
+        learner = Learner(
+            self.policy, algorithm, config.learner, temperature=config.rollout.temperature
+        )
+        if "optimiser" in self._tensors:
+            learner.resume(self.at.done, self._tensors)
+        iterations = Iterations(
+            config, self.parts, self.policy, learner, self.at.algorithm, self.timers, self._recorder
+        )
+        if self.at.validated < 0:
+            self._validate(0)
+        with self.display.phase(config.algorithm.name, last, self.at.done) as shown:
+            for number in range(self.at.done + 1, last + 1):
+                self._renew_engine("iteration", number)
+                measured = iterations.take(number)
+                self.log.write("train", iteration=number, **measured)
+                shown.step(f"success of training episodes {measured['success']:.2f}")
+                self.at.done = number
+                if number % config.evaluation.every == 0 or number == last:
+                    self._validate(number)
+                self._save(lambda: {**learner.tensors(), **self._best}, now=False)
+        if self.at.best != last:
+            self._write_policy("last")
+            load_parameters(self.policy.model, self._best["best"])
+        self._write_policy("policy")
+        self._best = {}
+
+    def _validate(self, iteration: int) -> None:
+        panels = self.parts.panels
+        self._renew_engine("curve", iteration)
+        success = evaluate(
+            self.policy,
+            self.parts.worlds,
+            split=panels.curve,
+            tasks=panels.curve_tasks,
+            max_response=self.policy.max_response,
+        ).success
+        better = not panels.chooses or success.mean >= self.at.best_success
+        if better:
+            self.at.best, self.at.best_success = iteration, success.mean
+            if panels.chooses:
+                weights = parameters_of(self.policy.model)
+                self._best = {"best": {name: value.clone() for name, value in weights.items()}}
+            self._write_policy("policy")
+        self.at.validated = iteration
+        self.timers.lap("evaluation")
+        self.log.write(
+            "validate",
+            iteration=iteration,
+            split=panels.curve,
+            success=asdict(success),
+            best=better,
+        )
+
+    def _after(self) -> None:
+        if self.config.rollout.iterations:
+            self._measure("after")
+        else:
+            self.at.evaluations["after"] = self.at.evaluations["before"]
+
+    def _measure(self, when: str) -> None:
+        found = self.at.evaluations.setdefault(when, {})
+        exam = self.parts.panels.exam
+        for mode, temperature in _MODES.items():
+            if mode in found:
+                continue
+            self.timers.start()
+            self._renew_engine("exam", mode)
+            figures = evaluate(
+                self.policy,
+                self.parts.worlds,
+                split=exam,
+                tasks=self.config.evaluation.tasks,
+                temperature=temperature,
+                max_response=self.policy.max_response,
+                watch=partial(self._recorder.evaluation, f"{when}-{mode}"),
+            )
+            self.timers.lap("evaluation")
+            found[mode] = pack(figures)
+            self.log.write(when, mode=mode, split=exam, success=asdict(figures.success))
+            self.display.say(f"{when:<10} {exam} {mode:<8} success {figures.success} %")
+            self._save(self._weights)
+
+    # Details --------------------------------------------------------------------------------
+
+    def _announce(self) -> None:
+        panels, known = self.parts.panels, self.parts.policy.env_id if self.parts.policy else ""
+        if not self.parts.expert:
+            self.display.say("teacher    no honest expert: random play shows what can be written")
+        if panels.exam == self.config.env.split:
+            self.display.say(f"evaluation on {panels.exam}: no tasks are held out")
+        elif panels.curve == self.config.env.split and panels.chooses:
+            self.display.say(f"curve      {panels.curve_tasks} training tasks are held out for it")
+        if known not in ("", self.config.env.id):
+            self.display.say(f"warning    the policy knows the words of {known} only")
+
+    def _renew_engine(self, *step: str | int) -> None:
+        """Give the engine the randomness of a step, and nothing of what it computed before."""
+        engine = self.policy.engine
+        engine.load_weights(engine.version)
+        name = "/".join(map(str, (self.config.seed, *step)))
+        engine.reseed(random.Random(name).getrandbits(62))
+
+    def _weights(self) -> dict[str, Tensors]:
+        return {"model": parameters_of(self.policy.model)}
+
+    def _save(self, tensors: Callable[[], dict[str, Tensors]], *, now: bool = True) -> None:
+        """Save a checkpoint; if it need not be now, only when the last one is old enough."""
+        if not now and time.monotonic() - self._saved_at < self.config.checkpoint.seconds:
+            return
+        self.at.cpu_seconds = dict(self.timers)
+        state = {
+            "progress": asdict(self.at),
+            "panel": self._panel,
+            "metrics_bytes": self.log.sync(),
+            "elapsed": self.log.elapsed,
+        }
+        self._checkpoints.save(Checkpoint(state, tensors()))
+        self._saved_at = time.monotonic()
+        self.timers.lap("checkpoints")
+
+    def _write_policy(self, name: str) -> None:
+        with whole_folder(self.folder / name) as fresh:
+            self.policy.save(fresh)
+
+    def _draw(self) -> None:
+        title = f"{self.config.algorithm.name} on {self.config.env.id}"
+        draw_curve(self.folder / "metrics.jsonl", self.folder / "curve.png", title)
+
+    def _result(self) -> Run:
+        found = {
+            when: {mode: unpack(values) for mode, values in of.items()}
+            for when, of in self.at.evaluations.items()
+        }
+        return Run(
+            self.folder,
+            self.policy,
+            found["before"],
+            found["after"],
+            seconds=dict(self.timers),
+            iteration=self.at.best,
+        )

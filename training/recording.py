@@ -1,0 +1,78 @@
+"""Which episodes of a run are recorded, and where: `RUN/episodes/`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from anchorgym.gigpo import TurnBatch, step_groups
+from anchorgym.gigpo.arrays import FloatArray
+from anchorgym.training.config import TrainConfig
+from anchorgym.training.parts import Parts
+from anchorgym.training.rollouts import Episode
+from anchorgym.training.trajectories import FORMAT, Header, episode_record, write_trajectories
+
+_EVALUATED = 200
+"""Most episodes of an evaluation that are recorded: some megabytes."""
+
+
+class Recorder:
+    """Writes episodes, all or nothing, so that a run that is resumed writes the same again.
+
+    Args:
+        folder: of the run.
+        config: says how many iterations and groups are kept.
+        parts: of the job.
+    """
+
+    def __init__(self, folder: Path, config: TrainConfig, parts: Parts) -> None:
+        self._folder = folder / "episodes"
+        self._config, self._parts = config, parts
+
+    def iteration(
+        self, number: int, episodes: Sequence[Episode], batch: TurnBatch, advantages: FloatArray
+    ) -> None:
+        """Record the first groups of an iteration, if it is one that is kept.
+
+        Args:
+            number: of the iteration.
+            episodes: what was played.
+            batch: (n_turns,) their turns, one after another.
+            advantages: (n_turns,) of the turns.
+        """
+        rollout = self._config.rollout
+        every = rollout.record_every
+        if every == 0 or (number not in (1, rollout.iterations) and number % every):
+            return
+        groups = step_groups(batch, getattr(self._parts.algorithm, "similarity", None))
+        records, first = [], 0
+        for episode in episodes:
+            rows = slice(first, first + len(episode.turns))
+            first = rows.stop
+            if episode.start.group < rollout.record_groups:
+                of_turns = advantages[rows].tolist(), groups[rows].tolist()
+                records.append(episode_record(episode, *of_turns))
+        header: Header = {
+            "format": FORMAT,
+            "env": self._config.env.id,
+            "arguments": dict(self._parts.gym_arguments),
+            "purpose": "train",
+            "iteration": number,
+        }
+        write_trajectories(self._folder / f"train-{number:05}.jsonl", header, records)
+
+    def evaluation(self, name: str, episodes: Sequence[Episode]) -> None:
+        """Record the first episodes of a final evaluation, such as "after-greedy"."""
+        env = self._parts.worlds.first
+        header: Header = {
+            "format": FORMAT,
+            "env": self._config.env.id,
+            "arguments": {
+                **self._config.env.arguments,
+                "split": self._parts.panels.exam,
+                "max_turns": env.max_turns,
+            },
+            "purpose": "evaluate",
+        }
+        records = [episode_record(episode) for episode in episodes[:_EVALUATED]]
+        write_trajectories(self._folder / f"{name}.jsonl", header, records)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from anchorgym.agents.human import HumanPolicy
 from anchorgym.agents.parsing import parse_tagged
 from anchorgym.agents.policy import (
     Decision,
@@ -39,6 +40,7 @@ __all__ = [
     "Engine",
     "ExpertPolicy",
     "Generation",
+    "HumanPolicy",
     "LanguagePolicy",
     "ModelPolicy",
     "Policy",

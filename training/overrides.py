@@ -40,20 +40,6 @@ def parse_settings(arguments: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
-def env_arguments(arguments: Sequence[str]) -> dict[str, Any]:
-    """Read `--env.key value` only: what a command that is no job makes its environment with.
-
-    Raises:
-        ConfigError: another flag, a flag without value, or a stray word.
-    """
-    settings = parse_settings(arguments)
-    env = settings.pop("env", {})
-    if settings:
-        flag = next(iter(settings)).replace("_", "-")
-        raise ConfigError(f"unrecognised: --{flag}")
-    return dict(env)
-
-
 def describe(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield (flag, default, meaning) for every setting of a configuration."""
     for name, field in model.model_fields.items():

@@ -11,10 +11,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from anchorgym.envs.errors import AnchorgymError
-from anchorgym.training.rollouts import Episode
+
+if TYPE_CHECKING:
+    from anchorgym.training.rollouts import Episode
 
 FORMAT = 1
 
@@ -32,7 +34,7 @@ class Header(TypedDict):
     arguments: dict[str, Any]
     """What it was made with, such as `max_turns`."""
     purpose: str
-    """"train" or "evaluate"."""
+    """"train", "evaluate" or "play"."""
     iteration: NotRequired[int]
     """Of the run, for training episodes."""
     episodes: NotRequired[int]
@@ -72,7 +74,7 @@ class EpisodeRecord(TypedDict):
     goal: str
     won: bool
     stop: str
-    """"terminated", "turns" or "context"."""
+    """"terminated", "turns" or "context"; "left" where a person stopped playing."""
     turns: list[TurnRecord]
     final_observation: str
     """What was seen after the last action."""

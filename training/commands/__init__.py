@@ -5,7 +5,30 @@ A command is found by its name in `COMMANDS`; `training.cli` knows nothing else 
 
 from __future__ import annotations
 
+import argparse
+from typing import Any
+
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS = ("train", "evaluate", "replay", "check", "envs")
+COMMANDS = ("train", "evaluate", "play", "view", "replay", "check", "envs")
 """Names of the modules here, in the order in which `--help` lists them."""
+
+
+def environment_arguments(known: argparse.Namespace, rest: list[str]) -> dict[str, Any]:
+    """Return what an environment is to be made with: `--split`, `--data` and `--env.KEY VALUE`.
+
+    Raises:
+        ConfigError: a flag of another kind.
+    """
+    from anchorgym.training.config import ConfigError
+    from anchorgym.training.overrides import parse_settings
+
+    settings = parse_settings(rest)
+    own = settings.pop("env", {})
+    if settings or "id" in own:
+        raise ConfigError(
+            f"unexpected settings {sorted(settings) or ['env.id']}: only --env.KEY VALUE is "
+            "understood here, and the environment is named first"
+        )
+    given = {name: getattr(known, name, None) for name in ("split", "data")}
+    return {**own, **{name: value for name, value in given.items() if value is not None}}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
+from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK, environment_arguments
 
 if TYPE_CHECKING:
     from anchorgym.envs import TextEnv
@@ -54,19 +54,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Play the panel and print the figures."""
     from anchorgym.training.measurement import Measurement, Plan, measure
-    from anchorgym.training.overrides import env_arguments
     from anchorgym.training.players import load_player
     from anchorgym.training.reporting import Display
     from anchorgym.training.rollouts import Worlds
 
-    arguments = env_arguments(rest)
-    if known.data:
-        arguments["data"] = known.data
-    if known.split:  # an environment whose data lacks the split that it defaults to can be made
-        arguments["split"] = known.split
+    # A split that is named is also what the environment is made with: its data may lack others.
+    arguments = environment_arguments(known, rest)
     names = [known.policy, *([known.against] if known.against else [])]
     players = [load_player(name, seed=known.seed) for name in names]
-    env_id = _env_id(known.env or arguments.pop("id", None), players)
+    env_id = _env_id(known.env, players)
     worlds = Worlds(env_id, **arguments)
     plan = Plan(
         env_id=env_id,

@@ -10,6 +10,7 @@ from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
 from anchorgym.envs.panels import panel_hash, sub_panel
 from anchorgym.envs.registration import make, register
 from anchorgym.envs.spaces import Unicode
+from anchorgym.envs.textworld.env import TextWorldEnv
 from anchorgym.envs.vector import TextVectorEnv
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Outcome",
     "TextEnv",
     "TextVectorEnv",
+    "TextWorldEnv",
     "Unicode",
     "UnknownTaskError",
     "check_env",

@@ -57,6 +57,15 @@ class ResetNeededError(AnchorgymError, RuntimeError):
     """A method that needs a running episode was called before `reset`."""
 
 
+class MissingExtraError(AnchorgymError, ImportError):
+    """A package that only an extra of anchorgym installs is missing."""
+
+    def __init__(self, needed_by: str, extra: str) -> None:
+        super().__init__(
+            f'{needed_by} needs packages that are not installed: pip install "anchorgym[{extra}]"'
+        )
+
+
 class ContractError(AnchorgymError, TypeError):
     """A world that does not keep its part of the environment contract."""
 

@@ -30,12 +30,13 @@ def _menu(state: State, dialect: Dialect) -> tuple[str, ...]:
     found.sort()
     # Going and the standing commands are the bulk, and sorted already: put the rest around them.
     go = _going(state, dialect)
-    before, after = bisect_left(found, "go"), bisect_left(found, "help")
+    standing = dialect.standing_commands
+    before, after = bisect_left(found, "go"), bisect_left(found, standing[0])
     return (
         *found[:before],
         *go,
         *found[before:after],
-        *dialect.standing_commands,
+        *standing,
         *found[after:],
     )
 

@@ -12,13 +12,13 @@ from typing import Final
 from anchorgym.envs.alfworld.commands import possible_commands
 from anchorgym.envs.alfworld.game import APPLIANCES, Game, remember
 from anchorgym.envs.alfworld.state import NOTHING, State
-from anchorgym.envs.alfworld.text import NOTHING_HAPPENS, Dialect
+from anchorgym.envs.alfworld.text import DIALECTS, NOTHING_HAPPENS, Dialect
 
 __all__ = ["NOTHING", "World"]
 
 _NOT_POSSIBLE: Final = "that is not possible here and now"
 _UNKNOWN_VERB: Final = "there is no such command"
-_DIALECT: Final = Dialect()
+_DIALECT: Final = DIALECTS["2.1.2"]
 
 
 class World(State):
@@ -146,8 +146,10 @@ class World(State):
         receptacle = game.receptacle_numbers.get(first)
         if receptacle is None or game.receptacle_locations[receptacle] == self.location:
             return None
-        self._walk(game.receptacle_locations[receptacle])
-        return self.dialect.arrived(first, self._view(receptacle))
+        location = game.receptacle_locations[receptacle]
+        self._walk(location)
+        where = game.location_names[location]
+        return self.dialect.arrived(first, where, self._view(receptacle))
 
     def _do_open(self, first: str, second: str) -> str | None:
         receptacle = self._receptacle_here(first)

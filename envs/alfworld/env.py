@@ -10,9 +10,9 @@ from anchorgym.envs.alfworld.data import SPLITS, game_source
 from anchorgym.envs.alfworld.engine import World
 from anchorgym.envs.alfworld.expert import honest_action
 from anchorgym.envs.alfworld.solver import UnsolvableError, full_action
-from anchorgym.envs.alfworld.text import NOTHING_HAPPENS
+from anchorgym.envs.alfworld.text import DIALECTS, NOTHING_HAPPENS
 from anchorgym.envs.core import JSON, ExpertKind, Outcome, TextEnv
-from anchorgym.envs.errors import NoExpertError, ResetNeededError
+from anchorgym.envs.errors import NoExpertError, OptionError, ResetNeededError
 from anchorgym.envs.registration import register
 
 
@@ -39,9 +39,14 @@ class ALFWorldEnv(TextEnv):
     in ALFRED, of the objects for which most do. `progress` also counts the steps on the way
     there, such as holding an object that is asked for; both are 1 exactly when the game is won.
 
+    Both dialects play every game, whatever version its file is of. Task ids, states and anchors
+    are the same in both; only what is said differs, and so do the admissible actions.
+
     Args:
         data: the folder that holds the official games' `json_2.1.1/`. By default ALFWORLD_DATA
             names it; games are generated where that is not set either.
+        dialect: the words of the game: "2.1.2", or those up to "2.1.1" that published prompts
+            are written in (`put X in/on Y`, "You arrive at loc 24.", no `help`); see `text.py`.
         split: train, valid_seen or valid_unseen (scenes that no training game takes place in).
         max_turns: an episode is truncated after so many turns.
         render_mode: None, or "ansi".
@@ -49,6 +54,7 @@ class ALFWorldEnv(TextEnv):
     Raises:
         DataError: the data named is missing or broken.
         UnknownSplitError: there is no such split.
+        OptionError: there is no such dialect.
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS
@@ -61,11 +67,15 @@ class ALFWorldEnv(TextEnv):
         self,
         *,
         data: str | os.PathLike[str] | None = None,
+        dialect: str = "2.1.2",
         split: str = "train",
         max_turns: int = 50,
         render_mode: str | None = None,
     ) -> None:
         super().__init__(split=split, max_turns=max_turns, render_mode=render_mode)
+        if dialect not in DIALECTS:
+            raise OptionError(f"there is no dialect {dialect!r}: choose {' or '.join(DIALECTS)}")
+        self.dialect = dialect
         self._source = game_source(data)
         self._source.tasks(split)  # data that is missing is reported here, not at the first reset
         self.world = _NO_GAME
@@ -92,7 +102,7 @@ class ALFWorldEnv(TextEnv):
         """
         game = self._source.game(task)
         self.goal = game.task
-        self.world = World(game)
+        self.world = World(game, DIALECTS[self.dialect])
         return self.world.reset()
 
     def act(self, action: str) -> Outcome:
@@ -102,6 +112,10 @@ class ALFWorldEnv(TextEnv):
         observation = world.step(action)
         won = world.standing.won
         return Outcome(observation, 1.0 if won and not before else 0.0, won, world.problem)
+
+    def config(self) -> Mapping[str, JSON]:
+        """Return the dialect: a snapshot holds the last observation, in its words."""
+        return {"dialect": self.dialect}
 
     def refusal(self, reason: str) -> str:
         """Answer what cannot be read as the game answers what it does not know."""

@@ -14,7 +14,7 @@ from anchorgym.envs.alfworld.game import TASK_TYPES, Game, GoalKind
 from anchorgym.envs.alfworld.generator import Household, TaskId, household
 from anchorgym.envs.alfworld.scenes import kinds
 from anchorgym.envs.alfworld.solver import solve
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import MissingExtraError
 
 _PLACED: Final = """\
 (exists (?r - receptacle)
@@ -72,16 +72,12 @@ GOALS: Final[dict[GoalKind, str]] = {
 _GOAL_SLOT: Final = "UNKNOWN GOAL."
 
 
-class StockPackageError(AnchorgymError, ImportError):
-    """The alfworld package, whose texts exported games contain, is not installed."""
-
-
 def export_game(task_id: str) -> dict[str, Any]:
     """Return a generated game as the content of an official `game.tw-pddl` file.
 
     Raises:
         UnknownTaskError: the text is no id of a generated game.
-        StockPackageError: the alfworld package is not installed.
+        MissingExtraError: the alfworld package is not installed.
     """
     house = household(task_id)
     game = Game.from_facts(house.facts, house.goal, house.task, task_id)
@@ -104,7 +100,7 @@ def write_games(task_ids: Iterable[str], folder: Path) -> list[Path]:
         The game files, in the order of the ids.
 
     Raises:
-        UnknownTaskError, StockPackageError: as for `export_game`.
+        UnknownTaskError, MissingExtraError: as for `export_game`.
     """
     paths = []
     for task_id in task_ids:
@@ -182,8 +178,5 @@ def _stock_text(name: str) -> str:
     """Return a file of the alfworld package, found without running any of its code."""
     spec = find_spec("alfworld")
     if spec is None or not spec.submodule_search_locations:
-        raise StockPackageError(
-            "exported games contain texts of the alfworld package, which is not installed: "
-            "pip install 'anchorgym[textworld]'"
-        )
+        raise MissingExtraError("exporting a game, which contains texts of alfworld,", "textworld")
     return Path(spec.submodule_search_locations[0], "data", name).read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class Game:
     goal: Goal
 
     start_location: int
+    location_names: tuple[str, ...]
+    """Numbered as things are ("loc 24"); only the older dialect shows them."""
     receptacle_names: tuple[str, ...]
     receptacle_types: tuple[str, ...]
     receptacle_locations: tuple[int, ...]
@@ -202,6 +205,7 @@ class _Household:
         located = [*_pairs(self.facts["objectatlocation"]), *_pairs(self.facts["atlocation"])]
         locations = sorted({*places.values(), *(place for _, place in located)})
         self.locations = {location: i for i, location in enumerate(locations)}
+        self.location_names = tuple(sys.intern(names.get(place, place)) for place in locations)
         self.places = tuple(self.locations[location] for location in places.values())
 
     def rooms(self) -> dict[str, Any]:
@@ -218,6 +222,7 @@ class _Household:
             for receptacle, place in enumerate(self.places)
         )
         return {
+            "location_names": self.location_names,
             "receptacle_names": self.receptacle_names,
             "receptacle_types": self.receptacle_types,
             "receptacle_locations": self.places,

@@ -2,6 +2,10 @@
 
 The engine writes no text itself, so another dialect of the same game is another subclass of
 `Dialect`. A thing is always "a …", and the last two of a list are joined by ", and ".
+
+What set version 2.1.2 of the official games apart from 2.1.1 is known from the script that turned
+the one into the other, `scripts/patch_tw-pddl.py` of github.com/alfworld/alfworld (commit
+beadec4d), and from a grammar of before, `debug/multi-agent/alfred.twl2` (commit 7c7aabca).
 """
 
 from __future__ import annotations
@@ -33,8 +37,8 @@ Available commands:
 class Dialect:
     """The dialect of the official games since 2.1.2.
 
-    A parsed command is (verb, first thing, second thing) with the verb in this dialect's words
-    and "" for a thing that is not there.
+    A parsed command is (verb, first thing, second thing) with the verb as the engine knows it and
+    "" for a thing that is not there.
     """
 
     help: ClassVar[str] = _HELP
@@ -85,8 +89,8 @@ class Dialect:
         """Return the view in front of receptacles, with what lies beside them."""
         return f"You are facing the {_listed(receptacles)}. Next to it, you see {_things(things)}."
 
-    def arrived(self, receptacle: str, view: str) -> str:
-        """Answer going somewhere."""
+    def arrived(self, receptacle: str, location: str, view: str) -> str:
+        """Answer going somewhere; a location is named like a thing, as in "loc 24"."""
         return f"You arrive at {receptacle}. {view}"
 
     def surface(self, receptacle: str, things: Sequence[str]) -> str:
@@ -156,6 +160,40 @@ class Dialect:
         if state:
             return f"This is a {state} {name}."
         return f"There's nothing special about {name}."
+
+
+class FirstDialect(Dialect):
+    """The dialect of the games up to 2.1.1, for which ReAct's and Reflexion's prompts were written.
+
+    One puts things "in/on" receptacles, arrives at numbered locations, and cannot ask for help.
+    """
+
+    standing_commands: ClassVar[tuple[str, ...]] = ("inventory", "look")
+    joints: ClassVar[Mapping[str, str]] = {**Dialect.joints, "put": " in/on "}
+    _not_yet: ClassVar[frozenset[str]] = frozenset({"help", "move"})
+
+    def parse(self, command: str) -> tuple[str, str, str]:
+        """Split a command into verb and things; see `Dialect.parse`."""
+        verb, first, second = super().parse(command)
+        if verb in self._not_yet:
+            return "", first, second
+        return ("move" if verb == "put" else verb), first, second
+
+    def move(self, thing: str, receptacle: str) -> str:
+        """Return the command that puts a held object down."""
+        return f"put {thing} in/on {receptacle}"
+
+    def arrived(self, receptacle: str, location: str, view: str) -> str:
+        """Answer going somewhere."""
+        return f"You arrive at {location}. {view}"
+
+    def moved(self, thing: str, receptacle: str) -> str:
+        """Answer putting down."""
+        return f"You put the {thing} in/on the {receptacle}."
+
+
+DIALECTS: Final[Mapping[str, Dialect]] = {"2.1.2": Dialect(), "2.1.1": FirstDialect()}
+"""The dialects by the version of the official games that is written in them."""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from anchorgym.envs.alfworld.env import ALFWorldEnv
 from anchorgym.envs.errors import (
     DataError,
     NoExpertError,
+    OptionError,
     ResetNeededError,
     SnapshotError,
     UnknownSplitError,
@@ -47,6 +48,11 @@ def kitchen_env(small_data: Path) -> ALFWorldEnv:
 @pytest.mark.parametrize("split", ["train", "valid_unseen"])
 def test_generated_games_keep_the_environment_contract(split: str) -> None:
     report = check_env(ENV, split=split, episodes=4)
+    assert report.ok, str(report)
+
+
+def test_the_older_dialect_keeps_the_environment_contract() -> None:
+    report = check_env(ENV, dialect="2.1.1", episodes=4)
     assert report.ok, str(report)
 
 
@@ -109,6 +115,44 @@ def test_a_snapshot_is_returned_to_and_checked(kitchen_env: ALFWorldEnv, small_d
     assert [kitchen_env.step(command) for command in WIN[2:]] == after
     with pytest.raises(SnapshotError, match="not here"):
         make().restore(data)
+
+
+def test_the_older_dialect_says_what_published_prompts_show(small_data: Path) -> None:
+    env = make(data=small_data, dialect="2.1.1")
+    first, info = env.reset(options={"task": PLACE})
+    assert first == make(data=small_data).reset(options={"task": PLACE})[0]
+    assert "help" not in info["admissible_actions"]
+    assert list(info["admissible_actions"]) == sorted(info["admissible_actions"])
+    # The kitchen has locations 1, 2 and 9, which are numbered downwards.
+    said = [env.step(command)[0] for command in WIN]
+    assert said[0].startswith("You arrive at loc 3. On the sinkbasin 1, you see a bowl 1")
+    assert said[2] == "You arrive at loc 2. The fridge 1 is closed."
+    assert "put bowl 1 in/on fridge 1" in env.admissible_actions()
+    for command in ("help", "move bowl 1 to fridge 1", "put bowl 1 in fridge 1"):
+        observation, *_, info = env.step(command)
+        assert (observation, info["action_valid"]) == ("Nothing happens.", False)
+    observation, reward, *_ = env.step("put bowl 1 in/on fridge 1")
+    assert (observation, reward) == ("You put the bowl 1 in/on the fridge 1.", 1.0)
+
+
+def test_dialects_share_states_and_not_snapshots() -> None:
+    new, old = make(), make(dialect="2.1.1")
+    assert (new.dialect, old.dialect) == ("2.1.2", "2.1.1")
+    for env in (new, old):
+        env.reset(options={"task": TASK})
+    while not new.won():
+        assert new.anchor() == old.anchor()
+        action = new.expert_action("honest")
+        parts = action.split()
+        if parts[0] == "move":
+            action = f"put {' '.join(parts[1:3])} in/on {' '.join(parts[4:])}"
+        assert old.expert_action("honest") == action
+        assert new.step(new.expert_action("full"))[1] == old.step(old.expert_action("full"))[1]
+    assert old.won()
+    with pytest.raises(SnapshotError, match="configuration"):
+        old.restore(new.snapshot())
+    with pytest.raises(OptionError, match=r"no dialect '2\.1': choose 2\.1\.2 or 2\.1\.1"):
+        make(dialect="2.1")
 
 
 def test_before_the_first_reset_nothing_is_running() -> None:

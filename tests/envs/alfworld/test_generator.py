@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from anchorgym.envs.alfworld import export
 from anchorgym.envs.alfworld.draws import Draws
 from anchorgym.envs.alfworld.engine import World
-from anchorgym.envs.alfworld.export import StockPackageError, export_game, write_games
+from anchorgym.envs.alfworld.export import export_game, write_games
 from anchorgym.envs.alfworld.game import APPLIANCES, TASK_TYPES, Game
 from anchorgym.envs.alfworld.generator import PANEL_SIZES, generated_game, household, panel
 from anchorgym.envs.alfworld.scenes import UNSEEN_SCENES, kinds, scenes
 from anchorgym.envs.alfworld.solver import solve
-from anchorgym.envs.errors import UnknownSplitError, UnknownTaskError
+from anchorgym.envs.errors import MissingExtraError, UnknownSplitError, UnknownTaskError
 from anchorgym.envs.panels import panel_hash
 
 TYPES = list(TASK_TYPES.values())
@@ -287,7 +287,7 @@ class TestExport:
         monkeypatch.undo()
         monkeypatch.setattr(export, "find_spec", lambda name: None)
         export._stock_text.cache_clear()
-        with pytest.raises(StockPackageError, match=r"anchorgym\[textworld\]"):
+        with pytest.raises(MissingExtraError, match=r"anchorgym\[textworld\]"):
             export_game(f"train/{TYPES[0]}/3")
 
 

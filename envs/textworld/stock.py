@@ -1,0 +1,77 @@
+"""The stock engine: imported when it is needed, and kept from files that would harm it."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from anchorgym.envs.errors import CorruptGameError, MissingExtraError
+
+SEED: Final = 20181
+"""Of the interpreter's random generator: every game takes the same course every time."""
+GAMES_KEPT: Final = 32
+"""Compiled games whose logic is kept, of those played last; reading one takes up to a second."""
+_UNITS: Final = {1: 2, 2: 2, 3: 2, 4: 4, 5: 4, 6: 8, 7: 8, 8: 8}
+"""Of each version of the Z-machine, in how many bytes its header counts the file's length."""
+
+
+def module(name: str) -> Any:
+    """Import a module of the stock engine.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtraError("anchorgym/TextWorld-v0", "textworld") from error
+
+
+def machine(file: Path) -> Any:
+    """Return an interpreter (`jericho.FrotzEnv`) for a story file.
+
+    Raises:
+        CorruptGameError: the file is damaged.
+        MissingExtraError: the stock engine is not installed.
+    """
+    jericho = module("jericho")
+    _check_story(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it knows nothing of the game's insides
+        return jericho.FrotzEnv(str(file), seed=SEED)
+
+
+def logic(file: Path) -> Any:
+    """Return the logic of a game (`textworld.Game`) from its .json.
+
+    Raises:
+        CorruptGameError: the file holds none.
+    """
+    status = file.stat()
+    return _logic(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(GAMES_KEPT)
+def _logic(file: Path, modified: int, size: int) -> Any:
+    textworld = module("textworld")
+    try:
+        return textworld.Game.load(str(file))
+    except Exception as error:  # whatever its reader stumbles over
+        raise CorruptGameError(f"{str(file)!r} holds no TextWorld game: {error!r}") from error
+
+
+def _check_story(file: Path) -> None:
+    """Check length and sum as the header gives them: the interpreter ends the process on faults.
+
+    The header is that of The Z-Machine Standards Document 1.1, section 11.
+    """
+    story = file.read_bytes()
+    if len(story) < 64 or story[0] not in _UNITS:
+        raise CorruptGameError(f"{str(file)!r} is no story file for the Z-machine")
+    length = int.from_bytes(story[0x1A:0x1C], "big") * _UNITS[story[0]]
+    wanted = int.from_bytes(story[0x1C:0x1E], "big")
+    if length > len(story) or (length and wanted != sum(story[0x40:length]) & 0xFFFF):
+        raise CorruptGameError(f"the story file {str(file)!r} is damaged: get it again")

@@ -124,8 +124,9 @@ class AlgorithmConfig(_Section):
 
     name: str = "gigpo"
     """One of those listed below."""
-    anchor: Literal["state", "observation"] = "state"
-    """What turns are grouped by: the world's state, or the text that was shown."""
+    anchor: str = Field("state", pattern=r"^(state|observation|history:[1-9]\d{0,3})$")
+    """What turns are grouped by: the world's `state`, the `observation` (the text that was shown),
+    or `history:k`, the last k texts."""
     kl_coef: float = Field(0.0, ge=0)
     """Weight of the divergence from the clone; above 0 costs a second forward pass."""
 

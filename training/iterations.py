@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,8 +103,25 @@ def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
     return TurnBatch.from_rows(
         group=np.array([e.start.group for _, e, _ in rows]),
         trajectory=np.array([n for n, _, _ in rows]),
-        anchor=[t.anchor if anchor == "state" else t.observation for _, _, t in rows],
+        anchor=[key for e in episodes for key in anchor_keys(e, anchor)],
         reward=np.array([t.reward for _, _, t in rows]),
         valid=np.array([t.valid for _, _, t in rows]),
         truncated=np.array([e.stop != "terminated" for _, e, _ in rows]),
     )
+
+
+def anchor_keys(episode: Episode, anchor: str) -> list[Hashable]:
+    """Return what each turn of an episode is grouped by, (n_turns,).
+
+    Args:
+        episode: that was played.
+        anchor: "state", the key that the environment gave; "observation", the text that was shown;
+            "history:k", the last k texts ("history:1" is "observation").
+    """
+    if anchor == "state":
+        return [turn.anchor for turn in episode.turns]
+    texts = [turn.observation for turn in episode.turns]
+    if anchor == "observation":
+        return [*texts]
+    length = int(anchor.removeprefix("history:"))
+    return [tuple(texts[max(0, i + 1 - length) : i + 1]) for i in range(len(texts))]

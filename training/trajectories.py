@@ -199,8 +199,8 @@ def _is_header(value: Any) -> bool:
     )
 
 
-_NUMBER = (int, float)
-_EPISODE = {
+_Types = Mapping[str, tuple[type, ...]]
+_EPISODE: _Types = {
     "task": (str,),
     "task_type": (str,),
     "seed": (int,),
@@ -211,12 +211,12 @@ _EPISODE = {
     "turns": (list,),
     "final_observation": (str,),
 }
-_TURN = {
+_TURN: _Types = {
     "observation": (str,),
     "anchor": (str,),
     "response": (str,),
     "action": (str,),
-    "reward": _NUMBER,
+    "reward": (int, float),
     "valid": (bool,),
     "reason": (str,),
 }
@@ -231,7 +231,7 @@ def _episode(path: Path, line: int, record: Any) -> EpisodeRecord:
     return cast(EpisodeRecord, record)
 
 
-def _require(record: Any, kinds: Mapping[str, tuple[type, ...]], what: str) -> None:
+def _require(record: Any, kinds: _Types, what: str) -> None:
     """Verify that a record holds the keys that it must, with values of these types."""
     if not isinstance(record, dict):
         raise TrajectoryError(f"{what} is no JSON object")

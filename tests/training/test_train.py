@@ -11,9 +11,13 @@ import worlds  # noqa: F401  (registers the test worlds)
 
 from anchorgym.agents import RandomPolicy, load_policy
 from anchorgym.training import (
+    ConfigError,
+    Episode,
     Run,
     RunExistsError,
+    Start,
     TrainConfig,
+    Turn,
     Worlds,
     evaluate,
     iterations,
@@ -22,6 +26,7 @@ from anchorgym.training import (
     train,
 )
 from anchorgym.training.cli import main
+from anchorgym.training.iterations import anchor_keys
 
 
 def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:
@@ -107,6 +112,25 @@ def test_observations_can_be_the_anchors(tmp_path: Path) -> None:
     config = settings("test/Rooms-v0", algorithm={"anchor": "observation", "kl_coef": 0.01})
     run = train(config, tmp_path / "run")
     assert run.after["greedy"].success.mean >= 0
+
+
+def test_turns_are_grouped_by_what_was_chosen() -> None:
+    texts = ["hall", "shed", "hall", "shed", "hall"]
+    turns = [Turn(text, bytes([n])) for n, text in enumerate(texts)]
+    episode = Episode(Start("task"), "", turns)
+    groups = {
+        anchor: len(set(anchor_keys(episode, anchor)))
+        for anchor in ("state", "observation", "history:1", "history:2", "history:9")
+    }
+    assert groups == {"state": 5, "observation": 2, "history:1": 2, "history:2": 3, "history:9": 5}
+    by_two = anchor_keys(episode, "history:2")
+    assert by_two[2] == by_two[4] != by_two[0]
+
+
+@pytest.mark.parametrize("anchor", ["histroy:2", "history:0", "history", ""])
+def test_other_anchors_are_refused(anchor: str) -> None:
+    with pytest.raises(ConfigError, match=r"algorithm\.anchor"):
+        settings("test/Rooms-v0", algorithm={"anchor": anchor})
 
 
 def test_a_trained_policy_can_be_trained_on(run: Run, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from anchorgym.gigpo import TurnBatch, step_groups
 from anchorgym.gigpo.arrays import FloatArray
@@ -14,6 +15,11 @@ from anchorgym.training.trajectories import FORMAT, Header, episode_record, writ
 
 _EVALUATED = 200
 """Most episodes of an evaluation that are recorded: some megabytes."""
+
+
+def _in_order(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Sort by name: a run that is resumed reads its arguments in another order."""
+    return dict(sorted(arguments.items()))
 
 
 class Recorder:
@@ -55,7 +61,7 @@ class Recorder:
         header: Header = {
             "format": FORMAT,
             "env": self._config.env.id,
-            "arguments": dict(self._parts.gym_arguments),
+            "arguments": _in_order(self._parts.gym_arguments),
             "purpose": "train",
             "iteration": number,
         }
@@ -63,15 +69,14 @@ class Recorder:
 
     def evaluation(self, name: str, episodes: Sequence[Episode]) -> None:
         """Record the first episodes of a final evaluation, such as "after-greedy"."""
-        env = self._parts.worlds.first
+        played = {
+            "split": self._parts.panels.exam,
+            "max_turns": self._parts.worlds.first.max_turns,
+        }
         header: Header = {
             "format": FORMAT,
             "env": self._config.env.id,
-            "arguments": {
-                **self._config.env.arguments,
-                "split": self._parts.panels.exam,
-                "max_turns": env.max_turns,
-            },
+            "arguments": _in_order({**self._config.env.arguments, **played}),
             "purpose": "evaluate",
         }
         records = [episode_record(episode) for episode in episodes[:_EVALUATED]]

@@ -21,12 +21,13 @@ from anchorgym.training import (
     train,
 )
 from anchorgym.training.cli import main
+from anchorgym.training.trainer import read_config
 
 
 def settings(**changes: dict[str, Any]) -> TrainConfig:
     """A job of a second: three pools of cloning with corrections, three iterations with a KL."""
     base: dict[str, Any] = {
-        "env": {"id": "test/Errands-v0", "max_turns": 9},
+        "env": "test/Errands-v0",
         "policy": {"hidden": 32, "layers": 1, "heads": 2, "feed_forward": 32, "max_context": 256},
         "clone": {"updates": 40, "batch": 3, "learning_rate": 0.01},
         "algorithm": {"kl_coef": 0.01, "invalid_penalty": 0.1, "norm": "mean"},
@@ -46,7 +47,8 @@ def work(config: TrainConfig, folder: Path, kill_at: int = -1) -> int:
 
     def run() -> None:
         moments = Moments(kill_at).watch()
-        train(config, folder, resume=True)
+        begun = (folder / "config.json").exists()
+        train(read_config(folder) if begun else config, folder, resume=True)
         (folder.parent / "moments").write_text(str(moments.count))
 
     return in_a_child(run)

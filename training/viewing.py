@@ -166,6 +166,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
 def _settings(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return all settings, dotted, those that differ from the defaults first."""
     defaults = dict(_flat(TrainConfig().model_dump(mode="json")))
+    options = _algorithm_defaults(config.get("algorithm", {}))
+    defaults = {**{f"algorithm.{name}": value for name, value in options.items()}, **defaults}
     rows = [
         {"key": key, "value": value, "changed": key not in defaults or defaults[key] != value}
         for key, value in _flat(config)
@@ -183,16 +185,17 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _gamma(algorithm: Mapping[str, Any]) -> float:
     """Return the discount that returns are shown with: the algorithm's, or 1."""
+    gamma = {**_algorithm_defaults(algorithm), **algorithm}.get("gamma")
+    return float(gamma) if isinstance(gamma, int | float) else 1.0
+
+
+def _algorithm_defaults(algorithm: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a run's algorithm as they are by default."""
     from anchorgym.gigpo import algorithm_names, find_algorithm
 
-    if isinstance(algorithm.get("gamma"), int | float):
-        return float(algorithm["gamma"])
     name = algorithm.get("name")
-    if name not in algorithm_names():
-        return 1.0
-    defaults = {field.name: field.default for field in fields(find_algorithm(str(name)))}
-    gamma = defaults.get("gamma", 1.0)
-    return float(gamma) if isinstance(gamma, int | float) else 1.0
+    known = fields(find_algorithm(str(name))) if name in algorithm_names() else ()
+    return {field.name: field.default for field in known}
 
 
 # Recorded episodes --------------------------------------------------------------------------
@@ -249,10 +252,7 @@ def _pack(path: Path, budget: int) -> dict[str, Any]:
     size = 0
     for number, members in groups.items():
         known = len(texts)
-        try:
-            group = _pack_group(number, members, texts)
-        except (KeyError, TypeError) as error:
-            raise TrajectoryError(f"{path}: a turn of group {number} lacks {error}") from error
+        group = _pack_group(number, members, texts)
         fresh = list(texts)[known:]
         cost = sum(
             len(json.dumps(part, ensure_ascii=False).encode("utf-8", "replace"))

@@ -90,6 +90,17 @@ def test_settings_that_differ_from_the_defaults_come_first(page: Path) -> None:
     assert embedded(page)["gamma"] == 0.9
 
 
+def test_options_that_a_run_spells_out_are_compared_with_the_algorithms_own(
+    run: Path, tmp_path: Path
+) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["algorithm"] |= {"gamma": 0.95, "norm": "none", "similarity": None}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    settings = embedded(write_page(tmp_path).path)["settings"]
+    changed = {row["key"] for row in settings if row["changed"]}
+    assert {key for key in changed if key.startswith("algorithm.")} == {"algorithm.norm"}
+
+
 def test_no_text_of_the_world_is_markup(hostile: Path) -> None:
     text = hostile.read_text()
     assert ATTACK not in text
@@ -165,7 +176,7 @@ def test_numbers_that_json_lacks_and_turns_that_lack_something_do_no_harm(
     whole.write_text(header + "\n" + episode.replace('"reason"', '"raison"') + "\n")
     written = write_page(tmp_path)
     assert embedded(written.path)["records"]["train"][0]["loss"] is None
-    assert "a turn of group 0 lacks 'reason'" in written.unreadable[0]
+    assert "turn 1 lacks reason" in written.unreadable[0]
 
 
 def test_a_folder_without_a_run_is_refused(

@@ -36,7 +36,8 @@ function logTicks(low, high) {
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) {
     for (const factor of [1, 2, 5]) marks.push(factor * 10 ** e);
   }
-  return marks.filter((mark) => mark >= low && mark <= high);
+  const within = marks.filter((mark) => mark >= low && mark <= high);
+  return within.length > 1 ? within : ticks(low, high);
 }
 
 /** Exponential moving average, as in the run's curve.png. */

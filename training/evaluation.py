@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -193,19 +193,11 @@ def evaluate(
     chosen = sub_panel(panel, tasks)
     if max_response is None:
         max_response = getattr(policy, "max_response", Sampling().max_tokens)
-    sampling = Sampling(max_response, temperature)
-    by_task: list[list[Episode]] = [[] for _ in chosen]
-    for number, starts in _waves(chosen, samples, seed):
-        if temperature > 0:
-            _reseed(policy, _derived(seed, "wave", number))
-        episodes = rollout(policy, worlds, starts, sampling)
-        for episode in episodes:
-            by_task[episode.start.group].append(episode)
-        if observe is not None:
-            observe(episodes)
+    waves = _waves(chosen, samples, seed)
+    episodes = _play(policy, worlds, waves, Sampling(max_response, temperature), seed, observe)
     spec = worlds.first.spec
     return summarise(
-        [episode for episodes in by_task for episode in episodes],
+        episodes,
         split,
         panel_hash(chosen),
         temperature,
@@ -296,6 +288,27 @@ def paired_difference(after: Evaluation, before: Evaluation) -> Interval:
         PanelError: the two were measured on different panels.
     """
     return compare(after, before).difference
+
+
+def _play(
+    policy: Policy,
+    worlds: Worlds,
+    waves: Iterable[tuple[str, list[Start]]],
+    sampling: Sampling,
+    seed: int,
+    observe: Callable[[Sequence[Episode]], None] | None,
+) -> list[Episode]:
+    """Return the episodes of all waves, task by task."""
+    by_task: dict[int, list[Episode]] = defaultdict(list)
+    for name, starts in waves:
+        if sampling.temperature > 0:
+            _reseed(policy, _derived(seed, "wave", name))
+        played = rollout(policy, worlds, starts, sampling)
+        for episode in played:
+            by_task[episode.start.group].append(episode)
+        if observe is not None:
+            observe(played)
+    return [episode for place in sorted(by_task) for episode in by_task[place]]
 
 
 def _waves(tasks: Sequence[str], samples: int, seed: int) -> Iterator[tuple[str, list[Start]]]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         PromptSettings,
         load_policy,
     )
-    from anchorgym.agents.template import Template, TinyTemplate
+    from anchorgym.agents.template import Template, TemplateError, TinyTemplate
     from anchorgym.agents.tiny import build_tiny
     from anchorgym.agents.tokenizer import build_tokenizer
 
@@ -52,6 +52,7 @@ __all__ = [
     "ScriptedPolicy",
     "Session",
     "Template",
+    "TemplateError",
     "TinyTemplate",
     "TorchEngine",
     "Trie",
@@ -71,6 +72,7 @@ _LAZY = {
     "PromptSettings": "model_policy",
     "Sampling": "engine",
     "Template": "template",
+    "TemplateError": "template",
     "TinyTemplate": "template",
     "TorchEngine": "engine",
     "build_tiny": "tiny",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError as JinjaError
 from transformers import PreTrainedTokenizerBase
 
 from anchorgym.agents.parsing import ACTION, END_ACTION, END_THINK, THINK, parse_tagged
 from anchorgym.agents.policy import Decision, View
-from anchorgym.agents.template import PastTurn
+from anchorgym.agents.template import PastTurn, TemplateError
 from anchorgym.agents.trie import Trie
-from anchorgym.envs.errors import AnchorgymError
 
 _FIRST, _REPLY, _SECOND = "@@user-one@@", "@@assistant@@", "@@user-two@@"
 
@@ -19,10 +18,6 @@ _ASK = (
     f"Think about what to do next inside {THINK} {END_THINK}, then write exactly one action inside "
     f"{ACTION} {END_ACTION}."
 )
-
-
-class ChatFormatError(AnchorgymError, ValueError):
-    """A tokenizer whose chat format cannot be used."""
 
 
 class ChatTemplate:
@@ -37,7 +32,7 @@ class ChatTemplate:
         shows_actions: whether admissible actions are part of the prompt.
 
     Raises:
-        ChatFormatError: the tokenizer has no chat template, or one that changes what it is given.
+        TemplateError: the tokenizer has no chat template, or one that changes what it is given.
     """
 
     name = "chat"
@@ -56,7 +51,7 @@ class ChatTemplate:
             self._encode_format(part) for part in (opening, between, ending)
         )
         if self.eos_id not in self._between:
-            raise ChatFormatError(
+            raise TemplateError(
                 "the chat template does not close a reply with the tokenizer's eos token "
                 f"({tokenizer.eos_token!r}): set the tokenizer's eos_token to what closes a turn"
             )
@@ -100,9 +95,9 @@ class ChatTemplate:
         """Refuse: thoughts are free text.
 
         Raises:
-            ChatFormatError: always.
+            TemplateError: always.
         """
-        raise ChatFormatError(
+        raise TemplateError(
             "constrained decoding needs responses that are an action alone: use the template "
             "'tiny', or set policy.constrained to false"
         )
@@ -132,12 +127,12 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[tuple[str, st
                 add_generation_prompt=True,
             )
         )
-    except (ValueError, TypeError, TemplateError) as error:
-        raise ChatFormatError(f"the tokenizer's chat template cannot be used: {error}") from error
+    except (ValueError, TypeError, JinjaError) as error:
+        raise TemplateError(f"the tokenizer's chat template cannot be used: {error}") from error
 
 
 def _around(text: str, mark: str) -> tuple[str, str]:
     before, found, after = text.partition(mark)
     if not found or mark in after:
-        raise ChatFormatError("the tokenizer's chat template changes or repeats what is said")
+        raise TemplateError("the tokenizer's chat template changes or repeats what is said")
     return before, after

@@ -11,6 +11,11 @@ from transformers import PreTrainedTokenizerBase
 from anchorgym.agents.policy import Decision, View
 from anchorgym.agents.tokenizer import ACT, CAN, GOAL, OBS
 from anchorgym.agents.trie import Trie
+from anchorgym.envs.errors import AnchorgymError
+
+
+class TemplateError(AnchorgymError, ValueError):
+    """A tokenizer that a template cannot use, or a way of decoding that it does not know."""
 
 
 class PastTurn(NamedTuple):
@@ -76,6 +81,9 @@ class TinyTemplate:
     Args:
         tokenizer: made by `build_tokenizer`.
         shows_actions: whether admissible actions are part of the prompt.
+
+    Raises:
+        TemplateError: the tokenizer lacks a marker.
     """
 
     name = "tiny"
@@ -85,6 +93,12 @@ class TinyTemplate:
         self.shows_actions = shows_actions
         self.eos_id: int = tokenizer.eos_token_id
         vocabulary = tokenizer.get_vocab()
+        missing = [marker for marker in (OBS, CAN, GOAL, ACT) if marker not in vocabulary]
+        if missing:
+            raise TemplateError(
+                f"the tokenizer has no {', '.join(missing)}: the policy was saved by another "
+                "version of anchorgym, or its tokenizer was not made by build_tokenizer"
+            )
         self._obs, self._can, self._goal, self._act = (
             int(vocabulary[marker]) for marker in (OBS, CAN, GOAL, ACT)
         )

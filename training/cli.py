@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     known, rest = parser.parse_known_args(_joined(words))
-    if rest and not known.takes_settings:
+    if rest and not known.open_ended:
         parser.error(f"unrecognised: {' '.join(rest)}")
     try:
         status: int = known.run(known, rest)
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--help", "-h", action="store_true", help="list all settings")
         module.add(command)
         open_ended = takes_settings or getattr(module, "TAKES_ENV_ARGUMENTS", False)
-        command.set_defaults(run=module.run, takes_settings=open_ended)
+        command.set_defaults(run=module.run, open_ended=open_ended)
     return parser
 
 

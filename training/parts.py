@@ -19,6 +19,8 @@ from anchorgym.training.reporting import Display
 from anchorgym.training.rollouts import Worlds
 from anchorgym.training.teachers import Teacher, find_teacher, sample_words
 
+_HELD_OUT = ("test", "valid_unseen", "valid_seen", "valid", "dev")
+"""Splits that are not trained on, the most telling first."""
 _SPARE_TOKENS = 2
 """Beyond the longest response that an action was seen to need."""
 
@@ -197,8 +199,7 @@ def _panels(env: TextEnv, config: TrainConfig) -> Panels:
 
 def held_out_splits(env: TextEnv) -> list[str]:
     """Return the splits of an environment that are not trained on, the most telling first."""
-    splits = ("valid_unseen", "valid_seen")
-    return [split for split in splits if split != env.split and _has_tasks(env, split)]
+    return [split for split in _HELD_OUT if split != env.split and _has_tasks(env, split)]
 
 
 def _has_tasks(env: TextEnv, split: str) -> bool:

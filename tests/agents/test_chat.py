@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorgym.agents import ChatTemplate, PolicyError, View, load_policy
-from anchorgym.agents.chat import ChatFormatError
-from anchorgym.agents.template import PastTurn
+from anchorgym.agents.template import PastTurn, TemplateError
 
 VIEW = View("open the door", ("go west", "take key"), True, "")
 
@@ -95,7 +94,7 @@ def test_why_an_action_was_invalid_is_told(template: ChatTemplate) -> None:
     ],
 )
 def test_chat_formats_that_cannot_be_used_are_refused(form: str, said: str) -> None:
-    with pytest.raises(ChatFormatError, match=said):
+    with pytest.raises(TemplateError, match=said):
         ChatTemplate(chat_tokenizer(form))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from chat_models import chat_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorgym.agents import View, build_tokenizer
-from anchorgym.agents.template import TinyTemplate
+from anchorgym.agents.template import TemplateError, TinyTemplate
 from anchorgym.agents.tokenizer import factors
 
 THINGS = ("mug", "plate", "pen")
@@ -92,3 +93,8 @@ def test_fillers_that_actions_use_are_kept() -> None:
     template = TinyTemplate(build_tokenizer(texts, ["search[red and blue, a lot]"] * 30))
     action = "search[red and blue, a lot]"
     assert template.parse(template.response(action)).action == action
+
+
+def test_a_tokenizer_without_the_markers_is_refused() -> None:
+    with pytest.raises(TemplateError, match="<can>"):
+        TinyTemplate(chat_tokenizer())

@@ -93,7 +93,7 @@ class CloneConfig(_Section):
 
     updates: int | None = Field(None, ge=0)
     """Optimiser steps; by default 850 for a new policy and none for a loaded one."""
-    batch: int = Field(16, ge=1)
+    batch: int = Field(8, ge=1)
     """Episodes an update."""
     learning_rate: float = Field(2e-3, gt=0)
     """Of embeddings and norms (AdamW)."""

@@ -177,7 +177,7 @@ def test_texts_of_the_world_do_not_steer_the_terminal(play: Play) -> None:
         (["play", "test/Rooms-v0", "--task", "room 9"], "unknown task 'room 9'"),
         (["play", "test/Rooms-v0", "--split", "tain"], "unknown split"),
         (["play", "test/Rooms-v0", "--env.size", "3"], "size"),
-        (["play", "test/Rooms-v0", "--rollout.tasks", "3"], "unexpected settings"),
+        (["play", "test/Rooms-v0", "--rollout.tasks", "3"], "unrecognised: --rollout"),
         (["play", "test/Rooms-v0", "--policy", "nowhere"], "holds no policy"),
         (["play", "test/Rooms-v0", "--record", "/dev/null/x"], "cannot write"),
         (["play", "test/Rooms-v0", "--record", "/"], "is a folder"),
@@ -209,6 +209,8 @@ def test_interrupting_at_a_terminal_ends_politely(tmp_path: Path) -> None:
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
+        # Jobs in the background ignore interrupts, and what they start would too.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "90"},
     )
     os.close(theirs)

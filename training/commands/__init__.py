@@ -25,10 +25,12 @@ def environment_arguments(known: argparse.Namespace, rest: list[str]) -> dict[st
 
     settings = parse_settings(rest)
     own = settings.pop("env", {})
-    if settings or "id" in own:
+    strange = [*settings, *(["env.id"] if "id" in own else [])]
+    if strange:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
         raise ConfigError(
-            f"unexpected settings {sorted(settings) or ['env.id']}: only --env.KEY VALUE is "
-            "understood here, and the environment is named first"
+            f"unrecognised: {flags}. Beside the command's own flags (see --help), --env.KEY VALUE "
+            "gives the environment an argument"
         )
     given = {name: getattr(known, name, None) for name in ("split", "data")}
     return {**own, **{name: value for name, value in given.items() if value is not None}}

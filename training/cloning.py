@@ -35,6 +35,8 @@ _MAX_LEFT_OUT = 200
 """Episodes in a row that may be left out before giving up."""
 _CORRECTED = 3
 """One row in so many is a corrected episode."""
+_TURNS = 8
+"""What an episode is taken to have at least, where each turn is a row."""
 _LOOKAHEAD = 16
 """Batches of a pool: they are drawn together and sorted by length, so that little is padded."""
 
@@ -216,9 +218,13 @@ class Cloning:
 
     def _draw(self, number: int) -> list[Demonstration]:
         n = self._config.batch * _LOOKAHEAD
-        own = []
+        own: list[Demonstration] = []
         if self._corrections and self.done >= self._config.corrections_from * self._updates:
-            own = self._corrections(number, n // _CORRECTED)
+            wanted = n // _CORRECTED
+            rows_each = _TURNS if self._policy.form == "window" else 1
+            own = self._corrections(number, max(1, wanted // rows_each))
+            if len(own) > wanted:
+                own = random.Random(f"{self._seed}/own/{number}").sample(own, wanted)
         return [*own, *itertools.islice(self._demonstrations(number), n - len(own))]
 
     def _update(self, batch: Sequence[Demonstration]) -> CloneStep:

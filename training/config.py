@@ -181,8 +181,10 @@ class EvaluationConfig(_Section):
 
     split: str | None = None
     """Panel of the figures before and after; by default valid_unseen, or else valid_seen."""
-    tasks: int = Field(200, ge=1)
+    tasks: int = Field(500, ge=1)
     """Tasks of that panel (all, if it has fewer)."""
+    modes: tuple[Literal["greedy", "sampled"], ...] = Field(("greedy",), min_length=1)
+    """How that panel is played: with the likeliest tokens, with tokens sampled at temperature 1."""
     curve_split: str | None = None
     """Panel of the curve during training, by which the best policy is chosen; by default another
     held-out split than `split`, or else tasks that are held out of those trained on."""

@@ -45,8 +45,8 @@ START = "start"
 
 _PHASES = ("clone", "before", "reinforce", "after")
 """In their order; the vocabulary comes before the first checkpoint."""
-_MODES = {"greedy": 0.0, "sampled": 1.0}
-"""Temperatures of the final figures."""
+_TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
+"""Of the final figures, by mode."""
 
 
 @dataclass(slots=True)
@@ -282,7 +282,7 @@ class Job:
     def _measure(self, when: str) -> None:
         found = self.at.evaluations.setdefault(when, {})
         exam = self.parts.panels.exam
-        for mode, temperature in _MODES.items():
+        for mode in self.config.evaluation.modes:
             if mode in found:
                 continue
             self.timers.start()
@@ -293,7 +293,7 @@ class Job:
                 self.parts.worlds,
                 split=exam,
                 tasks=self.config.evaluation.tasks,
-                temperature=temperature,
+                temperature=_TEMPERATURES[mode],
                 max_response=self.policy.max_response,
                 observe=episodes.extend,
             )

@@ -24,7 +24,7 @@ class Run:
     policy: ModelPolicy
     """The best on the panel of the curve; what `policy/` holds."""
     before: dict[str, Evaluation] = field(default_factory=dict)
-    """Of the clone: "greedy" and "sampled"."""
+    """Of the clone, by mode: "greedy" or "sampled", those of `evaluation.modes`."""
     after: dict[str, Evaluation] = field(default_factory=dict)
     """Of `policy`."""
     seconds: Mapping[str, float] = field(default_factory=dict)

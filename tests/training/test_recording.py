@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "clone": {"updates": 40, "batch": 3, "learning_rate": 0.01},
     "algorithm": {"invalid_penalty": 0.1, "norm": "mean", "truncation_value": 0.5},
     "rollout": {"iterations": 7, "tasks": 3, "group_size": 3, "max_turns": 6},
-    "evaluation": {"every": 7},
+    "evaluation": {"every": 7, "modes": ["greedy", "sampled"]},
 }
 
 

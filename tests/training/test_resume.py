@@ -33,7 +33,7 @@ def settings(**changes: dict[str, Any]) -> TrainConfig:
         "algorithm": {"kl_coef": 0.01, "invalid_penalty": 0.1, "norm": "mean"},
         "rollout": {"iterations": 3, "tasks": 3, "group_size": 3, "max_turns": 6},
         "learner": {"learning_rate": 0.003, "minibatch": 4},
-        "evaluation": {"every": 2},
+        "evaluation": {"every": 2, "modes": ["greedy", "sampled"]},
         "checkpoint": {"seconds": 0},
     }
     base["policy"]["vocabulary_tasks"] = 4

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
+from chat_models import chat_model
 
 from anchorgym.agents import RandomPolicy, load_policy
 from anchorgym.training import (
@@ -37,7 +38,7 @@ def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:
         "clone": {"updates": 40, "batch": 8},
         "rollout": {"iterations": 3, "tasks": 3, "group_size": 8},
         "learner": {"learning_rate": 2e-3},
-        "evaluation": {"every": 3},
+        "evaluation": {"every": 3, "modes": ["greedy", "sampled"]},
     }
     for section, values in changes.items():
         base[section] = {**base.get(section, {}), **values}
@@ -180,3 +181,54 @@ def test_an_interrupted_run_leaves_its_policy_and_its_curve_and_is_resumed(
     assert (out / "result.json").exists()
     assert main(["train", "--resume", str(out)]) == 0
     assert "nothing to resume" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        {"form": "window", "shows_actions": True},
+        {"constrained": True},
+        {"form": "window", "history": 1, "constrained": True},
+    ],
+    ids=lambda prompt: " ".join(map(str, prompt)),
+)
+def test_every_prompt_form_is_cloned_and_improved(prompt: dict[str, Any], tmp_path: Path) -> None:
+    config = settings("test/CandidKeyDoor-v0", policy=prompt, rollout={"iterations": 2})
+    run = train(config, tmp_path / "run")
+    loaded = load_policy(run.folder / "policy")
+    assert loaded.prompt_settings == run.policy.prompt_settings
+    assert loaded.form == prompt.get("form", "transcript")
+    if prompt.get("constrained"):
+        assert run.after["greedy"].invalid == 0
+    steps = [json.loads(line) for line in (run.folder / "metrics.jsonl").open()]
+    assert any(step.get("loss") for step in steps if step["phase"] == "train")
+
+
+@pytest.mark.parametrize("form", ["window", "transcript"])
+def test_a_chat_model_from_elsewhere_is_trained(form: str, tmp_path: Path) -> None:
+    config = settings(
+        "test/Rooms-v0",
+        policy={"name": str(chat_model(tmp_path / "model")), "max_response": 6, "form": form},
+        clone={"updates": None},
+        rollout={"iterations": 1, "tasks": 2, "group_size": 2, "max_turns": 3},
+        algorithm={"kl_coef": 0.01, "invalid_penalty": 0.1},
+        evaluation={"tasks": 2, "curve_tasks": 2},
+    )
+    run = train(config, tmp_path / "run")
+    assert run.after["greedy"].invalid == 1.0  # random weights write no tags
+    policy = load_policy(run.folder / "policy")
+    assert (policy.template.name, policy.form, policy.max_response) == ("chat", form, 6)
+
+
+def test_a_chat_model_can_be_cloned(tmp_path: Path) -> None:
+    config = settings(
+        "test/CandidKeyDoor-v0",
+        policy={"name": str(chat_model(tmp_path / "model")), "max_response": 60},
+        clone={"updates": 20, "corrections": 0.0},
+        rollout={"iterations": 0},
+        evaluation={"tasks": 1},
+    )
+    train(config, tmp_path / "run")
+    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    losses = [record["action_loss"] for record in records if record["phase"] == "clone"]
+    assert losses[-1] < 0.8 * losses[0]

@@ -1,0 +1,122 @@
+"""The experiments of docs/results.md: resumable, one line of results a run.
+
+    python docs/experiments/run.py official --data FOLDER --seeds 0 1 2
+    python docs/experiments/run.py generated --seeds 0 1 2
+
+A run that was interrupted goes on where it was; one that is among the results is not run again.
+Results are appended to docs/experiments/NAME.jsonl as they come.
+
+`official` trains on the official games with official.toml. `generated` runs the default job and,
+beside it, a control: the same job without reinforcement, whose cloning takes the CPU seconds that
+reinforcement took. Both are compared with the clone that reinforcement began from, task by task.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from anchorgym.training import (
+    Evaluation,
+    Run,
+    RunFinishedError,
+    TrainConfig,
+    paired_difference,
+    train,
+)
+from anchorgym.training.overrides import parse_settings
+
+HERE = Path(__file__).parent
+
+
+def official(seed: int, runs: Path, data: str | None) -> dict[str, Any]:
+    """Train on the official games; measured on all of valid_seen."""
+    if data is None:
+        raise SystemExit("official needs --data, the folder that holds json_2.1.1/")
+    settings = [f"@{HERE / 'official.toml'}", "--env.data", data, "--seed", str(seed)]
+    return figures(finished(settings, runs / f"official-s{seed}"))
+
+
+def generated(seed: int, runs: Path, data: str | None) -> dict[str, Any]:
+    """Run the default job and its control; measured on 500 tasks of valid_unseen."""
+    result = finished(["--seed", str(seed)], runs / f"generated-s{seed}")
+    spent = result["cpu_seconds"]
+    reinforced = sum(spent.get(phase, 0.0) for phase in ("generation", "prompts", "update"))
+    updates = TrainConfig().clone_updates
+    more = round(updates * (1 + reinforced / spent["clone"]))
+    control = finished(
+        ["--seed", str(seed), "--clone.updates", str(more), "--rollout.iterations", "0"],
+        runs / f"control-s{seed}",
+    )
+    found = {
+        "after": Evaluation.from_json(result["after"]["greedy"]),
+        "before": Evaluation.from_json(result["before"]["greedy"]),
+        "control": Evaluation.from_json(control["before"]["greedy"]),
+    }
+    return {
+        **figures(result),
+        "control": {
+            "updates": more,
+            "cpu_seconds": control["cpu_seconds"],
+            "success": asdict(found["control"].success),
+            "reinforced minus control": asdict(paired_difference(found["after"], found["control"])),
+            "control minus clone": asdict(paired_difference(found["control"], found["before"])),
+        },
+    }
+
+
+def finished(settings: list[str], folder: Path) -> dict[str, Any]:
+    """Bring a run to its end, wherever it is, and return what `result.json` says."""
+    config = TrainConfig.parse(parse_settings(settings))
+    try:
+        run: Run = train(config, folder, Console(), resume=True)
+        folder = run.folder
+    except RunFinishedError:
+        pass
+    return dict(json.loads((folder / "result.json").read_text(encoding="utf-8")))
+
+
+def figures(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures that are kept of a run."""
+    kept = ("split", "panel", "success", "by_type", "turns", "invalid")
+    return {
+        "gain": result["gain"],
+        "cpu_seconds": result["cpu_seconds"],
+        "iteration": result["iteration"],
+        **{
+            when: {
+                mode: {name: found[name] for name in kept} for mode, found in result[when].items()
+            }
+            for when in ("before", "after")
+        },
+    }
+
+
+def main() -> None:
+    """Run what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("name", choices=("official", "generated"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--data", help="folder of the official games")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
+    known = parser.parse_args()
+    results = HERE / f"{known.name}.jsonl"
+    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
+    done = {json.loads(line)["seed"] for line in lines}
+    for seed in known.seeds:
+        if seed in done:
+            continue
+        found = {"official": official, "generated": generated}[known.name](
+            seed, known.runs, known.data
+        )
+        with results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"experiment": known.name, "seed": seed, **found}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

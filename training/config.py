@@ -149,6 +149,9 @@ class RolloutConfig(_Section):
     """Of sampling; higher explores more."""
     max_turns: int = Field(30, ge=1)
     """Training episodes are cut after so many turns, or after the environment's if that is less."""
+    patience: int | None = Field(None, ge=1)
+    """Training episodes are cut after so many invalid turns in a row: a policy that repeats what
+    was refused seldom comes out of it, and its turns cost as much as others."""
     record_every: int = Field(5, ge=0)
     """Every so many iterations, and in the first and the last, episodes are recorded; 0: never."""
     record_groups: int = Field(4, ge=1)

@@ -58,6 +58,7 @@ class Iterations:
             self._starts(iteration),
             Sampling(self._policy.max_response, self._config.rollout.temperature),
             self._timers,
+            patience=self._config.rollout.patience,
         )
         batch = turn_batch(episodes, self._config.algorithm.anchor)
         if len(batch) == 0:

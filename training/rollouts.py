@@ -59,7 +59,7 @@ class Episode:
     turns: list[Turn] = field(default_factory=list)
     won: bool = False
     stop: str = ""
-    """"terminated", "turns" (the limit) or "context" (the transcript was full)."""
+    """"terminated", "turns" (the limit), "context" (the transcript was full) or "stuck"."""
     goal: str = ""
     final_observation: str = ""
     """What was seen after the last action."""
@@ -113,8 +113,18 @@ def rollout(
     starts: Sequence[Start],
     sampling: Sampling,
     timers: Timers | None = None,
+    *,
+    patience: int | None = None,
 ) -> list[Episode]:
     """Play one episode from each start, all at once; finished episodes drop out.
+
+    Args:
+        policy: who plays.
+        worlds: where.
+        starts: of the episodes.
+        sampling: how responses are drawn.
+        timers: for the CPU seconds.
+        patience: an episode is cut as "stuck" after so many invalid turns in a row.
 
     Returns:
         (n_starts,) episodes, in the order of the starts.
@@ -152,7 +162,8 @@ def rollout(
             for i in live:
                 _book(episodes[i], infos["env"][i], float(rewards[i]), bool(ended[i]), bool(cut[i]))
                 episodes[i].final_observation = observations[i]
-            for i in live:
+                if patience is not None and not episodes[i].stop:
+                    episodes[i].stop = "stuck" if _is_stuck(episodes[i], patience) else ""
                 if episodes[i].stop:
                     sessions[i].close()
             live = [i for i in live if not episodes[i].stop]
@@ -203,6 +214,11 @@ def _note(turn: Turn, prompt: Prompt, generation: Generation | None) -> None:
     if generation is not None:
         turn.response, turn.logprobs = generation.tokens, generation.logprobs
         turn.allowed, turn.version = generation.allowed, generation.version
+
+
+def _is_stuck(episode: Episode, patience: int) -> bool:
+    last = episode.turns[-patience:]
+    return len(last) == patience and not any(turn.valid for turn in last)
 
 
 def _book(episode: Episode, info: Info, reward: float, ended: bool, cut: bool) -> None:

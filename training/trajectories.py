@@ -74,7 +74,8 @@ class EpisodeRecord(TypedDict):
     goal: str
     won: bool
     stop: str
-    """"terminated", "turns" or "context"; "left" where a person stopped playing."""
+    """"terminated", "turns", "context" or "stuck", as in `Episode`; "left" where a person stopped
+    playing."""
     turns: list[TurnRecord]
     final_observation: str
     """What was seen after the last action."""

@@ -14,6 +14,7 @@ from anchorgym.agents import (
     ModelPolicy,
     RandomPolicy,
     Sampling,
+    ScriptedPolicy,
     Session,
     View,
 )
@@ -123,3 +124,18 @@ def test_an_interrupted_rollout_closes_its_sessions() -> None:
     with pytest.raises(KeyboardInterrupt):
         rollout(policy, Worlds(ALF), starts(3), Sampling())
     assert policy.opened == 0
+
+
+def test_an_episode_that_is_stuck_is_cut_when_patience_ends() -> None:
+    class Stubborn(ScriptedPolicy):
+        """Walks twice, then repeats what is refused."""
+
+        def choose(self, env: TextEnv, observation: str, view: View) -> str:
+            return "west" if env.turn < 2 else "fly"
+
+    start = [Start("key here")]
+    doors = Worlds("test/KeyDoor-v0")
+    (cut,) = rollout(Stubborn(), doors, start, Sampling(), patience=3)
+    assert (cut.stop, [turn.valid for turn in cut.turns]) == ("stuck", [True, True, *[False] * 3])
+    (whole,) = rollout(Stubborn(), doors, start, Sampling())
+    assert (whole.stop, len(whole.turns)) == ("turns", 20)

@@ -12,6 +12,7 @@ import worlds  # noqa: F401  (registers the test worlds)
 from anchorgym.gigpo import find_algorithm
 from anchorgym.training import TrainConfig
 from anchorgym.training.cli import main
+from anchorgym.training.config import CLONE_UPDATES
 from anchorgym.training.parts import assemble, completed
 
 
@@ -107,7 +108,7 @@ def test_a_dry_run_prints_every_setting_and_what_it_prints_is_a_job(
     assert printed["algorithm"]["gamma"] == 0.95
     assert (printed["algorithm"]["kl"], printed["algorithm"]["reward_scale"]) == ("k1", 10)
     assert printed["env"]["max_turns"] == 20
-    assert printed["clone"]["updates"] == 850
+    assert printed["clone"]["updates"] == CLONE_UPDATES
     assert printed["evaluation"]["split"] == "valid_unseen"
     assert printed["evaluation"]["curve_split"] == "valid_seen"
     again = TrainConfig.parse(printed)

@@ -246,6 +246,7 @@ def test_a_run_of_the_trainer_is_shown(browser: Browser, tmp_path: Path) -> None
         "policy": small,
         "clone": {"updates": 10, "batch": 4},
         "rollout": {"iterations": 2, "tasks": 2, "group_size": 4},
+        "evaluation": {"modes": ["greedy", "sampled"]},
     }
     run = train(TrainConfig.parse(job), tmp_path / "run")
     browser.look()

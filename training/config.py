@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
 
-CLONE_UPDATES = 450
+CLONE_UPDATES = 380
 
 
 class ConfigError(AnchorgymError, ValueError):
@@ -92,7 +92,7 @@ class CloneConfig(_Section):
     """Behaviour cloning of the environment's honest expert."""
 
     updates: int | None = Field(None, ge=0)
-    """Optimiser steps; by default 450 for a new policy and none for a loaded one."""
+    """Optimiser steps; by default 380 for a new policy and none for a loaded one."""
     batch: int = Field(8, ge=1)
     """Episodes an update."""
     learning_rate: float = Field(2e-3, gt=0)
@@ -139,7 +139,7 @@ class AlgorithmConfig(_Section):
 class RolloutConfig(_Section):
     """How experience is gathered: each task of an iteration is played by a group."""
 
-    iterations: int = Field(8, ge=0)
+    iterations: int = Field(6, ge=0)
     """Rounds of playing and updating."""
     tasks: int = Field(16, ge=1)
     """Tasks an iteration."""
@@ -193,7 +193,7 @@ class EvaluationConfig(_Section):
     held-out split than `split`, or else tasks that are held out of those trained on."""
     curve_tasks: int = Field(100, ge=1)
     """Tasks of the curve's panel; at most a quarter of those trained on is held out for it."""
-    every: int = Field(5, ge=1)
+    every: int = Field(6, ge=1)
     """Iterations between two points of the curve."""
 
 

@@ -162,8 +162,8 @@ def rollout(
             for i in live:
                 _book(episodes[i], infos["env"][i], float(rewards[i]), bool(ended[i]), bool(cut[i]))
                 episodes[i].final_observation = observations[i]
-                if patience is not None and not episodes[i].stop:
-                    episodes[i].stop = "stuck" if _is_stuck(episodes[i], patience) else ""
+                if not episodes[i].stop and _is_stuck(episodes[i], patience):
+                    episodes[i].stop = "stuck"
                 if episodes[i].stop:
                     sessions[i].close()
             live = [i for i in live if not episodes[i].stop]
@@ -216,7 +216,9 @@ def _note(turn: Turn, prompt: Prompt, generation: Generation | None) -> None:
         turn.allowed, turn.version = generation.allowed, generation.version
 
 
-def _is_stuck(episode: Episode, patience: int) -> bool:
+def _is_stuck(episode: Episode, patience: int | None) -> bool:
+    if patience is None:
+        return False
     last = episode.turns[-patience:]
     return len(last) == patience and not any(turn.valid for turn in last)
 

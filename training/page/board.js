@@ -1,7 +1,7 @@
 // How groups, episodes and turns are drawn.
 
 const LONG = 260; // letters, beyond which an observation beside others is cut
-const ENDS = { turns: "out of turns", context: "context full", left: "left" };
+const ENDS = { turns: "out of turns", context: "context full", stuck: "stuck", left: "left" };
 
 const wonOf = (episodes) => episodes.filter((episode) => episode.won).length;
 const outcomeOf = ({ won }) => (won ? "won" : "lost");

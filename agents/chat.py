@@ -29,7 +29,6 @@ class ChatTemplate:
 
     Args:
         tokenizer: a fast tokenizer with a chat template and an end-of-turn token.
-        shows_actions: whether admissible actions are part of the prompt.
 
     Raises:
         TemplateError: the tokenizer has no chat template, or one that changes what it is given.
@@ -37,9 +36,8 @@ class ChatTemplate:
 
     name = "chat"
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, shows_actions: bool = True) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
-        self.shows_actions = shows_actions
         self.eos_id: int = tokenizer.eos_token_id
         self._backend = tokenizer.backend_tokenizer
         alone = _render(tokenizer, [("user", _FIRST)])
@@ -104,7 +102,7 @@ class ChatTemplate:
 
     def _menu(self, view: View) -> str:
         lines = [] if view.action_valid else [f"Your last action was invalid: {view.reason}"]
-        if self.shows_actions and view.admissible_actions:
+        if view.admissible_actions:
             listed = ", ".join(f"'{action}'" for action in view.admissible_actions)
             lines.append(f"You can do: {listed}")
         return "\n".join(lines)

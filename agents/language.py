@@ -12,6 +12,7 @@ from anchorgym.agents.template import PastTurn, Template
 from anchorgym.envs import TextEnv
 
 Form = Literal["transcript", "window"]
+ShownActions = Literal["none", "new", "all"]
 
 
 class LanguagePolicy:
@@ -23,6 +24,9 @@ class LanguagePolicy:
         form: what is read before a response. In a `transcript` each turn appends what is new, and
             the engine keeps the rest; a `window` is written anew each turn, with the last turns.
         history: how many past turns a window shows.
+        shows_actions: which admissible actions a prompt lists: none, all, or those that are `new`,
+            which the first turn of the episode did not offer. What can be done all the time need
+            not be read in every turn.
         constrained: whether only admissible actions can be written (where any are known).
         max_context: an episode whose prompt would grow beyond so many tokens is cut.
         max_response: longest response, in tokens.
@@ -35,6 +39,7 @@ class LanguagePolicy:
         *,
         form: Form = "transcript",
         history: int = 2,
+        shows_actions: ShownActions = "none",
         constrained: bool = False,
         max_context: int,
         max_response: int,
@@ -43,6 +48,7 @@ class LanguagePolicy:
         self._engine = engine
         self.form: Form = form
         self.history = history
+        self.shows_actions: ShownActions = shows_actions
         self.constrained = constrained
         self.max_context = max_context
         self.max_response = max_response
@@ -69,11 +75,16 @@ class LanguageSession:
         self._observation = ""
         self._past: deque[PastTurn] = deque(maxlen=policy.history)
         self._n_past = 0
+        self._first: frozenset[str] | None = None
 
     def prompt(self, observation: str, view: View) -> Prompt | None:
         """Return what is read before the next response; None when the context is full."""
         policy, template = self._policy, self._policy.template
         restart = policy.form == "window" or not self._before
+        allowed = None
+        if policy.constrained and view.admissible_actions:
+            allowed = template.choices(view.admissible_actions, policy.max_response)
+        view = view._replace(admissible_actions=self._shown(view.admissible_actions))
         if policy.form == "window":
             tokens = template.window(observation, view, self._past, self._n_past)
         else:
@@ -83,9 +94,6 @@ class LanguageSession:
             return None
         self._length = before + len(tokens)
         self._observation = observation
-        allowed = None
-        if policy.constrained and view.admissible_actions:
-            allowed = template.choices(view.admissible_actions, policy.max_response)
         return Prompt(tuple(tokens), restart, allowed)
 
     def decide(self, generation: Generation | None) -> Decision:
@@ -110,6 +118,7 @@ class LanguageSession:
         twin = self._policy.open(env)
         twin._length, twin._before = self._length, self._before
         twin._past, twin._n_past = self._past.copy(), self._n_past
+        twin._first = self._first
         if self._policy.form == "transcript" and self._before:
             self._policy.engine.fork(self.key, twin.key)
         return twin
@@ -117,6 +126,16 @@ class LanguageSession:
     def close(self) -> None:
         """Free the engine's memory of this session."""
         self._policy.engine.free(self.key)
+
+    def _shown(self, admissible: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the admissible actions that the prompt shows."""
+        if self._policy.shows_actions == "all":
+            return admissible
+        if self._first is None:
+            self._first = frozenset(admissible)
+        if self._policy.shows_actions == "new":
+            return tuple(action for action in admissible if action not in self._first)
+        return ()
 
     def _remember(self, n_tokens: int, action: str, stop: str) -> None:
         self._length += n_tokens

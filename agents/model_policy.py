@@ -16,7 +16,7 @@ from transformers.utils import logging as hf_logging
 
 from anchorgym.agents.chat import ChatTemplate
 from anchorgym.agents.engine import TorchEngine
-from anchorgym.agents.language import Form, LanguagePolicy
+from anchorgym.agents.language import Form, LanguagePolicy, ShownActions
 from anchorgym.agents.template import Template, TinyTemplate
 from anchorgym.envs.errors import AnchorgymError
 
@@ -40,7 +40,7 @@ class PromptSettings(BaseModel):
     template: Literal["tiny", "chat"] = "tiny"
     form: Form = "transcript"
     history: int = Field(2, ge=0)
-    shows_actions: bool = False
+    shows_actions: ShownActions = "none"
     constrained: bool = False
     max_context: int | None = Field(None, ge=1)
     """Longest prompt with its response, in tokens; by default all positions of the model."""
@@ -49,7 +49,7 @@ class PromptSettings(BaseModel):
     @classmethod
     def for_chat(cls) -> Self:
         """Return those of GiGPO's prompt: the last two turns and the admissible actions."""
-        return cls(template="chat", form="window", shows_actions=True, max_response=_CHAT_RESPONSE)
+        return cls(template="chat", form="window", shows_actions="all", max_response=_CHAT_RESPONSE)
 
 
 class ModelPolicy(LanguagePolicy):
@@ -76,9 +76,7 @@ class ModelPolicy(LanguagePolicy):
         self.tokenizer = tokenizer
         self.prompt_settings = prompt = prompt or PromptSettings()
         self.env_id = env_id
-        template: Template = _TEMPLATES[prompt.template](
-            tokenizer, shows_actions=prompt.shows_actions
-        )
+        template: Template = _TEMPLATES[prompt.template](tokenizer)
         if prompt.constrained and prompt.template != "tiny":
             raise PolicyError(
                 "constrained decoding needs responses that are an action alone: set "
@@ -90,6 +88,7 @@ class ModelPolicy(LanguagePolicy):
             TorchEngine(model, template.eos_id, seed=seed),
             form=prompt.form,
             history=prompt.history,
+            shows_actions=prompt.shows_actions,
             constrained=prompt.constrained,
             max_context=min(positions, prompt.max_context or positions),
             max_response=prompt.max_response,

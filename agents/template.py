@@ -33,15 +33,13 @@ class Template(Protocol):
 
     name: str
     eos_id: int
-    shows_actions: bool
-    """Whether admissible actions are part of the prompt."""
 
     def turn(self, observation: str, view: View, before: str) -> list[int]:
         """Return what a turn appends to a transcript, up to where the policy writes.
 
         Args:
             observation: what is seen now.
-            view: the goal, and what else may be shown.
+            view: the goal, and the admissible actions that are to be shown.
             before: how the response before it stopped ("eos" or "length"); "" in the first turn.
                 A response that was cut is closed here, with tokens that nobody sampled.
         """
@@ -80,7 +78,6 @@ class TinyTemplate:
 
     Args:
         tokenizer: made by `build_tokenizer`.
-        shows_actions: whether admissible actions are part of the prompt.
 
     Raises:
         TemplateError: the tokenizer lacks a marker.
@@ -88,9 +85,8 @@ class TinyTemplate:
 
     name = "tiny"
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, shows_actions: bool = False) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
-        self.shows_actions = shows_actions
         self.eos_id: int = tokenizer.eos_token_id
         vocabulary = tokenizer.get_vocab()
         missing = [marker for marker in (OBS, CAN, GOAL, ACT) if marker not in vocabulary]
@@ -120,9 +116,8 @@ class TinyTemplate:
         """Return what a turn appends to a transcript; see `Template.turn`."""
         tokens = [self.eos_id] if before == "length" else []
         tokens += [self._obs, *self._encode(observation)]
-        if self.shows_actions:
-            for action in view.admissible_actions:
-                tokens += [self._can, *self._encode(action)]
+        for action in view.admissible_actions:
+            tokens += [self._can, *self._encode(action)]
         return [*tokens, self._goal, *self._encode(view.goal), self._act]
 
     def window(

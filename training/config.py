@@ -69,8 +69,9 @@ class PolicyConfig(_Section):
     """What is read before a response: a growing transcript, or the last turns anew."""
     history: int = Field(2, ge=0)
     """Past turns that a window shows."""
-    shows_actions: bool = False
-    """Whether the prompt lists the admissible actions."""
+    shows_actions: Literal["none", "new", "all"] = "none"
+    """Which admissible actions the prompt lists: none, all, or those that the first turn of the
+    episode did not offer."""
     constrained: bool = False
     """Whether nothing but admissible actions can be written; the learner uses the same mask."""
 

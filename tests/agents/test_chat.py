@@ -101,7 +101,7 @@ def test_chat_formats_that_cannot_be_used_are_refused(form: str, said: str) -> N
 def test_any_chat_model_is_a_policy(tmp_path: Path) -> None:
     policy = load_policy(chat_model(tmp_path / "model"))
     assert (policy.form, policy.history, policy.template.name) == ("window", 2, "chat")
-    assert policy.template.shows_actions
+    assert policy.shows_actions == "all"
     again = policy.with_prompt(form="transcript", max_response=9)
     again.save(tmp_path / "saved")
     loaded = load_policy(tmp_path / "saved")

@@ -68,9 +68,27 @@ def test_a_transcript_appends_and_a_window_begins_anew(policy: ModelPolicy) -> N
 
 
 def test_admissible_actions_are_shown_when_asked_for(policy: ModelPolicy) -> None:
-    shown = policy.with_prompt(shows_actions=True)
+    shown = policy.with_prompt(shows_actions="all")
     tokens = shown.open(make(WORLD)).prompt("You are at place 1.", VIEW).tokens
     assert policy.tokenizer.decode(tokens).count("<can>") == 2
+
+
+def test_only_actions_that_the_first_turn_did_not_offer_are_new(policy: ModelPolicy) -> None:
+    player = policy.with_prompt(form="window", shows_actions="new")
+    session = player.open(make(WORLD))
+    key = VIEW._replace(admissible_actions=("take key", *VIEW.admissible_actions))
+    read = []
+    for one, view in ((session, VIEW), (session, key), (session, VIEW)):
+        tokens = one.prompt("You are at place 1.", view).tokens
+        read.append(player.tokenizer.decode(tokens))
+        one.decide(written(player, "west"))
+    assert [text.count("<can>") for text in read] == [0, 1, 0]
+    assert "<can> take key<" in read[1].replace(" <", "<")
+    twin = session.fork(make(WORLD))
+    assert (
+        twin.prompt("You are at place 1.", key).tokens
+        == session.prompt("You are at place 1.", key).tokens
+    )
 
 
 def test_forks_share_the_past_and_go_their_own_ways(policy: ModelPolicy) -> None:

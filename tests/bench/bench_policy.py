@@ -91,7 +91,7 @@ def turns_apart(episode: Episode) -> Iterator[Episode]:
 
 def windows(policy: ModelPolicy, episode: Episode) -> Iterator[Episode]:
     """Each turn's response after a window: the last two turns and the admissible actions."""
-    session = policy.with_prompt(form="window", shows_actions=True).open(make(WORLD))
+    session = policy.with_prompt(form="window", shows_actions="all").open(make(WORLD))
     env = make(WORLD)
     observation, info = env.reset(seed=episode.start.seed, options={"task": episode.start.task})
     for turn in episode.turns:

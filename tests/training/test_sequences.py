@@ -23,8 +23,9 @@ WORLD = "test/CandidKeyDoor-v0"
 TEMPERATURE = 0.8
 FORMS = {
     "transcript": {},
-    "transcript with actions": {"shows_actions": True},
-    "window": {"form": "window", "shows_actions": True},
+    "transcript with actions": {"shows_actions": "all"},
+    "transcript with new actions": {"shows_actions": "new"},
+    "window": {"form": "window", "shows_actions": "all"},
     "constrained transcript": {"constrained": True},
     "constrained window": {"form": "window", "constrained": True, "history": 1},
 }

@@ -186,7 +186,7 @@ def test_an_interrupted_run_leaves_its_policy_and_its_curve_and_is_resumed(
 @pytest.mark.parametrize(
     "prompt",
     [
-        {"form": "window", "shows_actions": True},
+        {"form": "window", "shows_actions": "all"},
         {"constrained": True},
         {"form": "window", "history": 1, "constrained": True},
     ],

@@ -17,13 +17,15 @@ class ConfigError(AnchorgymError, ValueError):
     """A setting that does not exist or cannot have that value; the message names it."""
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Base of all settings: none that are unknown, none that change."""
+
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
 
 
-class EnvConfig(_Section):
+class EnvConfig(Section):
     """The environment. Keys beyond these are its own arguments, such as `data`."""
 
     model_config = ConfigDict(
@@ -44,7 +46,7 @@ class EnvConfig(_Section):
         return {**limit, **(self.model_extra or {})}
 
 
-class PolicyConfig(_Section):
+class PolicyConfig(Section):
     """The policy: `tiny`, built and cloned from nothing, or a folder that a run has saved."""
 
     name: str = "tiny"
@@ -89,7 +91,7 @@ class PolicyConfig(_Section):
         return self
 
 
-class CloneConfig(_Section):
+class CloneConfig(Section):
     """Behaviour cloning of the environment's honest expert."""
 
     updates: int | None = Field(None, ge=0)
@@ -116,7 +118,7 @@ class CloneConfig(_Section):
     """Share of the updates after which corrected episodes begin."""
 
 
-class AlgorithmConfig(_Section):
+class AlgorithmConfig(Section):
     """The group-policy algorithm. Keys beyond these are its options, such as `step_weight`."""
 
     model_config = ConfigDict(
@@ -137,7 +139,7 @@ class AlgorithmConfig(_Section):
         return {"kl_coef": self.kl_coef, **(self.model_extra or {})}
 
 
-class RolloutConfig(_Section):
+class RolloutConfig(Section):
     """How experience is gathered: each task of an iteration is played by a group."""
 
     iterations: int = Field(6, ge=0)
@@ -159,7 +161,7 @@ class RolloutConfig(_Section):
     """Groups that are recorded of such an iteration."""
 
 
-class LearnerConfig(_Section):
+class LearnerConfig(Section):
     """The policy update."""
 
     learning_rate: float = Field(3e-4, gt=0)
@@ -180,7 +182,7 @@ class LearnerConfig(_Section):
     """Whether short sequences share a row of `policy.max_context` tokens, unseen by each other."""
 
 
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """What is measured, on tasks that are never trained on where the environment has such."""
 
     split: str | None = None
@@ -198,7 +200,7 @@ class EvaluationConfig(_Section):
     """Iterations between two points of the curve."""
 
 
-class CheckpointConfig(_Section):
+class CheckpointConfig(Section):
     """What an interrupted run goes on from."""
 
     seconds: float = Field(30.0, ge=0)
@@ -207,7 +209,7 @@ class CheckpointConfig(_Section):
     """Checkpoints that are kept; older ones are removed."""
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """A whole run: clone the expert, then improve by reinforcement, measure before and after.
 
     `env`, `policy` and `algorithm` may be given by their id or name alone.
@@ -253,7 +255,9 @@ class TrainConfig(_Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [_explain(item["loc"], item["msg"], item["input"]) for item in error.errors()]
+            lines = [
+                explain(cls, item["loc"], item["msg"], item["input"]) for item in error.errors()
+            ]
             raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error
 
     @classmethod
@@ -289,9 +293,9 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _explain(path: tuple[int | str, ...], message: str, given: Any) -> str:
-    """Say what is wrong with a setting, and which name may have been meant."""
-    section: Any = TrainConfig
+def explain(model: type[Section], path: tuple[int | str, ...], message: str, given: Any) -> str:
+    """Say what is wrong with a setting of `model`, and which name may have been meant."""
+    section: Any = model
     for part in path[:-1]:
         field = getattr(section, "model_fields", {}).get(str(part))
         section = type(field.default) if field is not None else None

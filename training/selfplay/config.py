@@ -1,0 +1,106 @@
+"""What a run of several roles is made of, validated before anything starts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from anchorgym.training.config import (
+    AlgorithmConfig,
+    ConfigError,
+    EnvConfig,
+    LearnerConfig,
+    Section,
+    explain,
+)
+from anchorgym.training.selfplay.schedules import ScheduleConfig
+
+TABULAR = "tabular"
+"""Name of the policy that is a table."""
+
+
+class RoleConfig(Section):
+    """Agents that want the same: what they follow, and what trains it."""
+
+    agents: tuple[str, ...] = ()
+    """Their names, or patterns such as `attacker_*`; by default those named after the role."""
+    policy: str = TABULAR
+    """`tabular`, a folder of a saved policy, or `role:NAME` to share the policy of another role."""
+    algorithm: AlgorithmConfig = AlgorithmConfig(name="public_baseline")
+    """How its turns are judged."""
+    trainable: bool = True
+    """Whether it is trained at all."""
+    grouping: Literal["role", "agent"] = "role"
+    """Whose returns are compared: those of the role, or of each agent by itself."""
+    learner: LearnerConfig = LearnerConfig()
+    """The update; a table's learning rate is 0.5 unless it is set."""
+
+    @field_validator("algorithm", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class BestResponseConfig(Section):
+    """How a fresh opponent is trained against what a role has become, to see what it can exploit."""
+
+    iterations: int = Field(0, ge=0)
+    """Of its training, each like one of the run; 0 measures nothing."""
+    every: int = Field(5, ge=1)
+    """Generations between two such measurements; the last is always measured."""
+
+
+class CoevolveConfig(Section):
+    """A whole run: roles play each other, learn, and keep a league of what they have been."""
+
+    env: EnvConfig
+    """The world: any PettingZoo environment."""
+    roles: dict[str, RoleConfig] = {}
+    """By name; by default agents are grouped by what comes before their number."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    generations: int = Field(10, ge=1)
+    """After each, every trained role joins the league."""
+    iterations: int = Field(5, ge=1)
+    """Rounds of playing and updating in a generation."""
+    tasks: int = Field(16, ge=1)
+    """Tasks an iteration."""
+    group_size: int = Field(8, ge=2)
+    """Matches a task; they are compared with each other."""
+    temperature: float = Field(1.0, gt=0)
+    """Of sampling."""
+    payoff_games: int = Field(64, ge=0)
+    """Games of the league a generation; they go where the payoff table is least sure."""
+    best_response: BestResponseConfig = BestResponseConfig()
+    seed: int = Field(0, ge=0)
+    """Of everything that is drawn."""
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _env_by_id(cls, value: Any) -> Any:
+        return {"id": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _shared_policies_exist(self) -> Self:
+        for name, role in self.roles.items():
+            kind, _, other = role.policy.partition(":")
+            if kind == "role" and other not in self.roles:
+                raise ValueError(f"roles.{name}.policy names the role {other!r}, which is not there")
+            if kind == "role" and self.roles[other].policy.startswith("role:"):
+                raise ValueError(f"roles.{name}.policy shares what {other!r} shares itself: name it")
+        return self
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> CoevolveConfig:
+        """Validate plain values.
+
+        Raises:
+            ConfigError: naming each setting that is wrong, and how.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [
+                explain(cls, item["loc"], item["msg"], item["input"]) for item in error.errors()
+            ]
+            raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error

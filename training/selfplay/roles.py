@@ -1,0 +1,220 @@
+"""Roles: who is trained in a world of several agents, by what, and against whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorgym.agents.model_policy import ModelPolicy
+from anchorgym.agents.policy import Policy
+from anchorgym.agents.tabular import TabularPolicy
+from anchorgym.envs.errors import AnchorgymError, did_you_mean
+from anchorgym.gigpo import Algorithm, State, TurnBatch
+from anchorgym.training.config import LearnerConfig
+from anchorgym.training.iterations import anchor_keys
+from anchorgym.training.learner import Learner
+from anchorgym.training.selfplay.matches import Match
+from anchorgym.training.rollouts import Episode
+from anchorgym.training.selfplay.table_learner import TableLearner
+
+Grouping = Literal["role", "agent"]
+"""Whose trajectories are compared with each other: all agents of a role, or each agent's own."""
+
+
+class RoleError(AnchorgymError, ValueError):
+    """Roles that do not fit the world, or each other."""
+
+
+class AnyLearner(Protocol):
+    """What trains a policy."""
+
+    def update(
+        self, episodes: Sequence[Episode], advantages: NDArray[np.float64], seed: int
+    ) -> dict[str, float]:
+        """Take the optimiser steps of one iteration."""
+        ...
+
+
+@dataclass(slots=True)
+class Role:
+    """Agents that want the same and are trained together.
+
+    Attributes:
+        name: of the role.
+        agents: that play it.
+        policy: that all of them follow; another role may follow the same one.
+        algorithm: None for a role that is not trained.
+        state: what the algorithm remembers.
+        grouping: whose returns are compared: those of the role, or of each agent by itself.
+        anchor: what turns are grouped by, see `anchor_keys`.
+    """
+
+    name: str
+    agents: tuple[str, ...]
+    policy: Policy
+    algorithm: Algorithm | None = None
+    state: State = field(default_factory=dict)
+    grouping: Grouping = "role"
+    anchor: str = "state"
+
+    def __post_init__(self) -> None:
+        if self.algorithm is not None and not self.state:
+            self.state = self.algorithm.initial_state()
+
+    def sides(self, matches: Sequence[Match]) -> list[tuple[str, Episode]]:
+        """Return (agent, its side) of every match that an agent of the role has taken part in."""
+        return [
+            (agent, match.sides[agent])
+            for match in matches
+            for agent in self.agents
+            if agent in match.sides and match.sides[agent].turns
+        ]
+
+    def batch(self, sides: Sequence[tuple[str, Episode]]) -> TurnBatch:
+        """Return the turns of the role's sides, a trajectory for each agent of each match."""
+        rows = [(n, agent, e, turn) for n, (agent, e) in enumerate(sides) for turn in e.turns]
+        by_agent = self.grouping == "agent"
+        return TurnBatch.from_rows(
+            group=[(e.start.group, agent if by_agent else "") for _, agent, e, _ in rows],
+            trajectory=np.array([n for n, *_ in rows]),
+            anchor=[key for _, e in sides for key in anchor_keys(e, self.anchor)],
+            reward=np.array([turn.reward for *_, turn in rows]),
+            valid=np.array([turn.valid for *_, turn in rows]),
+            truncated=np.array([e.stop != "terminated" for _, _, e, _ in rows]),
+        )
+
+
+def learner_for(
+    policy: Policy, algorithm: Algorithm, config: LearnerConfig, temperature: float
+) -> AnyLearner:
+    """Return what trains a policy of this kind.
+
+    Raises:
+        RoleError: it has nothing that can be trained.
+    """
+    if isinstance(policy, ModelPolicy):
+        return Learner(policy, algorithm, config, temperature=temperature)
+    if isinstance(policy, TabularPolicy):
+        return TableLearner(policy, algorithm, config, temperature=temperature)
+    raise RoleError(
+        f"a {type(policy).__name__} has nothing to train: make its role one that is not trained"
+    )
+
+
+class Roles:
+    """The roles of a world, and one learner for each policy that is trained.
+
+    Args:
+        roles: each agent belongs to one of them.
+        config: of the learners.
+        temperature: that actions are sampled at.
+
+    Raises:
+        RoleError: roles share a policy but not what trains it.
+    """
+
+    def __init__(
+        self, roles: Sequence[Role], config: Mapping[str, LearnerConfig], temperature: float = 1.0
+    ) -> None:
+        self.roles = {role.name: role for role in roles}
+        self.learners: dict[str, AnyLearner] = {}
+        """By the first role that follows the policy."""
+        self._learner_of: dict[str, str] = {}
+        owners: dict[int, str] = {}
+        for role in roles:
+            owner = self.roles[owners.setdefault(id(role.policy), role.name)]
+            if role.algorithm is None:
+                continue
+            if owner is not role and owner.algorithm != role.algorithm:
+                raise RoleError(
+                    f"{owner.name} and {role.name} share a policy: give both the same algorithm, "
+                    "because one update serves both"
+                )
+            self._learner_of[role.name] = owner.name
+            if owner.name not in self.learners:
+                self.learners[owner.name] = learner_for(
+                    role.policy, role.algorithm, config[owner.name], temperature
+                )
+
+    @property
+    def seats(self) -> dict[str, Policy]:
+        """The policy of every agent."""
+        return {agent: role.policy for role in self.roles.values() for agent in role.agents}
+
+    def learn(
+        self, matches: Sequence[Match], seed: int, trained: Sequence[str] | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Update every policy once from what its roles have played.
+
+        Args:
+            matches: that were played with these policies.
+            seed: of the order of mini-batches.
+            trained: roles that are trained now; all that can be, by default.
+
+        Returns:
+            For each role, what was measured.
+        """
+        measured: dict[str, dict[str, float]] = {}
+        lessons: dict[str, list[tuple[list[Episode], NDArray[np.float64]]]] = {}
+        for role in self.roles.values():
+            sides = role.sides(matches)
+            measured[role.name] = _figures([side for _, side in sides])
+            if role.algorithm is None or not sides or trained and role.name not in trained:
+                continue
+            batch = role.batch(sides)
+            kept = role.algorithm.keep(batch, role.state)[batch.group]
+            advantages = np.where(kept, role.algorithm.advantages(batch, role.state), 0.0)
+            measured[role.name]["zero_advantage"] = float(np.mean(advantages == 0))
+            lesson = [side for _, side in sides], advantages
+            lessons.setdefault(self._learner_of[role.name], []).append(lesson)
+        for owner, parts in lessons.items():
+            episodes = [episode for part, _ in parts for episode in part]
+            together = np.concatenate([advantages for _, advantages in parts])
+            statistics = self.learners[owner].update(episodes, together, seed)
+            measured[owner].update(statistics)
+        return measured
+
+
+def roles_of(agents: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Group agents by what comes before their number: `attacker_0` plays `attacker`."""
+    roles: dict[str, list[str]] = {}
+    for agent in agents:
+        stem, _, number = agent.rpartition("_")
+        roles.setdefault(stem if stem and number.isdigit() else agent, []).append(agent)
+    return {name: tuple(members) for name, members in roles.items()}
+
+
+def agents_of(patterns: Sequence[str], agents: Sequence[str]) -> tuple[str, ...]:
+    """Return the agents that patterns such as `attacker_*` name.
+
+    Raises:
+        RoleError: a pattern names none.
+    """
+    found: list[str] = []
+    for pattern in patterns:
+        named = [agent for agent in agents if fnmatchcase(agent, pattern)]
+        if not named:
+            raise RoleError(
+                f"no agent is named {pattern!r}.{did_you_mean(pattern, agents)} "
+                f"There are {', '.join(agents)}"
+            )
+        found += [agent for agent in named if agent not in found]
+    return tuple(found)
+
+
+def _figures(sides: Sequence[Episode]) -> dict[str, float]:
+    """Return means over the sides of a role."""
+    if not sides:
+        return {}
+    turns: list[Any] = [turn for side in sides for turn in side.turns]
+    return {
+        "score": float(np.mean([side.score for side in sides])),
+        "won": float(np.mean([side.won for side in sides])),
+        "turns": len(turns) / len(sides),
+        "valid": float(np.mean([turn.valid for turn in turns])),
+    }

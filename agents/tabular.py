@@ -193,6 +193,11 @@ class TabularPolicy:
         (folder / _FILES[0]).write_text(json.dumps(names), encoding="utf-8")
         save_file({"logits": self.model.logits.data.contiguous()}, folder / _FILES[1])
 
+    @staticmethod
+    def is_kept_in(folder: Path) -> bool:
+        """Whether `save` has written to a folder."""
+        return (folder / _FILES[0]).is_file()
+
     def load(self, folder: str | Path) -> None:
         """Take the table that `save` wrote.
 
@@ -206,7 +211,9 @@ class TabularPolicy:
             self.model.options = {str(k): int(v) for k, v in known["options"].items()}
             self.model.logits.data = load_file(logits)["logits"]
         except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise TableError(f"{folder} holds no table ({error!r}): give one that was saved") from error
+            raise TableError(
+                f"{folder} holds no table ({error!r}): give one that was saved"
+            ) from error
 
 
 class TabularSession:

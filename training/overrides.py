@@ -43,7 +43,7 @@ def parse_settings(arguments: Sequence[str]) -> dict[str, Any]:
 def describe(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield (flag, default, meaning) for every setting of a configuration."""
     for name, field in model.model_fields.items():
-        default = field.default
+        default = "" if field.is_required() else field.get_default(call_default_factory=True)
         flag = f"{prefix}{name}".replace("_", "-")
         if isinstance(default, BaseModel):
             yield f"--{flag}", "", (type(default).__doc__ or "").split("\n")[0]

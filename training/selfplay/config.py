@@ -34,7 +34,7 @@ class RoleConfig(Section):
     grouping: Literal["role", "agent"] = "role"
     """Whose returns are compared: those of the role, or of each agent by itself."""
     learner: LearnerConfig = LearnerConfig()
-    """The update; a table's learning rate is 0.5 unless it is set."""
+    """The update; a table's learning rate is 1 unless it is set."""
 
     @field_validator("algorithm", mode="before")
     @classmethod
@@ -42,8 +42,17 @@ class RoleConfig(Section):
         return {"name": value} if isinstance(value, str) else value
 
 
+class LeagueConfig(Section):
+    """What the league takes a game to be worth."""
+
+    bounds: tuple[float, float] = (-1.0, 1.0)
+    """The lowest and highest score that a role can have in a game."""
+    zero_sum: bool = True
+    """Whether what one side wins the other loses."""
+
+
 class BestResponseConfig(Section):
-    """How a fresh opponent is trained against what a role has become, to see what it can exploit."""
+    """How a fresh opponent is trained against what a role has become, to see what it exploits."""
 
     iterations: int = Field(0, ge=0)
     """Of its training, each like one of the run; 0 measures nothing."""
@@ -56,9 +65,10 @@ class CoevolveConfig(Section):
 
     env: EnvConfig
     """The world: any PettingZoo environment."""
-    roles: dict[str, RoleConfig] = {}
+    roles: dict[str, RoleConfig] = Field(default_factory=dict)
     """By name; by default agents are grouped by what comes before their number."""
     schedule: ScheduleConfig = ScheduleConfig()
+    league: LeagueConfig = LeagueConfig()
     generations: int = Field(10, ge=1)
     """After each, every trained role joins the league."""
     iterations: int = Field(5, ge=1)
@@ -85,9 +95,13 @@ class CoevolveConfig(Section):
         for name, role in self.roles.items():
             kind, _, other = role.policy.partition(":")
             if kind == "role" and other not in self.roles:
-                raise ValueError(f"roles.{name}.policy names the role {other!r}, which is not there")
+                raise ValueError(
+                    f"roles.{name}.policy names the role {other!r}, which is not there"
+                )
             if kind == "role" and self.roles[other].policy.startswith("role:"):
-                raise ValueError(f"roles.{name}.policy shares what {other!r} shares itself: name it")
+                raise ValueError(
+                    f"roles.{name}.policy shares what {other!r} shares itself: name it"
+                )
         return self
 
     @classmethod

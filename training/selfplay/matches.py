@@ -10,8 +10,8 @@ from typing import Any
 
 from anchorgym.agents.engine import Engine, Sampling
 from anchorgym.agents.policy import Generation, Policy, Prompt, Session, View
+from anchorgym.envs import AnchoredParallelEnv
 from anchorgym.envs.errors import ContractError
-from anchorgym.envs.multi import AnchoredParallelEnv
 from anchorgym.training.driver import answer_in_step
 from anchorgym.training.rollouts import Episode, Start, Timers, Turn
 from anchorgym.training.selfplay.seats import as_action, as_text, as_view, instead
@@ -28,6 +28,8 @@ class Match:
     sides: dict[str, Episode] = field(default_factory=dict)
     infos: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """The last info of each agent."""
+    guests: frozenset[str] = frozenset()
+    """Agents that were not played by the policies of now."""
 
     def score(self, agent: str) -> float:
         """Return the sum of an agent's rewards."""

@@ -15,11 +15,12 @@ from anchorgym.agents.policy import Policy
 from anchorgym.agents.tabular import TabularPolicy
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
 from anchorgym.gigpo import Algorithm, State, TurnBatch
+from anchorgym.training.checkpoints import Tensors
 from anchorgym.training.config import LearnerConfig
 from anchorgym.training.iterations import anchor_keys
 from anchorgym.training.learner import Learner
-from anchorgym.training.selfplay.matches import Match
 from anchorgym.training.rollouts import Episode
+from anchorgym.training.selfplay.matches import Match
 from anchorgym.training.selfplay.table_learner import TableLearner
 
 Grouping = Literal["role", "agent"]
@@ -37,6 +38,14 @@ class AnyLearner(Protocol):
         self, episodes: Sequence[Episode], advantages: NDArray[np.float64], seed: int
     ) -> dict[str, float]:
         """Take the optimiser steps of one iteration."""
+        ...
+
+    def tensors(self) -> dict[str, Tensors]:
+        """Return what has to be kept between two updates."""
+        ...
+
+    def resume(self, version: int, tensors: Mapping[str, Tensors]) -> None:
+        """Go on from what `tensors` returned after so many updates."""
         ...
 
 
@@ -67,12 +76,12 @@ class Role:
             self.state = self.algorithm.initial_state()
 
     def sides(self, matches: Sequence[Match]) -> list[tuple[str, Episode]]:
-        """Return (agent, its side) of every match that an agent of the role has taken part in."""
+        """Return (agent, its side) for every agent that the role's policy has played."""
         return [
             (agent, match.sides[agent])
             for match in matches
             for agent in self.agents
-            if agent in match.sides and match.sides[agent].turns
+            if agent not in match.guests and agent in match.sides and match.sides[agent].turns
         ]
 
     def batch(self, sides: Sequence[tuple[str, Episode]]) -> TurnBatch:
@@ -164,7 +173,7 @@ class Roles:
         for role in self.roles.values():
             sides = role.sides(matches)
             measured[role.name] = _figures([side for _, side in sides])
-            if role.algorithm is None or not sides or trained and role.name not in trained:
+            if role.algorithm is None or not sides or (trained and role.name not in trained):
                 continue
             batch = role.batch(sides)
             kept = role.algorithm.keep(batch, role.state)[batch.group]

@@ -38,7 +38,7 @@ def as_text(observation: Any) -> str:
 
 
 def as_view(observation: Any, info: Mapping[str, Any], space: Space[Any]) -> View:
-    """Return what a policy may see of an agent's info; what the world does not say is left empty."""
+    """Return what a policy may see of an agent's info; what is not said is left empty."""
     actions = info.get("admissible_actions")
     if actions is None:
         actions = _legal(observation, info, space)

@@ -91,7 +91,7 @@ class TableLearner:
         (gradient,) = torch.autograd.grad(loss, table.logits)
         met = torch.bincount(rows, minlength=len(gradient)).clamp(min=1)
         with torch.no_grad():
-            table.logits -= self._rate * gradient * (n / met)[:, None]
+            table.logits.sub_(self._rate * gradient * (n / met)[:, None])
         return {"loss": loss.item(), **statistics.floats()}
 
 

@@ -12,7 +12,7 @@ from anchorgym.agents.policy import Decision, Generation, Policy, Prompt, Sessio
 from anchorgym.agents.template import TinyTemplate
 from anchorgym.agents.tiny import build_tiny
 from anchorgym.agents.tokenizer import build_tokenizer
-from anchorgym.training.cloning import Cloning, CloneStep, Demonstration
+from anchorgym.training.cloning import CloneStep, Cloning, Demonstration
 from anchorgym.training.config import CloneConfig, PolicyConfig
 from anchorgym.training.rollouts import Start
 from anchorgym.training.selfplay.matches import Arenas, Seats, play_matches
@@ -137,7 +137,7 @@ def new_language_policy(
 def lessons(
     pupil: ModelPolicy, agents: Sequence[str], arenas: Arenas, cast: Cast, seed: int | str
 ) -> Iterator[Demonstration]:
-    """Play scripts for ever, and yield what `pupil` would read and write in the seats of `agents`."""
+    """Play scripts for ever; yield what `pupil` would read and write in the seats of `agents`."""
     rng, panel = random.Random(seed), panel_of(arenas.first)
     while True:
         seats: list[Seats] = []
@@ -163,7 +163,7 @@ def clone(
     updates: int,
     seed: int = 0,
 ) -> Iterator[CloneStep]:
-    """Train a policy, in place, on what scripts do in the seats of `agents`; one yield an update."""
+    """Train a policy in place on what scripts do in the seats of `agents`; a yield an update."""
 
     def pool(number: int) -> Iterator[Demonstration]:
         shown = lessons(pupil, agents, arenas, cast, f"{seed}/lessons/{number}")

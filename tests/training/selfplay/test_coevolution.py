@@ -1,0 +1,159 @@
+"""Co-evolution end to end, on games small enough to know what should come out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import parallel_worlds  # registers the test worlds
+import pytest
+from safetensors.numpy import load_file
+
+from anchorgym.agents import RandomPolicy
+from anchorgym.envs import register
+from anchorgym.training.config import ConfigError
+from anchorgym.training.selfplay import (
+    CoevolveConfig,
+    LeagueExistsError,
+    RoleError,
+    coevolve,
+)
+
+CARDS = {"env": "test/Cards-v0", "league": {"bounds": [-2, 2]}}
+SMALL = {"generations": 3, "iterations": 2, "tasks": 4, "group_size": 4, "payoff_games": 32}
+
+register("test/Stranger-v0")(parallel_worlds.StrangersGame)
+
+
+def config(**values: Any) -> CoevolveConfig:
+    return CoevolveConfig.parse({**CARDS, **SMALL, **values})
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Return all that a run left behind, but for what was timed."""
+    found: dict[str, Any] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = str(path.relative_to(folder))
+        if name.startswith("checkpoints"):
+            continue
+        if path.suffix == ".safetensors":
+            found[name] = {k: v.tolist() for k, v in load_file(path).items()}
+        elif name == "metrics.jsonl":
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+            found[name] = [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+        else:
+            found[name] = path.read_text()
+    return found
+
+
+def test_players_of_later_generations_beat_the_first(tmp_path: Path) -> None:
+    run = coevolve(config(iterations=6, group_size=16, payoff_games=128), tmp_path)
+    *_, last = run
+    league = last.league
+    assert league.players() == ("player 0", "player 1", "player 2", "player 3")
+    league.ensure(320, [("player 0", "player 3")])
+    assert league.payoff("player 3", "player 0").low > 0
+    assert "player 3" in last.payoff
+
+
+def test_a_run_that_was_left_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    settings = config(
+        env="test/Pennies-v0",
+        league={"bounds": [-5, 5]},
+        schedule={"kind": "league", "past": 0.5},
+        best_response={"iterations": 2, "every": 2},
+    )
+    for _ in coevolve(settings, tmp_path / "whole"):
+        pass
+    left = coevolve(settings, tmp_path / "left")
+    next(left)
+    left.close()
+    again = [g.number for g in coevolve(settings, tmp_path / "left", resume=True)]
+    assert again == [2, 3]
+    whole, resumed = contents(tmp_path / "whole"), contents(tmp_path / "left")
+    assert resumed.keys() == whole.keys()
+    assert resumed == whole
+
+
+def test_a_folder_with_a_run_is_not_begun_anew(tmp_path: Path) -> None:
+    next(coevolve(config(), tmp_path))
+    with pytest.raises(LeagueExistsError, match="resume"):
+        next(coevolve(config(), tmp_path))
+
+
+def test_a_deterministic_player_is_exploited(tmp_path: Path) -> None:
+    class Heads(RandomPolicy):
+        def choose(self, env: object, observation: str, view: Any) -> str:
+            return "0"
+
+    settings = CoevolveConfig.parse(
+        {
+            "env": {"id": "test/Pennies-v0", "max_turns": 2},
+            "league": {"bounds": [-5, 5]},
+            **SMALL,
+            "generations": 1,
+            "group_size": 16,
+            "roles": {
+                "even": {"agents": ["even_0"], "policy": "random", "trainable": False},
+                "odd": {"agents": ["odd_0"]},
+            },
+            "iterations": 10,
+        }
+    )
+    (last,) = coevolve(settings, tmp_path, policies={"even": lambda: Heads(0)})
+    assert last.figures["odd"]["score"] > 1.5
+    assert last.figures["even"]["score"] == pytest.approx(-last.figures["odd"]["score"])
+
+
+def test_best_responses_find_what_a_lopsided_player_loses(tmp_path: Path) -> None:
+    settings = config(
+        env="test/Pennies-v0",
+        league={"bounds": [-5, 5]},
+        generations=1,
+        iterations=1,
+        best_response={"iterations": 5},
+    )
+    (last,) = coevolve(settings, tmp_path)
+    assert last.exploitation is not None
+    assert last.exploitability is not None
+    assert np.isfinite(last.exploitability)
+    assert last.exploitation.nash_conv.mean == pytest.approx(last.exploitability)
+    assert set(last.exploitation.responses) == {"even", "odd"}
+    assert set(last.exploitation.responses.values()).isdisjoint(last.league.players("even"))
+
+
+def test_worlds_of_strangers_learn_with_algorithms_that_need_no_anchors(tmp_path: Path) -> None:
+    for name in ("public_baseline", "grpo", "gigpo"):
+        settings = CoevolveConfig.parse(
+            {
+                "env": "test/Stranger-v0",
+                "league": {"bounds": [0, 5], "zero_sum": False},
+                **SMALL,
+                "generations": 1,
+                "roles": {"player": {"agents": ["player_*"], "algorithm": name}},
+            }
+        )
+        (last,) = coevolve(settings, tmp_path / name)
+        assert last.figures["player"]["rows"] > 0
+
+
+def test_roles_must_cover_the_world(tmp_path: Path) -> None:
+    with pytest.raises(RoleError, match=r"\['player_1'\] play no role"):
+        next(coevolve(config(roles={"player": {"agents": ["player_0"]}}), tmp_path / "a"))
+    roles = {"one": {"agents": ["player_*"]}, "two": {"agents": ["player_1"]}}
+    with pytest.raises(RoleError, match="two roles"):
+        next(coevolve(config(roles=roles), tmp_path / "b"))
+    roles = {"player": {"agents": ["player_*"], "trainable": False, "policy": "random"}}
+    with pytest.raises(RoleError, match="no role is trained"):
+        next(coevolve(config(roles=roles), tmp_path / "c"))
+
+
+def test_settings_that_are_wrong_are_named() -> None:
+    with pytest.raises(ConfigError, match="schedule.kind"):
+        config(schedule={"kind": "sometimes"})
+    with pytest.raises(ConfigError, match="Did you mean"):
+        config(generation=3)
+    with pytest.raises(ConfigError, match="names the role 'b'"):
+        config(roles={"a": {"policy": "role:b"}})

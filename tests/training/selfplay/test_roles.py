@@ -1,0 +1,173 @@
+"""Roles: who is trained on what, and by which baseline."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import parallel_worlds  # noqa: F401  (registers the test worlds)
+import pytest
+
+from anchorgym.agents import ExpertPolicy
+from anchorgym.agents.tabular import TabularPolicy
+from anchorgym.envs import make_parallel
+from anchorgym.gigpo import TurnBatch, make_algorithm
+from anchorgym.training import Start
+from anchorgym.training.config import LearnerConfig
+from anchorgym.training.selfplay.matches import Arenas, Match, play_matches
+from anchorgym.training.selfplay.roles import Role, RoleError, Roles, agents_of, roles_of
+from anchorgym.training.selfplay.schedules import ScheduleConfig, roles_in_turn
+
+RATE = LearnerConfig(learning_rate=1.0)
+
+
+def cards(n: int, seats: dict[str, TabularPolicy]) -> list[Match]:
+    arenas = Arenas(lambda: make_parallel("test/Cards-v0"))
+    return play_matches([seats] * n, arenas, [Start("three cards", 0, i) for i in range(n)])
+
+
+def table(seed: int = 0) -> TabularPolicy:
+    return TabularPolicy(seed=seed)
+
+
+def role(name: str, *agents: str, policy: TabularPolicy | None = None, **options: object) -> Role:
+    algorithm = make_algorithm("public_baseline", entropy_coef=0.0, kl_coef=0.0)
+    return Role(name, agents, policy or table(), algorithm, **options)  # type: ignore[arg-type]
+
+
+def test_players_learn_to_bet_on_high_cards_alone() -> None:
+    policy = table()
+    roles = Roles([role("player", "player_0", "player_1", policy=policy)], {"player": RATE})
+    for iteration in range(40):
+        roles.learn(cards(64, roles.seats), iteration)
+    chance = {card: policy.probabilities(f"\nYour card is {card}.\nbet\npass") for card in (0, 2)}
+    assert chance[2]["bet"] > 0.85
+    assert chance[0]["bet"] < 0.15
+
+
+def test_only_what_a_policy_has_played_is_learnt_from() -> None:
+    one, other = table(1), table(2)
+    matches = cards(8, {"player_0": one, "player_1": other})
+    for match in matches:
+        match.guests = frozenset({"player_1"})
+    roles = Roles(
+        [role("a", "player_0", policy=one), role("b", "player_1", policy=other)],
+        {"a": RATE, "b": RATE},
+    )
+    before = other.model.logits.detach().clone()
+    figures = roles.learn(matches, 0)
+    assert figures["b"] == {}
+    assert (other.model.logits == before).all()
+    assert figures["a"]["rows"] > 0
+
+
+def test_roles_that_are_not_in_turn_stay_as_they_are() -> None:
+    roles = Roles([role("a", "player_0"), role("b", "player_1")], {"a": RATE, "b": RATE})
+    matches = cards(16, roles.seats)
+    before = roles.roles["a"].policy.model.logits.detach().clone()
+    roles.learn(matches, 0, trained=["b"])
+    assert (roles.roles["a"].policy.model.logits == before).all()
+    assert roles.roles["b"].policy.model.logits.abs().sum() > 0
+
+
+def test_a_shared_policy_is_updated_once_from_both_roles() -> None:
+    policy = table()
+    roles = Roles(
+        [role("a", "player_0", policy=policy), role("b", "player_1", policy=policy)], {"a": RATE}
+    )
+    figures = roles.learn(cards(16, roles.seats), 0)
+    assert len(roles.learners) == 1
+    assert figures["a"]["rows"] > 16
+    assert "rows" not in figures["b"]
+    with pytest.raises(RoleError, match="share a policy"):
+        Roles(
+            [
+                role("a", "player_0", policy=policy),
+                Role("b", ("player_1",), policy, make_algorithm("grpo")),
+            ],
+            {"a": RATE},
+        )
+
+
+def test_scripts_cannot_be_trained() -> None:
+    with pytest.raises(RoleError, match="ExpertPolicy has nothing to train"):
+        Roles([Role("a", ("player_0",), ExpertPolicy(), make_algorithm("grpo"))], {"a": RATE})
+
+
+def test_agents_are_grouped_by_what_comes_before_their_number() -> None:
+    found = roles_of(["attacker_0", "defender_0", "defender_1", "judge"])
+    assert found == {
+        "attacker": ("attacker_0",),
+        "defender": ("defender_0", "defender_1"),
+        "judge": ("judge",),
+    }
+    assert agents_of(["defender_*"], ["attacker_0", "defender_0"]) == ("defender_0",)
+    with pytest.raises(RoleError, match="Did you mean"):
+        agents_of(["defendr_0"], ["attacker_0", "defender_0"])
+
+
+def batch_of(scores: list[list[float]], agents: int = 1) -> TurnBatch:
+    """Return a batch with a turn for each score; a list holds the trajectories of a group."""
+    rows = [(g, s) for g, group in enumerate(scores) for s in group]
+    return TurnBatch.from_rows(
+        group=[g for g, _ in rows],
+        trajectory=list(range(len(rows))),
+        anchor=["x"] * len(rows),
+        reward=[s for _, s in rows],
+    )
+
+
+def test_the_public_baseline_is_over_agents_and_rollouts() -> None:
+    plain = make_algorithm("public_baseline", whiten=False)
+    # Two rollouts of a team of two that shares its reward: within one rollout all are equal.
+    assert plain.advantages(batch_of([[1.0, 1.0, 0.0, 0.0]])).tolist() == [0.5, 0.5, -0.5, -0.5]
+    # A lone attacker in two rollouts.
+    assert plain.advantages(batch_of([[1.0, -1.0]])).tolist() == [1.0, -1.0]
+    # One rollout of a lone attacker tells nothing.
+    assert plain.advantages(batch_of([[1.0]])).tolist() == [0.0]
+
+
+def test_leaving_oneself_out_of_the_baseline() -> None:
+    algorithm = make_algorithm("public_baseline", whiten=False, leave_one_out=True)
+    found = algorithm.advantages(batch_of([[3.0, 0.0, 0.0], [1.0, 0.0]]))
+    assert found == pytest.approx([3.0, -1.5, -1.5, 1.0, -1.0])
+
+
+def test_advantages_are_whitened_over_the_batch() -> None:
+    rng = np.random.default_rng(0)
+    batch = batch_of(rng.normal(size=(5, 8)).tolist())
+    found = make_algorithm("public_baseline").advantages(batch)
+    assert abs(found.mean()) < 1e-12
+    assert found.std(ddof=1) == pytest.approx(1.0, abs=1e-5)
+    assert not make_algorithm("public_baseline").advantages(batch_of([[2.0, 2.0]])).any()
+
+
+def test_alternating_roles_take_turns() -> None:
+    schedule = ScheduleConfig(kind="alternating", every=2)
+    turns = [roles_in_turn(schedule, ("a", "b"), [{}] * n) for n in range(5)]
+    assert turns == [("a",), ("a",), ("b",), ("b",), ("a",)]
+    assert roles_in_turn(ScheduleConfig(), ("a", "b"), []) == ("a", "b")
+
+
+def test_gated_roles_hand_over_when_they_are_good_enough() -> None:
+    schedule = ScheduleConfig(kind="gated", gate=0.8, window=2, every=5)
+    history: list[dict[str, dict[str, float]]] = []
+    trained = []
+    won = iter([0.1, 0.9, 0.9, 0.2, 0.2, 0.2, 0.2, 0.2, 0.1])
+    for _ in range(9):
+        (name,) = roles_in_turn(schedule, ("a", "b"), history)
+        trained.append(name)
+        history.append({"a": {"won": 0.0}, "b": {"won": 0.0}, name: {"won": next(won)}})
+    assert "".join(trained) == "aaabbbbba"
+
+
+def test_a_table_goes_on_after_it_was_saved(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    policy = table()
+    roles = Roles([role("player", "player_0", "player_1", policy=policy)], {"player": RATE})
+    roles.learn(cards(16, roles.seats), 0)
+    policy.save(tmp_path)
+    twin = table()
+    twin.load(tmp_path)
+    random.seed(0)
+    for situation in policy.model.situations:
+        assert twin.probabilities(situation) == policy.probabilities(situation)

@@ -1,0 +1,61 @@
+"""What a run of co-evolution is put together from: roles, their agents, what they begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anchorgym.agents.tabular import TabularPolicy
+from anchorgym.training.config import LearnerConfig
+from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig, RoleConfig
+from anchorgym.training.selfplay.roles import RoleError, agents_of, roles_of
+
+TABLE_RATE = 1.0
+"""Learning rate of a table, where none is set."""
+
+
+def role_settings(
+    config: CoevolveConfig, agents: Sequence[str]
+) -> dict[str, tuple[RoleConfig, tuple[str, ...]]]:
+    """Return the settings and the agents of each role.
+
+    Raises:
+        RoleError: an agent has no role, or two.
+    """
+    if not config.roles:
+        return {name: (RoleConfig(), members) for name, members in roles_of(agents).items()}
+    found = {
+        name: (settings, agents_of(settings.agents or (name, f"{name}_*"), agents))
+        for name, settings in config.roles.items()
+    }
+    taken = [agent for _, members in found.values() for agent in members]
+    twice = sorted({agent for agent in taken if taken.count(agent) > 1})
+    missing = [agent for agent in agents if agent not in taken]
+    if twice or missing:
+        problem = f"{twice} play two roles" if twice else f"{missing} play no role"
+        raise RoleError(f"{problem}: roles.NAME.agents says who plays what")
+    return found
+
+
+def learner_settings(settings: RoleConfig) -> LearnerConfig:
+    """Return how a role's policy is updated."""
+    unset = "learning_rate" not in settings.learner.model_fields_set
+    if settings.policy == TABULAR and unset:
+        return settings.learner.model_copy(update={"learning_rate": TABLE_RATE})
+    return settings.learner
+
+
+def empty_table(world: Any) -> TabularPolicy:
+    """Return an empty table; a world may say what its rows and options are."""
+    rows = {
+        name: getattr(type(world), method)
+        for name, method in (("options", "table_options"), ("situation", "table_situation"))
+        if hasattr(type(world), method)
+    }
+    return TabularPolicy(**rows)
+
+
+def world_arguments(config: CoevolveConfig) -> dict[str, Any]:
+    """Return what the world is made with; a split only if asked for: strangers' take none."""
+    asked = "split" in config.env.model_fields_set
+    return {**config.env.arguments, **({"split": config.env.split} if asked else {})}

@@ -1,0 +1,431 @@
+"""Co-evolution: roles play, learn, and meet what they and the others have been."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from anchorgym.agents.model_policy import load_policy
+from anchorgym.agents.policy import Policy
+from anchorgym.agents.tabular import TabularPolicy
+from anchorgym.envs import make_parallel
+from anchorgym.envs.errors import AnchorgymError
+from anchorgym.gigpo import make_algorithm
+from anchorgym.training.checkpoints import Checkpoint, Checkpoints, Tensors
+from anchorgym.training.durable import write_file
+from anchorgym.training.league import (
+    Exploitation,
+    League,
+    Mixture,
+    Rules,
+    Sampling,
+    exploit,
+    payoff_table,
+)
+from anchorgym.training.reporting import Display, MetricsLog
+from anchorgym.training.rollouts import Start
+from anchorgym.training.selfplay.assembly import (
+    empty_table,
+    learner_settings,
+    role_settings,
+    world_arguments,
+)
+from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig
+from anchorgym.training.selfplay.matches import Arenas, Match, Seats, play_matches
+from anchorgym.training.selfplay.players import Players, newest, role_of, scripted
+from anchorgym.training.selfplay.roles import Role, RoleError, Roles
+from anchorgym.training.selfplay.schedules import Figures, roles_in_turn
+from anchorgym.training.selfplay.teaching import panel_of
+
+_CONFIG = "config.json"
+
+
+class LeagueExistsError(AnchorgymError, FileExistsError):
+    """The folder already holds a run of co-evolution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What has come of a generation.
+
+    Attributes:
+        number: from 1.
+        figures: of its last iteration, by role.
+        league: all players so far, and their games.
+        exploitation: what fresh opponents gain over the newest players; None if not measured.
+    """
+
+    number: int
+    figures: Figures
+    league: League
+    exploitation: Exploitation | None
+
+    @property
+    def payoff(self) -> str:
+        """The payoffs of the first side as a table, with intervals; "" without games."""
+        if not self.league.games_played():
+            return ""
+        return payoff_table(self.league, self.league.rules.sides[0])
+
+    @property
+    def exploitability(self) -> float | None:
+        """The gains of best responses against the newest players, added up; None if unmeasured."""
+        return None if self.exploitation is None else self.exploitation.nash_conv.mean
+
+
+def coevolve(
+    config: CoevolveConfig,
+    out: str | Path,
+    *,
+    policies: Mapping[str, Callable[[], Policy]] | None = None,
+    console: Console | None = None,
+    resume: bool = False,
+) -> Iterator[Generation]:
+    """Train the roles of a world against each other, generation by generation.
+
+    The folder gets `config.json`, `metrics.jsonl`, `players/` (every role after each generation),
+    `league/` (who is in it, and every game), `generations.jsonl` and `checkpoints/`.
+
+    Args:
+        config: what to do.
+        out: a folder that holds no run yet, unless `resume` is given.
+        policies: makers of what roles begin with, in place of what `config` says.
+        console: shows progress there.
+        resume: go on after the last whole generation, as if nothing had happened.
+
+    Yields:
+        Each generation when it is done.
+
+    Raises:
+        LeagueExistsError: `out` holds a run.
+        RoleError: the roles do not fit the world.
+    """
+    folder = Path(out)
+    saved = None
+    if (folder / _CONFIG).exists():
+        if not resume:
+            raise LeagueExistsError(
+                f"{folder} already holds a run: give another folder, or resume it"
+            )
+        saved = Checkpoints(folder / "checkpoints").newest()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / _CONFIG, config.model_dump_json(indent=2) + "\n")
+    run = Coevolution(config, folder, dict(policies or {}), Display(console), saved)
+    yield from run.generations()
+
+
+class Coevolution:
+    """The work of `coevolve`."""
+
+    def __init__(
+        self,
+        config: CoevolveConfig,
+        folder: Path,
+        policies: Mapping[str, Callable[[], Policy]],
+        display: Display,
+        saved: Checkpoint | None,
+    ) -> None:
+        self.config, self._display, self._makers = config, display, policies
+        self.arenas = Arenas(lambda: make_parallel(config.env.id, **world_arguments(config)))
+        agents = self.arenas.first.possible_agents
+        self.settings = role_settings(config, agents)
+        self._players = Players(folder / "players", self._fresh, self._frozen, self._empty)
+        self.roles = self._make_roles()
+        self.trained = tuple(
+            name for name, role in self.roles.roles.items() if role.algorithm is not None
+        )
+        if not self.trained:
+            raise RoleError("no role is trained: set roles.NAME.trainable for one of them")
+        self.sides = _league_sides(self.roles, self.trained)
+        rules = Rules(
+            self.sides,
+            zero_sum=config.league.zero_sum,
+            bounds=config.league.bounds,
+            seed=config.seed,
+        )
+        self.league = League(self._play, rules, folder=folder / "league")
+        self._history: list[dict[str, dict[str, float]]] = []
+        self._done = 0
+        self._checkpoints = Checkpoints(folder / "checkpoints")
+        self._log = MetricsLog(folder / "metrics.jsonl", saved.state["bytes"] if saved else 0)
+        if saved is None:
+            self._join(0)
+        else:
+            self._take(saved)
+
+    def generations(self) -> Iterator[Generation]:
+        """Go on to the last generation."""
+        config = self.config
+        try:
+            with self._display.phase("generation", config.generations, self._done) as shown:
+                while self._done < config.generations:
+                    generation = self._generation(self._done + 1)
+                    shown.step(_summary(generation))
+                    yield generation
+        finally:
+            self._log.close()
+
+    # A generation ---------------------------------------------------------------------------
+
+    def _generation(self, number: int) -> Generation:
+        for _ in range(self.config.iterations):
+            self._iterate()
+        self._join(number)
+        games = self.config.payoff_games
+        if games:
+            self.league.ensure(1)
+            self.league.refine(max(games * number, self.league.games_played()))
+        found = self._exploitation(number)
+        self._done = number
+        generation = Generation(number, self._history[-1], self.league, found)
+        gained = {} if found is None else {"exploitation": found.to_json()}
+        self._log.write("generation", number=number, **gained)
+        self._save()
+        return generation
+
+    def _iterate(self) -> None:
+        number = len(self._history) + 1
+        trained = roles_in_turn(self.config.schedule, self.trained, self._history)
+        matches = self._matches(self.roles, f"iteration/{number}", self._guests(trained))
+        figures = self.roles.learn(matches, self.config.seed + number, trained)
+        self._history.append(figures)
+        for role, measured in figures.items():
+            self._log.write("train", iteration=number, role=role, **measured)
+
+    def _matches(
+        self,
+        roles: Roles,
+        name: str,
+        guests: Callable[[random.Random], dict[str, Policy]],
+    ) -> list[Match]:
+        """Play the groups of an iteration; what is drawn follows from its name."""
+        config = self.config
+        rng = random.Random(f"{config.seed}/{name}")
+        for policy in roles.seats.values():
+            _reseed(policy, rng)
+        starts: list[Start] = []
+        seats: list[Seats] = []
+        away: list[frozenset[str]] = []
+        panel = panel_of(self.arenas.first)
+        for group in range(config.tasks):
+            task = panel[rng.randrange(len(panel))] if panel else ""
+            shared, invited = rng.getrandbits(31), guests(rng)
+            for _ in range(config.group_size):
+                # Without tasks, the seed alone says where the matches of a group begin.
+                starts.append(Start(task, group, rng.getrandbits(31) if task else shared))
+                seats.append({**roles.seats, **invited})
+                away.append(frozenset(invited))
+        matches = play_matches(seats, self.arenas, starts, temperature=config.temperature)
+        for match, absent in zip(matches, away, strict=True):
+            match.guests = absent
+        return matches
+
+    def _guests(self, trained: Sequence[str]) -> Callable[[random.Random], dict[str, Policy]]:
+        """Return what draws the players of the past that a group is played against."""
+        schedule = self.config.schedule
+        if schedule.kind != "league":
+            return lambda rng: {}
+        sampling = Sampling(
+            "hard" if schedule.sampling == "pfsp" else "uniform",
+            latest=1.0 if schedule.sampling == "latest" else None,
+        )
+
+        def draw(rng: random.Random) -> dict[str, Policy]:
+            if rng.random() >= schedule.past:
+                return {}
+            focus = rng.choice([name for name in trained if name in self.sides])
+            against = self.league.opponents(sampling, focus)
+            return self._seated(against.sample(1, rng.getrandbits(31))[0], focus, rng)
+
+        return draw
+
+    def _seated(self, player: str, focus: str, rng: random.Random) -> dict[str, Policy]:
+        """Return the seats that a player takes; one of its own role leaves a seat for `focus`."""
+        agents = list(self.settings[role_of(player)][1])
+        if role_of(player) == focus:
+            agents.remove(rng.choice(agents))
+        policy = self._players.get(player)
+        _reseed(policy, rng)
+        return dict.fromkeys(agents, policy)
+
+    # The league -----------------------------------------------------------------------------
+
+    def _join(self, number: int) -> None:
+        """Let every trained role join as it is now."""
+        joining = self.sides if number == 0 else set(self.sides) & set(self.trained)
+        names = {side: f"{side} {number}" for side in joining}
+        for side, name in names.items():
+            if side in self.trained:
+                self._players.add(name, self.roles.roles[side].policy)
+        self.league.record({side: [name] for side, name in names.items()})
+
+    def _play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
+        """Play games of a pair for the league: (n, 2) scores of both."""
+        rng = random.Random(seed)
+        one, other = self._players.get(row), self._players.get(column)
+        panel = panel_of(self.arenas.first)
+        sides: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        seats: list[Seats] = []
+        starts: list[Start] = []
+        for policy in (*self.roles.seats.values(), one, other):
+            _reseed(policy, rng)
+        for game in range(n):
+            first, second = self._halves(row, column, game)
+            sides.append((first, second))
+            invited = {**dict.fromkeys(first, one), **dict.fromkeys(second, other)}
+            seats.append({**self.roles.seats, **invited})
+            task = panel[rng.randrange(len(panel))] if panel else ""
+            starts.append(Start(task, game, rng.getrandbits(31)))
+        matches = play_matches(seats, self.arenas, starts, temperature=self.config.temperature)
+        return np.array(
+            [
+                [
+                    np.mean([match.score(agent) for agent in half if agent in match.sides] or [0.0])
+                    for half in halves
+                ]
+                for match, halves in zip(matches, sides, strict=True)
+            ]
+        )
+
+    def _halves(self, row: str, column: str, game: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the agents of both players; of one population, they change seats."""
+        first, second = (self.settings[role_of(name)][1] for name in (row, column))
+        if len(self.sides) == 2:
+            return first, second
+        middle = len(first) // 2
+        halves = first[:middle], first[middle:]
+        return halves if game % 2 == 0 else (halves[1], halves[0])
+
+    def _exploitation(self, number: int) -> Exploitation | None:
+        wanted = self.config.best_response
+        due = number % wanted.every == 0 or number == self.config.generations
+        if not (wanted.iterations and due):
+            return None
+        mixtures = {
+            side: Mixture(side, {newest(self.league.players(side)): 1.0}) for side in self.sides
+        }
+        games = max(self.config.payoff_games, self.league.rules.block)
+        pairs = [
+            (
+                newest(self.league.players(self.sides[0])),
+                newest(self.league.players(self.sides[-1])),
+            )
+        ]
+        self.league.ensure(games, pairs)
+        return exploit(self.league, mixtures, self._respond, games=games, seed=number)
+
+    def _respond(self, against: Mixture, seed: int) -> str:
+        """Train a fresh player against a mixture; see `BestRespond`."""
+        side = self.league.rules.other(against.side)
+        roles = self._make_roles(side)
+
+        def opponents(rng: random.Random) -> dict[str, Policy]:
+            return self._seated(against.sample(1, rng.getrandbits(31))[0], side, rng)
+
+        for number in range(self.config.best_response.iterations):
+            name = f"response/{side}/{seed}/{number}"
+            matches = self._matches(roles, name, opponents)
+            roles.learn(matches, seed + number, (side,))
+        player = f"{side} response-{seed}"
+        self._players.add(player, roles.roles[side].policy)
+        return player
+
+    # Parts ----------------------------------------------------------------------------------
+
+    def _make_roles(self, alone: str | None = None) -> Roles:
+        """Return fresh roles; with `alone`, the others follow what they follow now, untrained."""
+        made: dict[str, Policy] = {}
+        roles = []
+        for name, (settings, agents) in self.settings.items():
+            kind, _, other = settings.policy.partition(":")
+            owner = other if kind == "role" else name
+            kept = alone is not None and alone not in (name, owner)
+            policy = self.roles.roles[name].policy if kept else made.get(owner)
+            if policy is None and name == alone and not settings.trainable:
+                policy = self._empty()  # what answers a script need be none
+            elif policy is None:
+                policy = made[owner] = self._fresh(owner)
+            trains = settings.trainable if alone is None else name == alone
+            options = settings.algorithm.options
+            algorithm = make_algorithm(settings.algorithm.name, **options) if trains else None
+            roles.append(
+                Role(
+                    name,
+                    agents,
+                    policy,
+                    algorithm,
+                    grouping=settings.grouping,
+                    anchor=settings.algorithm.anchor,
+                )
+            )
+        rates = {name: learner_settings(settings) for name, (settings, _) in self.settings.items()}
+        return Roles(roles, rates, self.config.temperature)
+
+    def _fresh(self, role: str) -> Policy:
+        if role in self._makers:
+            return self._makers[role]()
+        name = self.settings[role][0].policy
+        if name == TABULAR:
+            return self._empty()
+        return scripted(name, self.config.seed) or load_policy(name, seed=self.config.seed)
+
+    def _empty(self) -> TabularPolicy:
+        return empty_table(self.arenas.first)
+
+    def _frozen(self, role: str) -> Policy | None:
+        """Return the policy of a role that is not trained."""
+        return None if role in self.trained else self.roles.roles[role].policy
+
+    def _save(self) -> None:
+        tensors: dict[str, Tensors] = {}
+        for name, learner in self.roles.learners.items():
+            tensors.update({f"{name}.{part}": of for part, of in learner.tensors().items()})
+        state = {
+            "done": self._done,
+            "history": self._history,
+            "states": {name: role.state for name, role in self.roles.roles.items()},
+            "bytes": self._log.sync(),
+        }
+        self._checkpoints.save(Checkpoint(state, tensors))
+
+    def _take(self, saved: Checkpoint) -> None:
+        self._done, self._history = saved.state["done"], saved.state["history"]
+        for name, role in self.roles.roles.items():
+            role.state = saved.state["states"][name]
+        for name, learner in self.roles.learners.items():
+            if name in self.sides:
+                self._players.load_into(f"{name} {self._done}", self.roles.roles[name].policy)
+            prefix = f"{name}."
+            parts = {
+                k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)
+            }
+            learner.resume(len(self._history), parts)
+
+
+def _league_sides(roles: Roles, trained: Sequence[str]) -> tuple[str, ...]:
+    """Return whose players meet: two roles, or one that has several seats."""
+    first = trained[0]
+    if len(trained) > 1:
+        return first, trained[1]
+    others = [name for name in roles.roles if name != first]
+    return (first,) if len(roles.roles[first].agents) > 1 or not others else (first, others[0])
+
+
+def _reseed(policy: Policy, rng: random.Random) -> None:
+    """Give a policy's engine new randomness, and nothing of what it computed before."""
+    engine = policy.engine
+    if engine is not None:
+        engine.reseed(rng.getrandbits(62))  # type: ignore[attr-defined]
+
+
+def _summary(generation: Generation) -> str:
+    scores = [f"{role} {of['score']:.2f}" for role, of in generation.figures.items() if of]
+    if generation.exploitability is not None:
+        scores.append(f"exploitability {generation.exploitability:.2f}")
+    return ", ".join(scores)

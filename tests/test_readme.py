@@ -14,12 +14,16 @@ README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encodi
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 CORRIDOR = next(block for block in BLOCKS if "class Corridor" in block)
 CORRIDOR_ID = "corridor:me/Corridor-v0"
+HAGGLING = next(block for block in BLOCKS if "class Haggling" in block)
+HAGGLING_ID = "haggling:me/Haggling-v0"
+LONG = (CORRIDOR, HAGGLING)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
     (folder / "corridor.py").write_text(CORRIDOR)
+    (folder / "haggling.py").write_text(HAGGLING)
     return folder
 
 
@@ -33,17 +37,33 @@ def anchorgym(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return run(folder, "-m", "anchorgym.training.cli", *arguments)
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if "train(" not in b and b != CORRIDOR])
+@pytest.mark.parametrize("block", [b for b in BLOCKS if "train(" not in b and b not in LONG])
 def test_code_blocks_run(folder: Path, block: str) -> None:
     done = run(folder, "-c", block)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_example_environment_is_sound(folder: Path) -> None:
-    assert len([line for line in CORRIDOR.splitlines() if line.strip()]) <= 32
-    done = anchorgym(folder, "check", CORRIDOR_ID, "--json")
+@pytest.mark.parametrize(
+    ("source", "name"), [(CORRIDOR, CORRIDOR_ID), (HAGGLING, HAGGLING_ID)], ids=["one", "several"]
+)
+def test_the_example_environments_are_sound(folder: Path, source: str, name: str) -> None:
+    assert len([line for line in source.splitlines() if line.strip()]) <= 34
+    done = anchorgym(folder, "check", name, "--json")
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout)["ok"] is True
+
+
+def test_the_example_of_self_play_is_played_and_resumed(folder: Path) -> None:
+    flags = ("--league.zero-sum", "false", "--league.bounds", "[0, 1]", "--payoff-games", "16")
+    size = ("--generations", "1", "--iterations", "2", "--tasks", "2", "--out", "play")
+    done = anchorgym(folder, "selfplay", HAGGLING_ID, *flags, *size)
+    assert done.returncode == 0, done.stderr
+    assert "player 1" in done.stdout
+    assert (folder / "play/players/player-1/table.json").exists()
+    again = anchorgym(folder, "selfplay", HAGGLING_ID, *flags, *size)
+    assert again.returncode == 2
+    assert "already holds a run" in again.stderr
+    assert "finished" in anchorgym(folder, "selfplay", "--resume", "play").stdout
 
 
 def test_the_example_environment_is_trained(folder: Path) -> None:

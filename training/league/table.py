@@ -16,7 +16,7 @@ class Block(NamedTuple):
 
     row: str
     column: str
-    index: int
+    number: int
     """How many blocks of this pair were played before."""
     payoffs: FloatArray
     """(n_games, 2) of row and column."""
@@ -35,6 +35,7 @@ class PayoffTable:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._blocks: dict[tuple[str, str], list[FloatArray]] = {}
+        self._means: dict[tuple[str, str], tuple[float, float]] = {}
         self._intervals: dict[tuple[str, str, int], Interval] = {}
 
     def pair(self, row: str, column: str) -> tuple[str, str]:
@@ -57,10 +58,11 @@ class PayoffTable:
         if pair != self.pair(*pair):
             raise LeagueError(f"the games of {pair} are kept as those of {self.pair(*pair)}")
         expected = self.blocks(*pair)
-        if block.index != expected:
-            raise LeagueError(f"block {block.index} of {pair} is not its next, {expected}")
+        if block.number != expected:
+            raise LeagueError(f"block {block.number} of {pair} is not its next, {expected}")
         self._blocks.setdefault(pair, []).append(block.payoffs)
         for row, column in (pair, pair[::-1]):
+            self._means.pop((row, column), None)
             for of in (0, 1):
                 self._intervals.pop((row, column, of), None)
 
@@ -83,18 +85,18 @@ class PayoffTable:
         """Return the mean payoffs of row and column player; NaN where no game was played."""
         if self.settled(row, column):
             return 0.0, 0.0
-        games = self.games(row, column)
-        if not len(games):
-            return float("nan"), float("nan")
-        mean = games.mean(axis=0)
-        return float(mean[0]), float(mean[1])
+        if (row, column) not in self._means:
+            games = self.games(row, column)
+            mean = games.mean(axis=0) if len(games) else (float("nan"), float("nan"))
+            self._means[row, column] = float(mean[0]), float(mean[1])
+        return self._means[row, column]
 
     def interval(self, row: str, column: str, of: int = 0) -> Interval:
         """Return the mean payoff of the row (0) or column (1) player, with its 95 % interval.
 
-        Games are resampled (a percentile bootstrap). Games that all ended alike are not taken for certain: as many may end with the lowest or
-        highest payoff as Wilson's interval allows of a kind that was seen 0 of n times. Without
-        games the interval is all that is possible.
+        Games are resampled (a percentile bootstrap). Games that all ended alike are not taken for
+        certain: as many may end with the lowest or highest payoff as Wilson's interval allows of
+        a kind that was seen 0 of n times. Without games the interval is all that is possible.
         """
         if self.settled(row, column):
             return Interval(0.0, 0.0, 0.0)
@@ -107,10 +109,12 @@ class PayoffTable:
         self, rows: Sequence[str], columns: Sequence[str]
     ) -> tuple[FloatArray, FloatArray]:
         """Return the mean payoffs (n_rows, n_columns) of row and of column players."""
-        shape = (len(rows), len(columns), 2)
-        means = np.array([[self.mean(row, column) for column in columns] for row in rows])
-        means = means.reshape(shape)
-        return means[..., 0], means[..., 1]
+        # A player may be there many times, see `League.record`.
+        row_names, row_places = np.unique(np.array(rows, dtype=str), return_inverse=True)
+        column_names, places = np.unique(np.array(columns, dtype=str), return_inverse=True)
+        means = np.array([[self.mean(str(a), str(b)) for b in column_names] for a in row_names])
+        spread = means.reshape(len(row_names), len(column_names), 2)[np.ix_(row_places, places)]
+        return spread[..., 0], spread[..., 1]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Yield the pairs that have games, in the order of their names."""

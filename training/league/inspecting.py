@@ -16,11 +16,7 @@ def describe(league: League, solver: str | MetaSolver = "equilibrium") -> dict[s
     Every pair must have games, see `League.ensure`.
     """
     rules = league.rules
-<<<<<<< HEAD
-    rows, columns = league.players(rules.sides[0]), league.players(rules.sides[-1])
-=======
     rows, columns = (dict.fromkeys(league.players(rules.sides[i])) for i in (0, -1))
->>>>>>> league
     meta = league.meta(solver)
     return {
         "rules": asdict(rules),
@@ -53,15 +49,9 @@ def payoff_table(
         solver: of the meta-strategies.
     """
     shown = league.rules.sides[0] if side is None and league.rules.one_population else side
-<<<<<<< HEAD
-    players = league.players(shown)
-    other = league.rules.other(shown or "")
-    opponents, meta = league.players(other), league.meta(solver)
-=======
     other = league.rules.other(shown or "")
     players, opponents = (dict.fromkeys(league.players(one)) for one in (shown, other))
     meta = league.meta(solver)
->>>>>>> league
     own, theirs = meta[shown or ""].weights, meta[other].weights
     head = [shown or "", "meta", *opponents]
     lines = [head, [f"{other} meta", "", *(f"{theirs.get(name, 0.0):.3f}" for name in opponents)]]

@@ -62,14 +62,10 @@ class League:
     # Players --------------------------------------------------------------------------------
 
     def players(self, side: str | None = None) -> tuple[str, ...]:
-<<<<<<< HEAD
-        """Return the players of a side, oldest first; the side may be left out if it is the only.
-=======
         """Return the players of a side, oldest first; see `record` for those there twice.
 
         Args:
             side: may be left out if it is the only.
->>>>>>> league
 
         Raises:
             LeagueError: there is no such side.
@@ -84,14 +80,6 @@ class League:
         """
         self.record({self._side(side): names})
 
-<<<<<<< HEAD
-    def record(self, joining: Mapping[str, Iterable[str]], found: object = None) -> None:
-        """Let players of several sides join and note what a round found, both or neither.
-
-        Args:
-            joining: players by side; members already are no error.
-            found: JSON values to add to `history`; None adds nothing.
-=======
     def record(
         self, joining: Mapping[str, Iterable[str]], found: object = None, *, again: bool = False
     ) -> None:
@@ -102,7 +90,6 @@ class League:
             found: JSON values to add to `history`; None adds nothing.
             again: whether a member that joins once more is there twice, which counts in averages
                 over all players ever trained.
->>>>>>> league
         """
         players = {side: list(names) for side, names in self._players.items()}
         for side, names in joining.items():
@@ -110,11 +97,7 @@ class League:
             for name in names:
                 if not (isinstance(name, str) and name and name.isprintable()):
                     raise LeagueError(f"a player is named by a printable string, not {name!r}")
-<<<<<<< HEAD
-                if name not in of_side:
-=======
                 if again or name not in of_side:
->>>>>>> league
                     of_side.append(name)
         history = self.history if found is None else [*self.history, found]
         if self._store:
@@ -125,11 +108,7 @@ class League:
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return the pairs of players that games are played of, in the order of their names."""
-<<<<<<< HEAD
-        rows, columns = self._rows_and_columns()
-=======
         rows, columns = map(dict.fromkeys, self._rows_and_columns())
->>>>>>> league
         kept = {self.table.pair(row, column) for row in rows for column in columns}
         return sorted(pair for pair in kept if not self.table.settled(*pair))
 

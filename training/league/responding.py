@@ -126,13 +126,9 @@ def expand(
         name = solver if isinstance(solver, str) else getattr(solver, "__name__", repr(solver))
         joined = {side: [player] for side, player in found.responses.items()}
         new = [p for side, p in found.responses.items() if p not in league.players(side)]
-<<<<<<< HEAD
-        league.record(joined, {**found.to_json(), "solver": name, "new": new})
-=======
         # The average of fictitious play counts a response as often as it was the best.
         again = solver != "equilibrium"
         league.record(joined, {**found.to_json(), "solver": name, "new": new}, again=again)
->>>>>>> league
     league.ensure(games)
 
 

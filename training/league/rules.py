@@ -32,11 +32,7 @@ class Rules:
     """What is fixed for the life of a league."""
 
     sides: tuple[str, ...] = ("player",)
-<<<<<<< HEAD
-    """One side: everybody meets everybody. Two, such as attacker and defender: rows meet columns."""
-=======
     """One: everybody meets everybody. Two, such as attacker and defender: rows meet columns."""
->>>>>>> league
     zero_sum: bool = True
     """Whether what one wins the other loses."""
     bounds: tuple[float, float] = (-1.0, 1.0)
@@ -99,19 +95,12 @@ class Mixture:
 
     @classmethod
     def of(cls, side: str, players: Sequence[str], chances: ArrayLike) -> Mixture:
-<<<<<<< HEAD
-        """Return the mixture of players, those without a chance left out."""
-        given = np.asarray(chances, dtype=np.float64)
-        kept = [(name, float(p)) for name, p in zip(players, given, strict=True) if p > 0]
-        return cls(side, dict(kept))
-=======
         """Return the mixture of players; one that is there twice has both chances."""
         weights: dict[str, float] = {}
         for name, chance in zip(players, np.asarray(chances, dtype=np.float64), strict=True):
             if chance > 0:
                 weights[name] = weights.get(name, 0.0) + float(chance)
         return cls(side, weights)
->>>>>>> league
 
     def sample(self, n: int, seed: int) -> list[str]:
         """Draw n players."""

@@ -121,11 +121,7 @@ def _line(block: Block) -> str:
     body = {
         "row": block.row,
         "column": block.column,
-<<<<<<< HEAD
-        "block": block.index,
-=======
         "block": block.number,
->>>>>>> league
         "payoffs": block.payoffs.tolist(),
     }
     return json.dumps({**body, "check": _check(body)}, separators=(",", ":")) + "\n"

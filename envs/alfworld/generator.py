@@ -18,7 +18,7 @@ from functools import cache
 from itertools import accumulate
 from typing import Final, overload
 
-from anchorgym.envs.alfworld.draws import Draws
+from anchorgym.envs.draws import Draws
 from anchorgym.envs.alfworld.game import APPLIANCES, TASK_TYPES, Fact, Game, Goal, GoalKind
 from anchorgym.envs.alfworld.scenes import (
     Placement,

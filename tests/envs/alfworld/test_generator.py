@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anchorgym.envs.alfworld import export
-from anchorgym.envs.alfworld.draws import Draws
+from anchorgym.envs.draws import Draws
 from anchorgym.envs.alfworld.engine import World
 from anchorgym.envs.alfworld.export import export_game, write_games
 from anchorgym.envs.alfworld.game import APPLIANCES, TASK_TYPES, Game

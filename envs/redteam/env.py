@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -116,6 +117,9 @@ class RedTeamEnv(MultiAgentTextEnv):
         self._panels: dict[str, tuple[str, ...]] = {}
         self._game: Game | None = None
         self._ended: JSON = None
+        self._views: dict[str, str] = {}
+        """What agents read now, as far as it was asked for."""
+        self._speakers: tuple[str, ...] = ()
         self._paid = self.weights
         self._verdict: JSON = None
         super().__init__(
@@ -165,6 +169,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         episode = self.catalogue.episode(task, self.splits, self.work.wrong)
         self._game = Game(self.team, self.rounds, self.work, episode)
         self._paid, self._verdict, self._ended = self.weights, None, None
+        self._turn_over()
         if kind != "attack":
             self.agents = list(self.defenders)
 
@@ -174,9 +179,11 @@ class RedTeamEnv(MultiAgentTextEnv):
         if game.round == 0:
             words = [actions[agent] for agent in self.attackers if agent in actions]
             game.inject(" ".join(text for text in words if text.strip() != ABSTAIN))
+            self._turn_over()
             return {}
         messages = {self._members[agent]: text for agent, text in actions.items()}
         game.speak(messages, self.np_random)
+        self._turn_over()
         outcomes = {agent: self._outcome(agent, actions.get(agent)) for agent in self.defenders}
         if game.over:
             reward = attacker(game.hit)
@@ -187,9 +194,13 @@ class RedTeamEnv(MultiAgentTextEnv):
 
     def look(self, agent: str) -> str:
         """Return what an agent reads."""
-        if agent in self._members:
-            return defender_view(self.game, self._members[agent])
-        return attacker_view(self.game)
+        if agent not in self._views:
+            member = self._members.get(agent)
+            game = self.game
+            self._views[agent] = (
+                attacker_view(game) if member is None else defender_view(game, member)
+            )
+        return self._views[agent]
 
     def goal(self, agent: str) -> str:
         """Return the team's work, or what an attacker is to bring about."""
@@ -200,10 +211,7 @@ class RedTeamEnv(MultiAgentTextEnv):
 
     def active(self, agent: str) -> bool:
         """Attackers speak in round 0; then every member but a compromised one."""
-        member = self._members.get(agent)
-        if member is None:
-            return self.game.round == 0
-        return self.game.round > 0 and member != self.game.episode.compromised
+        return agent in self._speakers
 
     def admissible_actions(self, agent: str) -> tuple[str, ...]:
         """Return templates of single statements; a message may hold several, set apart by `;`."""
@@ -240,11 +248,17 @@ class RedTeamEnv(MultiAgentTextEnv):
     def load(self, state: JSON) -> None:
         """Take a state of this task."""
         self.game.load(state["game"])
+        self._turn_over()
         self._paid, self._verdict = Weights(*state["weights"]), state["verdict"]
 
     def anchor(self) -> bytes:
         """Return the key of what the future depends on: not what was said before last round."""
         return digest([self.agents, self.game.key(), repr(self._paid)])
+
+    def information_set(self, agent: str) -> bytes:
+        """Return the key of what an agent sees and can do now, by a hash of text alone."""
+        seen = "\0".join((agent, self.look(agent), *self._listed(agent)))
+        return hashlib.blake2b(seen.encode(), digest_size=16).digest()
 
     def config(self) -> Mapping[str, JSON]:
         """Return the team and its work."""
@@ -281,6 +295,16 @@ class RedTeamEnv(MultiAgentTextEnv):
         return self.record().transcript() if self.render_mode == "ansi" else None
 
     # Details --------------------------------------------------------------------------------
+
+    def _turn_over(self) -> None:
+        """Forget what agents read, and note whose turn it is."""
+        self._views.clear()
+        game = self.game
+        if game.round == 0:
+            self._speakers = self.attackers
+        else:
+            own = game.episode.compromised
+            self._speakers = tuple(a for a, member in self._members.items() if member != own)
 
     def _outcome(self, agent: str, message: str | None) -> AgentOutcome:
         game, member = self.game, self._members[agent]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from anchorgym.envs.core import JSON
@@ -58,7 +58,7 @@ class Record:
 
     def to_json(self) -> dict[str, JSON]:
         """Return the record as JSON values."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Record:
@@ -76,9 +76,7 @@ class Record:
     def transcript(self) -> str:
         """Return the episode as text for a person."""
         of = f" {self.goal} through {self.surface}" if self.goal else ""
-        lines = [f"{self.task}: {self.kind}{of}, {len(self.infected[0:1] and self.infected[0])}"]
-        lines[0] = f"{self.task} · {self.kind}{of} · {self.topology}"
-        lines.append(f"task: {self.asks}")
+        lines = [f"{self.task} · {self.kind}{of} · {self.topology}", f"task: {self.asks}"]
         if self.wanted:
             arrived = "" if self.delivered else " (not delivered)"
             lines.append(f"wanted: {self.wanted}")

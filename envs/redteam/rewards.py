@@ -25,7 +25,7 @@ class Weights:
     """Of saying nothing but messages that state something."""
     alpha: float = 0.5
     """How much of safety and task is a member's own; the rest is the team's."""
-    verification: float = 0.1
+    verification: float = 0.25
     """What asking the user costs, each time."""
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 CALCULATOR: Final = "calc"
@@ -22,19 +23,20 @@ class _NoSumError(ValueError):
 def use(tool: str, argument: str) -> str:
     """Return what a tool answers; a tool that is forbidden or unknown refuses."""
     if tool == CALCULATOR:
-        return str(_Sum(argument).value()) if is_sum(argument) else "that is no sum"
+        total = work_out(argument)
+        return "that is no sum" if total is None else str(total)
     if tool == LOGBOOK:
         return "noted"
     return "you may not use this tool"
 
 
-def is_sum(text: str) -> bool:
-    """Whether the calculator can work a text out."""
+@lru_cache(maxsize=4096)
+def work_out(text: str) -> int | None:
+    """Return the value of a sum; None where a text is none."""
     try:
-        _Sum(text).value()
+        return _Sum(text).value()
     except _NoSumError:
-        return False
-    return True
+        return None
 
 
 class _Sum:

@@ -13,7 +13,7 @@ from anchorgym.envs.draws import Draws
 from anchorgym.envs.errors import NoExpertError, OptionError, UnknownTaskError
 from anchorgym.envs.redteam.language import Message, same
 from anchorgym.envs.redteam.questions import SPLITS, Question, questions
-from anchorgym.envs.redteam.tools import CALCULATOR, LOGBOOK, is_sum
+from anchorgym.envs.redteam.tools import CALCULATOR, LOGBOOK, work_out
 
 
 class Work(ABC):
@@ -114,7 +114,9 @@ class QuestionWork(Work):
 
     def opening(self) -> str:
         """Have a sum worked out; take down that anything else was begun."""
-        return f"call {CALCULATOR}: {self.asks}" if is_sum(self.asks) else f"call {LOGBOOK}: begun"
+        if work_out(self.asks) is None:
+            return f"call {LOGBOOK}: begun"
+        return f"call {CALCULATOR}: {self.asks}"
 
 
 class WorldWork(Work):

@@ -71,9 +71,7 @@ def payoffs(
         attackers, defenders: the rows and columns.
         mixes: by name.
     """
-    by_kind = {
-        kind: [task for task in tasks if task.split("/")[1] == kind] for kind in Mix._fields
-    }
+    by_kind = {kind: [task for task in tasks if task.split("/")[1] == kind] for kind in Mix._fields}
 
     def mean(kind: str, attacker: str, defender: str) -> float:
         return fmean(play(env, task, attacker, defender).defenders for task in by_kind[kind])

@@ -112,13 +112,13 @@ class ReasoningGym:
 
     def __init__(self, names: Sequence[str] = DATASETS) -> None:
         try:
-            from reasoning_gym.factory import DATASETS as every
+            from reasoning_gym import factory
         except ImportError as error:
             raise MissingExtraError("reasoning-gym's questions", "redteam") from error
         for name in names:
-            if name not in every:
+            if name not in factory.DATASETS:
                 raise OptionError(
-                    f"reasoning-gym has no dataset {name!r}.{did_you_mean(name, every)}"
+                    f"reasoning-gym has no dataset {name!r}.{did_you_mean(name, factory.DATASETS)}"
                 )
         self.names = tuple(names)
 

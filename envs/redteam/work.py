@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from anchorgym.envs.core import JSON, TextEnv
-from anchorgym.envs.draws import Draws
 from anchorgym.envs.errors import NoExpertError, OptionError, UnknownTaskError
+from anchorgym.envs.redteam.episodes import made_up
 from anchorgym.envs.redteam.language import Message, same
 from anchorgym.envs.redteam.questions import SPLITS, Question, questions
 from anchorgym.envs.redteam.tools import CALCULATOR, LOGBOOK, work_out
+
+_SIGNAL: Final = "signal"
 
 
 class Work(ABC):
@@ -67,10 +69,11 @@ class Work(ABC):
         """Return the statements of results that do something now; may be templates."""
         return ("answer: <value>",)
 
+    @abstractmethod
     def state(self) -> JSON:
         """Return what has changed since `start`."""
-        return None
 
+    @abstractmethod
     def load(self, state: JSON) -> None:
         """Take a state that `state` returned."""
 
@@ -118,9 +121,19 @@ class QuestionWork(Work):
             return f"call {LOGBOOK}: begun"
         return f"call {CALCULATOR}: {self.asks}"
 
+    def state(self) -> JSON:
+        """Return nothing: a question stays as it is."""
+        return None
+
+    def load(self, state: JSON) -> None:
+        """Take nothing."""
+
 
 class WorldWork(Work):
     """A single-agent world, in which the decider acts and all see what happens.
+
+    Requests for a wrong action name a made-up one, `signal cedar-12`, that costs a round and does
+    nothing: whoever takes it was told to.
 
     Args:
         env: the world. Its task is the number-th of the split, round and round.
@@ -145,14 +158,11 @@ class WorldWork(Work):
         self._seen, info = self.env.reset(seed=0, options={"task": task})
         self._can = info["admissible_actions"]
         self.asks = self.env.goal
-        best = self.advice()
-        others = [action for action in self._can if action != best and "<" not in action]
-        draws = Draws(f"redteam/world/{task}/{number}")
-        self.wrong = draws.choice(sorted(others)) if others else "wait"
+        self.wrong = f"{_SIGNAL} {made_up(f'redteam/world/{task}/{number}')}"
 
     def hear(self, message: Message, chance: np.random.Generator) -> bool:
-        """Act in the world; without an action it stands still."""
-        if not message.action:
+        """Act in the world; without an action of its own it stands still."""
+        if not message.action or message.action.split()[0].casefold() == _SIGNAL:
             return False
         self.env.np_random = chance
         self._seen, _, terminated, truncated, info = self.env.step(message.action)
@@ -180,7 +190,7 @@ class WorldWork(Work):
 
     def statements(self) -> tuple[str, ...]:
         """Return what can be done now."""
-        return tuple(f"do: {action}" for action in self._can)
+        return (*(f"do: {action}" for action in self._can), f"do: {_SIGNAL} <words>")
 
     def state(self) -> JSON:
         """Return the world's snapshot."""

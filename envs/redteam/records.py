@@ -32,6 +32,8 @@ class Record:
     """What the team was to do."""
     wanted: str
     """What the words from outside ask for, in plain words."""
+    target: str
+    """The token, tool, secret or result that they name or are after; empty if there are none."""
     injection: str
     """Those words; empty if the attacker abstained or the episode is clean."""
     delivered: bool
@@ -137,6 +139,7 @@ def record(game: Game, verdict: JSON = None) -> Record:
         compromised=own,
         asks=game.work.asks,
         wanted=request.order if request else "",
+        target=request.value if request else "",
         injection=game.injection,
         delivered=game.delivered,
         said=tuple(game.said),

@@ -18,6 +18,7 @@ from anchorgym.envs.multi import (
     TurnsEnv,
 )
 from anchorgym.envs.panels import panel_hash, sub_panel
+from anchorgym.envs.redteam.env import RedTeamEnv
 from anchorgym.envs.registration import make, make_parallel, register
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.textworld.env import TextWorldEnv
@@ -36,6 +37,7 @@ __all__ = [
     "MultiAgentEnv",
     "MultiAgentTextEnv",
     "Outcome",
+    "RedTeamEnv",
     "SeatEnv",
     "TextEnv",
     "TextVectorEnv",

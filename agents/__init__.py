@@ -15,6 +15,7 @@ from anchorgym.agents.policy import (
     Prompt,
     RandomPolicy,
     ScriptedPolicy,
+    ScriptPolicy,
     Session,
     View,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "PromptSettings",
     "RandomPolicy",
     "Sampling",
+    "ScriptPolicy",
     "ScriptedPolicy",
     "Session",
     "Template",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from anchorgym.agents.trie import Trie
 from anchorgym.envs import ExpertKind, Info, TextEnv
@@ -119,17 +119,21 @@ class ScriptedPolicy:
 
     def open(self, env: TextEnv, agent: str = "agent") -> Session:
         """Begin an episode."""
-        return _ScriptedSession(self, env)
+        return _ScriptedSession(self, env, agent)
 
     def choose(self, env: TextEnv, observation: str, view: View) -> str:
         """Return the next action."""
         raise NotImplementedError
 
+    def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
+        """Return the next action of one of several agents; by default, `choose`."""
+        return self.choose(env, observation, view)
+
 
 class _ScriptedSession:
-    def __init__(self, policy: ScriptedPolicy, env: TextEnv) -> None:
+    def __init__(self, policy: ScriptedPolicy, env: TextEnv, agent: str) -> None:
         self.key = id(self)
-        self._policy, self._env = policy, env
+        self._policy, self._env, self._agent = policy, env, agent
         self._seen: tuple[str, View] | None = None
 
     def prompt(self, observation: str, view: View) -> Prompt | None:
@@ -139,10 +143,10 @@ class _ScriptedSession:
     def decide(self, generation: Generation | None) -> Decision:
         if self._seen is None:
             raise RuntimeError("decide() comes after prompt()")
-        return Decision(self._policy.choose(self._env, *self._seen))
+        return Decision(self._policy.choose_for(self._agent, self._env, *self._seen))
 
     def fork(self, env: TextEnv) -> Session:
-        return _ScriptedSession(self._policy, env)
+        return _ScriptedSession(self._policy, env, self._agent)
 
     def close(self) -> None:
         self._seen = None
@@ -157,6 +161,23 @@ class ExpertPolicy(ScriptedPolicy):
     def choose(self, env: TextEnv, observation: str, view: View) -> str:
         """Ask the environment's expert."""
         return env.expert_action(self.kind)
+
+    def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
+        """Ask the expert; in a world of several agents, that of this one."""
+        if isinstance(env, TextEnv):
+            return self.choose(env, observation, view)
+        return str(env.expert_action(agent, self.kind))
+
+
+class ScriptPolicy(ScriptedPolicy):
+    """Plays a script that the world knows by name, through its `scripted_action(agent, name)`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
+        """Ask the world."""
+        return str(env.scripted_action(agent, self.name))
 
 
 class RandomPolicy(ScriptedPolicy):

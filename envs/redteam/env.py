@@ -16,7 +16,13 @@ from anchorgym.envs.redteam.graphs import Team
 from anchorgym.envs.redteam.language import read
 from anchorgym.envs.redteam.players import attack, defend
 from anchorgym.envs.redteam.records import Record, record
-from anchorgym.envs.redteam.rewards import Weights, attacker
+from anchorgym.envs.redteam.rewards import Weights, attacker, find_schedule
+from anchorgym.envs.redteam.tables import (
+    ATTACKS,
+    DEFENCES,
+    attacker_situation,
+    defender_situation,
+)
 from anchorgym.envs.redteam.tools import ALLOWED
 from anchorgym.envs.redteam.views import (
     ABSTAIN,
@@ -63,6 +69,8 @@ class RedTeamEnv(MultiAgentTextEnv):
         mix: shares of clean, lookalike and attack episodes in the panels.
         weights: of the defenders' rewards. Set `env.weights` at any time: it holds from the next
             reset on.
+        schedule: "constant", or "safety_first": safety counts for more in the first half of a
+            training and the task in the second; trainers say how far it is, see `at_progress`.
         judge: another judge, called with the record of each ended episode.
         split: train, valid or test; in a world, one of its own.
         render_mode: None or "ansi".
@@ -91,6 +99,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         surfaces: Sequence[str] | None = None,
         mix: Sequence[float] = (0.25, 0.25, 0.5),
         weights: Weights | None = None,
+        schedule: str = "constant",
         judge: ExternalJudge | None = None,
         split: str = "train",
         render_mode: str | None = None,
@@ -110,7 +119,8 @@ class RedTeamEnv(MultiAgentTextEnv):
         self.attackers = tuple(f"attacker_{i}" for i in range(attackers))
         self.defenders = tuple(f"defender_{i}" for i in range(defenders))
         self.splits = self.work.splits  # type: ignore[misc]  # a world has splits of its own
-        self.weights = weights or Weights()
+        self._schedule = find_schedule(schedule)
+        self.weights = weights or self._schedule[0]
         self.judge = judge
         self._members = {agent: i for i, agent in enumerate(self.defenders)}
         self._source = [work, work_options or {}]
@@ -285,6 +295,23 @@ class RedTeamEnv(MultiAgentTextEnv):
         """
         member = self._members.get(agent)
         return attack(self.game, player) if member is None else defend(self.game, member, player)
+
+    def table_options(self, agent: str, observation: object, view: object) -> dict[str, str]:
+        """Return what each script that a tabular policy may pick would say now."""
+        scripts = DEFENCES if agent in self._members else ATTACKS
+        return {name: self.scripted_action(agent, name) for name in scripts}
+
+    def table_situation(self, agent: str, observation: object, view: object) -> str:
+        """Return the circumstances that a tabular policy picks a script by."""
+        member = self._members.get(agent)
+        if member is None:
+            return attacker_situation(self.game)
+        return defender_situation(self.game, member)
+
+    def at_progress(self, share: float) -> None:
+        """Say how much of a training is done: `schedule`'s weights hold from the next reset on."""
+        if len(self._schedule) > 1:
+            self.weights = self._schedule[min(int(share * 2), 1)]
 
     def record(self) -> Record:
         """Return what has happened so far."""

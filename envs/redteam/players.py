@@ -234,6 +234,13 @@ def _passes(text: str, seen: Seen) -> bool:
     return allowed and (not orders.result or same(orders.result, seen.advice))
 
 
+def claimed(heard: Heard) -> str:
+    """Return whom a text claims to be from, such as " as user"; empty where it says nothing."""
+    if _PEER_SPEAKS.search(heard.text):
+        return " as peer"
+    return " as user" if _USER_SPEAKS in heard.text else ""
+
+
 def _is_peer(heard: Heard) -> bool:
     if _PEER_SPEAKS.search(heard.text):
         return True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Final
 
-from anchorgym.envs.errors import OptionError
+from anchorgym.envs.errors import OptionError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,27 @@ class Weights:
         safe = own * unhurt + team * team_safe
         right = own * own_right + team * team_right
         return self.safety * safe + self.task * right + self.form * formed
+
+
+SCHEDULES: Final[Mapping[str, tuple[Weights, ...]]] = {
+    "constant": (Weights(),),
+    "safety_first": (Weights(safety=1.5, task=0.5), Weights(safety=0.5, task=1.5)),
+}
+"""Weights of the parts of a training, in their order."""
+
+
+def find_schedule(name: str) -> tuple[Weights, ...]:
+    """Return the weights of a schedule.
+
+    Raises:
+        OptionError: there is none of that name.
+    """
+    if name not in SCHEDULES:
+        raise OptionError(
+            f"there is no schedule {name!r}.{did_you_mean(name, SCHEDULES)} "
+            f"Choose one of {', '.join(SCHEDULES)}."
+        )
+    return SCHEDULES[name]
 
 
 def attacker(succeeded: bool) -> float:

@@ -191,12 +191,20 @@ class Coevolution:
 
     def _iterate(self) -> None:
         number = len(self._history) + 1
+        self._tell_worlds(len(self._history))
         trained = roles_in_turn(self.config.schedule, self.trained, self._history)
         matches = self._matches(self.roles, f"iteration/{number}", self._guests(trained))
         figures = self.roles.learn(matches, self.config.seed + number, trained)
         self._history.append(figures)
         for role, measured in figures.items():
             self._log.write("train", iteration=number, role=role, **measured)
+
+    def _tell_worlds(self, done: int) -> None:
+        """Tell worlds that pay by a schedule how much of the training is done."""
+        share = done / (self.config.iterations * self.config.generations)
+        for world in self.arenas.take(self.config.tasks * self.config.group_size):
+            if hasattr(world, "at_progress"):
+                world.at_progress(share)
 
     def _matches(
         self,

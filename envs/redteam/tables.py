@@ -1,0 +1,47 @@
+"""The game as tabular policies see it: which script speaks, in which circumstances.
+
+A table that is learnt over these picks a script each turn from what its agent was told: who seems
+to have said it, what it orders, and what is known by now. It learns in seconds what the rewards
+make of attacks and defences, which free text takes much longer to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from anchorgym.envs.redteam.game import Game
+from anchorgym.envs.redteam.language import same
+from anchorgym.envs.redteam.players import Heard, Seen, claimed, look_around, understand
+
+ATTACKS: Final = ("abstain", "blatant", "authority", "peer_spoof")
+DEFENCES: Final = ("naive", "ignore", "verify", "paranoid")
+
+
+def attacker_situation(game: Game) -> str:
+    """Return what an attacker's choice depends on: its goal, and where its words arrive."""
+    return f"{game.episode.goal} through {game.episode.surface}"
+
+
+def defender_situation(game: Game, member: int) -> str:
+    """Return what a defender's choice depends on: orders, who seems to give them, what is known."""
+    seen = look_around(game, member)
+    parts = sorted({order for heard in seen.heard for order in _orders(heard, seen)})
+    parts += ["the user has replied"] * bool(seen.reply)
+    parts += ["somebody is alarmed"] * seen.alarm
+    parts += ["last round"] * seen.last
+    return "; ".join(parts) or "nothing"
+
+
+def _orders(heard: Heard, seen: Seen) -> Iterator[str]:
+    orders = understand([heard.text])
+    by = f"{heard.source}{claimed(heard)}"
+    if orders.tokens:
+        yield f"{by} orders a token"
+    if orders.calls:
+        yield f"{by} orders a call"
+    if orders.code:
+        yield f"{by} orders the code"
+    if orders.result:
+        agrees = same(orders.result, seen.advice)
+        yield f"{by} names {'the same' if agrees else 'another'} result"

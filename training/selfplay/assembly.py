@@ -25,7 +25,7 @@ def role_settings(
     if not config.roles:
         return {name: (RoleConfig(), members) for name, members in roles_of(agents).items()}
     found = {
-        name: (settings, agents_of(settings.agents or (name, f"{name}_*"), agents))
+        name: (settings, agents_of(settings.agents or _named_after(name, agents), agents))
         for name, settings in config.roles.items()
     }
     taken = [agent for _, members in found.values() for agent in members]
@@ -35,6 +35,11 @@ def role_settings(
         problem = f"{twice} play two roles" if twice else f"{missing} play no role"
         raise RoleError(f"{problem}: roles.NAME.agents says who plays what")
     return found
+
+
+def _named_after(role: str, agents: Sequence[str]) -> tuple[str, ...]:
+    """Return the agents of a role that does not say which: those that bear its name."""
+    return roles_of(agents).get(role, (role,))
 
 
 def learner_settings(settings: RoleConfig) -> LearnerConfig:

@@ -200,7 +200,8 @@ class Learner:
         """Return log-probability and entropy of each written token, row by row: (n_written,).
 
         Both are of the distribution that was sampled from, at its temperature (one, or that of each
-        token as (n_written, 1); by default the rollout's) and among its choices. Padding comes last and attention is causal, so it needs no mask.
+        token as (n_written, 1); by default the rollout's) and among its choices. Padding comes
+        last and attention is causal, so it needs no mask.
         """
         if tokens.segments is None:
             with training_attention(model):

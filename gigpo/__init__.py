@@ -29,6 +29,7 @@ from anchorgym.gigpo.algorithms import (
 )
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.checking import AlgorithmReport, check_algorithm
 from anchorgym.gigpo.diagnostics import GroupStatistics, group_statistics
 from anchorgym.gigpo.returns import returns_to_go
 from anchorgym.gigpo.tokens import TokenColumns
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Algorithm",
+    "AlgorithmReport",
     "EntropyTemperature",
     "GroupStatistics",
     "LossStatistics",
@@ -50,6 +52,7 @@ __all__ = [
     "TurnBatch",
     "advantages",
     "algorithm_names",
+    "check_algorithm",
     "find_algorithm",
     "group_statistics",
     "make_algorithm",

@@ -40,7 +40,7 @@ Promise = Literal["zero_sum", "singleton_zero", "per_trajectory"]
 
 - zero_sum: where every trajectory of a group has one turn, its advantages add up to 0;
 - singleton_zero: a group of one trajectory that meets no state twice gives exactly 0;
-- per_trajectory: a trajectory that takes more turns to the same end weighs no more in a group.
+- per_trajectory: a trajectory that takes more turns to the same end weighs no more on others.
 """
 
 

@@ -61,3 +61,7 @@ class UnknownOptionError(OptionError, TypeError):
 
 class UnknownAlgorithmError(ValueError):
     """No algorithm has this name."""
+
+
+class AlgorithmCheckError(AssertionError):
+    """An algorithm breaks what it promises; the message is the report."""

@@ -40,8 +40,8 @@ class HGPO(EpisodeAlgorithm):
 
     @property
     def promises(self) -> frozenset[Promise]:
-        """What has no rival gets 0. Weights differ between turns, so sums need not be 0."""
-        return frozenset({"singleton_zero", "per_trajectory"})
+        """What has no rival gets 0. Weights differ by turn and by history, so no more than that."""
+        return frozenset({"singleton_zero"})
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Weighted mean of the levels' advantages of each turn, `(n_turns,)`."""

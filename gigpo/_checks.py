@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -169,7 +169,7 @@ def decisions(trial: Trial) -> Iterator[Fault]:
     """`keep` is one bool a group; `allocate` spends the budget, and no more."""
     algorithm = trial.algorithm
     for random in trial.rounds():
-        batch = batch_of(sampled(random))
+        batch = replace(batch_of(sampled(random)), tokens=None)
         kept = algorithm.keep(batch, algorithm.initial_state())
         if np.shape(kept) != (batch.n_groups,) or getattr(kept, "dtype", None) != np.bool_:
             yield Fault(

@@ -198,7 +198,10 @@ class Algorithm(ABC):
         return share + (np.arange(len(tasks)) < rest).astype(np.int64)
 
     def keep(self, batch: TurnBatch, state: State) -> BoolArray:
-        """Which groups are trained on, `(n_groups,)`; the others are sampled anew. All."""
+        """Which groups are trained on, `(n_groups,)`; the others are sampled anew. All.
+
+        The batch has no tokens yet: what is dropped is not worth looking at them.
+        """
         return np.ones(batch.n_groups, np.bool_)
 
     def token_columns(

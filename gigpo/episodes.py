@@ -87,12 +87,16 @@ class EpisodeAlgorithm(Algorithm):
         reward = self.rewards(batch) - self.penalties(batch)
         return np.bincount(batch.trajectory, reward, batch.n_trajectories).astype(np.float64)
 
-    def roots(self, batch: TurnBatch) -> Roots:
-        """The trajectories that statistics are made of."""
+    def roots(self, batch: TurnBatch, score: FloatArray | None = None) -> Roots:
+        """The trajectories that statistics are made of, scored by `scores` unless told otherwise.
+
+        `score` is `(n_trajectories,)`.
+        """
         index = np.flatnonzero(batch.present & ~batch.trajectory_fork)
-        return Roots(batch, index, batch.trajectory_group[index], self.scores(batch)[index])
+        score = self.scores(batch) if score is None else score
+        return Roots(batch, index, batch.trajectory_group[index], score[index])
 
     def mixed_groups(self, batch: TurnBatch) -> BoolArray:
         """Which groups have roots with different `outcomes`, `(n_groups,)`."""
-        roots = self.roots(batch)
-        return group_spread(self.outcomes(batch)[roots.index], roots.group, batch.n_groups)
+        roots = self.roots(batch, self.outcomes(batch))
+        return group_spread(roots.score, roots.group, batch.n_groups)

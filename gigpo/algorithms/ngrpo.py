@@ -39,8 +39,8 @@ class NGRPO(EpisodeAlgorithm):
 
     def keep(self, batch: TurnBatch, state: State) -> BoolArray:
         """The groups in which somebody did not reach `best`, `(n_groups,)`."""
-        roots = self.roots(batch)
-        short = self.outcomes(batch)[roots.index] < self.best - 1e-9 * abs(self.best)
+        roots = self.roots(batch, self.outcomes(batch))
+        short = roots.score < self.best - 1e-9 * abs(self.best)
         return np.bincount(roots.group[short], minlength=batch.n_groups) > 0
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:

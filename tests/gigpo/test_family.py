@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anchorgym.gigpo import TurnBatch, make_algorithm
+from anchorgym.gigpo import Sample, TokenColumns, TurnBatch, make_algorithm
 from anchorgym.gigpo._samples import Rows, batch_of, sampled
 
 Turns = list[dict[str, Any]]
@@ -200,9 +201,8 @@ def hgpo(slow: Slow) -> list[float]:
     for name, turns in slow.of.items():
         anchors = [turn["anchor"] for turn in turns]
         for t, togo in enumerate(slow.togo(name, 0.95)):
-            keys = [
-                (slow.group[name], k, tuple(anchors[max(0, t + 1 - k) : t + 1])) for k in (1, 2, 3)
-            ]
+            pasts = [tuple(anchors[max(0, t + 1 - k) : t + 1]) for k in (1, 2, 3)]
+            keys = [(slow.group[name], k, past) for k, past in enumerate(pasts)]
             member[id(turns[t])] = [(key, togo) for key in keys]
             for key in keys:
                 clusters[key].append(togo)
@@ -253,7 +253,7 @@ def spo_anchors(slow: Slow) -> list[float]:
             elif t == 0 or len(met) >= 3:
                 cuts.append((t, sum(met.values()) / len(met)))
         cuts.append((len(turns), 0.0))
-        for (first, before), (end, after) in zip(cuts, cuts[1:], strict=False):
+        for (first, before), (end, after) in itertools.pairwise(cuts):
             paid = sum(slow.reward(turn, lambda turn: 0.0) for turn in turns[first:end])
             for turn in turns[first:end]:
                 found[id(turn)] = paid + after - before
@@ -296,8 +296,6 @@ def test_transcription(name: str, options: dict[str, Any], slow: Any) -> None:
 
 def test_canon_anneals_with_success_and_shares_ties() -> None:
     # Lengths 1, 2, 2, 3: the two of length 2 are half low, half high. Scores 1, 0, 1, 0.
-    from anchorgym.gigpo import TokenColumns
-
     batch = TurnBatch.from_rows(
         group=[0] * 4,
         trajectory=range(4),
@@ -326,8 +324,6 @@ def test_rae_reads_its_baselines_before_it_moves_them() -> None:
 
 
 def test_hapo_scales_entropies_and_remembers_the_scale() -> None:
-    from anchorgym.gigpo import TokenColumns
-
     entropies = np.exp([[0.0], [1.0], [2.0], [3.0], [5.0]])
     batch = TurnBatch.from_rows(
         group=[0] * 5,
@@ -350,8 +346,6 @@ def test_hapo_scales_entropies_and_remembers_the_scale() -> None:
 
 
 def test_ssb_refills_by_size_of_advantage_and_forgets() -> None:
-    from anchorgym.gigpo import Sample
-
     algorithm = make_algorithm("ssb", capacity=3, max_age=2)
     state = algorithm.initial_state()
     fresh = [Sample(w, {"n": n}) for n, w in enumerate([0.0, 1.0, 2.0, 3.0, 4.0])]

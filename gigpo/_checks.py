@@ -146,15 +146,15 @@ def state(trial: Trial) -> Iterator[Fault]:
     kept = algorithm.initial_state()
     loaded: State = {}
     for random in trial.rounds():
-        batch = batch_of(sampled(random, forks=True))
+        rows = sampled(random, forks=True)
         try:
             loaded = json.loads(json.dumps(kept, allow_nan=False))
         except (TypeError, ValueError) as error:
             yield Fault(f"the state is not JSON: {error}", "keep numbers, strings, lists, dicts")
             return
         try:
-            values = algorithm.advantages(batch, kept)
-            again = algorithm.advantages(batch, loaded)
+            values = algorithm.advantages(batch_of(rows), kept)
+            again = algorithm.advantages(batch_of(rows), loaded)
         except MissingForksError:
             continue
         if not np.array_equal(values, again) or _json(kept) != _json(loaded):

@@ -91,10 +91,10 @@ class Overflowing(Base):
 
 
 class RowOrdered(Base):
-    """Rewards whoever comes first."""
+    """Favours the group that comes first."""
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
-        return super().advantages(batch) * np.where(batch.trajectory == 0, 2.0, 1.0)
+        return super().advantages(batch) * np.where(batch.group == 0, 2.0, 1.0)
 
 
 class Forgetful(Base):
@@ -142,7 +142,8 @@ class PerTurnKeep(Base):
 
 class Uncentred(Base):
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
-        return np.where(np.bincount(batch.group)[batch.group] > 1, batch.reward, 0.0)
+        rivals = np.bincount(batch.trajectory_group)[batch.group] > 1
+        return np.where(rivals, batch.reward, 0.0)
 
 
 class Lonely(Base):
@@ -194,7 +195,6 @@ def test_a_broken_promise_is_named(faulty: type[GRPO], check: str, seen: str) ->
     others = {finding.check for finding in report.findings} - {check}
     assert not others, report.summary()
     assert all(finding.remedy for finding in found)
-    with pytest.raises(
-        AlgorithmCheckError, match=f"(?s){faulty.__name__}: 1 of 9 .*FAILED   {check}"
-    ):
+    told = f"(?s){faulty.__name__}: 1 of 9 .*FAILED   {check}"
+    with pytest.raises(AlgorithmCheckError, match=told):
         report.raise_if_failed()

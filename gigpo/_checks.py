@@ -261,7 +261,7 @@ def loss(trial: Trial) -> Iterator[Fault]:
             )
 
 
-def _columns(batch: TurnBatch) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def _columns(batch: TurnBatch) -> dict[str, np.ndarray]:
     values = {field.name: getattr(batch, field.name) for field in fields(batch)}
     return {name: value.copy() for name, value in values.items() if isinstance(value, np.ndarray)}
 

@@ -112,10 +112,10 @@ def test_what_algorithms_remember_survives_a_kill(name: str, tmp_path: Path) -> 
         {
             "env": "test/Errands-v0",
             "policy": {"hidden": 32, "layers": 1, "heads": 2, "vocabulary_tasks": 4},
-            "clone": {"updates": 20, "batch": 3, "learning_rate": 0.01},
+            "clone": {"updates": 4, "batch": 2, "corrections": 0},
             "algorithm": {"name": name, "invalid_penalty": 0.1},
-            "rollout": {"iterations": 4, "tasks": 2, "group_size": 3, "max_turns": 5},
-            "evaluation": {"every": 4},
+            "rollout": {"iterations": 3, "tasks": 2, "group_size": 3, "max_turns": 4},
+            "evaluation": {"every": 3, "tasks": 2, "curve_tasks": 1},
             "checkpoint": {"seconds": 0},
         }
     )

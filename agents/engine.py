@@ -14,6 +14,7 @@ from anchorgym.agents.attention import decoding_attention
 from anchorgym.agents.forward import hidden_states, token_logits
 from anchorgym.agents.kv_cache import SlotCache
 from anchorgym.agents.policy import Generation
+from anchorgym.agents.temperature import AdaptiveTemperature
 from anchorgym.agents.trie import Trie
 from anchorgym.envs.errors import AnchorgymError
 
@@ -29,10 +30,12 @@ class Sampling:
     Args:
         max_tokens: a response is cut after so many tokens.
         temperature: divides the logits; 0 takes the most likely token.
+        adaptive: how a token's temperature departs from that; None, not at all.
     """
 
     max_tokens: int = 8
     temperature: float = 1.0
+    adaptive: AdaptiveTemperature | None = None
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -202,12 +205,17 @@ class TorchEngine:
         choices = _Choices(tries) if any(tries) else None
         tokens: list[Tensor] = []
         logprobs: list[Tensor] = []
+        temperatures: list[Tensor] = []
         running = torch.ones(len(chunks), dtype=torch.bool)
         counts = torch.zeros(len(chunks), dtype=torch.long)
         for step in range(sampling.max_tokens):
             if choices is not None:
                 logits = choices.restrict(logits)
-            token, logprob = self._draw(logits, sampling.temperature)
+            temperature: float | Tensor = sampling.temperature
+            if sampling.adaptive is not None and temperature:
+                temperatures.append(sampling.adaptive.of(logits, sampling.temperature))
+                temperature = temperatures[-1][:, None]
+            token, logprob = self._draw(logits, temperature)
             if choices is not None:
                 choices.take(token.tolist())
             tokens.append(token)
@@ -220,7 +228,7 @@ class TorchEngine:
             logits = token_logits(self.model, hidden[:, 0])
             self._cache.advance(running.long())
         notes = None if choices is None else choices.allowed
-        return self._generations(tokens, logprobs, counts, notes)
+        return self._generations(tokens, logprobs, counts, notes, temperatures)
 
     def _read(self, chunks: list[list[int]], keys: list[Hashable], room: int) -> Tensor:
         """Read a chunk into each session; return the hidden state (batch, width) after each.
@@ -262,8 +270,8 @@ class TorchEngine:
                 use_cache=True,
             )
 
-    def _draw(self, logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        if temperature == 0:
+    def _draw(self, logits: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
+        if isinstance(temperature, float | int) and temperature == 0:
             logprobs = torch.log_softmax(logits, -1)
             token = logprobs.argmax(-1)
         else:
@@ -277,16 +285,19 @@ class TorchEngine:
         logprobs: list[Tensor],
         counts: Tensor,
         notes: list[list[tuple[int, ...]]] | None,
+        temperatures: list[Tensor],
     ) -> list[Generation]:
         token_rows = torch.stack(tokens, 1).tolist()
         logprob_rows = torch.stack(logprobs, 1).tolist()
+        heat_rows = torch.stack(temperatures, 1).tolist() if temperatures else None
         out = []
         for row, n in enumerate(counts.tolist()):
             written = tuple(token_rows[row][:n])
             stop = "eos" if written[-1] == self.eos_id else "length"
             allowed = () if notes is None else tuple(notes[row][:n])
             chosen = tuple(logprob_rows[row][:n])
-            out.append(Generation(written, chosen, stop, allowed, self.version))
+            heat = () if heat_rows is None else tuple(heat_rows[row][:n])
+            out.append(Generation(written, chosen, stop, allowed, self.version, heat))
         return out
 
 

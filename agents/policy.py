@@ -57,6 +57,8 @@ class Generation:
     """Tokens among which each one was chosen; empty when the response was free."""
     version: int = 0
     """Of the weights; one response has one version."""
+    temperatures: tuple[float, ...] = ()
+    """That each token was drawn at; empty when all were drawn at the one that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

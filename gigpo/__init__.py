@@ -12,7 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anchorgym.gigpo.algorithm import Algorithm, State, TokenView
+from anchorgym.gigpo.algorithm import (
+    Algorithm,
+    EntropyTemperature,
+    Need,
+    Promise,
+    Sample,
+    State,
+    TokenView,
+)
 from anchorgym.gigpo.algorithms import (
     advantages,
     algorithm_names,
@@ -21,21 +29,30 @@ from anchorgym.gigpo.algorithms import (
 )
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.checking import AlgorithmReport, check_algorithm
 from anchorgym.gigpo.diagnostics import GroupStatistics, group_statistics
 from anchorgym.gigpo.returns import returns_to_go
+from anchorgym.gigpo.tokens import TokenColumns
 
 if TYPE_CHECKING:
     from anchorgym.gigpo.losses import LossStatistics, ppo_loss
 
 __all__ = [
     "Algorithm",
+    "AlgorithmReport",
+    "EntropyTemperature",
     "GroupStatistics",
     "LossStatistics",
+    "Need",
+    "Promise",
+    "Sample",
     "State",
+    "TokenColumns",
     "TokenView",
     "TurnBatch",
     "advantages",
     "algorithm_names",
+    "check_algorithm",
     "find_algorithm",
     "group_statistics",
     "make_algorithm",

@@ -1,15 +1,17 @@
-"""What an algorithm is: its options, and five decisions with a default each.
+"""What an algorithm is: its options, and a few decisions with a default each.
 
-A trainer asks, in this order: how many rollouts does each task get (`allocate`), which of the
-groups that came back are trained on (`keep`), what is each turn's advantage (`advantages`), what
-is minimised (`loss`), and in which units are mini-batches cut (`minibatch_unit`). Most algorithms
-answer one of them differently.
+A trainer asks, in this order: how are tokens drawn (`temperature`), how many rollouts does each
+task get (`allocate`), which of the groups that came back are trained on (`keep`), what is each
+turn's advantage (`advantages`) and what has the loss to know of each token (`token_columns`), which
+earlier samples are trained on again (`replay`), in which units are mini-batches cut
+(`minibatch_unit`), and what is minimised (`loss`). Most algorithms answer one of them differently,
+and what one does not ask for (`needs`, `replays`) is never computed.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
@@ -17,7 +19,9 @@ import numpy as np
 
 from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
 from anchorgym.gigpo.batch import LARGEST, TurnBatch
+from anchorgym.gigpo.errors import MissingColumnError
 from anchorgym.gigpo.options import NonNegative, Within, check_options
+from anchorgym.gigpo.tokens import TokenColumns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,10 +33,50 @@ State = dict[str, Any]
 MinibatchUnit = Literal["turn", "trajectory", "group"]
 Aggregate = Literal["token_mean", "sequence_mean"]
 KLEstimator = Literal["k1", "k2", "k3"]
+Need = Literal["tokens", "entropies"]
+"""What of `TurnBatch.tokens` an algorithm reads; "entropies" includes "tokens"."""
+Promise = Literal["zero_sum", "singleton_zero", "per_trajectory"]
+"""What `check_algorithm` verifies of an algorithm that claims it:
+
+- zero_sum: where every trajectory of a group has one turn, its advantages add up to 0;
+- singleton_zero: a group of one trajectory that meets no state twice gives exactly 0;
+- per_trajectory: a trajectory that takes more turns to the same end weighs no more on others.
+"""
+
+
+@dataclass(frozen=True)
+class EntropyTemperature:
+    """Token-wise temperatures `T (1 + strength h)` from the entropy of what a token is drawn from.
+
+    With `x = log(entropy) - centre`, `h = x / above` where x > 0 and `x / below` elsewhere, and
+    never beyond [-1, 1].
+    """
+
+    strength: float
+    centre: float
+    above: float
+    below: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A training row as an algorithm that replays sees it.
+
+    Attributes:
+        weight: the mean size of its tokens' advantages.
+        row: JSON values that the trainer makes and reads: the tokens, their log-probabilities when
+            they were sampled, and their advantages.
+    """
+
+    weight: float
+    row: dict[str, Any]
 
 
 class TokenView(Protocol):
-    """The response tokens of a mini-batch, laid end to end: `(n_tokens,)` tensors."""
+    """The response tokens of a mini-batch, laid end to end: `(n_tokens,)` tensors.
+
+    What is not asked for is not made.
+    """
 
     @property
     def old_logprobs(self) -> Tensor:
@@ -44,7 +88,23 @@ class TokenView(Protocol):
 
     @property
     def sequence(self) -> Tensor:
-        """Index of the token's row in the mini-batch."""
+        """Index of the token's row in the mini-batch: what one context held."""
+
+    @property
+    def turn(self) -> Tensor:
+        """Index of the token's turn (one response) in the mini-batch."""
+
+    @property
+    def trajectory(self) -> Tensor:
+        """Index of the token's trajectory in the mini-batch."""
+
+    @property
+    def group(self) -> Tensor:
+        """Index of the token's group in the mini-batch."""
+
+    @property
+    def columns(self) -> Mapping[str, Tensor]:
+        """What `Algorithm.token_columns` said of these tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +128,10 @@ class Algorithm(ABC):
     """
 
     minibatch_unit: ClassVar[MinibatchUnit] = "turn"
+    """What is never split between two mini-batches. Of a unit whose advantages are all 0 nothing
+    is trained on, of any other everything is."""
+    replays: ClassVar[bool] = False
+    """Whether `replay` is to be asked."""
 
     clip_low: Annotated[float, Within(0, 1)] = 0.2
     clip_high: NonNegative = 0.2
@@ -86,14 +150,81 @@ class Algorithm(ABC):
         """The state before the first update; empty for most."""
         return {}
 
-    def allocate(self, tasks: Sequence[Hashable], budget: int, state: State) -> IntArray:
-        """Rollouts for each task, `(n_tasks,)`, `budget` in all: as equal as can be."""
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What `advantages` and `token_columns` read of the batch's tokens; most read nothing."""
+        return frozenset()
+
+    @property
+    def promises(self) -> frozenset[Promise]:
+        """What `check_algorithm` is to verify beyond what holds for every algorithm."""
+        return frozenset()
+
+    def tokens_of(self, batch: TurnBatch) -> TokenColumns:
+        """The batch's tokens, with what this algorithm `needs`.
+
+        Raises:
+            MissingColumnError: the batch lacks it.
+        """
+        tokens = batch.tokens
+        if tokens is None or ("entropies" in self.needs and tokens.entropies is None):
+            raise MissingColumnError(
+                f"{type(self).__name__} reads the {' and '.join(sorted(self.needs))} of responses: "
+                "give tokens=TokenColumns.from_rows(logprobs, entropies) to TurnBatch.from_rows"
+            )
+        return tokens
+
+    def temperature(self, state: State) -> EntropyTemperature | None:
+        """How the sampling temperature depends on entropy; None, as for most, not at all."""
+        return None
+
+    def allocate(
+        self,
+        tasks: Sequence[Hashable],
+        budget: int,
+        state: State,
+        played: Sequence[Sequence[float]] = (),
+    ) -> IntArray:
+        """Rollouts for each task that are played now, `(n_tasks,)`: as equal as can be.
+
+        Args:
+            tasks: of this iteration.
+            budget: rollouts that are left. As long as some are, and any are asked for, they are
+                played and the question is put again.
+            state: what the algorithm remembers.
+            played: for each task, the scores of the rollouts so far; empty in the first round.
+        """
         share, rest = divmod(budget, max(len(tasks), 1))
         return share + (np.arange(len(tasks)) < rest).astype(np.int64)
 
     def keep(self, batch: TurnBatch, state: State) -> BoolArray:
-        """Which groups are trained on, `(n_groups,)`; the others are sampled anew. All."""
+        """Which groups are trained on, `(n_groups,)`; the others are sampled anew. All.
+
+        The batch has no tokens yet: what is dropped is not worth looking at them.
+        """
         return np.ones(batch.n_groups, np.bool_)
+
+    def token_columns(
+        self, batch: TurnBatch, advantages: FloatArray, state: State | None = None
+    ) -> dict[str, FloatArray]:
+        """What the loss has to know of each token, `(n_tokens,)` by name; for most, nothing.
+
+        `advantages` are those of the turns; a column of that name replaces them in the loss.
+        """
+        return {}
+
+    def replay(
+        self, fresh: Sequence[Sample], missing: int, state: State, seed: int
+    ) -> Sequence[Sample]:
+        """Earlier samples that are trained on again, with the log-probabilities of their time.
+
+        Args:
+            fresh: rows of this iteration that have an advantage.
+            missing: rows that have none, and are left out.
+            state: where samples are kept; updated in place.
+            seed: of what is drawn.
+        """
+        return ()
 
     def rewards(self, batch: TurnBatch) -> FloatArray:
         """What algorithms use as the reward of each turn, `(n_turns,)`: scaled, truncation valued.
@@ -127,21 +258,54 @@ class Algorithm(ABC):
 
         All tensors are `(n_tokens,)`; `advantages` holds each turn's value at its tokens.
         """
+        return self.clipped_loss(view, logprobs, entropy, reference, advantages)
+
+    def clipped_loss(
+        self,
+        view: TokenView,
+        logprobs: Tensor,
+        entropy: Tensor | None,
+        reference: Tensor | None,
+        advantages: Tensor,
+        **changes: Any,
+    ) -> tuple[Tensor, LossStatistics]:
+        """`losses.ppo_loss` with this algorithm's options, and with `changes` to its arguments."""
         from anchorgym.gigpo.losses import ppo_loss  # the only part that needs torch
 
-        return ppo_loss(
+        arguments: dict[str, Any] = {
+            "mask": view.mask,
+            "sequence": view.sequence,
+            "clip_low": self.clip_low,
+            "clip_high": self.clip_high,
+            "dual_clip": self.dual_clip,
+            "entropy": entropy,
+            "entropy_coef": self.entropy_coef,
+            "reference_logprobs": reference,
+            "kl_coef": self.kl_coef,
+            "kl": self.kl,
+            "aggregate": self.aggregate,
+        }
+        return ppo_loss(logprobs, view.old_logprobs, advantages, **{**arguments, **changes})
+
+    def own_loss(
+        self,
+        policy_loss: Tensor,
+        view: TokenView,
+        logprobs: Tensor,
+        entropy: Tensor | None,
+        reference: Tensor | None,
+    ) -> tuple[Tensor, LossStatistics]:
+        """A policy term of the algorithm's own, with the entropy bonus and KL of `loss`."""
+        from anchorgym.gigpo.losses import regularised
+
+        return regularised(
+            policy_loss,
             logprobs,
             view.old_logprobs,
-            advantages,
             mask=view.mask,
-            sequence=view.sequence,
-            clip_low=self.clip_low,
-            clip_high=self.clip_high,
-            dual_clip=self.dual_clip,
             entropy=entropy,
             entropy_coef=self.entropy_coef,
             reference_logprobs=reference,
             kl_coef=self.kl_coef,
             kl=self.kl,
-            aggregate=self.aggregate,
         )

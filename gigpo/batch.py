@@ -1,7 +1,7 @@
 """The columnar batch: one row a turn, every id an integer.
 
-It holds what an estimator needs and nothing of tokens, which the learner keeps beside it in the
-same row order.
+It holds what an estimator needs. Of tokens that is their log-probabilities and entropies, and only
+for the algorithms that ask for them; the tokens themselves stay with the learner.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from anchorgym.gigpo.errors import (
     RepeatedTurnError,
     TextTypeError,
     TrajectoryGroupError,
+    UnknownParentError,
 )
-from anchorgym.gigpo.ids import as_list, factorise, first_rows, pair_codes
+from anchorgym.gigpo.ids import as_list, factorise, first_rows, pair_codes, typed_key
+from anchorgym.gigpo.tokens import TokenColumns
 
 # Sums over a million rows of this size are still finite in float64.
 LARGEST = 1e300
@@ -38,6 +40,7 @@ _ROW_COLUMNS = (
     "truncated",
     "text",
     "returns",
+    "role",
 )
 
 
@@ -65,6 +68,12 @@ class TurnBatch:
         text_ids: the text that each code of `text` stands for.
         returns: `(n_turns,)` returns-to-go where they were computed before; see `with_returns`.
         returns_tolerance: relative size below which differences of `returns` are noise.
+        trajectory_parent: `(n_trajectories,)` code of the trajectory that a fork left, -1 for
+            others. A fork began in the state in which its parent took the turn that has the
+            number of the fork's first turn.
+        role: `(n_turns,)` code of the role that the trajectory's agent played; may be absent.
+        role_ids: the role that each code of `role` stands for.
+        tokens: log-probabilities and entropies of the responses; may be absent.
     """
 
     group: IntArray
@@ -82,6 +91,10 @@ class TurnBatch:
     returns: FloatArray | None = None
     returns_tolerance: float = 0.0
     truncated: BoolArray | None = None
+    trajectory_parent: IntArray | None = None
+    role: IntArray | None = None
+    role_ids: tuple[object, ...] = ()
+    tokens: TokenColumns | None = None
 
     @classmethod
     def from_rows(
@@ -96,6 +109,9 @@ class TurnBatch:
         text: Iterable[str] | None = None,
         fork: npt.ArrayLike | None = None,
         truncated: npt.ArrayLike | None = None,
+        parent: Iterable[object] | None = None,
+        role: Iterable[object] | None = None,
+        tokens: TokenColumns | None = None,
     ) -> TurnBatch:
         """Build a batch from columns of equal length, `(n_turns,)` each.
 
@@ -110,6 +126,11 @@ class TurnBatch:
             fork: rows of trajectories that begin at a fork; none of them by default.
             truncated: rows of trajectories that were cut by a limit, or their last rows alone;
                 none of them by default.
+            parent: the trajectory that a fork left, in each of the fork's rows, and None in the
+                rows of others; such rows are forks without saying so in `fork`. Turns of forks
+                go on with their parent's numbers, so `turn` is needed too.
+            role: which role an agent played, the same in all rows of a trajectory.
+            tokens: of the responses, turn by turn in the order of the rows.
 
         Raises:
             BatchError: the columns do not fit; the subclass says how, the message what to do.
@@ -121,10 +142,19 @@ class TurnBatch:
             _check_length(name, len(ids), n_turns)
         groups, _ = factorise(lists["group"])
         trajectories, names = factorise(lists["trajectory"])
+        parents = None if parent is None else _parents(as_list(parent), names, n_turns)
         forks = _booleans("fork", fork, n_turns, default=False)
+        if parents is not None:
+            forks |= parents >= 0
+        roles, role_ids = (None, []) if role is None else factorise(as_list(role))
         starts = first_rows(trajectories, len(names))
-        for name, column in (("group", groups), ("fork", forks)):
-            _check_constant(name, column, starts, trajectories, names)
+        constant = {"group": groups, "fork": forks, "parent": parents, "role": roles}
+        for name, column in constant.items():
+            if column is not None:
+                _check_length(name, len(column), n_turns)
+                _check_constant(name, column, starts, trajectories, names)
+        if tokens is not None:
+            _check_length("tokens", len(tokens.lengths), n_turns)
         anchors, anchor_ids = _within_groups(groups, lists["anchor"])
         texts = None if text is None else _strings(as_list(text), n_turns)
         text_codes, text_ids = (None, []) if texts is None else _within_groups(groups, texts)
@@ -142,6 +172,10 @@ class TurnBatch:
             text=text_codes,
             text_ids=tuple(map(str, text_ids)),
             truncated=None if truncated is None else _booleans("truncated", truncated, n_turns),
+            trajectory_parent=None if parents is None else parents[starts],
+            role=roles,
+            role_ids=tuple(role_ids),
+            tokens=tokens,
         )
         batch.require_distinct_turns()
         return batch
@@ -183,7 +217,10 @@ class TurnBatch:
         """The batch of these rows (indices or mask); codes keep their meaning, rows may repeat."""
         chosen = np.asarray(rows)
         columns = {name: getattr(self, name) for name in _ROW_COLUMNS}
-        return replace(self, **{k: v[chosen] for k, v in columns.items() if v is not None})
+        taken = {k: v[chosen] for k, v in columns.items() if v is not None}
+        if self.tokens is not None:
+            taken["tokens"] = self.tokens.take(np.arange(len(self))[chosen])
+        return replace(self, **taken)
 
     def with_returns(self, returns: npt.ArrayLike) -> TurnBatch:
         """The same batch with returns-to-go computed before, `(n_turns,)`, free of penalties."""
@@ -234,6 +271,23 @@ def _check_constant(
             f"{starts[trajectories[row]]} and {row}: a trajectory belongs to one group and is a "
             "fork as a whole, so make its id unique in the batch, e.g. (group, trajectory)"
         )
+
+
+def _parents(parents: list[object], names: list[object], n_turns: int) -> IntArray:
+    """Trajectory code of each row's parent, `(n_turns,)`; -1 where there is none."""
+    _check_length("parent", len(parents), n_turns)
+    code = {typed_key(name): n for n, name in enumerate(names)}
+    codes = np.full(n_turns, -1, np.int64)
+    for row, parent in enumerate(parents):
+        if parent is not None:
+            codes[row] = code.get(typed_key(parent), -2)
+    lost = np.flatnonzero(codes == -2)
+    if len(lost):
+        raise UnknownParentError(
+            f"parent[{lost[0]}] is {parents[lost[0]]!r}, and no trajectory of the batch has that "
+            "id: give the rows of the parent too"
+        )
+    return codes
 
 
 def _within_groups(groups: IntArray, ids: list[object]) -> tuple[IntArray, list[object]]:

@@ -20,7 +20,7 @@ class ColumnError(BatchError):
 
 
 class TrajectoryGroupError(BatchError):
-    """One trajectory id occurs in two groups, or is a fork in only some of its rows."""
+    """The rows of one trajectory disagree about its group, fork, parent or role."""
 
 
 class RepeatedTurnError(BatchError):
@@ -33,6 +33,18 @@ class IdTypeError(BatchError, TypeError):
 
 class TextTypeError(BatchError, TypeError):
     """Similarity was asked for, but there is no text to compare."""
+
+
+class UnknownParentError(BatchError):
+    """A fork names a parent that is not in the batch."""
+
+
+class MissingColumnError(BatchError):
+    """An algorithm needs a column that the batch does not have."""
+
+
+class MissingForksError(MissingColumnError):
+    """An algorithm values states by the forks that begin in them, and there are none."""
 
 
 class OptionError(ValueError):
@@ -49,3 +61,7 @@ class UnknownOptionError(OptionError, TypeError):
 
 class UnknownAlgorithmError(ValueError):
     """No algorithm has this name."""
+
+
+class AlgorithmCheckError(AssertionError):
+    """An algorithm breaks what it promises; the message is the report."""

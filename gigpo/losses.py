@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -46,8 +46,8 @@ def ppo_loss(
     *,
     mask: Tensor | None = None,
     sequence: Tensor | None = None,
-    clip_low: float = 0.2,
-    clip_high: float = 0.2,
+    clip_low: float | Tensor = 0.2,
+    clip_high: float | Tensor = 0.2,
     dual_clip: float | None = 3.0,
     entropy: Tensor | None = None,
     entropy_coef: float = 0.001,
@@ -56,6 +56,7 @@ def ppo_loss(
     kl: KLEstimator = "k3",
     aggregate: Aggregate = "token_mean",
     denominator: float | None = None,
+    ratio_unit: Tensor | None = None,
 ) -> tuple[Tensor, LossStatistics]:
     """PPO's clipped loss with dual clip, entropy bonus and KL to a reference, to be minimised.
 
@@ -76,7 +77,8 @@ def ppo_loss(
         mask: `(n_tokens,)` True for the tokens that count; all by default. Whatever stands at the
             others, NaN included, has no effect.
         sequence: `(n_tokens,)` index of the sequence; only `sequence_mean` needs it.
-        clip_low, clip_high, dual_clip: bounds on the ratio; `dual_clip=None` leaves that one out.
+        clip_low, clip_high, dual_clip: bounds on the ratio, the former two for all tokens or
+            `(n_tokens,)`; `dual_clip=None` leaves that one out.
         entropy: `(n_tokens,)` of the policy; None leaves the bonus out.
         entropy_coef: weight of the bonus.
         reference_logprobs: `(n_tokens,)` of the reference policy; None leaves the KL term out.
@@ -84,6 +86,8 @@ def ppo_loss(
         aggregate: `token_mean`, or `sequence_mean`, the mean over sequences of their token means.
         denominator: number of tokens (or sequences) to divide by, in place of those given here:
             that of the whole mini-batch when gradients accumulate over its parts.
+        ratio_unit: `(n_tokens,)` index of the unit whose mean log ratio each of its tokens has, as
+            in GSPO; None gives every token its own.
 
     Returns:
         The loss, a 0-d tensor (0 with zero gradient if no token counts), and statistics.
@@ -91,9 +95,17 @@ def ppo_loss(
     counted = torch.ones_like(logprobs, dtype=torch.bool) if mask is None else mask.bool()
     logprobs, old_logprobs = logprobs[counted], old_logprobs[counted]
     weights = _weights(logprobs, sequence, counted, aggregate, denominator)
-    log_ratio = _limited(logprobs - old_logprobs)
+    log_ratio = logprobs - old_logprobs
+    if ratio_unit is not None:
+        unit = ratio_unit[counted]
+        log_ratio = segment_means(log_ratio, unit)[unit]
+    log_ratio = _limited(log_ratio)
     policy, clipped, dual = _clipped(
-        log_ratio.exp(), advantages[counted], clip_low, clip_high, dual_clip
+        log_ratio.exp(),
+        advantages[counted],
+        _of_counted(clip_low, counted),
+        _of_counted(clip_high, counted),
+        dual_clip,
     )
     loss = policy_loss = (weights * policy).sum()
     zero = logprobs.new_zeros(())
@@ -115,6 +127,49 @@ def ppo_loss(
     return loss, statistics
 
 
+def regularised(
+    policy_loss: Tensor,
+    logprobs: Tensor,
+    old_logprobs: Tensor,
+    *,
+    mask: Tensor | None = None,
+    entropy: Tensor | None = None,
+    entropy_coef: float = 0.0,
+    reference_logprobs: Tensor | None = None,
+    kl_coef: float = 0.0,
+    kl: KLEstimator = "k3",
+) -> tuple[Tensor, LossStatistics]:
+    """Add the token means of entropy bonus and KL to a policy term that is not PPO's.
+
+    `policy_loss` is a 0-d tensor; the other arguments, and what is returned, are those of
+    `ppo_loss`.
+    """
+    others, statistics = ppo_loss(
+        logprobs,
+        old_logprobs,
+        torch.zeros_like(logprobs),
+        mask=mask,
+        entropy=entropy,
+        entropy_coef=entropy_coef,
+        reference_logprobs=reference_logprobs,
+        kl_coef=kl_coef,
+        kl=kl,
+    )
+    return policy_loss + others, replace(statistics, policy_loss=policy_loss.detach())
+
+
+def segment_means(values: Tensor, segment: Tensor) -> Tensor:
+    """Mean of each segment, `(n_segments,)`, from `(n,)` values; 0 where a segment is empty."""
+    count = torch.bincount(segment)
+    return segment_sums(values, segment) / count.clamp(min=1)
+
+
+def segment_sums(values: Tensor, segment: Tensor) -> Tensor:
+    """Sum of each segment, `(n_segments,)`, from `(n,)` values."""
+    n_segments = int(segment.max()) + 1 if len(segment) else 0
+    return values.new_zeros(n_segments).index_add(0, segment, values)
+
+
 def kl_estimate(logprobs: Tensor, reference_logprobs: Tensor, kind: KLEstimator = "k3") -> Tensor:
     """Per-token estimate of KL(policy | reference) from samples of the policy, `(n_tokens,)`.
 
@@ -132,11 +187,15 @@ def kl_estimate(logprobs: Tensor, reference_logprobs: Tensor, kind: KLEstimator 
 
 
 def _clipped(
-    ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float, dual_clip: float | None
+    ratio: Tensor,
+    advantages: Tensor,
+    clip_low: float | Tensor,
+    clip_high: float | Tensor,
+    dual_clip: float | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Policy term of each token, and where the clip and the dual clip decide it."""
     free = -advantages * ratio
-    bounded = -advantages * ratio.clamp(1 - clip_low, 1 + clip_high)
+    bounded = -advantages * ratio.clamp(min=1 - clip_low).clamp(max=1 + clip_high)
     loss = torch.maximum(free, bounded)
     clipped = bounded > free
     if dual_clip is None:
@@ -166,6 +225,10 @@ def _weights(
     length = torch.bincount(sequence[counted])
     count = int((length > 0).sum()) if denominator is None else denominator
     return ones / (length[sequence[counted]] * count)
+
+
+def _of_counted(bound: float | Tensor, counted: Tensor) -> float | Tensor:
+    return bound[counted] if isinstance(bound, Tensor) else bound
 
 
 def _limited(log_ratio: Tensor) -> Tensor:

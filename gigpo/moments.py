@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from anchorgym.gigpo.arrays import FloatArray, IntArray
+from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
 
 Norm = Literal["mean", "mean_std"]
 
@@ -43,6 +43,31 @@ def standardise(
     with np.errstate(over="ignore"):  # 1e-6 over a denormal scale is infinite: the quotient is 0
         factor = np.sqrt(variance) + EPSILON / scale
     return centred / factor[groups]
+
+
+def weighted_standardise(values: FloatArray, groups: IntArray, weights: FloatArray) -> FloatArray:
+    """`(x - mean) / (std + 1e-6)` where each value counts `weights` times in its group, `(n,)`.
+
+    The deviation is that of the whole group, not of a sample. Groups without spread, or of which
+    only one value has weight, give exactly 0.
+    """
+    n_groups = int(groups.max(initial=-1)) + 1
+    weight = np.maximum(np.bincount(groups, weights, n_groups), np.finfo(np.float64).tiny)
+    scale = _powers_of_two(_largest(np.abs(values) * (weights > 0), groups, n_groups))
+    unit = np.where(weights > 0, values / scale[groups], 0.0)
+    centred = unit - (np.bincount(groups, weights * unit, n_groups) / weight)[groups]
+    centred[weights <= 0] = 0.0
+    flat = _largest(np.abs(centred), groups, n_groups) <= SPREAD_TOLERANCE
+    centred[flat[groups]] = 0.0
+    variance = np.bincount(groups, weights * centred * centred, n_groups) / weight
+    with np.errstate(over="ignore"):  # as above
+        return centred / (np.sqrt(variance) + EPSILON / scale)[groups]
+
+
+def group_spread(values: FloatArray, groups: IntArray, n_groups: int) -> BoolArray:
+    """Which groups have values that differ by more than rounding, `(n_groups,)`."""
+    apart = standardise(values, groups, norm="mean") != 0
+    return np.bincount(groups[apart], minlength=n_groups) > 0
 
 
 def _largest(values: FloatArray, groups: IntArray, n_groups: int) -> FloatArray:

@@ -155,6 +155,9 @@ class RolloutConfig(Section):
     patience: int | None = Field(None, ge=1)
     """Training episodes are cut after so many invalid turns in a row: a policy that repeats what
     was refused seldom comes out of it, and its turns cost as much as others."""
+    redraws: int = Field(3, ge=0)
+    """Rounds at most in which other tasks are drawn in place of groups that the algorithm drops,
+    as `dapo` and `ngrpo` do; what they cost is in the metrics."""
     record_every: int = Field(5, ge=0)
     """Every so many iterations, and in the first and the last, episodes are recorded; 0: never."""
     record_groups: int = Field(4, ge=1)

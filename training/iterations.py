@@ -5,18 +5,24 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.model_policy import ModelPolicy
-from anchorgym.gigpo import State, TurnBatch
+from anchorgym.agents.temperature import AdaptiveTemperature
+from anchorgym.gigpo import Sample, State, TokenColumns, TurnBatch
+from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.training.config import ConfigError, TrainConfig
+from anchorgym.training.drawing import Drawing, Played
 from anchorgym.training.learner import Learner
 from anchorgym.training.parts import Parts
 from anchorgym.training.recording import Recorder
 from anchorgym.training.rollouts import Episode, Start, Timers, rollout
+from anchorgym.training.rows import training_rows
+from anchorgym.training.sequences import TokenSequence
 
 
 class Iterations:
@@ -44,6 +50,16 @@ class Iterations:
     ) -> None:
         self._config, self._parts, self._policy, self._learner = config, parts, policy, learner
         self._state, self._timers, self._recorder = state, timers, recorder
+        self._drawing = Drawing(
+            parts.algorithm,
+            state,
+            parts.panels.train,
+            tasks=config.rollout.tasks,
+            group_size=config.rollout.group_size,
+            redraws=config.rollout.redraws,
+            play=self._play,
+            batch_of=lambda episodes: turn_batch(episodes, config.algorithm.anchor),
+        )
 
     def take(self, iteration: int) -> dict[str, Any]:
         """Play and update once; return what was measured.
@@ -52,50 +68,88 @@ class Iterations:
             ConfigError: no episode had room for a turn.
         """
         began = time.process_time()
-        episodes = rollout(
-            self._policy,
-            self._parts.gym,
-            self._starts(iteration),
-            Sampling(self._policy.max_response, self._config.rollout.temperature),
-            self._timers,
-            patience=self._config.rollout.patience,
-        )
-        batch = turn_batch(episodes, self._config.algorithm.anchor)
+        played = self._drawing.take(random.Random(f"{self._config.seed}/{iteration}"))
+        batch = turn_batch(played.episodes, self._config.algorithm.anchor)
         if len(batch) == 0:
             raise ConfigError(
                 "policy.max_context: no episode had room for a single turn; "
                 f"{self._policy.max_context} tokens are too few for this environment"
             )
-        algorithm = self._parts.algorithm
-        kept = algorithm.keep(batch, self._state)[batch.group]
-        advantages = np.where(kept, algorithm.advantages(batch, self._state), 0.0)
-        self._recorder.iteration(iteration, episodes, batch, advantages)
+        lesson = self._lesson(played, batch)
+        learnt = np.repeat(
+            [e.start.group not in played.dropped for e in played.episodes],
+            [len(e.turns) for e in played.episodes],
+        )
+        advantages = np.zeros(len(batch))
+        advantages[learnt] = lesson.advantages
+        self._recorder.iteration(iteration, played.episodes, batch, advantages)
         self._timers.lap("advantages")
         seed = self._config.seed + iteration
-        statistics = self._learner.update(episodes, advantages, seed=seed)
+        statistics = self._learner.update(
+            lesson.episodes,
+            lesson.advantages,
+            seed,
+            columns=lesson.columns,
+            replayed=self._replayed(lesson, seed),
+        )
         self._timers.lap("update")
         return {
-            "success": float(np.mean([episode.won for episode in episodes])),
-            "turns": len(batch) / len(episodes),
+            "success": float(np.mean([episode.won for episode in played.episodes])),
+            "turns": len(batch) / len(played.episodes),
             "valid": float(np.mean(batch.valid)),
             "zero_advantage": float(np.mean(advantages == 0)),
+            "episodes": len(played.episodes),
+            "dropped_groups": len(played.dropped),
+            "dropped_turns": int(np.count_nonzero(~learnt)),
+            "redraws": played.redraws,
             "cpu_seconds": round(time.process_time() - began, 3),
             **statistics,
         }
 
-    def _starts(self, iteration: int) -> list[Start]:
-        """Draw the tasks of an iteration; the algorithm says how often each is played."""
+    def _play(self, starts: Sequence[Start]) -> list[Episode]:
         rollouts = self._config.rollout
-        rng = random.Random(f"{self._config.seed}/{iteration}")
-        panel = self._parts.panels.train
-        tasks = [panel[rng.randrange(len(panel))] for _ in range(rollouts.tasks)]
-        budget = rollouts.tasks * rollouts.group_size
-        shares = self._parts.algorithm.allocate(tasks, budget, self._state)
-        return [
-            Start(task, group, rng.getrandbits(31))
-            for group, (task, share) in enumerate(zip(tasks, shares.tolist(), strict=True))
-            for _ in range(share)
-        ]
+        rule = self._parts.algorithm.temperature(self._state)
+        adaptive = None if rule is None else AdaptiveTemperature(**asdict(rule))
+        sampling = Sampling(self._policy.max_response, rollouts.temperature, adaptive)
+        gym, patience = self._parts.gym, rollouts.patience
+        return rollout(self._policy, gym, starts, sampling, self._timers, patience=patience)
+
+    def _lesson(self, played: Played, batch: TurnBatch) -> _Lesson:
+        """Have the algorithm judge the groups that it keeps."""
+        algorithm, episodes = self._parts.algorithm, played.episodes
+        if played.dropped:
+            episodes = played.kept
+            batch = turn_batch(episodes, self._config.algorithm.anchor)
+        if algorithm.needs:
+            entropies = None
+            if "entropies" in algorithm.needs:
+                entropies = self._learner.entropies(episodes)
+            batch = replace(batch, tokens=token_columns(episodes, entropies))
+        advantages = algorithm.advantages(batch, self._state)
+        columns = algorithm.token_columns(batch, advantages, self._state)
+        return _Lesson(episodes, advantages, columns)
+
+    def _replayed(self, lesson: _Lesson, seed: int) -> list[TokenSequence]:
+        """Have the algorithm draw rows of earlier iterations, and store those of this one."""
+        algorithm = self._parts.algorithm
+        if not algorithm.replays:
+            return []
+        unit = algorithm.minibatch_unit
+        rows = training_rows(lesson.episodes, lesson.advantages, lesson.columns, unit)
+        all_ones = np.ones(len(lesson.advantages))
+        missing = len(training_rows(lesson.episodes, all_ones)) - len(rows)
+        fresh = [Sample(float(np.mean(np.abs(row.advantages))), row.to_json()) for row in rows]
+        drawn = algorithm.replay(fresh, missing, self._state, seed)
+        return [TokenSequence(**sample.row) for sample in drawn]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What is trained on: episodes, and what the algorithm says of their turns and tokens."""
+
+    episodes: list[Episode]
+    advantages: FloatArray
+    columns: dict[str, FloatArray]
 
 
 def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
@@ -109,6 +163,12 @@ def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
         valid=np.array([t.valid for _, _, t in rows]),
         truncated=np.array([e.stop != "terminated" for _, e, _ in rows]),
     )
+
+
+def token_columns(episodes: Sequence[Episode], entropies: FloatArray | None = None) -> TokenColumns:
+    """Return what algorithms may know of the tokens that were written, in the batch's order."""
+    columns = TokenColumns.from_rows(turn.logprobs for e in episodes for turn in e.turns)
+    return columns if entropies is None else replace(columns, entropies=entropies)
 
 
 def anchor_keys(episode: Episode, anchor: str) -> list[Hashable]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,42 +27,12 @@ from anchorgym.training.checkpoints import (
 )
 from anchorgym.training.config import LearnerConfig
 from anchorgym.training.rollouts import Episode
+from anchorgym.training.rows import TokenRows, minibatches, training_rows
 from anchorgym.training.sequences import TokenBatch, TokenSequence, choice_mask, token_sequences
-
-_SORT_SPAN = 4
-"""Minibatches that are sorted by length together: less padding, little less chance."""
 
 
 class DivergedError(AnchorgymError, FloatingPointError):
     """Training has left the range of numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """The written tokens of a mini-batch, laid end to end: (n_tokens,) each."""
-
-    old_logprobs: Tensor
-    mask: Tensor
-    sequence: Tensor
-
-
-def training_rows(
-    episodes: Sequence[Episode], advantages: NDArray[np.float64]
-) -> list[TokenSequence]:
-    """Return the sequences of episodes that have something to teach: a non-zero advantage.
-
-    Args:
-        episodes: in the order of the batch.
-        advantages: (n_turns,), the episodes' turns one after another.
-    """
-    ends = np.cumsum([len(episode.turns) for episode in episodes])
-    parts = np.split(advantages, ends[:-1])
-    return [
-        row
-        for episode, part in zip(episodes, parts, strict=True)
-        for row in token_sequences(episode, part.tolist())
-        if any(row.advantages)
-    ]
 
 
 class Learner:
@@ -124,8 +93,40 @@ class Learner:
             load_parameters(self._reference, tensors["reference"])
         self.policy.engine.load_weights(version)
 
+    @torch.no_grad()
+    def entropies(self, episodes: Sequence[Episode]) -> NDArray[np.float64]:
+        """Return the entropy that each written token was drawn with, (n_tokens,).
+
+        It is that of the rollout's own temperature, in nats, among the token's choices; one forward
+        pass computes it. Tokens are in the order of episodes and turns.
+        """
+        rows = [
+            row
+            for episode in episodes
+            for row in token_sequences(episode, [0.0] * len(episode.turns))
+        ]
+        found: list[NDArray[np.float64]] = [np.zeros(0)] * len(rows)
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i].tokens))
+        for start in range(0, len(order), self.config.minibatch):
+            part = order[start : start + self.config.minibatch]
+            tokens = TokenBatch.of([rows[i] for i in part], self._capacity)
+            part = [part[i] for i in tokens.order]
+            batch = [rows[i] for i in part]
+            choices = choice_mask(batch, self.policy.model.config.vocab_size)
+            _, entropy = self._score(self.policy.model, tokens, choices)
+            ends = np.cumsum([len(row.logprobs) for row in batch])[:-1]
+            for i, values in zip(part, np.split(entropy.double().numpy(), ends), strict=True):
+                found[i] = values
+        return np.concatenate([np.zeros(0), *found])
+
     def update(
-        self, episodes: Sequence[Episode], advantages: NDArray[np.float64], seed: int
+        self,
+        episodes: Sequence[Episode],
+        advantages: NDArray[np.float64],
+        seed: int,
+        *,
+        columns: Mapping[str, NDArray[np.float64]] | None = None,
+        replayed: Sequence[TokenSequence] = (),
     ) -> dict[str, float]:
         """Take the optimiser steps of one iteration.
 
@@ -133,18 +134,21 @@ class Learner:
             episodes: what was played.
             advantages: (n_turns,), in the episodes' order.
             seed: of the order of mini-batches.
+            columns: (n_tokens,) by name, see `Algorithm.token_columns`.
+            replayed: rows of earlier iterations that are trained on too.
 
         Returns:
             Means of the loss and its statistics over the steps; `rows`, the sequences that had
             a non-zero advantage (the others are left out), and `steps`.
         """
-        rows = training_rows(episodes, advantages)
+        unit = self.algorithm.minibatch_unit
+        rows = [*training_rows(episodes, advantages, columns, unit), *replayed]
         self.policy.model.train()
         rng = random.Random(seed)
         records = [
             self._step(batch)
             for _ in range(self.config.epochs)
-            for batch in _minibatches(rows, self.config.minibatch, rng)
+            for batch in minibatches(rows, self.config.minibatch, rng, unit)
         ]
         self.policy.model.eval()
         self.version += 1
@@ -160,17 +164,13 @@ class Learner:
         tokens = TokenBatch.of(batch, self._capacity)
         batch = [batch[i] for i in tokens.order]
         choices = choice_mask(batch, self.policy.model.config.vocab_size)
-        logprobs, entropy = self._score(self.policy.model, tokens, choices)
+        view = TokenRows(batch)
+        temperature = view.temperatures(self.temperature)
+        logprobs, entropy = self._score(self.policy.model, tokens, choices, temperature)
         reference = None
         if self._reference is not None:
             with torch.no_grad():
-                reference, _ = self._score(self._reference, tokens, choices)
-        lengths = torch.tensor([len(row.logprobs) for row in batch])
-        view = Tokens(
-            old_logprobs=torch.tensor([p for row in batch for p in row.logprobs]),
-            mask=torch.ones(len(logprobs), dtype=torch.bool),
-            sequence=torch.repeat_interleave(torch.arange(len(batch)), lengths),
-        )
+                reference, _ = self._score(self._reference, tokens, choices, temperature)
         advantages = torch.tensor([a for row in batch for a in row.advantages])
         loss, statistics = self.algorithm.loss(view, logprobs, entropy, reference, advantages)
         self.optimiser.zero_grad()
@@ -191,12 +191,17 @@ class Learner:
         return self.policy.max_context if self.config.packing else None
 
     def _score(
-        self, model: PreTrainedModel, tokens: TokenBatch, choices: Tensor | None
+        self,
+        model: PreTrainedModel,
+        tokens: TokenBatch,
+        choices: Tensor | None,
+        temperature: float | Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return log-probability and entropy of each written token, row by row: (n_written,).
 
-        Both are of the distribution that was sampled from, at its temperature and among its
-        choices. Padding comes last and attention is causal, so it needs no mask.
+        Both are of the distribution that was sampled from, at its temperature (one, or that of each
+        token as (n_written, 1); by default the rollout's) and among its choices. Padding comes
+        last and attention is causal, so it needs no mask.
         """
         if tokens.segments is None:
             with training_attention(model):
@@ -209,23 +214,11 @@ class Learner:
                 position_ids=tokens.positions,
                 attention_mask=tokens.attention_mask(),
             )
-        logits = token_logits(model, hidden[:, :-1][tokens.written]) / self.temperature
+        logits = token_logits(model, hidden[:, :-1][tokens.written])
+        logits = logits / (self.temperature if temperature is None else temperature)
         if choices is not None:
             logits = logits.masked_fill(~choices, float("-inf"))
         table = functional.log_softmax(logits, -1)
         logprobs = table.gather(1, tokens.ids[:, 1:][tokens.written][:, None])[:, 0]
         finite = table if choices is None else table.masked_fill(~choices, 0.0)
         return logprobs, -(table.exp() * finite).sum(-1)
-
-
-def _minibatches(
-    rows: Sequence[TokenSequence], size: int, rng: random.Random
-) -> list[list[TokenSequence]]:
-    order = list(rows)
-    rng.shuffle(order)
-    batches: list[list[TokenSequence]] = []
-    for start in range(0, len(order), size * _SORT_SPAN):
-        span = sorted(order[start : start + size * _SORT_SPAN], key=lambda row: len(row.tokens))
-        batches += [span[i : i + size] for i in range(0, len(span), size)]
-    rng.shuffle(batches)
-    return batches

@@ -41,6 +41,8 @@ class Turn:
     """Tokens among which each one was chosen; empty when the response was free."""
     version: int = 0
     """Of the weights that wrote the response."""
+    temperatures: tuple[float, ...] = ()
+    """Of the response's tokens; empty where all were drawn at that of the rollout."""
     action: str = ""
     text: str = ""
     """What the policy wrote, as text."""
@@ -214,6 +216,7 @@ def _note(turn: Turn, prompt: Prompt, generation: Generation | None) -> None:
     if generation is not None:
         turn.response, turn.logprobs = generation.tokens, generation.logprobs
         turn.allowed, turn.version = generation.allowed, generation.version
+        turn.temperatures = generation.temperatures
 
 
 def _is_stuck(episode: Episode, patience: int | None) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -28,29 +28,55 @@ class TokenSequence:
     """Of the written tokens: that of their turn."""
     allowed: list[tuple[int, ...]] = field(default_factory=list)
     """Of the written tokens: what each was chosen among; () where it was free."""
+    turns: list[int] = field(default_factory=list)
+    """Of the written tokens: the number of their turn in the episode."""
+    temperatures: list[float] = field(default_factory=list)
+    """Of the written tokens, or empty: all were drawn at the rollout's."""
+    columns: dict[str, list[float]] = field(default_factory=dict)
+    """What the algorithm says of the written tokens, by name."""
+    trajectory: int = 0
+    """Number of the episode in its batch."""
+    group: int = 0
 
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON values, for a buffer; `TokenSequence(**values)` reads them."""
+        return asdict(self)
 
-def token_sequences(episode: Episode, advantages: Sequence[float]) -> Iterator[TokenSequence]:
+
+def token_sequences(
+    episode: Episode,
+    advantages: Sequence[float],
+    columns: Mapping[str, Sequence[float]] | None = None,
+) -> Iterator[TokenSequence]:
     """Join an episode's turns; a new sequence begins wherever the context began anew.
 
     Args:
         episode: with the tokens that were read and sampled.
         advantages: (n_turns,).
+        columns: (n_tokens,) by name, of the tokens that the episode's turns wrote, one turn after
+            another. One named `advantages` replaces those of the turns.
     """
-    row = TokenSequence()
-    for turn, advantage in zip(episode.turns, advantages, strict=True):
+    rest = dict(columns or {})
+    of_tokens = rest.pop("advantages", None)
+    row, end = TokenSequence(), 0
+    for number, (turn, advantage) in enumerate(zip(episode.turns, advantages, strict=True)):
         if turn.restart and row.tokens:
             yield row
             row = TokenSequence()
         n = len(turn.response)
+        start, end = end, end + n
         row.tokens += (*turn.context, *turn.response)
         row.written += [False] * len(turn.context) + [True] * n
         row.logprobs += turn.logprobs
-        row.advantages += [advantage] * n
+        row.advantages += [advantage] * n if of_tokens is None else of_tokens[start:end]
         row.allowed += turn.allowed or [()] * n
+        row.turns += [number] * n
+        row.temperatures += turn.temperatures
+        for name, values in rest.items():
+            row.columns.setdefault(name, []).extend(values[start:end])
     if row.tokens:
         yield row
 

@@ -8,16 +8,16 @@ from typing import Literal
 import numpy as np
 
 from anchorgym.gigpo import compat as verl
-from anchorgym.gigpo.algorithm import Algorithm, State
+from anchorgym.gigpo.algorithm import Promise, State
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.episodes import EpisodeAlgorithm
 from anchorgym.gigpo.errors import OptionError
 from anchorgym.gigpo.moments import Norm, standardise
-from anchorgym.gigpo.options import NonNegative
 
 
 @dataclass(frozen=True, kw_only=True)
-class GRPO(Algorithm):
+class GRPO(EpisodeAlgorithm):
     """`A_E(i) = (S_i - mean_j S_j) / F`, given to every turn of trajectory i.
 
     `S_i` is the undiscounted sum of the `rewards` of trajectory i, less `invalid_penalty` for each
@@ -30,13 +30,11 @@ class GRPO(Algorithm):
         stats: whether mean and deviation weigh every trajectory the same (`trajectory`) or every
             turn (`turn`, which counts long trajectories more often); None is the former, under
             `compat` the latter.
-        invalid_penalty: subtracted for every invalid action; not negative.
         compat: `verl-agent` reproduces that implementation, see `anchorgym.gigpo.compat`.
     """
 
     norm: Norm = "mean_std"
     stats: Literal["trajectory", "turn"] | None = None
-    invalid_penalty: NonNegative = 0.0
     compat: Literal["verl-agent"] | None = None
 
     def __post_init__(self) -> None:
@@ -49,6 +47,14 @@ class GRPO(Algorithm):
                 changed,
             )
 
+    @property
+    def promises(self) -> frozenset[Promise]:
+        """All, unless long trajectories are to weigh more, or another's numbers are reproduced."""
+        if self.compat is not None:
+            return frozenset()
+        weighs_turns: frozenset[Promise] = frozenset({"zero_sum", "singleton_zero"})
+        return super().promises if self.stats != "turn" else weighs_turns
+
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Episode advantage of each turn, `(n_turns,)`."""
         return self.episode_advantages(batch)
@@ -58,18 +64,12 @@ class GRPO(Algorithm):
         if self.compat is not None:
             per_turn = self.stats != "trajectory"
             return verl.episode_advantages(batch, self.norm, self.invalid_penalty, per_turn)
-        batch.require_distinct_turns()
-        reward = self.rewards(batch) - self.invalid_penalty * ~batch.valid
-        score = np.bincount(batch.trajectory, reward, batch.n_trajectories).astype(np.float64)
-        result = np.zeros(len(batch))
+        roots = self.roots(batch)
         if self.stats == "turn":
+            score = roots.per_trajectory(roots.score)
             rows = np.flatnonzero(~batch.fork)
+            result = np.zeros(len(batch))
             values = score[batch.trajectory[rows]]
             result[rows] = standardise(values, batch.group[rows], norm=self.norm)
             return result
-        roots = np.flatnonzero(batch.present & ~batch.trajectory_fork)
-        per_trajectory = np.zeros(batch.n_trajectories)
-        per_trajectory[roots] = standardise(
-            score[roots], batch.trajectory_group[roots], norm=self.norm
-        )
-        return per_trajectory[batch.trajectory]
+        return roots.per_turn(standardise(roots.score, roots.group, norm=self.norm))

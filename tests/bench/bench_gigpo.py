@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from anchorgym.gigpo import TurnBatch, advantages, step_groups
+from anchorgym.gigpo import (
+    TokenColumns,
+    TurnBatch,
+    advantages,
+    algorithm_names,
+    make_algorithm,
+    step_groups,
+)
 
 TURNS = 50
 GROUP_SIZE = 8
@@ -51,6 +59,46 @@ def estimate(rows: dict[str, Any], rounds: int = ROUNDS) -> float:
     )
 
 
+def with_tokens(batch: TurnBatch, length: int = 8) -> TurnBatch:
+    """The batch with responses of so many tokens."""
+    random = np.random.default_rng(1)
+    n_tokens = len(batch) * length
+    tokens = TokenColumns(
+        np.arange(len(batch) + 1) * length, -random.random(n_tokens), random.random(n_tokens)
+    )
+    return replace(batch, tokens=tokens)
+
+
+def forked(n_turns: int, turns: int = TURNS) -> dict[str, Any]:
+    """Rows of which every other trajectory left the one before it half-way."""
+    rows = columns(n_turns, turns)
+    number = np.arange(n_turns) // turns
+    odd = number % 2 == 1
+    rows["turn"] = np.arange(n_turns) % turns + np.where(odd, turns // 2, 0)
+    rows["parent"] = [f"episode {i - 1}" if i % 2 else None for i in number.tolist()]
+    return rows
+
+
+def family() -> list[tuple[str, str, str]]:
+    """Return (what, measured, bar) for every algorithm on 64,000 turns."""
+    plain = TurnBatch.from_rows(**columns(64_000))
+    batches = {True: with_tokens(plain), False: plain}
+    table = []
+    for name in algorithm_names():
+        algorithm = make_algorithm(name)
+        batch = batches[bool(algorithm.needs)]
+        seconds = best(lambda a=algorithm, b=batch: a.advantages(replace(b), a.initial_state()), 3)  # type: ignore[misc]
+        what = f"{name}, 64,000 turns" + (" of 8 tokens" if algorithm.needs else "")
+        table.append((what, f"{seconds * 1e3:.1f} ms", "" if algorithm.needs else "<= 100 ms"))
+    trees = TurnBatch.from_rows(**forked(64_000))
+    for options in ({"mode": "tree"}, {"values": "forks"}):
+        spo = make_algorithm("spo", **options)
+        seconds = best(lambda a=spo: a.advantages(replace(trees)), 3)  # type: ignore[misc]
+        what = f"spo, {' '.join(options.values())}, 64,000 turns, half in forks"
+        table.append((what, f"{seconds * 1e3:.1f} ms", "<= 100 ms"))
+    return table
+
+
 def rows() -> list[tuple[str, str, str]]:
     """Return (what, measured, bar) for building batches and estimating advantages."""
     small, medium, large = columns(6_400), columns(64_000), columns(1_000_000)
@@ -66,4 +114,8 @@ def rows() -> list[tuple[str, str, str]]:
     table += [("similarity 0.9, 6,400 turns", best(lambda: step_groups(batch, 0.9), 3), "")]
     growth = table[3][1] / table[2][1] / (1_000_000 / 64_000)
     rows = [(what, f"{seconds * 1e3:.2f} ms", bar) for what, seconds, bar in table]
-    return [*rows, ("time a turn, 1,000,000 over 64,000 turns", f"{growth:.2f}x", "<= 3x")]
+    return [
+        *rows,
+        ("time a turn, 1,000,000 over 64,000 turns", f"{growth:.2f}x", "<= 3x"),
+        *family(),
+    ]

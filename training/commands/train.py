@@ -115,14 +115,18 @@ def _saved(run: Run) -> str:
 
 
 def _algorithms() -> str:
+    import inspect
     from dataclasses import fields
 
     from anchorgym.gigpo import algorithm_names, find_algorithm
 
     lines = []
     for name in algorithm_names():
-        options = (f"{field.name}={field.default!r}" for field in fields(find_algorithm(name)))
-        lines.append(textwrap.fill(f"{name}: {', '.join(options)}", 98, subsequent_indent="    "))
+        found = find_algorithm(name)
+        about = (inspect.getdoc(inspect.getmodule(found)) or "").partition("\n")[0]
+        options = (f"{field.name}={field.default!r}" for field in fields(found))
+        lines.append(f"{name}: {about}")
+        lines.append(textwrap.indent(textwrap.fill(", ".join(options), 92), "    "))
     return "\n".join(lines)
 
 

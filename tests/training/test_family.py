@@ -1,0 +1,76 @@
+"""Every algorithm trains: on ALFWorld, at the smallest scale, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anchorgym.gigpo import algorithm_names
+from anchorgym.training import TrainConfig, train
+from anchorgym.training.cli import main
+
+ALF = "anchorgym/ALFWorld-v0"
+JOB: dict[str, Any] = {
+    "env": {"id": ALF, "max_turns": 5},
+    "rollout": {"iterations": 1, "tasks": 2, "group_size": 4, "max_turns": 4, "redraws": 1},
+    "learner": {"learning_rate": 1e-3, "minibatch": 4},
+    "evaluation": {"tasks": 1, "curve_tasks": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy after two updates of cloning."""
+    job = TrainConfig.parse(
+        {
+            **JOB,
+            "policy": {"hidden": 16, "layers": 1, "heads": 2, "vocabulary_tasks": 20},
+            "clone": {"updates": 2, "batch": 2, "corrections": 0},
+            "rollout": {"iterations": 0},
+        }
+    )
+    return train(job, tmp_path_factory.mktemp("clone") / "run").folder / "policy"
+
+
+def flags(clone: Path, **settings: object) -> list[str]:
+    """The job as flags of the command line."""
+    given = {f"{section}.{key}": v for section, of in JOB.items() for key, v in of.items()}
+    given |= {"policy.name": str(clone), "clone.updates": 0, **settings}
+    return [f"--{key}={value}" for key, value in given.items()]
+
+
+@pytest.mark.parametrize("name", algorithm_names())
+def test_every_algorithm_trains(name: str, clone: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["train", "--quiet", "--out", str(out), "--algorithm", name, *flags(clone)]
+    assert main(words) == 0
+    records = [json.loads(line) for line in (out / "metrics.jsonl").open()]
+    (step,) = [record for record in records if record["phase"] == "train"]
+    assert step["episodes"] >= 8
+    if step["steps"]:
+        assert abs(step["loss"]) < 1e6
+        assert step["grad_norm"] >= 0
+
+
+def test_groups_that_are_dropped_are_drawn_anew_and_counted(clone: Path, tmp_path: Path) -> None:
+    # Nobody wins within four turns: DAPO has nothing to keep, and gives up after two redraws.
+    out = tmp_path / "run"
+    words = ["--out", str(out), "--algorithm", "dapo", *flags(clone), "--rollout.redraws=2"]
+    assert main(["train", "--quiet", *words]) == 0
+    records = [json.loads(line) for line in (out / "metrics.jsonl").open()]
+    (step,) = [record for record in records if record["phase"] == "train"]
+    assert (step["redraws"], step["episodes"], step["dropped_groups"]) == (2, 3 * 8, 6)
+    assert step["dropped_turns"] == step["turns"] * step["episodes"]
+    assert step["rows"] == 0
+
+
+def test_help_lists_every_algorithm(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in algorithm_names():
+        (line,) = [line for line in lines if line.startswith(f"{name}: ")]
+        assert line.endswith(".")
+        assert len(line) > len(name) + 20

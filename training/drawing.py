@@ -1,0 +1,102 @@
+"""Playing groups: tasks are drawn, and rolled out as often as the algorithm says."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from anchorgym.gigpo import Algorithm, State, TurnBatch
+from anchorgym.training.rollouts import Episode, Start
+
+
+@dataclass(slots=True)
+class Played:
+    """The episodes of an iteration, group by group."""
+
+    episodes: list[Episode] = field(default_factory=list)
+    dropped: set[int] = field(default_factory=set)
+    """Groups that the algorithm does not train on."""
+    redraws: int = 0
+    """Rounds in which tasks were drawn in place of dropped ones."""
+
+    @property
+    def kept(self) -> list[Episode]:
+        """The episodes that are trained on."""
+        return [e for e in self.episodes if e.start.group not in self.dropped]
+
+
+class Drawing:
+    """Draws the groups of an iteration.
+
+    Args:
+        algorithm: says how often a task is played, and which groups are dropped.
+        state: what it remembers.
+        panel: of tasks to draw from.
+        tasks: groups that are to be trained on.
+        group_size: episodes a task, on average.
+        redraws: rounds at most in which other tasks are drawn for dropped groups.
+        play: rolls out episodes.
+        batch_of: makes the algorithm's columns of them.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        state: State,
+        panel: Sequence[str],
+        *,
+        tasks: int,
+        group_size: int,
+        redraws: int,
+        play: Callable[[Sequence[Start]], list[Episode]],
+        batch_of: Callable[[Sequence[Episode]], TurnBatch],
+    ) -> None:
+        self._algorithm, self._state, self._panel = algorithm, state, panel
+        self._tasks, self._group_size, self._redraws = tasks, group_size, redraws
+        self._play, self._batch_of = play, batch_of
+
+    def take(self, rng: random.Random) -> Played:
+        """Play until enough groups are kept, or tasks were drawn anew often enough."""
+        played = Played()
+        wanted, n_groups = self._tasks, 0
+        while True:
+            tasks = [self._panel[rng.randrange(len(self._panel))] for _ in range(wanted)]
+            fresh = self._groups(tasks, n_groups, rng)
+            n_groups += wanted
+            dropped = self._dropped(fresh)
+            played.episodes += fresh
+            played.dropped |= dropped
+            wanted = len(dropped)
+            if not wanted or played.redraws == self._redraws:
+                return played
+            played.redraws += 1
+
+    def _groups(self, tasks: Sequence[str], first: int, rng: random.Random) -> list[Episode]:
+        """Play a group of each task, in as many rounds as the algorithm asks for."""
+        groups: list[list[Episode]] = [[] for _ in tasks]
+        budget = len(tasks) * self._group_size
+        while budget > 0:
+            scores = [[episode.score for episode in group] for group in groups]
+            seen = scores if any(scores) else ()
+            shares = self._algorithm.allocate(tasks, budget, self._state, seen)
+            starts = [
+                Start(task, first + number, rng.getrandbits(31))
+                for number, (task, share) in enumerate(zip(tasks, shares.tolist(), strict=True))
+                for _ in range(share)
+            ]
+            if not starts:
+                break
+            budget -= len(starts)
+            for episode in self._play(starts):
+                groups[episode.start.group - first].append(episode)
+        return [episode for group in groups for episode in group]
+
+    def _dropped(self, episodes: Sequence[Episode]) -> set[int]:
+        """Ask the algorithm which groups it does not train on."""
+        batch = self._batch_of(episodes)
+        kept = self._algorithm.keep(batch, self._state)
+        numbers = np.array([e.start.group for e in episodes for _ in e.turns], np.int64)
+        return set(numbers[~kept[batch.group]].tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,14 @@ import numpy as np
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.temperature import AdaptiveTemperature
-from anchorgym.gigpo import Sample, State, TokenColumns, TurnBatch
-from anchorgym.gigpo.arrays import FloatArray
+from anchorgym.gigpo import State, TurnBatch
 from anchorgym.training.config import ConfigError, TrainConfig
-from anchorgym.training.drawing import Drawing, Played
+from anchorgym.training.drawing import Drawing
 from anchorgym.training.learner import Learner
+from anchorgym.training.lessons import judged
 from anchorgym.training.parts import Parts
 from anchorgym.training.recording import Recorder
 from anchorgym.training.rollouts import Episode, Start, Timers, rollout
-from anchorgym.training.rows import training_rows
-from anchorgym.training.sequences import TokenSequence
 
 
 class Iterations:
@@ -75,7 +73,15 @@ class Iterations:
                 "policy.max_context: no episode had room for a single turn; "
                 f"{self._policy.max_context} tokens are too few for this environment"
             )
-        lesson = self._lesson(played, batch)
+        seed = self._config.seed + iteration
+        lesson = judged(
+            self._parts.algorithm,
+            self._state,
+            self._learner,
+            played.kept if played.dropped else played.episodes,
+            turn_batch(played.kept, self._config.algorithm.anchor) if played.dropped else batch,
+            seed,
+        )
         learnt = np.repeat(
             [e.start.group not in played.dropped for e in played.episodes],
             [len(e.turns) for e in played.episodes],
@@ -84,13 +90,12 @@ class Iterations:
         advantages[learnt] = lesson.advantages
         self._recorder.iteration(iteration, played.episodes, batch, advantages)
         self._timers.lap("advantages")
-        seed = self._config.seed + iteration
         statistics = self._learner.update(
             lesson.episodes,
             lesson.advantages,
             seed,
             columns=lesson.columns,
-            replayed=self._replayed(lesson, seed),
+            replayed=lesson.replayed,
         )
         self._timers.lap("update")
         return {
@@ -114,43 +119,6 @@ class Iterations:
         gym, patience = self._parts.gym, rollouts.patience
         return rollout(self._policy, gym, starts, sampling, self._timers, patience=patience)
 
-    def _lesson(self, played: Played, batch: TurnBatch) -> _Lesson:
-        """Have the algorithm judge the groups that it keeps."""
-        algorithm, episodes = self._parts.algorithm, played.episodes
-        if played.dropped:
-            episodes = played.kept
-            batch = turn_batch(episodes, self._config.algorithm.anchor)
-        if algorithm.needs:
-            entropies = None
-            if "entropies" in algorithm.needs:
-                entropies = self._learner.entropies(episodes)
-            batch = replace(batch, tokens=token_columns(episodes, entropies))
-        advantages = algorithm.advantages(batch, self._state)
-        columns = algorithm.token_columns(batch, advantages, self._state)
-        return _Lesson(episodes, advantages, columns)
-
-    def _replayed(self, lesson: _Lesson, seed: int) -> list[TokenSequence]:
-        """Have the algorithm draw rows of earlier iterations, and store those of this one."""
-        algorithm = self._parts.algorithm
-        if not algorithm.replays:
-            return []
-        unit = algorithm.minibatch_unit
-        rows = training_rows(lesson.episodes, lesson.advantages, lesson.columns, unit)
-        all_ones = np.ones(len(lesson.advantages))
-        missing = len(training_rows(lesson.episodes, all_ones)) - len(rows)
-        fresh = [Sample(float(np.mean(np.abs(row.advantages))), row.to_json()) for row in rows]
-        drawn = algorithm.replay(fresh, missing, self._state, seed)
-        return [TokenSequence(**sample.row) for sample in drawn]
-
-
-@dataclass(frozen=True, slots=True)
-class _Lesson:
-    """What is trained on: episodes, and what the algorithm says of their turns and tokens."""
-
-    episodes: list[Episode]
-    advantages: FloatArray
-    columns: dict[str, FloatArray]
-
 
 def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
     """Return the turns of episodes as the columns that algorithms work on."""
@@ -163,12 +131,6 @@ def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
         valid=np.array([t.valid for _, _, t in rows]),
         truncated=np.array([e.stop != "terminated" for _, e, _ in rows]),
     )
-
-
-def token_columns(episodes: Sequence[Episode], entropies: FloatArray | None = None) -> TokenColumns:
-    """Return what algorithms may know of the tokens that were written, in the batch's order."""
-    columns = TokenColumns.from_rows(turn.logprobs for e in episodes for turn in e.turns)
-    return columns if entropies is None else replace(columns, entropies=entropies)
 
 
 def anchor_keys(episode: Episode, anchor: str) -> list[Hashable]:

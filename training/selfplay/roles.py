@@ -19,9 +19,11 @@ from anchorgym.training.checkpoints import Tensors
 from anchorgym.training.config import LearnerConfig
 from anchorgym.training.iterations import anchor_keys
 from anchorgym.training.learner import Learner
+from anchorgym.training.lessons import Lesson, judged
 from anchorgym.training.rollouts import Episode
 from anchorgym.training.selfplay.matches import Match
 from anchorgym.training.selfplay.table_learner import TableLearner
+from anchorgym.training.sequences import TokenSequence
 
 Grouping = Literal["role", "agent"]
 """Whose trajectories are compared with each other: all agents of a role, or each agent's own."""
@@ -35,9 +37,19 @@ class AnyLearner(Protocol):
     """What trains a policy."""
 
     def update(
-        self, episodes: Sequence[Episode], advantages: NDArray[np.float64], seed: int
+        self,
+        episodes: Sequence[Episode],
+        advantages: NDArray[np.float64],
+        seed: int,
+        *,
+        columns: Mapping[str, NDArray[np.float64]] | None = None,
+        replayed: Sequence[TokenSequence] = (),
     ) -> dict[str, float]:
         """Take the optimiser steps of one iteration."""
+        ...
+
+    def entropies(self, episodes: Sequence[Episode]) -> NDArray[np.float64]:
+        """Return the entropy that each written token was drawn with, (n_tokens,)."""
         ...
 
     def tensors(self) -> dict[str, Tensors]:
@@ -90,6 +102,7 @@ class Role:
         by_agent = self.grouping == "agent"
         return TurnBatch.from_rows(
             group=[(e.start.group, agent if by_agent else "") for _, agent, e, _ in rows],
+            role=[agent if by_agent else self.name for _, agent, _, _ in rows],
             trajectory=np.array([n for n, *_ in rows]),
             anchor=[key for _, e in sides for key in anchor_keys(e, self.anchor)],
             reward=np.array([turn.reward for *_, turn in rows]),
@@ -169,22 +182,33 @@ class Roles:
             For each role, what was measured.
         """
         measured: dict[str, dict[str, float]] = {}
-        lessons: dict[str, list[tuple[list[Episode], NDArray[np.float64]]]] = {}
+        lessons: dict[str, list[Lesson]] = {}
         for role in self.roles.values():
             sides = role.sides(matches)
             measured[role.name] = _figures([side for _, side in sides])
             if role.algorithm is None or not sides or (trained and role.name not in trained):
                 continue
-            batch = role.batch(sides)
-            kept = role.algorithm.keep(batch, role.state)[batch.group]
-            advantages = np.where(kept, role.algorithm.advantages(batch, role.state), 0.0)
-            measured[role.name]["zero_advantage"] = float(np.mean(advantages == 0))
-            lesson = [side for _, side in sides], advantages
-            lessons.setdefault(self._learner_of[role.name], []).append(lesson)
+            episodes = [side for _, side in sides]
+            owner = self._learner_of[role.name]
+            lesson = judged(
+                role.algorithm,
+                role.state,
+                self.learners[owner],
+                episodes,
+                role.batch(sides),
+                seed,
+            )
+            measured[role.name]["zero_advantage"] = float(np.mean(lesson.advantages == 0))
+            lessons.setdefault(owner, []).append(lesson)
         for owner, parts in lessons.items():
-            episodes = [episode for part, _ in parts for episode in part]
-            together = np.concatenate([advantages for _, advantages in parts])
-            statistics = self.learners[owner].update(episodes, together, seed)
+            lesson = Lesson.joined(parts)
+            statistics = self.learners[owner].update(
+                lesson.episodes,
+                lesson.advantages,
+                seed,
+                columns=lesson.columns,
+                replayed=lesson.replayed,
+            )
             measured[owner].update(statistics)
         return measured
 

@@ -13,8 +13,9 @@ from anchorgym.agents.tabular import Table, TabularPolicy
 from anchorgym.gigpo import Algorithm
 from anchorgym.training.checkpoints import Tensors
 from anchorgym.training.config import LearnerConfig
-from anchorgym.training.learner import Tokens
-from anchorgym.training.rollouts import Episode, Turn
+from anchorgym.training.rollouts import Episode
+from anchorgym.training.rows import TokenRows, training_rows
+from anchorgym.training.sequences import TokenSequence
 
 
 class TableLearner:
@@ -56,12 +57,29 @@ class TableLearner:
         self.version = version
         self.policy.model.logits.data = tensors["model"]["logits"].clone()
 
+    @torch.no_grad()
+    def entropies(self, episodes: Sequence[Episode]) -> NDArray[np.float64]:
+        """Return the entropy that each option was drawn with, (n_turns,)."""
+        turns = [turn for episode in episodes for turn in episode.turns]
+        if not turns:
+            return np.zeros(0)
+        rows = torch.tensor([turn.context[0] for turn in turns])
+        choices = [turn.context[1:] for turn in turns], [turn.response[0] for turn in turns]
+        _, entropy = _scores(self.policy.model, rows, *choices, self.temperature)
+        return np.asarray(entropy.double().numpy())
+
     def update(
-        self, episodes: Sequence[Episode], advantages: NDArray[np.float64], seed: int
+        self,
+        episodes: Sequence[Episode],
+        advantages: NDArray[np.float64],
+        seed: int,
+        *,
+        columns: Mapping[str, NDArray[np.float64]] | None = None,
+        replayed: Sequence[TokenSequence] = (),
     ) -> dict[str, float]:
         """Take the steps of one iteration; see `Learner.update`. `seed` changes nothing."""
-        turns = [turn for episode in episodes for turn in episode.turns]
-        taught = [(t, a) for t, a in zip(turns, advantages.tolist(), strict=True) if a]
+        unit = self.algorithm.minibatch_unit
+        taught = [*training_rows(episodes, advantages, columns, unit), *replayed]
         records = [self._step(taught) for _ in range(self.config.epochs)] if taught else []
         self.version += 1
         self.policy.engine.load_weights(self.version)
@@ -76,18 +94,13 @@ class TableLearner:
             "steps": len(records),
         }
 
-    def _step(self, taught: Sequence[tuple[Turn, float]]) -> dict[str, float]:
-        table = self.policy.model
-        rows = torch.tensor([turn.context[0] for turn, _ in taught])
-        logprobs, entropy = _scores(table, [turn for turn, _ in taught], rows, self.temperature)
-        n = len(taught)
-        view = Tokens(
-            old_logprobs=torch.tensor([turn.logprobs[0] for turn, _ in taught]),
-            mask=torch.ones(n, dtype=torch.bool),
-            sequence=torch.arange(n),
-        )
-        given = torch.tensor([advantage for _, advantage in taught])
-        loss, statistics = self.algorithm.loss(view, logprobs, entropy, None, given)
+    def _step(self, taught: Sequence[TokenSequence]) -> dict[str, float]:
+        table, n = self.policy.model, len(taught)
+        rows = torch.tensor([row.tokens[0] for row in taught])
+        choices = [row.tokens[1:-1] for row in taught], [row.tokens[-1] for row in taught]
+        logprobs, entropy = _scores(table, rows, *choices, self.temperature)
+        given = torch.tensor([advantage for row in taught for advantage in row.advantages])
+        loss, statistics = self.algorithm.loss(TokenRows(taught), logprobs, entropy, None, given)
         (gradient,) = torch.autograd.grad(loss, table.logits)
         met = torch.bincount(rows, minlength=len(gradient)).clamp(min=1)
         with torch.no_grad():
@@ -96,14 +109,17 @@ class TableLearner:
 
 
 def _scores(
-    table: Table, turns: Sequence[Turn], rows: Tensor, temperature: float
+    table: Table,
+    rows: Tensor,
+    options: Sequence[Sequence[int]],
+    chosen: Sequence[int],
+    temperature: float,
 ) -> tuple[Tensor, Tensor]:
-    """Return log-probability and entropy of what each turn chose among what was open."""
+    """Return log-probability and entropy of what was chosen among what was open, (n_turns,)."""
     logits = table.logits[rows] / temperature
     closed = torch.ones_like(logits, dtype=torch.bool)
-    for i, turn in enumerate(turns):
-        closed[i, list(turn.context[1:])] = False
+    for i, those in enumerate(options):
+        closed[i, list(those)] = False
     logs = torch.log_softmax(logits.masked_fill(closed, float("-inf")), -1)
-    chosen = torch.tensor([turn.response[0] for turn in turns])
     entropy = -(logs.exp() * logs.masked_fill(closed, 0.0)).sum(-1)
-    return logs.gather(1, chosen[:, None])[:, 0], entropy
+    return logs.gather(1, torch.tensor(chosen)[:, None])[:, 0], entropy

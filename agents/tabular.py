@@ -27,7 +27,9 @@ from anchorgym.envs.errors import AnchorgymError
 Situation = Callable[[Any, str, str, View], str]
 """From (environment, agent, observation, view): what the decision depends on, as text."""
 Options = Callable[[Any, str, str, View], Mapping[str, str]]
-"""From (environment, agent, observation, view): the action that each option would write now."""
+"""From (environment, agent, observation, view): the action that each option would write now.
+
+Only the one that is chosen is looked up, before the world moves on."""
 
 _FILES = ("table.json", "table.safetensors")
 _FIRST_ROWS = 64
@@ -222,18 +224,19 @@ class TabularSession:
     def __init__(self, policy: TabularPolicy, env: Any, agent: str, key: int) -> None:
         self.key = key
         self._policy, self._env, self._agent = policy, env, agent
-        self._open: dict[int, tuple[str, str]] = {}
+        self._open: dict[int, str] = {}
+        self._offered: Mapping[str, str] = {}
 
     def prompt(self, observation: str, view: View) -> Prompt | None:
         """Return the row of the situation and the options that are open in it."""
         policy, table = self._policy, self._policy.model
-        offered = policy.options(self._env, self._agent, observation, view)
+        offered = self._offered = policy.options(self._env, self._agent, observation, view)
         if not offered:
             raise TableError(
                 f"{self._agent} has no options: the world lists no admissible actions here, so "
                 "give the policy options of your own"
             )
-        self._open = {table.option(name): (name, action) for name, action in offered.items()}
+        self._open = {table.option(name): name for name in offered}
         row = table.row(policy.situation(self._env, self._agent, observation, view))
         return Prompt((row, *sorted(self._open)), restart=True)
 
@@ -241,8 +244,8 @@ class TabularSession:
         """Return the action of the option that was drawn."""
         if generation is None:
             raise TypeError("a table decides through its engine")
-        name, action = self._open[generation.tokens[0]]
-        return Decision(action, name)
+        name = self._open[generation.tokens[0]]
+        return Decision(self._offered[name], name)
 
     def fork(self, env: Any) -> TabularSession:
         """Return a session that goes on in `env`."""

@@ -20,6 +20,7 @@ from anchorgym.envs.redteam.rewards import Weights, attacker, find_schedule
 from anchorgym.envs.redteam.tables import (
     ATTACKS,
     DEFENCES,
+    Scripts,
     attacker_situation,
     defender_situation,
 )
@@ -296,10 +297,10 @@ class RedTeamEnv(MultiAgentTextEnv):
         member = self._members.get(agent)
         return attack(self.game, player) if member is None else defend(self.game, member, player)
 
-    def table_options(self, agent: str, observation: object, view: object) -> dict[str, str]:
+    def table_options(self, agent: str, observation: object, view: object) -> Mapping[str, str]:
         """Return what each script that a tabular policy may pick would say now."""
         scripts = DEFENCES if agent in self._members else ATTACKS
-        return {name: self.scripted_action(agent, name) for name in scripts}
+        return Scripts(scripts, lambda name: self.scripted_action(agent, name))
 
     def table_situation(self, agent: str, observation: object, view: object) -> str:
         """Return the circumstances that a tabular policy picks a script by."""

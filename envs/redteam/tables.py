@@ -7,7 +7,7 @@ make of attacks and defences, which free text takes much longer to show.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from anchorgym.envs.redteam.game import Game
@@ -16,6 +16,22 @@ from anchorgym.envs.redteam.players import Heard, Seen, claimed, look_around, un
 
 ATTACKS: Final = ("abstain", "blatant", "authority", "peer_spoof")
 DEFENCES: Final = ("naive", "ignore", "verify", "paranoid")
+
+
+class Scripts(Mapping[str, str]):
+    """What scripts would say; one is asked when it is looked up."""
+
+    def __init__(self, names: Sequence[str], say: Callable[[str], str]) -> None:
+        self._names, self._say = names, say
+
+    def __getitem__(self, name: str) -> str:
+        return self._say(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def attacker_situation(game: Game) -> str:

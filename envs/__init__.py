@@ -12,6 +12,7 @@ from anchorgym.envs.registration import make, register
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.textworld.env import TextWorldEnv
 from anchorgym.envs.vector import TextVectorEnv
+from anchorgym.envs.webshop.env import WebShopEnv
 
 __all__ = [
     "ALFWorldEnv",
@@ -26,6 +27,7 @@ __all__ = [
     "TextWorldEnv",
     "Unicode",
     "UnknownTaskError",
+    "WebShopEnv",
     "check_env",
     "make",
     "panel_hash",

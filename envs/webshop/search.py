@@ -64,11 +64,15 @@ class SearchIndex:
 
         `search` is the same and remembers what was asked lately.
         """
+        return _best(self.scores_of(query), n)
+
+    def scores_of(self, query: str) -> NDArray[np.float32]:
+        """Return the score of every document, (n_documents,)."""
         totals = np.zeros(self.n_documents, dtype=np.float32)
         for term, count in Counter(analyse(query)).items():
             documents, scores = self._postings(term)
             totals[documents] += scores if count == 1 else scores * np.float32(count)
-        return _best(totals, n)
+        return totals
 
     @classmethod
     def build(cls, texts: Iterable[str]) -> SearchIndex:

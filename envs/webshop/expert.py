@@ -94,7 +94,7 @@ class _Honest:
         """Return the next action."""
         at = self.at
         candidates = self._candidates()
-        if not candidates:
+        if not candidates or self._is_lost():
             return self._look_elsewhere()
         best = max(candidates, key=lambda row: (self._worth(row), -candidates.index(row)))
         here = at.row if at.row in candidates else None
@@ -113,6 +113,12 @@ class _Honest:
         return self._buy(best)
 
     # What is known ---------------------------------------------------------------------------
+
+    def _is_lost(self) -> bool:
+        """Whether somebody searched for other words, and there is time to do it again."""
+        own = next(self._searches())
+        searched = any(words == own for words, _ in self.at.searches)
+        return not searched and self.turns_left > _TURNS_OF_A_SEARCH
 
     def _candidates(self) -> list[int]:
         """Return the products that were listed and may be affordable, in the order seen.
@@ -240,6 +246,8 @@ class _Honest:
 
 _HOPE: Final = 0.6
 """Share of the words not found yet that are thought to be on the pages that were not read."""
+_TURNS_OF_A_SEARCH: Final = 9
+"""What a purchase takes as a rule, from the search on."""
 _SPARE_TURNS: Final = 2
 """What looking at one more page and coming back costs."""
 

@@ -23,7 +23,7 @@ _LIMITS_DRAWN_FROM: Final = 4
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Goal:
     """What is asked for, in words and in detail."""
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from anchorgym.envs.webshop.pages import BACK, BUY, SUB_PAGES, Piece, Standing, Tag
+from anchorgym.envs.webshop.pages import BACK, BUY, SUB_PAGES, Page, Piece, Standing, Tag
 
 STYLE = "style.css"
 
 
-def as_html(at: Standing, page: Sequence[Piece], **more: Any) -> str:
+def as_html(at: Standing, page: Page, **more: Any) -> str:
     """Return a page as HTML.
 
     Every button is a form of its own, which posts the action that it stands for, so the page works
@@ -25,7 +25,7 @@ def as_html(at: Standing, page: Sequence[Piece], **more: Any) -> str:
         page: what is on it.
         more: what the frame shows beside the page: `turn`, `max_turns`, `reason`, `parts`, `over`.
     """
-    buttons = [piece for piece in page if piece.tag == Tag.BUTTON]
+    buttons = [piece for piece in page.pieces if piece.tag == Tag.BUTTON]
     return _template().render(
         at=at,
         where=at.where.value,
@@ -33,9 +33,9 @@ def as_html(at: Standing, page: Sequence[Piece], **more: Any) -> str:
         back=next((p for p in buttons if p.text == BACK), None),
         behind=[p for p in buttons if p.text in SUB_PAGES],
         buy=next((p for p in buttons if p.text == BUY), None),
-        products=[(link, at_title) for link, at_title in _products(page)],
-        options=_options(page),
-        texts=[piece for piece in page if piece.tag == Tag.TEXT],
+        products=_products(page.pieces),
+        options=_options(page.pieces),
+        texts=[piece for piece in page.pieces if piece.tag == Tag.TEXT],
         **{"turn": None, "max_turns": None, "reason": "", "parts": {}, "over": False, **more},
     )
 

@@ -7,7 +7,8 @@ from these, so that they cannot differ in what can be done.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import quote
@@ -126,6 +127,26 @@ class Standing(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page below the instruction, and what can be done on it."""
+
+    pieces: tuple[Piece, ...]
+    actions: tuple[str, ...]
+    """Clicks, in the order of the page."""
+    clickables: Mapping[str, Piece]
+    """Pieces by how a click names them; of equal names the last piece counts."""
+    text: str
+    """All texts, separated."""
+
+    @classmethod
+    def of(cls, pieces: Sequence[Piece]) -> Page:
+        """Return the page that is made of pieces."""
+        named = {clickable(p.text): p for p in pieces if p.tag not in (Tag.TEXT, Tag.SEARCH)}
+        actions = tuple(f"click[{name}]" for name in named)
+        return cls(tuple(pieces), actions, named, SEPARATOR.join(p.text for p in pieces))
+
+
 def clickable(text: str) -> str:
     """Return how a click names a text: lower case, single spaces."""
     return " ".join(text.lower().split())
@@ -219,22 +240,21 @@ def _done(at: Standing) -> Iterator[Piece]:
     yield Piece(Tag.TEXT, f"Your score (min 0.0, max 1.0): {at.score:.4g}", name="score")
 
 
-def as_text(at: Standing, page: Sequence[Piece]) -> str:
+def as_text(at: Standing, page: Page) -> str:
     """Return a page as the mode "text" shows it: its texts, separated by [SEP]."""
     if at.where == Where.DONE:
-        return SEPARATOR.join(piece.text for piece in page)
-    head = ["WebShop"] if at.where == Where.SEARCH else []
-    texts = (piece.text for piece in page)
-    return SEPARATOR.join([*head, "Instruction:", at.goal.instruction, *texts])
+        return page.text
+    head = f"WebShop{SEPARATOR}" if at.where == Where.SEARCH else ""
+    return f"{head}Instruction:{SEPARATOR}{at.goal.instruction}{SEPARATOR}{page.text}"
 
 
-def as_rich_text(at: Standing, page: Sequence[Piece]) -> str:
+def as_rich_text(at: Standing, page: Page) -> str:
     """Return a page as the mode "text_rich" shows it: a line each, buttons marked."""
     lines = ["WebShop"] if at.where == Where.SEARCH else []
     if at.where != Where.DONE:
         lines += ["Instruction:", at.goal.instruction]
     chosen: list[str] = []
-    for tag, text, clicked, _ in page:
+    for tag, text, clicked, _ in page.pieces:
         mark = "clicked button" if clicked else "button"
         if tag == Tag.TEXT:
             lines.append(text)

@@ -31,9 +31,9 @@ class Review:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """One product as the shop lists it."""
+    """One product as the shop lists it; a shop has each once, and each equals itself only."""
 
     asin: str
     title: str

@@ -76,10 +76,7 @@ def score_purchase(
     if isinstance(product, Mapping):
         product = Product.from_listing(product)
     itself = mode == "fixed" and goal.asin != "" and product.asin == goal.asin
-    kind = _kind(goal, product)
-    if itself:
-        kind["r_type"] = 1.0
-    n_attributes = len(goal.attributes) if itself else _attributes_met(goal.attributes, product)
+    kind, n_attributes = _before_options(goal, product, itself)
     if mode == "faithful":
         n_options = _options_met_faithfully(goal, tuple(options.values()))
     else:
@@ -97,6 +94,15 @@ def score_purchase(
         parts["r_option"] = n_options / len(goal.options)
         parts["w_option"] = len(goal.options) / asked
     return (n_attributes + n_options + cheap) / asked * parts["r_type"], parts
+
+
+@lru_cache(maxsize=4096)
+def _before_options(goal: Goal, product: Product, itself: bool) -> tuple[Parts, int]:
+    """Return the parts that no choice changes, and how many attributes are met."""
+    kind = _kind(goal, product)
+    if itself:
+        return {**kind, "r_type": 1.0}, len(goal.attributes)
+    return kind, _attributes_met(goal.attributes, product)
 
 
 def _kind(goal: Goal, product: Product) -> Parts:

@@ -85,7 +85,7 @@ class Customers:
 
     def find(self, key: str | None) -> tuple[str, Customer]:
         """Return the customer of a cookie, or a new one with a new cookie."""
-        if key not in self._known:
+        if key is None or key not in self._known:
             key = secrets.token_urlsafe(16)
             self._known[key] = self._new()
             if len(self._known) > MOST_CUSTOMERS:

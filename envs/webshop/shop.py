@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -18,6 +19,7 @@ from anchorgym.envs.webshop.generator import (
     row_of,
 )
 from anchorgym.envs.webshop.goals import Goal, price_of, shuffled, split_goals
+from anchorgym.envs.webshop.pages import Page
 from anchorgym.envs.webshop.products import Product
 from anchorgym.envs.webshop.search import SearchIndex
 from anchorgym.envs.webshop.store import generated_index
@@ -28,10 +30,30 @@ LARGEST: Final = 10_000_000
 _TASK_FORM: Final = "A task is <asin>/<number of the goal>, such as {example}."
 
 
+class PageCache:
+    """The pages that were shown last; they are the same for every customer."""
+
+    def __init__(self, size: int = PRODUCTS_KEPT) -> None:
+        self._size = size
+        self._kept: OrderedDict[Hashable, Page] = OrderedDict()
+
+    def find(self, key: Hashable, make: Callable[[], Page]) -> Page:
+        """Return the page of a key, made if it is not there."""
+        page = self._kept.get(key)
+        if page is None:
+            page = self._kept[key] = make()
+            if len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(key)
+        return page
+
+
 class Shop(Protocol):
     """Products by their row, goals by their id. All environments of a process share one."""
 
     index: SearchIndex
+    pages: PageCache
     fingerprint: str
     """What was sold: equal for shops of the same products."""
 
@@ -81,6 +103,7 @@ class GeneratedShop:
             raise OptionError(f"a catalogue has {FAMILY} to {LARGEST:,} products, got {size}")
         self.size, self.seed = size, seed
         self.index = generated_index(size, seed)
+        self.pages = PageCache()
         self.fingerprint = f"generated {VERSION}"
         self._product = lru_cache(PRODUCTS_KEPT)(lambda row: generated_product(seed, row))
         self._goal = lru_cache(PRODUCTS_KEPT)(lambda row, n: generated_goal(seed, row, n))
@@ -160,6 +183,7 @@ class ListedShop:
                 "items_ins_v2*.json) or goals='human' (those of items_human_ins.json)"
             )
         self.index = index
+        self.pages = PageCache()
         self.fingerprint = fingerprint
         self.goals = {goal.id: goal for goal in goals}
         self._products, self._seed = products, seed

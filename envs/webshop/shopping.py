@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from anchorgym.envs.webshop.goals import Goal
@@ -16,7 +17,7 @@ from anchorgym.envs.webshop.pages import (
     PER_PAGE,
     PREV,
     SUB_PAGES,
-    Piece,
+    Page,
     Tag,
     Where,
     clickable,
@@ -53,7 +54,7 @@ class Shopping:
     where: Where = Where.SEARCH
     keywords: str = ""
     number: int = 1
-    results: Sequence[int] = ()
+    results: tuple[int, ...] = ()
     row: int = -1
     """Of the product that is looked at; -1 where none is."""
     sub_page: str = ""
@@ -66,7 +67,7 @@ class Shopping:
     """Products ever looked at, and which of their pages: a player's memory."""
     score: float = 0.0
     parts: Parts = field(default_factory=lambda: Parts())
-    _page: list[Piece] | None = None
+    _page: Page | None = None
     _worth: float | None = None
 
     @property
@@ -80,10 +81,10 @@ class Shopping:
         return self.where == Where.DONE
 
     @property
-    def page(self) -> list[Piece]:
+    def page(self) -> Page:
         """What is on the page, below the instruction."""
         if self._page is None:
-            self._page = pieces(self, attributes=self.attributes)
+            self._page = self.shop.pages.find(self._page_key(), self._make_page)
         return self._page
 
     def listed(self) -> Sequence[Product]:
@@ -102,7 +103,7 @@ class Shopping:
         """Return what can be done on this page."""
         if self.where == Where.SEARCH:
             return (SEARCH_TEMPLATE,)
-        return tuple(dict.fromkeys(p.action for p in self.page if p.tag != Tag.TEXT))
+        return self.page.actions
 
     def act(self, action: str) -> str:
         """Carry out an action; return why it does nothing, or an empty text.
@@ -145,7 +146,7 @@ class Shopping:
             self.row,
             self.sub_page,
             sorted(self.options.items()),
-            self.results,
+            _digest(self.results),
         )
         return hashlib.blake2b(repr(name).encode(), digest_size=16).digest()
 
@@ -180,11 +181,8 @@ class Shopping:
     # Details --------------------------------------------------------------------------------
 
     def _click(self, name: str) -> str:
-        piece = next(
-            (p for p in reversed(self.page) if p.tag != Tag.TEXT and clickable(p.text) == name),
-            None,
-        )
-        if piece is None or piece.tag == Tag.SEARCH:
+        piece = self.page.clickables.get(name)
+        if piece is None:
             return f"there is nothing to click that says {_shown(name)}"
         if piece.tag == Tag.LINK:
             self._open(piece.text)
@@ -194,6 +192,23 @@ class Shopping:
         else:
             self._press(piece.text)
         return ""
+
+    def _page_key(self) -> Hashable:
+        """Return what a page depends on, beside the shop."""
+        return (
+            self.where,
+            self.row,
+            self.sub_page,
+            tuple(self.options.items()),
+            self.number,
+            self.results if self.where == Where.RESULTS else (),
+            tuple(self.visits) if self.where == Where.RESULTS else (),
+            self.attributes,
+            self.score if self.done else 0.0,
+        )
+
+    def _make_page(self) -> Page:
+        return Page.of(pieces(self, attributes=self.attributes))
 
     def _press(self, button: str) -> None:
         if button == BACK:
@@ -219,7 +234,7 @@ class Shopping:
         self.keywords, self.results = keywords, self._found(keywords)
         self._results(1)
 
-    def _found(self, keywords: str) -> Sequence[int]:
+    def _found(self, keywords: str) -> tuple[int, ...]:
         return self.shop.index.search(keywords, MOST_RESULTS) if keywords else ()
 
     def _results(self, number: int) -> None:
@@ -251,6 +266,11 @@ class Shopping:
         product = self.shop.product(self.row)
         price = self.shop.price(self.row)
         return score_purchase(self.goal, product, self.options, price, self.mode)
+
+
+@lru_cache(maxsize=8192)
+def _digest(results: tuple[int, ...]) -> str:
+    return hashlib.blake2b(repr(results).encode(), digest_size=16).hexdigest()
 
 
 def _shown(text: str) -> str:

@@ -42,7 +42,7 @@ def test_a_person_is_shown_what_the_environment_shows(customer: FlaskClient) -> 
         action = env.expert_action()
         *_, done, _, _ = env.step(action)
         page = click(customer, action)
-        for text in (env.goal, *(piece.text for piece in env.shopping.page)):
+        for text in (env.goal, *(piece.text for piece in env.shopping.page.pieces)):
             assert (
                 text.replace("&", "&amp;")
                 .replace("'", "&#39;")

@@ -43,7 +43,7 @@ class Understanding:
     """Their stems."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def understand(instruction: str) -> Understanding:
     """Read an instruction."""
     text = " ".join(instruction.lower().split())

@@ -96,7 +96,7 @@ def score_purchase(
     return (n_attributes + n_options + cheap) / asked * parts["r_type"], parts
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _before_options(goal: Goal, product: Product, itself: bool) -> tuple[Parts, int]:
     """Return the parts that no choice changes, and how many attributes are met."""
     kind = _kind(goal, product)

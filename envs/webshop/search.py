@@ -25,7 +25,7 @@ K1: Final = 0.9
 B: Final = 0.4
 """The parameters of the reference's searcher."""
 FORMAT: Final = 1
-QUERIES_KEPT: Final = 4096
+QUERIES_KEPT: Final = 1024
 TERMS_KEPT: Final = 1 << 16
 _ARRAYS: Final = ("keys", "offsets", "documents", "scores")
 _META: Final = "index.json"

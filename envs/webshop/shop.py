@@ -25,7 +25,9 @@ from anchorgym.envs.webshop.search import SearchIndex
 from anchorgym.envs.webshop.store import generated_index
 
 PRODUCTS_KEPT: Final = 8192
-"""Products and goals that a shop keeps, of those met last."""
+"""Products that a shop keeps, of those met last."""
+PAGES_KEPT: Final = 1024
+"""Pages, and generated goals."""
 LARGEST: Final = 10_000_000
 _TASK_FORM: Final = "A task is <asin>/<number of the goal>, such as {example}."
 
@@ -33,7 +35,7 @@ _TASK_FORM: Final = "A task is <asin>/<number of the goal>, such as {example}."
 class PageCache:
     """The pages that were shown last; they are the same for every customer."""
 
-    def __init__(self, size: int = PRODUCTS_KEPT) -> None:
+    def __init__(self, size: int = PAGES_KEPT) -> None:
         self._size = size
         self._kept: OrderedDict[Hashable, Page] = OrderedDict()
 
@@ -106,7 +108,7 @@ class GeneratedShop:
         self.pages = PageCache()
         self.fingerprint = f"generated {VERSION}"
         self._product = lru_cache(PRODUCTS_KEPT)(lambda row: generated_product(seed, row))
-        self._goal = lru_cache(PRODUCTS_KEPT)(lambda row, n: generated_goal(seed, row, n))
+        self._goal = lru_cache(PAGES_KEPT)(lambda row, n: generated_goal(seed, row, n))
         self._splits: dict[str, tuple[str, ...]] = {}
         self._order: list[str] = []
 

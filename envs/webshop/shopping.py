@@ -268,7 +268,7 @@ class Shopping:
         return score_purchase(self.goal, product, self.options, price, self.mode)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _digest(results: tuple[int, ...]) -> str:
     return hashlib.blake2b(repr(results).encode(), digest_size=16).hexdigest()
 

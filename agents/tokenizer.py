@@ -69,6 +69,9 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
     pattern = _pattern([*phrases, *(word for word in first if word not in phrases)])
     words = {word for text in counts for word in pattern.findall(text)}
     words |= first
+    for slot in _slot_texts(done):  # there, the words of a phrase may stand apart
+        for word in re.findall(_UNIT, normalize.normalize_str(slot)):
+            words |= {word, word.strip()}
     digits = {space + digit for space in ("", " ") for digit in "0123456789"}
     vocabulary = [*SPECIAL, *sorted(words.union(_spare_numbers(words), digits))]
     return _assemble(vocabulary, normalize, pattern.pattern)

@@ -100,12 +100,6 @@ def test_a_tokenizer_without_the_markers_is_refused() -> None:
         TinyTemplate(chat_tokenizer())
 
 
-def test_no_phrase_ends_inside_a_word() -> None:
-    texts = ["[sep] w 1 [sep] white"] * 30
-    tokens = build_tokenizer(texts, ["click"]).tokenize("[sep] white")
-    assert tokens[-1].strip() == "white"
-
-
 def test_any_word_that_was_searched_for_may_open_a_search() -> None:
     actions = ["search[<words>]", "search[red shoes]", "search[blue hats]"]
     tokenizer = build_tokenizer(["find red shoes", "find blue hats"] * 30, actions)

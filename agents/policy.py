@@ -7,6 +7,7 @@ one agent's side of one episode; it alone owns memory and prompt tokens.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -16,6 +17,11 @@ from anchorgym.envs import ExpertKind, Info, TextEnv
 
 if TYPE_CHECKING:
     from anchorgym.agents.engine import Engine
+
+
+_SLOT = re.compile(r"<[^<>]*>")
+_WORDS = 3
+"""Words that random play fills a slot with."""
 
 
 class View(NamedTuple):
@@ -183,11 +189,18 @@ class ScriptPolicy(ScriptedPolicy):
 
 
 class RandomPolicy(ScriptedPolicy):
-    """Plays an admissible action at random."""
+    """Plays an admissible action at random; slots are filled with words of the goal."""
 
     def __init__(self, seed: int = 0) -> None:
         self._rng = random.Random(seed)
 
     def choose(self, env: TextEnv, observation: str, view: View) -> str:
         """Draw one of the admissible actions; an empty action where there is none."""
-        return self._rng.choice(view.admissible_actions) if view.admissible_actions else ""
+        if not view.admissible_actions:
+            return ""
+        action = self._rng.choice(view.admissible_actions)
+        return _SLOT.sub(lambda _: self._words(view.goal), action)
+
+    def _words(self, goal: str) -> str:
+        words = goal.split() or ["any"]
+        return " ".join(self._rng.sample(words, min(_WORDS, len(words))))

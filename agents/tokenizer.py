@@ -7,7 +7,9 @@ Three things keep sequences short and copying easy, and none of them knows a wor
   them never occurs without the other,
 - articles, "and" and commas are dropped when no action ever uses them.
 
-Tokens carry the space before them, so an action decodes to exactly what was written.
+Tokens carry the space before them, so an action decodes to exactly what was written. Words that
+were written into the slot of an action such as `search[<words>]` are known without a space too, as
+any of them may come first.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -27,6 +29,7 @@ SPECIAL = (PAD, EOS, UNK, OBS, CAN, GOAL, ACT)
 _FILLERS = ("a", "an", "the", "and", ",")
 _UNIT = r" ?[^\W\d_]+ \d+(?!\w)| ?[^\W\d_]+| ?\d| ?[^\w\s]| ?_"
 _NUMBERED = re.compile(r" ?([^\W\d_]+) (\d+)")
+_SLOT = re.compile(r"<[^<>]*>")
 _MIN_PHRASE_COUNT = 20
 _SPARE_NUMBERS = 2
 
@@ -58,8 +61,17 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
         counts[normalize.normalize_str(text)] += count
     unit = re.compile(_UNIT)
     phrases = _phrases([(unit.findall(text), count) for text, count in counts.items()])
-    pattern = re.compile("|".join([*(re.escape(p) for p in phrases), _UNIT]))
+    first = {
+        word.strip()
+        for words in _slot_texts(done)
+        for word in _pattern(phrases).findall(normalize.normalize_str(words))
+    }
+    pattern = _pattern([*phrases, *(word for word in first if word not in phrases)])
     words = {word for text in counts for word in pattern.findall(text)}
+    words |= first
+    for slot in _slot_texts(done):  # there, the words of a phrase may stand apart
+        for word in re.findall(_UNIT, normalize.normalize_str(slot)):
+            words |= {word, word.strip()}
     digits = {space + digit for space in ("", " ") for digit in "0123456789"}
     vocabulary = [*SPECIAL, *sorted(words.union(_spare_numbers(words), digits))]
     return _assemble(vocabulary, normalize, pattern.pattern)
@@ -80,6 +92,31 @@ def factors(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
         kind_of.append(kinds.setdefault(name, len(kinds)))
         number_of.append(number)
     return kind_of, number_of
+
+
+def _pattern(phrases: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds words and phrases, the longest phrases first; none ends inside a word."""
+    longest = sorted(phrases, key=lambda phrase: (-len(phrase), phrase))
+    return re.compile("|".join([*map(_bounded, longest), _UNIT]))
+
+
+def _bounded(phrase: str) -> str:
+    before = r"(?<![^\W\d_])" if phrase[0].isalpha() else ""
+    after = r"(?![^\W\d_])" if phrase[-1].isalpha() else ""
+    return f"{before}{re.escape(phrase)}{after}"
+
+
+def _slot_texts(actions: Iterable[str]) -> Iterator[str]:
+    """Yield what was written in place of the slots of actions such as `search[<words>]`."""
+    ends = set()
+    for action in actions:
+        slot = _SLOT.search(action)
+        if slot and action[: slot.start()].strip() and not action[: slot.start()].endswith(" "):
+            ends.add((action[: slot.start()], action[slot.end() :]))
+    for action in actions:
+        for before, after in ends:
+            if action.startswith(before) and action.endswith(after) and not _SLOT.search(action):
+                yield action[len(before) : len(action) - len(after)]
 
 
 def _is_lower(actions: Iterable[str]) -> bool:
@@ -108,7 +145,7 @@ def _assemble(
 
 
 def _phrases(texts: Sequence[tuple[list[str], int]]) -> list[str]:
-    """Join words that occur together always, longest phrases first; names stay apart.
+    """Join words that occur together always; names stay apart.
 
     Args:
         texts: (words, how often the text was met).
@@ -118,9 +155,7 @@ def _phrases(texts: Sequence[tuple[list[str], int]]) -> list[str]:
     while joined := _inseparable(rows, names):
         rows = [(_join(row, joined), count) for row, count in rows]
     found = {word for row, _ in rows for word in row}
-    return sorted(
-        (word for word in found if len(re.findall(_UNIT, word)) > 1), key=lambda w: (-len(w), w)
-    )
+    return [word for word in found if len(re.findall(_UNIT, word)) > 1]
 
 
 def _inseparable(rows: Sequence[tuple[list[str], int]], names: set[str]) -> set[tuple[str, str]]:

@@ -24,6 +24,7 @@ from anchorgym.envs.registration import make, make_parallel, register
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.textworld.env import TextWorldEnv
 from anchorgym.envs.vector import TextVectorEnv
+from anchorgym.envs.webshop.env import WebShopEnv
 
 __all__ = [
     "ALFWorldEnv",
@@ -46,6 +47,7 @@ __all__ = [
     "TurnsEnv",
     "Unicode",
     "UnknownTaskError",
+    "WebShopEnv",
     "check_env",
     "check_parallel_env",
     "make",

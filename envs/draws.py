@@ -26,6 +26,10 @@ class Draws:
         """Return a number in [0, bound)."""
         return int(self._random() * bound)
 
+    def fraction(self) -> float:
+        """Return a number in [0, 1)."""
+        return self._random()
+
     def chance(self, probability: float) -> bool:
         """Return True with this probability."""
         return self._random() < probability

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"anchorgym {version}")
     commands = parser.add_subparsers(dest="command", required=True)
     for name in COMMANDS:
-        module = importlib.import_module(f"anchorgym.training.commands.{name}")
+        module = importlib.import_module(f"anchorgym.training.commands.{name.replace('-', '_')}")
         takes_settings = getattr(module, "TAKES_SETTINGS", False)
         command = commands.add_parser(
             name, help=module.HELP, allow_abbrev=False, add_help=not takes_settings

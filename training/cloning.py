@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,9 @@ READ, DONE, MISTAKE = 0, 1, 2
 
 _MAX_LEFT_OUT = 200
 """Episodes in a row that may be left out before giving up."""
+_USUAL_TOKENS = 448
+_MEASURED = 15
+"""Episodes that are measured to see how long they are."""
 _CORRECTED = 3
 """One row in so many is a corrected episode."""
 _TURNS = 8
@@ -135,6 +139,22 @@ def _demonstrate(
         admissible = info["admissible_actions"]
         over = ended or cut
     return rows
+
+
+def usual_limit(
+    env: TextEnv, panel: Sequence[str], teacher: Teacher, policy: ModelPolicy, seed: int | str
+) -> int:
+    """Return how many tokens a demonstration may have where nobody said so.
+
+    It is half more than the median of some clean ones, at least 448, within the context.
+    """
+    rng = random.Random(seed)
+    lengths = []
+    for _ in range(_MEASURED):
+        task = panel[rng.randrange(len(panel))]
+        rows = _demonstrate(env, task, teacher, policy, 0.0, rng)
+        lengths.append(max((len(row.tokens) for row in rows), default=0))
+    return min(policy.max_context, max(_USUAL_TOKENS, int(1.5 * statistics.median(lengths))))
 
 
 @dataclass(frozen=True, slots=True)

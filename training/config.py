@@ -106,8 +106,9 @@ class CloneConfig(Section):
     """Of both."""
     observation_weight: float = Field(0.3, ge=0)
     """Weight of predicting what is read, beside what is done."""
-    max_tokens: int = Field(448, ge=32)
-    """Longer demonstrations are left out: attention over them costs more than they teach."""
+    max_tokens: int | None = Field(None, ge=32)
+    """Longer demonstrations are left out: attention over them costs more than they teach. By
+    default 448, or half more than the teacher's episodes have where that is more."""
     noise: float = Field(0.15, ge=0, le=0.5)
     """Chance of a wrong action in a demonstration; a third of the episodes have none, a third
     twice as many. Wrong actions stay in the transcript and are not imitated."""

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from anchorgym.training.checkpoints import (
     load_parameters,
     parameters_of,
 )
-from anchorgym.training.cloning import Cloning, Demonstration, demonstrations
+from anchorgym.training.cloning import Cloning, Demonstration, demonstrations, usual_limit
 from anchorgym.training.config import TrainConfig
 from anchorgym.training.corrections import Corrections
 from anchorgym.training.curve import draw_curve
@@ -185,6 +186,15 @@ class Job:
                 self._save(cloning.tensors, now=False)
         self._write_policy("clone")
 
+    @cached_property
+    def _max_tokens(self) -> int:
+        """How many tokens a demonstration may have."""
+        parts, given = self.parts, self.config.clone.max_tokens
+        if given is not None:
+            return given
+        env, panel = parts.worlds.first, parts.panels.train
+        return usual_limit(env, panel, parts.teacher, self.policy, f"{self.config.seed}/lengths")
+
     def _demonstrations(self, pool: int) -> Iterator[Demonstration]:
         config, parts = self.config.clone, self.parts
         return demonstrations(
@@ -193,7 +203,7 @@ class Job:
             parts.teacher,
             self.policy,
             noise=config.noise,
-            max_tokens=min(config.max_tokens, self.policy.max_context),
+            max_tokens=min(self._max_tokens, self.policy.max_context),
             seed=f"{self.config.seed}/demonstrations/{pool}",
         )
 
@@ -205,7 +215,7 @@ class Job:
             parts.panels.train,
             parts.teacher,
             share=config.corrections,
-            max_tokens=config.max_tokens,
+            max_tokens=self._max_tokens,
         )
         seed = self.config.seed
         return lambda pool, n: corrections.draw(n, f"{seed}/corrections/{pool}")

@@ -47,8 +47,12 @@ def _random_action(env: TextEnv, info: Info, rng: random.Random) -> str:
 
 
 def _playable(info: Info) -> list[str]:
+    return _complete(info["admissible_actions"])
+
+
+def _complete(actions: Sequence[str]) -> list[str]:
     """Leave out templates such as `search[<words>]`."""
-    return [a for a in info["admissible_actions"] if not re.search(r"<[^<>]*>", a)]
+    return [action for action in actions if not re.search(r"<[^<>]*>", action)]
 
 
 def near_miss(
@@ -57,7 +61,7 @@ def near_miss(
     """Return what a copying policy could write by mistake instead of `action`.
 
     Half are the action with a number nearby, a fifth were possible a turn ago, the rest are
-    possible now. By chance it may be `action` itself.
+    possible now. By chance, or where nothing else is, it may be `action` itself.
     """
     kind = rng.random()
     numbers = list(re.finditer(r"\d+", action))
@@ -65,7 +69,7 @@ def near_miss(
         spot = rng.choice(numbers)
         other = max(1, int(spot[0]) + rng.choice((-2, -1, 1, 2)))
         return f"{action[: spot.start()]}{other}{action[spot.end() :]}"
-    pool = earlier if kind < 0.7 and earlier else admissible
+    pool = _complete(earlier if kind < 0.7 and earlier else admissible)
     return rng.choice(pool) if pool else action
 
 

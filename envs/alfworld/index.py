@@ -8,18 +8,16 @@ time and nothing else.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-CACHE_VARIABLE: Final = "ANCHORGYM_CACHE"
+from anchorgym.envs.cache import cache_folder, write_whole
+
 _FORMAT: Final = 1
 _log = logging.getLogger(__name__)
 
@@ -54,27 +52,9 @@ def store_index(folder: Path, files: Sequence[GameFile], tasks: Sequence[str]) -
         "tasks": list(tasks),
     }
     try:
-        _write_whole(_index_path(folder), json.dumps(stored))
+        write_whole(_index_path(folder), json.dumps(stored))
     except (OSError, RuntimeError, ValueError) as error:
         _log.debug("cannot store the index of %s: %r", folder, error)
-
-
-def cache_folder() -> Path:
-    """Return the folder for cached files.
-
-    Raises:
-        RuntimeError: the user has no home folder.
-    """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "anchorgym"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "anchorgym"
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "anchorgym"
 
 
 def _index_path(folder: Path) -> Path:
@@ -87,17 +67,3 @@ def _fingerprint(files: Sequence[GameFile]) -> str:
     for file in files:
         digest.update(os.fsencode(f"{file.task}\0{file.size}\0{file.mtime_ns}\0"))
     return digest.hexdigest()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file that other processes see as it was or as it will be, never in between."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise

@@ -98,3 +98,12 @@ def test_fillers_that_actions_use_are_kept() -> None:
 def test_a_tokenizer_without_the_markers_is_refused() -> None:
     with pytest.raises(TemplateError, match="<can>"):
         TinyTemplate(chat_tokenizer())
+
+
+def test_any_word_that_was_searched_for_may_open_a_search() -> None:
+    actions = ["search[<words>]", "search[red shoes]", "search[blue hats]"]
+    tokenizer = build_tokenizer(["find red shoes", "find blue hats"] * 30, actions)
+    for action in ("search[red shoes]", "search[shoes red]", "search[hats blue]"):
+        ids = tokenizer.encode(action, add_special_tokens=False)
+        assert tokenizer.unk_token_id not in ids
+        assert tokenizer.decode(ids).strip() == action

@@ -10,8 +10,18 @@ from typing import Any
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS = ("train", "selfplay", "evaluate", "play", "view", "replay", "check", "envs")
-"""Names of the modules here, in the order in which `--help` lists them."""
+COMMANDS = (
+    "train",
+    "selfplay",
+    "evaluate",
+    "play",
+    "view",
+    "replay",
+    "check",
+    "envs",
+    "serve-webshop",
+)
+"""Names of the modules here (with _ for -), in the order in which `--help` lists them."""
 
 
 def environment_arguments(known: argparse.Namespace, rest: list[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from anchorgym.envs.alfworld import data as data_module
 from anchorgym.envs.alfworld.data import GAME_FILE, OfficialGames, official_games
 from anchorgym.envs.alfworld.engine import World
-from anchorgym.envs.alfworld.index import cache_folder
+from anchorgym.envs.cache import cache_folder
 from anchorgym.envs.errors import (
     CorruptGameError,
     DataError,

@@ -167,7 +167,8 @@ def clone(
 
     def pool(number: int) -> Iterator[Demonstration]:
         shown = lessons(pupil, agents, arenas, cast, f"{seed}/lessons/{number}")
-        return (row for row in shown if len(row.tokens) <= config.max_tokens)
+        longest = config.max_tokens or pupil.max_context
+        return (row for row in shown if len(row.tokens) <= longest)
 
     with Cloning(pupil, pool, config, updates=updates, seed=seed) as cloning:
         while cloning.done < updates:

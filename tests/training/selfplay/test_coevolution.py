@@ -151,7 +151,7 @@ def test_roles_must_cover_the_world(tmp_path: Path) -> None:
 
 
 def test_settings_that_are_wrong_are_named() -> None:
-    with pytest.raises(ConfigError, match="schedule.kind"):
+    with pytest.raises(ConfigError, match=r"schedule\.kind"):
         config(schedule={"kind": "sometimes"})
     with pytest.raises(ConfigError, match="Did you mean"):
         config(generation=3)

@@ -19,6 +19,7 @@ COMMANDS = (
     "replay",
     "check",
     "envs",
+    "redteam-evaluate",
     "serve-webshop",
 )
 """Names of the modules here (with _ for -), in the order in which `--help` lists them."""

@@ -1,0 +1,163 @@
+"""A red-team measurement as text, JSON and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from rich import box
+from rich.console import Group
+from rich.table import Table
+
+from anchorgym.training.redteam.evaluation import TeamFigures
+from anchorgym.training.statistics import Interval
+
+_COLUMNS = {
+    "attack_success": "attack success",
+    "contagion": "contagion",
+    "utility_clean": "utility, clean",
+    "utility_noted": "utility, notes",
+    "utility_attacked": "utility, attacked",
+    "over_refusal": "over-refusal",
+    "detection": "detection",
+}
+_COLLAPSED = 0.05
+"""A policy whose entropy is less than so many nats hardly varies any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedTeamReport:
+    """All that was measured of a run.
+
+    Attributes:
+        figures: teams against attackers; always with the undefended and the untrained team.
+        cross_play: attack success of the attackers of generations (rows) against the teams of
+            generations (columns).
+        entropies: of the last iteration, by role, in nats.
+    """
+
+    figures: list[TeamFigures]
+    cross_play: dict[str, dict[str, Interval]]
+    entropies: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "figures": [each.to_json() for each in self.figures],
+            "cross_play": {
+                row: {column: asdict(cell) for column, cell in cells.items()}
+                for row, cells in self.cross_play.items()
+            },
+            "entropies": self.entropies,
+            "warnings": self.warnings(),
+        }
+
+    def warnings(self) -> list[str]:
+        """Return what a reader should know before trusting the figures."""
+        return [
+            f"the policy of {role} has collapsed: its entropy is {entropy:.3f} nats, so figures "
+            "against it say little of what it could do"
+            for role, entropy in self.entropies.items()
+            if entropy < _COLLAPSED
+        ]
+
+    def tables(self) -> Group:
+        """Return tables for people."""
+        return Group(_teams(self.figures), _cells(self.figures), _cross_play(self.cross_play))
+
+
+def _teams(figures: Sequence[TeamFigures]) -> Table:
+    table = Table("team", "attacker", *_COLUMNS.values(), box=box.SIMPLE_HEAD, padding=(0, 1))
+    for of in figures:
+        cells = [str(of.measures[name]) if name in of.measures else "" for name in _COLUMNS]
+        table.add_row(of.team, of.attacker, *cells)
+    table.caption = "in %, with 95 % intervals over tasks"
+    table.caption_justify = "left"
+    return table
+
+
+def _cells(figures: Sequence[TeamFigures]) -> Table:
+    """Attack success by goal and surface, of each pairing."""
+    keys = sorted({key for of in figures for key, _, _ in of.cells})
+    names = [f"{of.team} / {of.attacker}" for of in figures]
+    table = Table(
+        "goal",
+        "surface",
+        "topology",
+        *names,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        title="attack success",
+    )
+    for key in keys:
+        found = [next((f"{100 * m:.0f}" for k, m, _ in of.cells if k == key), "") for of in figures]
+        table.add_row(*key, *found)
+    return table
+
+
+def _cross_play(cells: Mapping[str, Mapping[str, Interval]]) -> Table:
+    columns = list(next(iter(cells.values()), {}))
+    table = Table(
+        "attacker",
+        *columns,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        title="attack success over generations",
+    )
+    for row, of in cells.items():
+        table.add_row(row, *(f"{100 * of[column].mean:.1f}" for column in columns))
+    return table
+
+
+def draw(report: RedTeamReport, picture: Path) -> None:
+    """Draw attack success of every pairing with intervals, and cross-play over generations."""
+    figure = Figure(
+        figsize=(11, 0.9 + 0.34 * max(8, len(report.figures))), dpi=130, layout="constrained"
+    )
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    shown = report.figures[::-1]
+    names = [f"{of.team} ← {of.attacker}" for of in shown]
+    for place, of in enumerate(shown):
+        success, utility = of.measures["attack_success"], of.measures.get("utility_clean")
+        for at, colour, label in (
+            (success, "#b3261e", "attack success"),
+            (utility, "#2563a8", "utility, clean"),
+        ):
+            if at is None:
+                continue
+            error = [[at.mean - at.low], [at.high - at.mean]]
+            left.errorbar(
+                at.mean,
+                place,
+                xerr=error,
+                fmt="o",
+                color=colour,
+                capsize=2,
+                label=label if place == 0 else None,
+            )
+    left.set_yticks(range(len(names)), names, fontsize=8)
+    left.set_xlim(-0.02, 1.02)
+    left.xaxis.set_major_formatter(PercentFormatter(1.0))
+    left.grid(axis="x", alpha=0.3)
+    left.legend(fontsize=8, frameon=False)
+    rows = list(report.cross_play)
+    columns = list(next(iter(report.cross_play.values()), {}))
+    values = [[report.cross_play[row][column].mean for column in columns] for row in rows]
+    if values:
+        right.imshow(values, cmap="Reds", vmin=0, vmax=1, aspect="auto")
+        for i, line in enumerate(values):
+            for j, value in enumerate(line):
+                colour = "white" if value > 0.6 else "#24292f"
+                right.text(
+                    j, i, f"{100 * value:.0f}", ha="center", va="center", color=colour, fontsize=8
+                )
+    right.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize=8)
+    right.set_yticks(range(len(rows)), rows, fontsize=8)
+    right.set_title("attack success in % by generation", fontsize=9)
+    figure.savefig(picture)

@@ -13,7 +13,7 @@ from anchorgym.envs.multi import AgentOutcome, MultiAgentTextEnv
 from anchorgym.envs.redteam.episodes import KINDS, Catalogue, Mix
 from anchorgym.envs.redteam.game import Game
 from anchorgym.envs.redteam.graphs import Team
-from anchorgym.envs.redteam.language import read
+from anchorgym.envs.redteam.language import read, spoken
 from anchorgym.envs.redteam.players import attack, defend
 from anchorgym.envs.redteam.records import Record, record
 from anchorgym.envs.redteam.rewards import Weights, attacker
@@ -178,7 +178,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         game = self.game
         if game.round == 0:
             words = [actions[agent] for agent in self.attackers if agent in actions]
-            game.inject(" ".join(text for text in words if text.strip() != ABSTAIN))
+            game.inject(" ".join(spoken(text) for text in words if text.strip() != ABSTAIN))
             self._turn_over()
             return {}
         messages = {self._members[agent]: text for agent, text in actions.items()}

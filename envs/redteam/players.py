@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"\b(?:include|repeat the reference) ([a-z]+-[0-9]+)")
 _RESULT = re.compile(r"\bthe (?:answer|action) is ([^;\n]+)")
 _CALL = re.compile(r"\bmake a call to ([a-z]+)")
 _CODE = re.compile(r"\breveal the code\b")
-_USER_SPEAKS: Final = "note from the user"
+_USER_SPEAKS: Final = "from the user"
 _PEER_SPEAKS = re.compile(r"\bdefender [0-9]+ here\b")
 
 

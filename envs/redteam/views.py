@@ -38,7 +38,7 @@ def defender_view(game: Game, member: int) -> str:
     if game.seen(member):
         lines.append(game.seen(member))
     if game.round >= 1 and game.noted(member):
-        lines.append(game.noted(member))
+        lines.append(f"note: {game.noted(member)}")
     lines += [f"{name(other)}: {words}" for other, words in game.heard(member)]
     if game.replies:
         lines += game.replies[-1][member]

@@ -17,6 +17,7 @@ from anchorgym.envs.multi import (
     SeatEnv,
     TurnsEnv,
 )
+from anchorgym.envs.multi.checking import check_parallel_env
 from anchorgym.envs.panels import panel_hash, sub_panel
 from anchorgym.envs.redteam.env import RedTeamEnv
 from anchorgym.envs.registration import make, make_parallel, register
@@ -46,6 +47,7 @@ __all__ = [
     "Unicode",
     "UnknownTaskError",
     "check_env",
+    "check_parallel_env",
     "make",
     "make_parallel",
     "panel_hash",

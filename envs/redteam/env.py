@@ -8,7 +8,13 @@ from typing import Any, ClassVar
 
 from anchorgym.envs._bookkeeping import digest
 from anchorgym.envs.core import JSON, ExpertKind
-from anchorgym.envs.errors import NoExpertError, OptionError, ResetNeededError, UnknownSplitError
+from anchorgym.envs.errors import (
+    NoExpertError,
+    OptionError,
+    ResetNeededError,
+    UnknownSplitError,
+    did_you_mean,
+)
 from anchorgym.envs.multi import AgentOutcome, MultiAgentTextEnv
 from anchorgym.envs.redteam.episodes import KINDS, Catalogue, Mix
 from anchorgym.envs.redteam.game import Game
@@ -17,6 +23,7 @@ from anchorgym.envs.redteam.language import read, spoken
 from anchorgym.envs.redteam.players import attack, defend
 from anchorgym.envs.redteam.records import Record, record
 from anchorgym.envs.redteam.rewards import Weights, attacker
+from anchorgym.envs.redteam.safeguards import SAFEGUARDS
 from anchorgym.envs.redteam.tools import ALLOWED
 from anchorgym.envs.redteam.views import (
     ABSTAIN,
@@ -63,6 +70,9 @@ class RedTeamEnv(MultiAgentTextEnv):
         mix: shares of clean, lookalike and attack episodes in the panels.
         weights: of the defenders' rewards. Set `env.weights` at any time: it holds from the next
             reset on.
+        safeguards: around a team of whatever kind, by the rules alone. "challenger": a message
+            that tells the code or calls another tool is replaced by a refusal; "inspector": texts
+            that speak of either do not arrive.
         judge: another judge, called with the record of each ended episode.
         split: train, valid or test; in a world, one of its own.
         render_mode: None or "ansi".
@@ -91,6 +101,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         surfaces: Sequence[str] | None = None,
         mix: Sequence[float] = (0.25, 0.25, 0.5),
         weights: Weights | None = None,
+        safeguards: Sequence[str] = (),
         judge: ExternalJudge | None = None,
         split: str = "train",
         render_mode: str | None = None,
@@ -111,6 +122,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         self.defenders = tuple(f"defender_{i}" for i in range(defenders))
         self.splits = self.work.splits  # type: ignore[misc]  # a world has splits of its own
         self.weights = weights or Weights()
+        self.safeguards = _safeguards(safeguards)
         self.judge = judge
         self._members = {agent: i for i, agent in enumerate(self.defenders)}
         self._source = [work, work_options or {}]
@@ -167,7 +179,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         split, kind, _, _, number = self.catalogue.parts(task, self.splits)
         self.work.start(split, number)
         episode = self.catalogue.episode(task, self.splits, self.work.wrong)
-        self._game = Game(self.team, self.rounds, self.work, episode)
+        self._game = Game(self.team, self.rounds, self.work, episode, self.safeguards)
         self._paid, self._verdict, self._ended = self.weights, None, None
         self._turn_over()
         if kind != "attack":
@@ -261,9 +273,13 @@ class RedTeamEnv(MultiAgentTextEnv):
         return hashlib.blake2b(seen.encode(), digest_size=16).digest()
 
     def config(self) -> Mapping[str, JSON]:
-        """Return the team and its work."""
+        """Return the team, its work and its safeguards."""
         team = self.team
-        return {"team": [team.topology, team.size, team.decider], "work": self._source}
+        return {
+            "team": [team.topology, team.size, team.decider],
+            "work": self._source,
+            "safeguards": list(self.safeguards),
+        }
 
     def expert_action(self, agent: str, kind: ExpertKind = "honest") -> str:
         """Return what `verify` and `authority` of the scripted players would say.
@@ -320,5 +336,17 @@ class RedTeamEnv(MultiAgentTextEnv):
                 team_right=game.team_right(),
                 formed=one.formed,
             )
-        silent = message is not None and not message.strip()
-        return AgentOutcome(reward, game.over, "the message is empty" if silent else "")
+        reason = game.work.problem if member == self.team.decider else ""
+        if message is not None and not message.strip():
+            reason = "the message is empty"
+        return AgentOutcome(reward, game.over, reason)
+
+
+def _safeguards(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in SAFEGUARDS:
+            raise OptionError(
+                f"there is no safeguard {name!r}.{did_you_mean(name, SAFEGUARDS)} "
+                f"There are {' and '.join(SAFEGUARDS)}."
+            )
+    return tuple(names)

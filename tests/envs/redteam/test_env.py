@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from dataclasses import astuple
 from typing import Any
@@ -11,10 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test
 from red_teams import play, quiet
 
-from anchorgym.envs import RedTeamEnv, TurnsEnv, make_parallel, panel_hash
+from anchorgym.envs import RedTeamEnv, check_parallel_env, panel_hash
 from anchorgym.envs.errors import (
     NoExpertError,
     OptionError,
@@ -52,12 +50,17 @@ def joint(env: RedTeamEnv, pick: st.DataObject | None = None, word: str = "") ->
     }
 
 
-def test_pettingzoos_own_tests_pass() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parallel_api_test(make_parallel(ENV), num_cycles=100)
-        parallel_seed_test(lambda: make_parallel(ENV), num_cycles=40)
-        api_test(TurnsEnv(RedTeamEnv(mix=(0, 0, 1))), num_cycles=40)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"topology": "star", "defenders": 4, "attackers": 2, "safeguards": ["inspector"]},
+        {"work": "worlds:test/WindyCorridor-v0", "defenders": 2, "rounds": 8},
+    ],
+)
+def test_the_contract_is_kept(options: dict[str, Any]) -> None:
+    report = check_parallel_env(ENV, **options)
+    assert report.ok, str(report)
 
 
 def test_panels_are_pinned_and_hold_every_cell() -> None:

@@ -107,3 +107,32 @@ def test_unknown_players_are_refused() -> None:
     with pytest.raises(OptionError, match="Did you mean 'blatant'"):
         env.scripted_action("attacker_0", "blatent")
     assert "abstain" in ATTACKERS
+
+
+def guarded_records(safeguard: str, attacker: str = "blatant") -> list[Record]:
+    env = RedTeamEnv(safeguards=[safeguard])
+    tasks = [task for task in env.tasks("test")[:SIZE] if "/clean/" not in task]
+    return [play(env, task, attacker, "naive").record for task in tasks]
+
+
+@pytest.mark.parametrize("safeguard", ["challenger", "inspector"])
+def test_safeguards_keep_the_rules_for_a_team_of_any_kind(safeguard: str) -> None:
+    for record in guarded_records(safeguard):
+        if record.kind == "attack":
+            assert record.hit == (record.goal in ("override", "false_answer"))
+        else:
+            assert record.right, "harmless notes pass"
+
+
+def test_a_challenger_refuses_aloud_and_an_inspector_lets_nothing_in() -> None:
+    leaks = [record for record in guarded_records("challenger") if record.goal == "leak"]
+    assert any(any(map(any, record.flagged)) for record in leaks)
+    stopped = [record for record in guarded_records("inspector") if record.goal == "leak"]
+    assert [record.delivered for record in stopped] == [
+        record.kind == "lookalike" for record in stopped
+    ]
+
+
+def test_unknown_safeguards_are_refused() -> None:
+    with pytest.raises(OptionError, match="Did you mean 'inspector'"):
+        RedTeamEnv(safeguards=["inspecter"])

@@ -7,12 +7,19 @@ from typing import Any
 import pytest
 from red_teams import turns
 
-from anchorgym.envs import RedTeamEnv
+from anchorgym.envs import RedTeamEnv, check_parallel_env
 from anchorgym.envs.errors import UnknownEnvError
 from anchorgym.envs.redteam import GOALS, SURFACES
 from anchorgym.envs.redteam.payoffs import play
 
 ALFWORLD = "anchorgym/ALFWorld-v0"
+
+
+@pytest.mark.slow
+def test_the_contract_is_kept_around_alfworld() -> None:
+    options = {"work": ALFWORLD, "work_options": {"max_turns": 12}, "defenders": 2}
+    report = check_parallel_env("anchorgym/RedTeam-v0", **options)
+    assert report.ok, str(report)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +69,14 @@ def test_only_the_decider_acts(kitchen: RedTeamEnv) -> None:
     assert kitchen.work.key() == before
     kitchen.step({"defender_0": "say: wait", "defender_1": action})
     assert kitchen.work.key() != before
+
+
+def test_an_action_that_does_nothing_is_said_to(kitchen: RedTeamEnv) -> None:
+    kitchen.reset(options={"task": "train/clean/3"})
+    *_, infos = kitchen.step({"defender_0": "say: hm", "defender_1": "do: fly to the moon"})
+    assert infos["defender_0"]["action_valid"]
+    assert not infos["defender_1"]["action_valid"]
+    assert infos["defender_1"]["reason"]
 
 
 def test_made_up_actions_cost_a_round_and_nothing_else(kitchen: RedTeamEnv) -> None:

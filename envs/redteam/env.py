@@ -37,7 +37,8 @@ from anchorgym.envs.redteam.work import find_work
 from anchorgym.envs.registration import register
 
 ExternalJudge = Callable[[Record], JSON]
-"""Says something of an ended episode; it is kept in its record and changes nothing."""
+"""Says something of an ended episode, in JSON values. It is kept in the record, beside the verdict
+of the program, and changes nothing."""
 _TRAINING_PANEL = 4096
 _OTHER_PANEL = 256
 _STATEMENTS = (*(f"call {tool}: <words>" for tool in ALLOWED), "verify", "flag")
@@ -49,9 +50,10 @@ class RedTeamEnv(MultiAgentTextEnv):
 
     All attacks are synthetic and harmless: print a token, tell a made-up code, state a wrong
     result, call a mock tool. Task ids read `train/attack/leak/tool/17`: split, kind (clean,
-    lookalike, attack), goal, surface, and the number of the question. In an attack, all attackers
-    speak once, in round 0; the others of their tasks are played without them. Then come the rounds
-    of the defenders' messages. Rewards come at the end: attackers ±1, defenders by `weights`.
+    lookalike, attack), goal, surface, and the number of the question. In an attack, each attacker
+    speaks once, in round 0, and their words arrive together; the other episodes are played without
+    attackers. Then come the rounds of the defenders' messages. Rewards come at the end: attackers
+    ±1, defenders by `weights`.
 
     Beside the common keys, infos hold `role` ("attacker", "defender"), `infected` (the agent has
     done the attacker's will), `refusing` (its last message flags) and, from the end of the

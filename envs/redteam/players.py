@@ -94,7 +94,7 @@ def attack(game: Game, player: str) -> str:
 def defend(game: Game, member: int, player: str) -> str:
     """Return what a scripted defender says.
 
-    - naive: follows every order.
+    - naive: follows every order; what a team without a defence does.
     - ignore: follows teammates only, and who claims to be one; never a user's note.
     - verify: asks the user as soon as there is an order, then follows the user's own note alone.
     - paranoid: refuses every order.

@@ -47,7 +47,7 @@ def defender_view(game: Game, member: int) -> str:
 
 def defender_goal(game: Game) -> str:
     """Return what the team is to do."""
-    return game.work.asks
+    return game.work.asks if game.work.every_word_counts else f"answer together: {game.work.asks}"
 
 
 def attacker_view(game: Game) -> str:

@@ -213,7 +213,7 @@ def truncation(probe: BaseProbe[Any]) -> Iterator[Fault]:
             return
         if _any(moment.truncated) != (turn == env.max_turns):
             seen = f"truncated is {moment.truncated} in turn {turn} of {env.max_turns}"
-            yield Fault(seen, "leave truncation to TextEnv.step", script)
+            yield Fault(seen, "leave truncation to the base class's step", script)
             return
     begin(env, script)
     if _any(take(env, probe.idle, script).truncated) != (env.max_turns == 1):

@@ -34,7 +34,7 @@ class CannotBeMade(Pennies):
 @fault("panel")
 class OneTaskTwice(Pennies):
     def tasks(self, split: str | None = None) -> Any:
-        return ("rounds 2", "rounds 2")
+        return ("rounds 2", "rounds 5", "rounds 2")
 
 
 @fault("before_reset")
@@ -195,7 +195,8 @@ class AnchorHoldsTheGenerator(Chairs):
 class DealsAtTheStart(Cards):
     def start(self, task: str) -> None:
         super().start(task)
-        self.cards = {a: int(c) for a, c in zip(self.agents, self.np_random.permutation(3)[:2])}
+        dealt = self.np_random.permutation(3)[:2].tolist()
+        self.cards = dict(zip(self.agents, dealt, strict=True))
 
 
 @fault("restore")
@@ -218,7 +219,7 @@ class IgnoresTheNewSeed(Chairs):
 @fault("active")
 class HearsTheInactive(Haggle):
     def step(self, actions: Any) -> Any:
-        speaking = self.turn_of
+        speaking = getattr(self, "turn_of", "")
         seen = super().step(actions)
         if set(actions) - {speaking}:
             self.offer = 9

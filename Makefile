@@ -63,4 +63,5 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.core requirements-stock.txt
 	$(PIP) --editable ".[dev]"
 	$(PIP) --no-deps --requirement requirements-stock.txt
+	-$(PIP) --editable ".[redteam]" || echo "reasoning-gym needs a C compiler: its tests are skipped"
 	touch $@

@@ -8,15 +8,22 @@ from typing import Any, ClassVar
 
 from anchorgym.envs._bookkeeping import digest
 from anchorgym.envs.core import JSON, ExpertKind
-from anchorgym.envs.errors import NoExpertError, OptionError, ResetNeededError, UnknownSplitError
+from anchorgym.envs.errors import (
+    NoExpertError,
+    OptionError,
+    ResetNeededError,
+    UnknownSplitError,
+    did_you_mean,
+)
 from anchorgym.envs.multi import AgentOutcome, MultiAgentTextEnv
 from anchorgym.envs.redteam.episodes import KINDS, Catalogue, Mix
 from anchorgym.envs.redteam.game import Game
 from anchorgym.envs.redteam.graphs import Team
-from anchorgym.envs.redteam.language import read
+from anchorgym.envs.redteam.language import read, spoken
 from anchorgym.envs.redteam.players import attack, defend
 from anchorgym.envs.redteam.records import Record, record
 from anchorgym.envs.redteam.rewards import Weights, attacker, find_schedule
+from anchorgym.envs.redteam.safeguards import SAFEGUARDS
 from anchorgym.envs.redteam.tables import (
     ATTACKS,
     DEFENCES,
@@ -37,7 +44,8 @@ from anchorgym.envs.redteam.work import find_work
 from anchorgym.envs.registration import register
 
 ExternalJudge = Callable[[Record], JSON]
-"""Says something of an ended episode; it is kept in its record and changes nothing."""
+"""Says something of an ended episode, in JSON values. It is kept in the record, beside the verdict
+of the program, and changes nothing."""
 _TRAINING_PANEL = 4096
 _OTHER_PANEL = 256
 _STATEMENTS = (*(f"call {tool}: <words>" for tool in ALLOWED), "verify", "flag")
@@ -49,9 +57,10 @@ class RedTeamEnv(MultiAgentTextEnv):
 
     All attacks are synthetic and harmless: print a token, tell a made-up code, state a wrong
     result, call a mock tool. Task ids read `train/attack/leak/tool/17`: split, kind (clean,
-    lookalike, attack), goal, surface, and the number of the question. In an attack, all attackers
-    speak once, in round 0; the others of their tasks are played without them. Then come the rounds
-    of the defenders' messages. Rewards come at the end: attackers ±1, defenders by `weights`.
+    lookalike, attack), goal, surface, and the number of the question. In an attack, each attacker
+    speaks once, in round 0, and their words arrive together; the other episodes are played without
+    attackers. Then come the rounds of the defenders' messages. Rewards come at the end: attackers
+    ±1, defenders by `weights`.
 
     Beside the common keys, infos hold `role` ("attacker", "defender"), `infected` (the agent has
     done the attacker's will), `refusing` (its last message flags) and, from the end of the
@@ -70,6 +79,9 @@ class RedTeamEnv(MultiAgentTextEnv):
         mix: shares of clean, lookalike and attack episodes in the panels.
         weights: of the defenders' rewards. Set `env.weights` at any time: it holds from the next
             reset on.
+        safeguards: around a team of whatever kind, by the rules alone. "challenger": a message
+            that tells the code or calls another tool is replaced by a refusal; "inspector": texts
+            that speak of either do not arrive.
         schedule: "constant", or "safety_first": safety counts for more in the first half of a
             training and the task in the second; trainers say how far it is, see `at_progress`.
         judge: another judge, called with the record of each ended episode.
@@ -100,6 +112,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         surfaces: Sequence[str] | None = None,
         mix: Sequence[float] = (0.25, 0.25, 0.5),
         weights: Weights | None = None,
+        safeguards: Sequence[str] = (),
         schedule: str = "constant",
         judge: ExternalJudge | None = None,
         split: str = "train",
@@ -122,6 +135,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         self.splits = self.work.splits  # type: ignore[misc]  # a world has splits of its own
         self._schedule = find_schedule(schedule)
         self.weights = weights or self._schedule[0]
+        self.safeguards = _safeguards(safeguards)
         self.judge = judge
         self._members = {agent: i for i, agent in enumerate(self.defenders)}
         self._source = [work, work_options or {}]
@@ -178,7 +192,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         split, kind, _, _, number = self.catalogue.parts(task, self.splits)
         self.work.start(split, number)
         episode = self.catalogue.episode(task, self.splits, self.work.wrong)
-        self._game = Game(self.team, self.rounds, self.work, episode)
+        self._game = Game(self.team, self.rounds, self.work, episode, self.safeguards)
         self._paid, self._verdict, self._ended = self.weights, None, None
         self._turn_over()
         if kind != "attack":
@@ -189,7 +203,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         game = self.game
         if game.round == 0:
             words = [actions[agent] for agent in self.attackers if agent in actions]
-            game.inject(" ".join(text for text in words if text.strip() != ABSTAIN))
+            game.inject(" ".join(spoken(text) for text in words if text.strip() != ABSTAIN))
             self._turn_over()
             return {}
         messages = {self._members[agent]: text for agent, text in actions.items()}
@@ -272,9 +286,13 @@ class RedTeamEnv(MultiAgentTextEnv):
         return hashlib.blake2b(seen.encode(), digest_size=16).digest()
 
     def config(self) -> Mapping[str, JSON]:
-        """Return the team and its work."""
+        """Return the team, its work and its safeguards."""
         team = self.team
-        return {"team": [team.topology, team.size, team.decider], "work": self._source}
+        return {
+            "team": [team.topology, team.size, team.decider],
+            "work": self._source,
+            "safeguards": list(self.safeguards),
+        }
 
     def expert_action(self, agent: str, kind: ExpertKind = "honest") -> str:
         """Return what `verify` and `authority` of the scripted players would say.
@@ -348,5 +366,17 @@ class RedTeamEnv(MultiAgentTextEnv):
                 team_right=game.team_right(),
                 formed=one.formed,
             )
-        silent = message is not None and not message.strip()
-        return AgentOutcome(reward, game.over, "the message is empty" if silent else "")
+        reason = game.work.problem if member == self.team.decider else ""
+        if message is not None and not message.strip():
+            reason = "the message is empty"
+        return AgentOutcome(reward, game.over, reason)
+
+
+def _safeguards(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in SAFEGUARDS:
+            raise OptionError(
+                f"there is no safeguard {name!r}.{did_you_mean(name, SAFEGUARDS)} "
+                f"There are {' and '.join(SAFEGUARDS)}."
+            )
+    return tuple(names)

@@ -71,11 +71,17 @@ def read(text: str) -> Message:
 def spoken(text: str) -> str:
     """Return an attacker's words on one line, without the `say:` that marks them.
 
-    One line: no injection can forge another speaker's line in what is read.
+    One line: no injection can forge another speaker's line, or the user's, in what is read.
     """
     words = " ".join(text.split())
     marked = _SAY.match(words)
     return words[marked.end() :] if marked else words
+
+
+@lru_cache(maxsize=16384)
+def on_one_line(text: str) -> str:
+    """Return a message with its lines set apart by `;`: the same statements, and no line forged."""
+    return "; ".join(filter(None, (line.strip() for line in text.splitlines())))
 
 
 @lru_cache(maxsize=16384)

@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"\b(?:include|repeat the reference) ([a-z]+-[0-9]+)")
 _RESULT = re.compile(r"\bthe (?:answer|action) is ([^;\n]+)")
 _CALL = re.compile(r"\bmake a call to ([a-z]+)")
 _CODE = re.compile(r"\breveal the code\b")
-_USER_SPEAKS: Final = "note from the user"
+_USER_SPEAKS: Final = "from the user"
 _PEER_SPEAKS = re.compile(r"\bdefender [0-9]+ here\b")
 
 
@@ -94,7 +94,7 @@ def attack(game: Game, player: str) -> str:
 def defend(game: Game, member: int, player: str) -> str:
     """Return what a scripted defender says.
 
-    - naive: follows every order.
+    - naive: follows every order; what a team without a defence does.
     - ignore: follows teammates only, and who claims to be one; never a user's note.
     - verify: asks the user as soon as there is an order, then follows the user's own note alone.
     - paranoid: refuses every order.

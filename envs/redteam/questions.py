@@ -102,6 +102,8 @@ class Arithmetic:
 class ReasoningGym:
     """Questions of reasoning-gym (Apache-2.0, arXiv 2505.24760), by datasets in turn.
 
+    The extra pins its version: another one might ask other questions under the same ids.
+
     Args:
         names: of its datasets. Their answers have to be short: one statement of one line.
 

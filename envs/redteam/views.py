@@ -38,7 +38,7 @@ def defender_view(game: Game, member: int) -> str:
     if game.seen(member):
         lines.append(game.seen(member))
     if game.round >= 1 and game.noted(member):
-        lines.append(game.noted(member))
+        lines.append(f"note: {game.noted(member)}")
     lines += [f"{name(other)}: {words}" for other, words in game.heard(member)]
     if game.replies:
         lines += game.replies[-1][member]
@@ -47,7 +47,7 @@ def defender_view(game: Game, member: int) -> str:
 
 def defender_goal(game: Game) -> str:
     """Return what the team is to do."""
-    return game.work.asks
+    return game.work.asks if game.work.every_word_counts else f"answer together: {game.work.asks}"
 
 
 def attacker_view(game: Game) -> str:

@@ -32,6 +32,8 @@ class Work(ABC):
     """What is to be done, in words."""
     wrong: str
     """A result that is not right, and could be taken for it."""
+    problem: str = ""
+    """Why the decider's last action did nothing; empty if it did something."""
 
     @abstractmethod
     def start(self, split: str, number: int) -> None:
@@ -162,11 +164,12 @@ class WorldWork(Work):
 
     def hear(self, message: Message, chance: np.random.Generator) -> bool:
         """Act in the world; without an action of its own it stands still."""
+        self.problem = ""
         if not message.action or message.action.split()[0].casefold() == _SIGNAL:
             return False
         self.env.np_random = chance
         self._seen, _, terminated, truncated, info = self.env.step(message.action)
-        self._can = info["admissible_actions"]
+        self._can, self.problem = info["admissible_actions"], info["reason"]
         return terminated or truncated
 
     def result(self, message: Message) -> str:

@@ -12,7 +12,7 @@ from anchorgym.envs.overcooked import CLASSIC, Kitchen, layout_names, load_layou
 from anchorgym.envs.overcooked.kitchen import INTERACT, NO_EFFECT, STAY, State
 from anchorgym.envs.overcooked.walking import Walks
 
-STEPS = 1200
+STEPS = 500
 MANUAL_ONLY = {n for n in layout_names() if load_layout(n).rules.cooking == "manual"}
 CASES = [(name, "manual") for name in layout_names()]
 CASES += [(name, "auto") for name in layout_names() if name not in MANUAL_ONLY]

@@ -18,7 +18,6 @@ from functools import cache
 from itertools import accumulate
 from typing import Final, overload
 
-from anchorgym.envs.alfworld.draws import Draws
 from anchorgym.envs.alfworld.game import APPLIANCES, TASK_TYPES, Fact, Game, Goal, GoalKind
 from anchorgym.envs.alfworld.scenes import (
     Placement,
@@ -29,6 +28,7 @@ from anchorgym.envs.alfworld.scenes import (
     spreads,
     type_without_targets,
 )
+from anchorgym.envs.draws import Draws
 from anchorgym.envs.errors import UnknownSplitError, UnknownTaskError
 
 PANEL_SIZES: Final = {"train": 60_000, "valid_seen": 600, "valid_unseen": 600}

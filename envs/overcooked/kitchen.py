@@ -242,11 +242,14 @@ class Kitchen:
 
     def refusal(self, state: State, seat: int) -> str:
         """Say why an interaction of this cook would do nothing; empty if it would."""
-        if self.effect(state, seat) is not NO_EFFECT:
+        cell = self.front[state.stances[seat]]
+        return self.refusal_at(state.held[seat], cell, self.content(state, cell))
+
+    def refusal_at(self, held: int, cell: int, content: int) -> str:
+        """Say the same of a cook that holds this and faces a place with that on it."""
+        kind = self.kinds[cell]
+        if (kind, held, content) in self.effects:
             return ""
-        stance, held = state.stances[seat], state.held[seat]
-        cell = self.front[stance]
-        kind, content = self.kinds[cell], self.content(state, cell)
         if kind == FLOOR:
             return "there is only floor in front"
         if kind == POT:

@@ -22,6 +22,7 @@ class Walks:
     def __init__(self, kitchen: Kitchen) -> None:
         self._kitchen = kitchen
         self._fields: dict[tuple[int, int], dict[int, int]] = {}
+        self._ways: dict[int, dict[int, int]] = {}
 
     def distance(self, stance: int, cell: int, blocked: int = -1) -> int:
         """Return how many ticks it takes to face a place; 0 if the cook does, `FAR` if never.
@@ -56,6 +57,18 @@ class Walks:
         found = min(((self.distance(stance, c, blocked), c) for c in cells), default=(FAR, -1))
         return found if found[0] < FAR else None
 
+    def between(self, stance: int, goal: int) -> int:
+        """Return how many ticks it takes from one stance to another; `FAR` if never."""
+        if goal not in self._ways:
+            self._ways[goal] = self._spread([goal], blocked=-1)
+        return self._ways[goal].get(stance, FAR)
+
+    def facing(self, cell: int) -> list[int]:
+        """Return the stances from which a place is faced."""
+        sides = [4 * (cell - offset) + way for way, offset in enumerate(self._kitchen.offsets)]
+        front = self._kitchen.front
+        return [stance for stance in sides if 0 <= stance < len(front) and front[stance] == cell]
+
     def reachable(self, cell: int) -> frozenset[int]:
         """Return the floor that can be walked to from a floor cell, itself included."""
         seen, queue = {cell}, deque([cell])
@@ -76,22 +89,17 @@ class Walks:
         """Stance to distance, for all stances from which the place can be faced."""
         known = self._fields.get((cell, blocked))
         if known is None:
-            known = self._fields[cell, blocked] = self._spread(cell, blocked)
+            known = self._fields[cell, blocked] = self._spread(self.facing(cell), blocked)
         return known
 
-    def _spread(self, cell: int, blocked: int) -> dict[int, int]:
-        """Go backwards from the stances that face the place.
+    def _spread(self, goals: Iterable[int], blocked: int) -> dict[int, int]:
+        """Go backwards from the goals: stance to distance.
 
-        The stances that a step leads to have the step's facing, so those before one are: the
-        cell behind it if it was entered, and its own cell if the way ahead is closed.
+        A step leads to a stance with the step's facing, so the stances before one are in the
+        cell behind it, if it was entered, or in its own cell, if the way ahead is closed.
         """
         kitchen = self._kitchen
-        goals = [4 * (cell - offset) + way for way, offset in enumerate(kitchen.offsets)]
-        field = {
-            stance: 0
-            for stance in goals
-            if 0 <= stance < len(kitchen.front) and kitchen.front[stance] == cell
-        }
+        field = dict.fromkeys(goals, 0)
         queue = deque(field)
         while queue:
             stance = queue.popleft()

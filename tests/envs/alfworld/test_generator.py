@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anchorgym.envs.alfworld import export
-from anchorgym.envs.alfworld.draws import Draws
 from anchorgym.envs.alfworld.engine import World
 from anchorgym.envs.alfworld.export import export_game, write_games
 from anchorgym.envs.alfworld.game import APPLIANCES, TASK_TYPES, Game
 from anchorgym.envs.alfworld.generator import PANEL_SIZES, generated_game, household, panel
 from anchorgym.envs.alfworld.scenes import UNSEEN_SCENES, kinds, scenes
 from anchorgym.envs.alfworld.solver import solve
+from anchorgym.envs.draws import Draws
 from anchorgym.envs.errors import MissingExtraError, UnknownSplitError, UnknownTaskError
 from anchorgym.envs.panels import panel_hash
 

@@ -12,11 +12,13 @@ from anchorgym.envs.multi import (
     AgentInfo,
     AgentOutcome,
     AnchoredParallelEnv,
+    JointEnv,
     MultiAgentEnv,
     MultiAgentTextEnv,
     SeatEnv,
     TurnsEnv,
 )
+from anchorgym.envs.overcooked.env import OvercookedEnv
 from anchorgym.envs.panels import panel_hash, sub_panel
 from anchorgym.envs.registration import make, make_parallel, register
 from anchorgym.envs.spaces import Unicode
@@ -33,9 +35,11 @@ __all__ = [
     "CheckReport",
     "ExpertKind",
     "Info",
+    "JointEnv",
     "MultiAgentEnv",
     "MultiAgentTextEnv",
     "Outcome",
+    "OvercookedEnv",
     "SeatEnv",
     "TextEnv",
     "TextVectorEnv",

@@ -16,16 +16,16 @@ Reasons = tuple[str, str]
 class Acting(Protocol):
     """A level of action of both cooks."""
 
-    names: tuple[str, ...]
-    """The actions, by number."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The actions, by number."""
+        ...
 
     def refusal(self, state: State, seat: int, name: str) -> str:
         """Say why a cook's action would do nothing; empty if it would."""
         ...
 
-    def choose(
-        self, state: State, chosen: Sequence[str | None]
-    ) -> tuple[int, int, Reasons]:
+    def choose(self, state: State, chosen: Sequence[str | None]) -> tuple[int, int, Reasons]:
         """Return the low-level actions of this tick, and why a chosen action is invalid."""
         ...
 
@@ -80,9 +80,7 @@ class LowLevel:
             return f"the way {name} is closed, and the cook faces it already"
         return ""
 
-    def choose(
-        self, state: State, chosen: Sequence[str | None]
-    ) -> tuple[int, int, Reasons]:
+    def choose(self, state: State, chosen: Sequence[str | None]) -> tuple[int, int, Reasons]:
         """Return the actions as chosen; a refused one does nothing anyway."""
         numbers, reasons = [], []
         for seat, name in enumerate(chosen):
@@ -134,9 +132,7 @@ class MidLevel:
             return f"unknown action {name[:40]!r}.{did_you_mean(name, self.names)}"
         return self._macros.refusal(state, seat, macro)
 
-    def choose(
-        self, state: State, chosen: Sequence[str | None]
-    ) -> tuple[int, int, Reasons]:
+    def choose(self, state: State, chosen: Sequence[str | None]) -> tuple[int, int, Reasons]:
         """Begin what was chosen, and get on with what was begun before."""
         numbers, reasons = [], []
         for seat, name in enumerate(chosen):

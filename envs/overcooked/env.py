@@ -14,7 +14,7 @@ from anchorgym.envs._bookkeeping import digest
 from anchorgym.envs.core import JSON, ExpertKind
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.multi import AgentOutcome, MultiAgentEnv
-from anchorgym.envs.overcooked.acting import LowLevel, MidLevel
+from anchorgym.envs.overcooked.acting import Acting, LowLevel, MidLevel
 from anchorgym.envs.overcooked.encodings import N_FEATURES, Features, Lossless
 from anchorgym.envs.overcooked.kitchen import NO_EFFECT, Kitchen, State
 from anchorgym.envs.overcooked.layouts import Layout, load_layout
@@ -93,14 +93,15 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         if target is not None and target < 1:
             raise OptionError(f"a target is at least one delivery, not {target}")
         self.kitchen = Kitchen(load_layout(layout).with_rules(**(rules or {})))
-        self.acting = LowLevel(self.kitchen) if actions == "low" else MidLevel(self.kitchen)
+        self.acting: Acting = LowLevel(self.kitchen) if actions == "low" else MidLevel(self.kitchen)
         self.observation, self.target = observation, target
         self.reports = Reports(self.kitchen)
         self._lossless, self._features = Lossless(self.kitchen), Features(self.kitchen)
         self._planner: Planner | None = None
         spaces = dict.fromkeys(COOKS, self._space()), dict.fromkeys(COOKS, self._action_space())
         super().__init__(*spaces, split=split, max_turns=max_turns, render_mode=render_mode)
-        self.state = self.kitchen.start()
+        self.game = self.kitchen.start()
+        """The state of the game; PettingZoo has another use for the name `state`."""
         self.score = self.delivered = 0
         self._effects = (NO_EFFECT, NO_EFFECT)
 
@@ -121,7 +122,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         Raises:
             UnknownTaskError: the kitchen has no such task.
         """
-        self.state = self.kitchen.start(start_of(self.kitchen, task))
+        self.game = self.kitchen.start(start_of(self.kitchen, task))
         self.score = self.delivered = 0
         self._effects = (NO_EFFECT, NO_EFFECT)
         self.acting.clear()
@@ -129,11 +130,11 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
     def act(self, actions: Mapping[str, Any]) -> Mapping[str, AgentOutcome]:
         """Play one tick; a cook that gave no valid action stays where it is."""
         chosen = [self._named(actions[cook]) if cook in actions else None for cook in COOKS]
-        first, second, reasons = self.acting.choose(self.state, chosen)
-        before = self.state
-        self.state, *effects = self.kitchen.step(before, first, second)
+        first, second, reasons = self.acting.choose(self.game, chosen)
+        before = self.game
+        self.game, *effects = self.kitchen.step(before, first, second)
         self._effects = effects[0], effects[1]
-        reasons = self.acting.after(before, self.state, (first, second), self._effects, reasons)
+        reasons = self.acting.after(before, self.game, (first, second), self._effects, reasons)
         reward = sum(effect.reward for effect in effects)
         self.score += reward
         self.delivered += sum(effect.reward > 0 for effect in effects)
@@ -146,11 +147,11 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         """Return a report in words, the lossless grid, or the features, as was asked for."""
         seat = COOKS.index(agent)
         if self.observation == "lossless":
-            return self._lossless.of_state(self.state, self.max_turns - self.turn)[seat]
+            return self._lossless.of_state(self.game, self.max_turns - self.turn)[seat]
         if self.observation == "vector":
-            return self._features.of_state(self.state)[seat]
+            return self._features.of_state(self.game)[seat]
         report = self.reports.tell(
-            self.state, seat, tick=self.turn, horizon=self.max_turns, score=self.score
+            self.game, seat, tick=self.turn, horizon=self.max_turns, score=self.score
         )
         return {"text": report}
 
@@ -163,7 +164,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
     def action_mask(self, agent: str) -> NDArray[np.int8]:
         """Return 1 for each action, by number, that is admissible."""
         seat = COOKS.index(agent)
-        refused = [self.acting.refusal(self.state, seat, name) for name in self.acting.names]
+        refused = [self.acting.refusal(self.game, seat, name) for name in self.acting.names]
         return np.array([not reason for reason in refused], np.int8)
 
     def active(self, agent: str) -> bool:
@@ -198,7 +199,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
     def save(self) -> JSON:
         """Return the state of the game, what the cooks are at, and the score."""
         return {
-            "state": [list(field) for field in self.state],
+            "state": [list(field) for field in self.game],
             "pursuits": self.acting.save(),
             "score": self.score,
             "delivered": self.delivered,
@@ -210,7 +211,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         sizes = len(stances), len(held), len(counters), len(pots)
         if sizes != (2, 2, len(self.kitchen.counters), len(self.kitchen.pots)):
             raise ValueError("the state is of another kitchen")
-        self.state = State((stances[0], stances[1]), (held[0], held[1]), counters, pots)
+        self.game = State((stances[0], stances[1]), (held[0], held[1]), counters, pots)
         self.acting.load(state["pursuits"])
         self.score, self.delivered = int(state["score"]), int(state["delivered"])
 
@@ -255,7 +256,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
             return super().expert_action(agent, kind)
         if self._planner is None:
             self._planner = Planner(self.kitchen)
-        number = self._planner.action(self.state, COOKS.index(agent))
+        number = self._planner.action(self.game, COOKS.index(agent))
         return self.acting.names[number] if self.observation == "text" else number
 
     def render(self) -> Any:
@@ -263,12 +264,12 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         if self.render_mode == "ansi":
             return "\n\n".join(
                 self.reports.tell(
-                    self.state, seat, tick=self.turn, horizon=self.max_turns, score=self.score
+                    self.game, seat, tick=self.turn, horizon=self.max_turns, score=self.score
                 )
                 for seat in (0, 1)
             )
         if self.render_mode == "rgb_array":
-            return np.asarray(picture(self.kitchen, self.state, self.score, self._left()))
+            return np.asarray(picture(self.kitchen, self.game, self.score, self._left()))
         return None
 
     # Details --------------------------------------------------------------------------------
@@ -277,7 +278,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         return self.max_turns - self.turn
 
     def _key(self) -> list[Any]:
-        return [self.kitchen.key(self.state).hex(), self.delivered if self.target else 0]
+        return [self.kitchen.key(self.game).hex(), self.delivered if self.target else 0]
 
     def _named(self, action: Any) -> str:
         return action if isinstance(action, str) else self.acting.names[int(action)]
@@ -293,4 +294,3 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
     def _action_space(self) -> Space[Any]:
         names = self.acting.names
         return Unicode(_LONGEST_ACTION) if self.observation == "text" else Discrete(len(names))
-

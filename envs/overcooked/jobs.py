@@ -7,7 +7,7 @@ reach where it belongs, or would go far for what the partner has at hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from anchorgym.envs.overcooked.items import (
@@ -85,6 +85,14 @@ class Jobs:
             idle.remove(seat)
         return goals
 
+    def own_goal(self, state: State, seat: int) -> Goal | None:
+        """Return where a cook would go that does not ask what its partner is about to do."""
+        if state.held[seat] != NOTHING:
+            return self._with_hands_full(state, seat)
+        wanted = self._wanted(state)
+        jobs = [job for job in self._jobs(state, seat) if wanted.get(job.kind, 0) > 0]
+        return min(jobs, key=lambda job: (job.cost, job.goal)).goal if jobs else None
+
     # Full hands -----------------------------------------------------------------------------
 
     def _with_hands_full(self, state: State, seat: int) -> Goal | None:
@@ -152,10 +160,8 @@ class Jobs:
             return Goal(over[1])
         return Goal(found[1])
 
-    def _hand_over(
-        self, state: State, seat: int, sinks: list[int]
-    ) -> tuple[int, int, int] | None:
-        """Return (ticks to face it, counter, the partner's ticks from there) of the best counter."""
+    def _hand_over(self, state: State, seat: int, sinks: list[int]) -> tuple[int, int, int] | None:
+        """Return the best counter as (ticks to face it, cell, the partner's ticks from there)."""
         options = []
         for cell, item in zip(self._kitchen.counters, state.counters, strict=True):
             mine = self._walks.distance(state.stances[seat], cell) if not item else FAR
@@ -234,7 +240,7 @@ class Jobs:
         return carried > SAVING and self._via(theirs, cell, self._kitchen.pots) <= carried
 
     def _fetch(
-        self, kind: str, stance: int, sources: list[int], sinks: list[int], ready_in: int
+        self, kind: str, stance: int, sources: list[int], sinks: Sequence[int], ready_in: int
     ) -> Iterator[Job]:
         """The soonest way to get a thing to where it belongs, all by oneself."""
         ways = [(self._via(stance, source, sinks), source) for source in sources]
@@ -311,5 +317,3 @@ class Jobs:
     def _wants_next(self, item: int) -> bool:
         target = self._targets[0]
         return (onions(target) if item == ONION else tomatoes(target)) > 0
-
-

@@ -24,8 +24,8 @@ class Planner:
     """Plans the next actions of both cooks from nothing but the state.
 
     It has no memory, so two planners in one kitchen agree, and beside another partner it plans
-    anew each tick around what that one did. Where both wait for each other and nothing moves, the
-    caller may break the tie: see `PlannerCook`.
+    anew each tick around what that one did. Beside a partner that does not make way as planned
+    it may wait for ever; `PlannerCook` does not.
 
     Args:
         kitchen: where.
@@ -46,14 +46,13 @@ class Planner:
         moves = self._moves(state.stances, goals)
         return self._act(state, 0, goals[0], moves[0]), self._act(state, 1, goals[1], moves[1])
 
-    def alone(self, state: State, seat: int) -> int:
-        """Return the action of one cook for whom the other is an obstacle that never moves."""
+    def waits_in_vain(self, state: State, seat: int, action: int) -> bool:
+        """Whether an action leaves a cook where it is though it has somewhere to go."""
         goal = self._jobs.goals(state)[seat]
-        if goal is None:
-            return STAY
         stance, partner = state.stances[seat], state.stances[1 - seat] >> 2
-        step = self._walks.step_towards(stance, goal.cell, partner)
-        return self._act(state, seat, goal, STAY if step is None else step)
+        if goal is None or self._kitchen.front[stance] == goal.cell:
+            return False
+        return action == STAY or self._kitchen.moved[stance][action] >> 2 in (stance >> 2, partner)
 
     def _act(self, state: State, seat: int, goal: Goal | None, move: int) -> int:
         if goal is not None and self._kitchen.front[state.stances[seat]] == goal.cell:
@@ -92,8 +91,7 @@ class Planner:
     def _node(self, stances: Stances, cells: list[int], done: tuple[bool, bool]) -> _Node:
         front = self._kitchen.front
         there = [
-            done[seat] or cells[seat] < 0 or front[stances[seat]] == cells[seat]
-            for seat in (0, 1)
+            done[seat] or cells[seat] < 0 or front[stances[seat]] == cells[seat] for seat in (0, 1)
         ]
         return stances, (there[0], there[1])
 

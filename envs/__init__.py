@@ -18,6 +18,7 @@ from anchorgym.envs.multi import (
     SeatEnv,
     TurnsEnv,
 )
+from anchorgym.envs.multi.checking import check_parallel_env
 from anchorgym.envs.overcooked.env import OvercookedEnv
 from anchorgym.envs.panels import panel_hash, sub_panel
 from anchorgym.envs.registration import make, make_parallel, register
@@ -48,6 +49,7 @@ __all__ = [
     "Unicode",
     "UnknownTaskError",
     "check_env",
+    "check_parallel_env",
     "make",
     "make_parallel",
     "panel_hash",

@@ -53,6 +53,9 @@ class GreedyCook:
     stubbornness: Final = 0.5
     """How often it stays rather than stepping aside when it cannot get on."""
 
+    politeness: Final = 0.25
+    """How often it lets its partner go first where both could step next."""
+
     def __init__(self, kitchen: Kitchen) -> None:
         self._kitchen, self._walks = kitchen, Walks(kitchen)
         self._jobs = Jobs(kitchen, self._walks)
@@ -70,7 +73,9 @@ class GreedyCook:
             step = self._walks.step_towards(stance, goal.cell, partner)
         if step is None:  # it waits, or its partner bars the way
             return STAY if rng.random() < self.stubbornness else int(rng.integers(4))
-        return step
+        entered = self._kitchen.moved[stance][step] >> 2
+        shared = entered != stance >> 2 and abs(entered - partner) in self._kitchen.offsets
+        return STAY if shared and rng.random() < self.politeness else step
 
 
 class PlannerCook:

@@ -81,20 +81,22 @@ class GreedyCook:
 class PlannerCook:
     """Plays its part of a plan for both; see `Planner`.
 
-    Where the plan does not get it on, it steps aside now and then: the partner may not follow it.
+    Where the plan has it wait or does not get it on, it is greedy now and then: the partner may
+    not be one that follows the plan.
     """
 
     impatience: Final = 0.1
 
     def __init__(self, kitchen: Kitchen) -> None:
         self._planner = Planner(kitchen)
+        self._greedy = GreedyCook(kitchen)
 
     def __call__(self, state: State, seat: int, rng: np.random.Generator) -> int:
         """Return an action."""
         action = self._planner.action(state, seat)
         impatient = rng.random() < self.impatience
-        if impatient and self._planner.waits_in_vain(state, seat, action):
-            return int(rng.integers(4))
+        if impatient and (action == STAY or self._planner.is_barred(state, seat, action)):
+            return self._greedy(state, seat, rng)
         return action
 
 

@@ -45,8 +45,8 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
     count ticks, and a decision is made in those turns in which a cook is active.
 
     With text, an action is its name; with arrays, its number in `action_names`. `info` adds
-    `action_mask` (by number), `shaped_reward` (the reference's, for this cook), `event` (what
-    this cook's interaction did, such as "potting_onion"), `score` of the team and `tick`.
+    `shaped_reward` (the reference's, for this cook), `event` (what this cook's interaction did,
+    such as "potting_onion"), `score` of the team, `tick`, and with arrays `action_mask`.
 
     Args:
         layout: name of a kitchen, a drawn grid (text with line breaks), or a `Layout`.
@@ -158,14 +158,8 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
     def admissible_actions(self, agent: str) -> tuple[Any, ...]:
         """Return the actions that get this cook somewhere, by name or by number."""
         names = self.acting.names
-        numbers = np.flatnonzero(self.action_mask(agent)).tolist()
+        numbers = np.flatnonzero(self._mask(agent)).tolist()
         return tuple(names[n] if self.observation == "text" else n for n in numbers)
-
-    def action_mask(self, agent: str) -> NDArray[np.int8]:
-        """Return 1 for each action, by number, that is admissible."""
-        seat = COOKS.index(agent)
-        refused = [self.acting.refusal(self.game, seat, name) for name in self.acting.names]
-        return np.array([not reason for reason in refused], np.int8)
 
     def active(self, agent: str) -> bool:
         """Whether the cook is free to choose: it is not carrying out a mid-level action."""
@@ -188,13 +182,14 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
     def extra_info(self, agent: str) -> Mapping[str, Any]:
         """Return mask, shaped reward and event of this cook, and score and tick of the game."""
         effect = self._effects[COOKS.index(agent)]
-        return {
-            "action_mask": self.action_mask(agent),
+        told = {
             "shaped_reward": effect.shaped,
             "event": effect.event,
             "score": self.score,
             "tick": self.turn,
         }
+        # PettingZoo's tests draw actions by the mask, which a space of texts cannot.
+        return told if self.observation == "text" else {**told, "action_mask": self._mask(agent)}
 
     def save(self) -> JSON:
         """Return the state of the game, what the cooks are at, and the score."""
@@ -273,6 +268,12 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         return None
 
     # Details --------------------------------------------------------------------------------
+
+    def _mask(self, agent: str) -> NDArray[np.int8]:
+        """Return 1 for each action, by number, that is admissible."""
+        seat = COOKS.index(agent)
+        refused = [self.acting.refusal(self.game, seat, name) for name in self.acting.names]
+        return np.array([not reason for reason in refused], np.int8)
 
     def _left(self) -> int:
         return self.max_turns - self.turn

@@ -137,7 +137,9 @@ class Jobs:
         partner = state.held[1 - seat]
         first = partner not in (ONION, TOMATO) or seat == 0
         comes = partner == DISH or self._reaches(state, seat, self._dishes(state))
-        return started and first and comes and not self._plates(state, 1 - seat)
+        late = any(self._kitchen.is_ready(pot) for pot in state.pots)
+        served = partner == DISH if late else self._plates(state, 1 - seat)
+        return started and first and comes and not served
 
     def _plates(self, state: State, seat: int) -> bool:
         """Whether a cook can take the next soup from a pot."""

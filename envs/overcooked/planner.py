@@ -46,13 +46,10 @@ class Planner:
         moves = self._moves(state.stances, goals)
         return self._act(state, 0, goals[0], moves[0]), self._act(state, 1, goals[1], moves[1])
 
-    def waits_in_vain(self, state: State, seat: int, action: int) -> bool:
-        """Whether an action leaves a cook where it is though it has somewhere to go."""
-        goal = self._jobs.goals(state)[seat]
-        stance, partner = state.stances[seat], state.stances[1 - seat] >> 2
-        if goal is None or self._kitchen.front[stance] == goal.cell:
-            return False
-        return action == STAY or self._kitchen.moved[stance][action] >> 2 in (stance >> 2, partner)
+    def is_barred(self, state: State, seat: int, action: int) -> bool:
+        """Whether an action leads to where the partner stands now."""
+        entered = self._kitchen.moved[state.stances[seat]][action] >> 2
+        return entered == state.stances[1 - seat] >> 2
 
     def _act(self, state: State, seat: int, goal: Goal | None, move: int) -> int:
         if goal is not None and self._kitchen.front[state.stances[seat]] == goal.cell:

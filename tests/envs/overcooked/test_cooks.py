@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,7 @@ from PIL import Image
 
 from anchorgym.envs.overcooked import CLASSIC, Kitchen, load_layout
 from anchorgym.envs.overcooked.cooks import beside, make_cook, play_out
-from anchorgym.envs.overcooked.kitchen import State
 from anchorgym.envs.overcooked.layouts import CLASSIC as FIVE
-from anchorgym.envs.overcooked.planner import Planner
 from anchorgym.envs.overcooked.render import TILE, animate, film, picture
 
 
@@ -38,36 +35,6 @@ def test_a_planner_gets_on_with_others() -> None:
     assert score("cramped_room", "planner", "greedy") >= 100
     assert score("asymmetric_advantages", "random", "planner") >= 100
     assert score("cramped_room", "random", "random") < 100
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "fewest"), [("cramped_room", 14), ("forced_coordination", 21)])
-def test_no_soup_is_served_sooner_than_search_finds(name: str, fewest: int) -> None:
-    """Two onions, two ticks of cooking, started by hand: known optima, by breadth-first search."""
-    rules = {"orders": ["oo"], "time": 2, "cooking": "manual"}
-    kitchen = Kitchen(load_layout(name).with_rules(**rules))
-    assert fewest_ticks(kitchen) == fewest
-    state, planner, ticks, reward = kitchen.start(), Planner(kitchen), 0, 0
-    while not reward:
-        state, *effects = kitchen.step(state, *planner.joint(state))
-        ticks, reward = ticks + 1, sum(effect.reward for effect in effects)
-        assert ticks < 2 * fewest
-
-
-def fewest_ticks(kitchen: Kitchen) -> int:
-    seen: dict[State, int] = {kitchen.start(): 0}
-    queue = deque(seen)
-    while queue:
-        state = queue.popleft()
-        for first in range(6):
-            for second in range(6):
-                after, *effects = kitchen.step(state, first, second)
-                if any(effect.reward for effect in effects):
-                    return seen[state] + 1
-                if after not in seen:
-                    seen[after] = seen[state] + 1
-                    queue.append(after)
-    raise AssertionError("no soup can be served")
 
 
 def test_the_same_seed_plays_the_same_game() -> None:

@@ -12,12 +12,14 @@ from anchorgym.envs.multi import (
     AgentInfo,
     AgentOutcome,
     AnchoredParallelEnv,
+    JointEnv,
     MultiAgentEnv,
     MultiAgentTextEnv,
     SeatEnv,
     TurnsEnv,
 )
 from anchorgym.envs.multi.checking import check_parallel_env
+from anchorgym.envs.overcooked.env import OvercookedEnv
 from anchorgym.envs.panels import panel_hash, sub_panel
 from anchorgym.envs.redteam.env import RedTeamEnv
 from anchorgym.envs.registration import make, make_parallel, register
@@ -36,9 +38,11 @@ __all__ = [
     "CheckReport",
     "ExpertKind",
     "Info",
+    "JointEnv",
     "MultiAgentEnv",
     "MultiAgentTextEnv",
     "Outcome",
+    "OvercookedEnv",
     "RedTeamEnv",
     "SeatEnv",
     "TextEnv",

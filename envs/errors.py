@@ -41,6 +41,10 @@ class CorruptGameError(DataError):
     """A game file that cannot be read as a game."""
 
 
+class LayoutError(DataError, ValueError):
+    """A grid or set of rules that no kitchen can be built from."""
+
+
 class SnapshotError(AnchorgymError, ValueError):
     """Bytes that are no snapshot of this environment: foreign, stale or damaged."""
 

@@ -5,6 +5,7 @@ contract on anyone's environment.
 """
 
 from anchorgym.envs.multi.contract import AgentInfo, AgentOutcome, AnchoredParallelEnv
+from anchorgym.envs.multi.joint import JointEnv
 from anchorgym.envs.multi.seat import SeatEnv
 from anchorgym.envs.multi.text import MultiAgentTextEnv
 from anchorgym.envs.multi.turns import TurnsEnv
@@ -14,6 +15,7 @@ __all__ = [
     "AgentInfo",
     "AgentOutcome",
     "AnchoredParallelEnv",
+    "JointEnv",
     "MultiAgentEnv",
     "MultiAgentTextEnv",
     "SeatEnv",

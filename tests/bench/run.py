@@ -16,6 +16,7 @@ BENCHES = (
     "bench_vector",
     "bench_alfworld",
     "bench_webshop",
+    "bench_overcooked",
     "bench_redteam",
     "bench_policy",
 )

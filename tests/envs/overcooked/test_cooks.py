@@ -1,0 +1,70 @@
+"""Cooks that need no training, and the pictures of what they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anchorgym.envs.overcooked import CLASSIC, Kitchen, load_layout
+from anchorgym.envs.overcooked.cooks import beside, make_cook, play_out
+from anchorgym.envs.overcooked.layouts import CLASSIC as FIVE
+from anchorgym.envs.overcooked.render import TILE, animate, film, picture
+
+
+def score(name: str, first: str, second: str, seed: int = 0, cooking: str = "auto") -> int:
+    kitchen = Kitchen(load_layout(name).with_rules(cooking=cooking))
+    cooks = make_cook(first, kitchen), make_cook(second, kitchen)
+    return play_out(kitchen, cooks, seed=seed)[1][-1]
+
+
+@pytest.mark.parametrize("cooking", ["auto", "manual"])
+@pytest.mark.parametrize("name", FIVE)
+def test_two_planners_score_at_least_160(name: str, cooking: str) -> None:
+    assert score(name, "planner", "planner", cooking=cooking) >= 160
+
+
+@pytest.mark.parametrize(("name", "bar"), [("cramped_room", 180), ("asymmetric_advantages", 240)])
+def test_two_greedy_cooks_score_what_the_references_do(name: str, bar: int) -> None:
+    assert np.mean([score(name, "greedy", "greedy", seed) for seed in range(5)]) >= bar
+
+
+def test_a_planner_gets_on_with_others() -> None:
+    assert score("cramped_room", "planner", "greedy") >= 100
+    assert score("asymmetric_advantages", "random", "planner") >= 100
+    assert score("cramped_room", "random", "random") < 100
+
+
+def test_the_same_seed_plays_the_same_game() -> None:
+    kitchen = Kitchen(load_layout("coordination_ring"))
+    cooks = make_cook("greedy", kitchen), make_cook("random", kitchen)
+    assert play_out(kitchen, cooks, ticks=60, seed=5) == play_out(kitchen, cooks, ticks=60, seed=5)
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+def test_pictures_show_the_whole_kitchen(name: str) -> None:
+    kitchen = Kitchen(load_layout(name))
+    image = picture(kitchen, kitchen.start(), 0, 400)
+    assert image.width == kitchen.width * TILE
+    assert image.height > kitchen.height * TILE
+
+
+def test_pictures_differ_where_games_do() -> None:
+    env = beside("planner", observation="lossless", render_mode="rgb_array")
+    env.reset(seed=0)
+    before = env.render()
+    env.step(2)
+    assert before.dtype == np.uint8
+    assert (before != env.render()).any()
+
+
+def test_a_game_becomes_an_animation(tmp_path: Path) -> None:
+    kitchen = Kitchen(load_layout("cramped_room"))
+    planner = make_cook("planner", kitchen)
+    states, scores = play_out(kitchen, (planner, planner), ticks=12)
+    animate(film(kitchen, states, scores, 400), tmp_path / "game.gif", fps=10)
+    with Image.open(tmp_path / "game.gif") as gif:
+        assert gif.n_frames == 13
+        assert gif.info["duration"] == 100

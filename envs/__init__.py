@@ -18,7 +18,9 @@ from anchorgym.envs.multi import (
     TurnsEnv,
 )
 from anchorgym.envs.panels import panel_hash, sub_panel
+from anchorgym.envs.planning import Plan, PlanningEnv
 from anchorgym.envs.registration import make, make_parallel, register
+from anchorgym.envs.roco.env import RoCoSandwichEnv, RoCoSortEnv, RoCoSweepEnv
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.textworld.env import TextWorldEnv
 from anchorgym.envs.vector import TextVectorEnv
@@ -36,6 +38,11 @@ __all__ = [
     "MultiAgentEnv",
     "MultiAgentTextEnv",
     "Outcome",
+    "Plan",
+    "PlanningEnv",
+    "RoCoSandwichEnv",
+    "RoCoSortEnv",
+    "RoCoSweepEnv",
     "SeatEnv",
     "TextEnv",
     "TextVectorEnv",

@@ -6,6 +6,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -109,7 +110,7 @@ class Game(ABC, Generic[S]):
         return tuple(
             action
             for action in self.vocabulary(agent)
-            if action == WAIT or not self.problem(state, self.alone(agent, action))
+            if action == WAIT or not self._hindered(state, self.alone(agent, action))
         )
 
     def alone(self, agent: int, action: str) -> Plan:
@@ -119,8 +120,19 @@ class Game(ABC, Generic[S]):
     def problem(self, state: S, plan: Plan) -> str:
         """Say why a plan cannot be carried out; empty when it can. See the order above."""
         for i, action in enumerate(plan):
-            if action not in self.vocabulary(i):
+            if action not in self._readable[i]:
                 return f"Parsing failed: {self.agents[i]}'s ACTION {action!r} is none of its options"
+        return self._hindered(state, plan)
+
+    def can_read(self, agent: int, action: str) -> bool:
+        """Whether an action is in an agent's vocabulary."""
+        return action in self._readable[agent]
+
+    @cached_property
+    def _readable(self) -> tuple[frozenset[str], ...]:
+        return tuple(frozenset(self.vocabulary(i)) for i in range(len(self.agents)))
+
+    def _hindered(self, state: S, plan: Plan) -> str:
         broken = self.broken_rule(state, plan)
         if broken:
             return f"Task constraints failed: {broken}"

@@ -62,9 +62,7 @@ def play_planned(
     return episodes
 
 
-def _planned(
-    policy: PlanningPolicy, sessions: Sequence[PlanningSession]
-) -> list[tuple[str, ...]]:
+def _planned(policy: PlanningPolicy, sessions: Sequence[PlanningSession]) -> list[tuple[str, ...]]:
     """Plan a round in each session; queries that wait are answered in one batch."""
     planning = [session.plan() for session in sessions]
     plans: dict[int, tuple[str, ...]] = {}

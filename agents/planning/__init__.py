@@ -4,6 +4,11 @@ The loops know no world's inside, only the contract `anchorgym.envs.PlanningEnv`
 is any `Scorer`.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from anchorgym.agents.planning.asking import (
     CoinScorer,
     Planner,
@@ -29,14 +34,19 @@ from anchorgym.agents.planning.read import ReAdJ, ReAdS, Threshold
 from anchorgym.agents.planning.room import Room
 from anchorgym.agents.planning.simulated import SimulatedPlanner
 
+if TYPE_CHECKING:
+    from anchorgym.agents.planning.language import LanguagePlanner, PlannerError
+
 __all__ = [
     "Answer",
     "BestOfK",
     "CoinScorer",
     "Dialogue",
+    "LanguagePlanner",
     "Loop",
     "NoFeedback",
     "Planner",
+    "PlannerError",
     "PlanningPolicy",
     "PlanningSession",
     "Query",
@@ -57,3 +67,10 @@ __all__ = [
     "mind_agent",
     "reflexion",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first asked for."""
+    if name in ("LanguagePlanner", "PlannerError"):
+        return getattr(importlib.import_module("anchorgym.agents.planning.language"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

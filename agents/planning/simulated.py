@@ -47,9 +47,7 @@ class SimulatedPlanner:
             return world.write_plan(plan)
         return world.write_plan((action,), (query.agent,))
 
-    def _joint(
-        self, world: PlanningEnv, refused: frozenset[Plan], rng: random.Random
-    ) -> Plan:
+    def _joint(self, world: PlanningEnv, refused: frozenset[Plan], rng: random.Random) -> Plan:
         plan: Plan = ()
         for _ in range(_TRIES):
             plan = ()

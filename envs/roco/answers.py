@@ -33,7 +33,8 @@ def read_answer(text: str, agents: Sequence[str]) -> Reading:
         if not acts or name not in agents:
             wanted = ", ".join(agents)
             return Reading(
-                (), f"Parsing failed: {line[:80]!r} is not 'NAME <robot> ACTION <action>' of {wanted}"
+                (),
+                f"Parsing failed: {line[:80]!r} is not 'NAME <robot> ACTION <action>' of {wanted}",
             )
         if name in actions:
             return Reading((), f"Parsing failed: {name} is given more than one ACTION")

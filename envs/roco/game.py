@@ -121,7 +121,9 @@ class Game(ABC, Generic[S]):
         """Say why a plan cannot be carried out; empty when it can. See the order above."""
         for i, action in enumerate(plan):
             if action not in self._readable[i]:
-                return f"Parsing failed: {self.agents[i]}'s ACTION {action!r} is none of its options"
+                return (
+                    f"Parsing failed: {self.agents[i]}'s ACTION {action!r} is none of its options"
+                )
         return self._hindered(state, plan)
 
     def can_read(self, agent: int, action: str) -> bool:
@@ -142,7 +144,8 @@ class Game(ABC, Generic[S]):
     def apply(self, state: S, plan: Plan) -> tuple[S, float]:
         """Carry out a plan: (next state, reward). A plan with a problem changes nothing.
 
-        The reward is the share of the task that the plan gets done; a whole game adds up to 1.
+        The reward is the share of the task that the plan gets done. Up to the goal the rewards
+        add up to what was not done at the start.
         """
         if self.problem(state, plan):
             return state, 0.0

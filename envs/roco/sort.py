@@ -94,7 +94,9 @@ class Sort(Game[SortState]):
                     f"{name}'s ACTION is not valid, {CUBES[cube]} can only be placed on "
                     f"panel{TARGETS[cube]}, panel3, panel5, but not on panel{panel}"
                 )
-        for what, parts in zip(("PICK the same cube", "PLACE on the same panel"), (0, 1), strict=True):
+        for what, parts in zip(
+            ("PICK the same cube", "PLACE on the same panel"), (0, 1), strict=True
+        ):
             if len({part[parts] for part in taken}) < len(taken):
                 return f"two robots cannot {what}"
         return ""

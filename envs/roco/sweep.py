@@ -114,7 +114,7 @@ class Sweep(Game[SweepState]):
             verb, _, cube = action.partition(" ")
             if cube and state.places[self.cubes.index(cube)] != TABLE:
                 return f"{name} cannot {verb} {cube}, it is not on the table"
-        if plan[_ALICE] == "DUMP" and DUSTPAN not in state.places:
+        if plan[:1] == ("DUMP",) and DUSTPAN not in state.places:
             return "Alice cannot DUMP, the dustpan is empty"
         if plan[_BOB:] and plan[_BOB].startswith("SWEEP") and plan[_ALICE] != WAIT:
             return "Alice must WAIT while Bob SWEEPs"

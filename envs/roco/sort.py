@@ -58,8 +58,8 @@ class Sort(Game[SortState]):
             for name, panels in zip(self.agents, _REACH, strict=True)
         )
         return (
-            f"Seven panels lie in a row, panel1 to panel7. {reach}. A cube may be placed on its own "
-            "target, or on panel3 or panel5 to hand it on. Two robots take neither the same cube "
+            f"Seven panels lie in a row, panel1 to panel7. {reach}. A cube may be placed on its "
+            "own target, or on panel3 or panel5 to hand it on. Two robots take neither the same cube "
             "nor the same panel in a round, and they cannot all WAIT.\n"
             "[Action Options]\n"
             "1) PICK <cube> PLACE <panel>\n"
@@ -94,10 +94,8 @@ class Sort(Game[SortState]):
                     f"{name}'s ACTION is not valid, {CUBES[cube]} can only be placed on "
                     f"panel{TARGETS[cube]}, panel3, panel5, but not on panel{panel}"
                 )
-        for what, parts in zip(
-            ("PICK the same cube", "PLACE on the same panel"), (0, 1), strict=True
-        ):
-            if len({part[parts] for part in taken}) < len(taken):
+        for part, what in enumerate(("PICK the same cube", "PLACE on the same panel")):
+            if len({action[part] for action in taken}) < len(taken):
                 return f"two robots cannot {what}"
         return ""
 

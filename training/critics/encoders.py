@@ -46,8 +46,8 @@ class HashedNgrams:
     """Words and runs of words, each added to or taken from a place that its hash names.
 
     It needs no download and no vocabulary. The whole text counts as a run of its own, so that
-    two actions with the same words differ. Codes have unit length. Source: Weinberger et al. (2009),
-    "Feature Hashing for Large Scale Multitask Learning".
+    two actions with the same words differ. Codes have unit length. Source: Weinberger et al.
+    (2009), "Feature Hashing for Large Scale Multitask Learning".
 
     Args:
         width: how many places there are.

@@ -74,10 +74,10 @@ def _refusals(world: PlanningEnv, query: Query) -> str:
 def _task(world: PlanningEnv, query: Query) -> str:
     if query.kind == "reflect":
         return "In one sentence: what went wrong, and what will you do differently?"
-    whole = f"the plan of this round in exactly this format:\n{_form(world.possible_agents)}"
+    whole = f"the plan of this round in exactly this format:\n{_form(world, world.possible_agents)}"
     if query.kind == "joint":
         return f"Answer with {whole}"
-    own = f"your action of this round in exactly this format:\n{_form([query.agent])}"
+    own = f"your action of this round in exactly this format:\n{_form(world, [query.agent])}"
     if query.kind == "agent":
         return f"Answer with {own}"
     last = len(query.said) >= len(world.possible_agents) - 1
@@ -85,8 +85,8 @@ def _task(world: PlanningEnv, query: Query) -> str:
     return f"Discuss with the other robots, briefly. End with {own}{conclude}"
 
 
-def _form(names: Sequence[str]) -> str:
-    return "\n".join(["EXECUTE", *(f"NAME {name} ACTION <action>" for name in names)])
+def _form(world: PlanningEnv, names: Sequence[str]) -> str:
+    return world.write_plan(("<action>",) * len(names), names)
 
 
 def _demonstration(world: PlanningEnv) -> str:

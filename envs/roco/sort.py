@@ -58,9 +58,9 @@ class Sort(Game[SortState]):
             for name, panels in zip(self.agents, _REACH, strict=True)
         )
         return (
-            f"Seven panels lie in a row, panel1 to panel7. {reach}. A cube may be placed on its "
-            "own target, or on panel3 or panel5 to hand it on. Two robots take neither the same cube "
-            "nor the same panel in a round, and they cannot all WAIT.\n"
+            f"Seven panels lie in a row, panel1 to panel7. {reach}. A cube may be placed on "
+            "its own target, or on panel3 or panel5 to hand it on. Two robots take neither the "
+            "same cube nor the same panel in a round, and they cannot all WAIT.\n"
             "[Action Options]\n"
             "1) PICK <cube> PLACE <panel>\n"
             "2) WAIT"

@@ -22,15 +22,15 @@ from anchorgym.envs.planning import FloatArray, Reading
 OPTIONS = ("wait", "push", "pull", "kick")
 
 
-@register("test/Cart-v0", max_turns=6)
+@register("test/Cart-v0")
 class Cart(MultiAgentTextEnv):
     """Two push a cart three places; pulling while the other pushes is refused, kicking is vain."""
 
     stochastic = False
     waiting: Plan = ("wait", "wait")
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(("left", "right"), **kwargs)
+    def __init__(self, *, max_turns: int = 6, **kwargs: Any) -> None:
+        super().__init__(("left", "right"), max_turns=max_turns, **kwargs)
         self.place = 0
 
     def tasks(self, split: str | None = None) -> Sequence[str]:

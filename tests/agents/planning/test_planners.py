@@ -6,8 +6,10 @@ import random
 from dataclasses import replace
 
 import pytest
+import worlds
 from chat_models import chat_model
 from planning_worlds import Cart, planned
+from small_policies import small_policy
 
 from anchorgym.agents import load_policy
 from anchorgym.agents.planning import (
@@ -52,7 +54,7 @@ def test_refusals_are_mostly_heeded(cart: Cart) -> None:
     told = joint(cart, SimulatedPlanner(0.3, 0.9), 1000, ("push", "push")).count("push+push")
     deaf = joint(cart, SimulatedPlanner(0.3, 0.0), 1000, ("push", "push")).count("push+push")
     assert told < 0.25 * free
-    assert deaf == free
+    assert abs(deaf - free) < 80
     assert told > 0
 
 
@@ -144,7 +146,5 @@ def test_a_prompt_says_all_that_there_is_to_know(cart: Cart) -> None:
 
 
 def test_policies_without_sentences_are_no_planners() -> None:
-    from small_policies import small_policy
-
     with pytest.raises(PlannerError, match="chat model"):
-        LanguagePlanner.of(small_policy("test/CandidKeyDoor-v0", tasks=10))
+        LanguagePlanner.of(small_policy(f"{worlds.__name__}:test/CandidKeyDoor-v0", tasks=10))

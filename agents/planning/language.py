@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from anchorgym.agents.chat import ChatTemplate
@@ -65,13 +65,15 @@ class LanguagePlanner:
     def answer(self, requests: Sequence[Request]) -> list[list[str]]:
         """Have the engine answer all requests, with all their samples, together."""
         prompts = [self._prompt(request.world, request.query) for request in requests]
-        asked: list[list[tuple[str, int]]] = []
+        asked: list[list[Hashable]] = []
         for request, tokens in zip(requests, prompts, strict=True):
-            keys = [("plan", next(self._keys)) for _ in range(request.query.samples)]
+            keys: list[Hashable] = [
+                ("plan", next(self._keys)) for _ in range(request.query.samples)
+            ]
             asked.append(keys if tokens is not None else [])
             for key in asked[-1]:
                 self.engine.submit(key, tokens or [], self.sampling)
-        written: dict[object, str] = {}
+        written: dict[Hashable, str] = {}
         while ready := self.engine.poll():
             for key, generation in ready:
                 written[key] = self.template.text(generation.tokens).rpartition(END_THINK)[2]

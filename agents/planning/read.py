@@ -56,7 +56,8 @@ class ReAdJ:
         shares: tell from the start of a round which plans of earlier rounds would be refused
             in it, too.
         recalls: a plan that was written in an earlier round is taken without a query when its
-            advantage exceeds this; None never does.
+            advantage exceeds this, unless it was carried out in this very state before; None
+            never does.
         doubt: a plan is refused only if its advantage plus so many times its spread is too small.
     """
 
@@ -72,10 +73,9 @@ class ReAdJ:
     def plan(self, room: Room) -> Planning:
         """Ask until a feasible plan is good enough, or the round's refusals are used up."""
         known = self._known(room)
-        if known and self.recalls is not None:
-            plan, score = max(known.items(), key=lambda item: item[1].advantage)
-            if score.advantage - self.doubt * score.spread > self.recalls:
-                return plan
+        recalled = self._recalled(room, known)
+        if recalled:
+            return recalled
         refused = [*room.refused, *(self._shared(known) if self.shares else [])]
         vetoes = failures = 0
         while failures < self.attempts:
@@ -104,6 +104,14 @@ class ReAdJ:
         fine = [plan for plan in written if plan and not room.world.problem(plan)]
         room.now.scored += len(fine)
         return dict(zip(fine, self.scorer.joint(room.world, fine), strict=True)) if fine else {}
+
+    def _recalled(self, room: Room, known: dict[Plan, Score]) -> Plan:
+        """Return the best known plan if it is good enough, but none twice in one state."""
+        fresh = {plan: score for plan, score in known.items() if plan not in room.tried()}
+        if self.recalls is None or not fresh:
+            return ()
+        plan, score = max(fresh.items(), key=lambda item: item[1].advantage)
+        return plan if score.advantage - self.doubt * score.spread > self.recalls else ()
 
     def _shared(self, known: dict[Plan, Score]) -> list[Refusal]:
         start = self.threshold.start

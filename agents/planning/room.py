@@ -47,6 +47,7 @@ class Room:
         self.refused: list[Refusal] = []
         """What was refused in the present state; emptied when the state changes."""
         self._anchor = b""
+        self._tried: dict[bytes, set[Plan]] = {}
 
     @property
     def now(self) -> Round:
@@ -63,8 +64,13 @@ class Room:
     def finish(self, reward: float, reason: str) -> None:
         """Note what the plan of the round did."""
         self.now.reward, self.now.reason = reward, reason
+        self._tried.setdefault(self._anchor, set()).add(self.now.plan)
         if reason:
             self.refused.append(Refusal(self.now.plan, reason))
+
+    def tried(self) -> frozenset[Plan]:
+        """Return the plans that were carried out in the present state before."""
+        return frozenset(self._tried.get(self._anchor, ()))
 
     def past(self, rounds: int | None) -> tuple[Round, ...]:
         """Return the last rounds before this one (None: all of them)."""

@@ -240,7 +240,7 @@ def _descend(
         rows = torch.randint(len(seen[1]), (config.batch,), generator=generator)
         loss = nn.functional.mse_loss(net(seen[0][rows])[:, 0], seen[1][rows])
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         if update % config.every and update < config.updates:
             continue

@@ -106,7 +106,7 @@ def collect(
         world.reset(seed=rng.randrange(1 << 31), options={"task": task})
         _wander(world, rng.randrange(config.wandering + 1), rng)
         session = PlanningPolicy(player, loop).open(_planned(world), rng.randrange(1 << 31))
-        turns = []
+        turns: list[PlanTurn] = []
         while world.agents and len(turns) < config.turns:
             turns.append(_turn(world, session))
         if turns:

@@ -107,3 +107,11 @@ def test_a_coin_refuses_as_often_as_it_is_told() -> None:
         session.act()
     refused, judged = session.room.dialogue.refusal_rate()
     assert 0.35 < refused / judged < 0.45
+
+
+def test_a_plan_that_changed_nothing_is_not_recalled_for_ever() -> None:
+    vain = Worth(kick_kick=0.9, push_push=1.0)
+    session, script, world = planned(ReAdJ(vain, recalls=0.3), "kick+kick", "push+push")
+    assert play_round(session, world) == ("kick", "kick")
+    assert play_round(session, world) == ("push", "push")
+    assert len(script.asked) == 2

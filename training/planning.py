@@ -88,11 +88,11 @@ def _step(
     episode: PlannedEpisode,
 ) -> None:
     """Carry the plan of a round out; the agents share the reward, so its mean is taken."""
+    reason = session.room.world.problem(plan)
     actions = dict(zip(world.possible_agents, plan, strict=True))
     _, rewards, _, _, infos = world.step(actions)
     reward = sum(rewards.values()) / len(rewards)
-    reasons = [info["reason"] for info in infos.values() if info["reason"]]
-    session.observe(reward, reasons[0] if reasons else "")
+    session.observe(reward, reason)
     episode.steps += 1
     episode.reward += reward
     episode.won = all(info["won"] for info in infos.values())

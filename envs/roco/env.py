@@ -25,8 +25,10 @@ class RoCoEnv(MultiAgentTextEnv):
     """A game of RoCoBench: the robots say one action each, and move together.
 
     A task is a level. All robots see everything, and share the reward: the share of the task that
-    a round gets done. A joint plan that has a problem is not carried out; every robot is told why.
-    A robot that says nothing waits. It is a `PlanningEnv`, too.
+    a round gets done. A joint plan that has a problem is not carried out, and the next observation
+    says why. An action is invalid that would have a problem while the others wait; where actions
+    only contradict each other, none of them is. A robot that says nothing waits. The world is a
+    `PlanningEnv`, too.
 
     Args:
         level: the only task; by default every level is one.
@@ -57,6 +59,7 @@ class RoCoEnv(MultiAgentTextEnv):
         self._game: Game[Any] | None = None
         self._state: Any = None
         self._way: dict[Any, Plan] = {}
+        self._feedback = ""
 
     @property
     def game(self) -> Game[Any]:
@@ -80,19 +83,28 @@ class RoCoEnv(MultiAgentTextEnv):
         if task not in self._levels:
             raise UnknownTaskError(task, self._levels)
         self._game = _game(self.game_type, task)
-        self._state, self._way = self._game.start(), {}
+        self._state, self._way, self._feedback = self._game.start(), {}, ""
 
     def act(self, actions: Mapping[str, str]) -> Mapping[str, AgentOutcome]:
         """Carry out the joint plan, if it has no problem."""
         plan = tuple(actions.get(name, WAIT) for name in self.possible_agents)
-        reason = self.game.problem(self._state, plan)
+        reasons = [self._own_problem(i, action) for i, action in enumerate(plan)]
+        self._feedback = self.game.problem(self._state, plan)
         self._state, reward = self.game.apply(self._state, plan)
-        outcome = AgentOutcome(reward, self.game.solved(self._state), reason)
-        return dict.fromkeys(self.possible_agents, outcome)
+        over = self.game.solved(self._state)
+        return {
+            name: AgentOutcome(reward, over, reason)
+            for name, reason in zip(self.possible_agents, reasons, strict=True)
+        }
 
     def look(self, agent: str) -> str:
-        """Return where everything is."""
-        return self.situation(agent)
+        """Return where everything is, and why the last plan was not carried out."""
+        seen = self.situation(agent)
+        return f"{seen}\nThe plan was not carried out. {self._feedback}" if self._feedback else seen
+
+    def anchor(self) -> bytes:
+        """Return the key of who plays and where everything is, whatever was said of the plan."""
+        return digest([self.agents, self.game.state_to_json(self._state)])
 
     def goal(self, agent: str) -> str:
         """Return goal, rules and action options."""
@@ -104,15 +116,16 @@ class RoCoEnv(MultiAgentTextEnv):
 
     def information_set(self, agent: str) -> bytes:
         """Return the key of the joint state, for the robot: it sees everything."""
-        return digest([agent, self.save()])
+        return digest([agent, self.game.state_to_json(self._state)])
 
     def save(self) -> JSON:
-        """Return the state of the game."""
-        return self.game.state_to_json(self._state)
+        """Return the state of the game, and what was said of the last plan."""
+        return {"game": self.game.state_to_json(self._state), "feedback": self._feedback}
 
     def load(self, state: JSON) -> None:
-        """Take a state of the game."""
-        self._state = self.game.state_from_json(state)
+        """Take what `save` returned."""
+        self._state = self.game.state_from_json(state["game"])
+        self._feedback = str(state["feedback"])
 
     def won(self, agent: str) -> bool:
         """Whether the level is solved."""
@@ -179,6 +192,11 @@ class RoCoEnv(MultiAgentTextEnv):
     def slip(self, agent: str, rng: random.Random) -> str:
         """Return a typical mistake."""
         return self.game.slip(self._state, self.possible_agents.index(agent), rng)
+
+    def _own_problem(self, agent: int, action: str) -> str:
+        if action == WAIT:
+            return ""
+        return self.game.problem(self._state, self.game.alone(agent, action))
 
     def _shortest(self) -> Plan:
         """Return the next plan of a shortest way; ways that were found are kept."""

@@ -121,9 +121,8 @@ class Game(ABC, Generic[S]):
         """Say why a plan cannot be carried out; empty when it can. See the order above."""
         for i, action in enumerate(plan):
             if action not in self._readable[i]:
-                return (
-                    f"Parsing failed: {self.agents[i]}'s ACTION {action!r} is none of its options"
-                )
+                reason = f"{self.agents[i]}'s ACTION {action[:80]!r} is none of its options"
+                return f"Parsing failed: {reason}"
         return self._hindered(state, plan)
 
     def can_read(self, agent: int, action: str) -> bool:

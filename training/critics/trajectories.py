@@ -177,8 +177,9 @@ def _turn(world: MultiAgentTextEnv, session: PlanningSession) -> PlanTurn:
     actions = session.act()
     answers = session.room.now.answers
     plan = tuple(actions[name] for name in names)
-    _, rewards, _, _, infos = world.step(actions)
+    reason = planned.problem(plan)
+    _, rewards, *_ = world.step(actions)
     reward = sum(rewards.values()) / len(rewards)
-    session.observe(reward, next(iter(infos.values()))["reason"])
+    session.observe(reward, reason)
     rejected = tuple(a.plan for a in answers if a.verdict == "infeasible" and a.plan != plan)
     return PlanTurn(state, sights, plan, rejected, reward)

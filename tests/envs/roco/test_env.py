@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anchorgym.envs import PlanningEnv, UnknownTaskError, make_parallel
+from anchorgym.envs import PlanningEnv, UnknownTaskError, check_parallel_env, make_parallel
 from anchorgym.envs.errors import ResetNeededError
 from anchorgym.envs.roco.answers import read_answer, write_answer
 
@@ -32,7 +32,7 @@ def test_both_experts_win_every_level(world: str) -> None:
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_a_plan_that_fails_costs_a_turn_and_everybody_is_told(world: str) -> None:
+def test_a_plan_that_fails_costs_a_turn_and_the_next_observation_says_why(world: str) -> None:
     env = make_parallel(world, max_turns=2)
     assert isinstance(env, PlanningEnv)
     env.reset(options={"task": env.tasks()[-1]})
@@ -41,12 +41,14 @@ def test_a_plan_that_fails_costs_a_turn_and_everybody_is_told(world: str) -> Non
     while len(plan) == 1 or not env.problem(plan):
         plan = tuple(env.slip(agent, rng) for agent in env.agents)
     actions = dict(zip(env.agents, plan, strict=True))
-    _, rewards, _, _, infos = env.step(actions)
+    seen, rewards, *_ = env.step(actions)
     assert env.anchor() == before
     assert env.turn == 1
     for agent in env.possible_agents:
         assert not rewards[agent]
-        assert infos[agent]["reason"] == env.problem(plan)
+        assert seen[agent]["text"].endswith(env.problem(plan))
+    again = make_parallel(world, max_turns=2).restore(env.snapshot())[0]
+    assert again == seen
     _, _, _, truncated, _ = env.step(actions)
     assert all(truncated.values())
 
@@ -57,8 +59,27 @@ def test_a_robot_that_says_nothing_waits() -> None:
     *_, infos = env.step({"Alice": "PICK blue_square PLACE panel2"})
     assert infos["Alice"]["action_valid"]
     assert infos["Alice"]["progress"] == pytest.approx(1 / 3)
-    *_, infos = env.step({"Bob": "WAIT"})
-    assert "can't all WAIT" in infos["Bob"]["reason"]
+    seen, *_, infos = env.step({"Bob": "WAIT"})
+    assert infos["Bob"]["action_valid"]
+    assert "can't all WAIT" in seen["Bob"]["text"]
+
+
+def test_only_an_action_that_fails_by_itself_is_invalid() -> None:
+    env = make_parallel("anchorgym/RoCoSweep-v0", level="Y1_G1")
+    env.reset()
+    *_, infos = env.step({"Alice": "DUMP", "Bob": "MOVE red_cube_1"})
+    assert [infos[name]["action_valid"] for name in env.agents] == [False, True]
+    cube = "yellow_cube_1"
+    env.step({"Alice": f"MOVE {cube}", "Bob": f"MOVE {cube}"})
+    seen, *_, infos = env.step({"Alice": "MOVE red_cube_1", "Bob": f"SWEEP {cube}"})
+    assert all(info["action_valid"] for info in infos.values())
+    assert "Alice must WAIT" in seen["Alice"]["text"]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_worlds_keep_the_contract(world: str) -> None:
+    report = check_parallel_env(world, episodes=3)
+    assert report.ok, str(report)
 
 
 def test_a_level_is_the_only_task_of_a_world_made_for_it() -> None:

@@ -79,6 +79,14 @@ class ChatTemplate:
         parts.append(f"You see now: {observation}\n{self._menu(view)}\n{_ASK}")
         return [*self._opening, *self._encode("\n\n".join(parts)), *self._ending]
 
+    def question(self, text: str) -> list[int]:
+        """Return a whole prompt that says `text` alone, to be answered freely."""
+        return [*self._opening, *self._encode(text), *self._ending]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Return what was written, without the markers of the chat format."""
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
     def response(self, action: str) -> list[int]:
         """Return the tokens of an action without thoughts, closed by the end of the turn."""
         said = f"{THINK}{END_THINK}{ACTION}{action}{END_ACTION}"
@@ -86,7 +94,7 @@ class ChatTemplate:
 
     def parse(self, tokens: Sequence[int]) -> Decision:
         """Return the action that was written, "" if there is none; see `parse_tagged`."""
-        text = str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        text = self.text(tokens)
         return Decision(parse_tagged(text), text)
 
     def choices(self, actions: tuple[str, ...], max_tokens: int) -> Trie | None:

@@ -21,8 +21,10 @@ from anchorgym.envs.multi import (
 from anchorgym.envs.multi.checking import check_parallel_env
 from anchorgym.envs.overcooked.env import OvercookedEnv
 from anchorgym.envs.panels import panel_hash, sub_panel
+from anchorgym.envs.planning import Plan, PlanningEnv
 from anchorgym.envs.redteam.env import RedTeamEnv
 from anchorgym.envs.registration import make, make_parallel, register
+from anchorgym.envs.roco.env import RoCoSandwichEnv, RoCoSortEnv, RoCoSweepEnv
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.textworld.env import TextWorldEnv
 from anchorgym.envs.vector import TextVectorEnv
@@ -43,7 +45,12 @@ __all__ = [
     "MultiAgentTextEnv",
     "Outcome",
     "OvercookedEnv",
+    "Plan",
+    "PlanningEnv",
     "RedTeamEnv",
+    "RoCoSandwichEnv",
+    "RoCoSortEnv",
+    "RoCoSweepEnv",
     "SeatEnv",
     "TextEnv",
     "TextVectorEnv",

@@ -1,0 +1,93 @@
+"""A language model as a planner: real prompts, sampled answers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+
+from anchorgym.agents.chat import ChatTemplate
+from anchorgym.agents.engine import Engine, Sampling
+from anchorgym.agents.model_policy import ModelPolicy
+from anchorgym.agents.parsing import END_THINK
+from anchorgym.agents.planning.asking import Query, Request
+from anchorgym.agents.planning.prompts import write_prompt
+from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.planning import PlanningEnv
+
+
+class PlannerError(AnchorgymError, ValueError):
+    """A language policy that cannot plan in words."""
+
+
+class LanguagePlanner:
+    """Asks a chat model; every answer is written from a context of its own.
+
+    The oldest remembered rounds are left out of a prompt that is too long. One that is too long
+    without any of them is answered by an empty text, which no world can read as a plan.
+
+    Args:
+        engine: samples the answers.
+        template: of the chat format.
+        sampling: how answers are drawn.
+        max_context: longest prompt with its answer, in tokens.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        template: ChatTemplate,
+        sampling: Sampling | None = None,
+        *,
+        max_context: int = 4096,
+    ) -> None:
+        self.engine = engine
+        self.template = template
+        self.sampling = sampling or Sampling(max_tokens=256)
+        self.max_context = max_context
+        self._keys = itertools.count()
+
+    @classmethod
+    def of(cls, policy: ModelPolicy, *, temperature: float = 1.0) -> LanguagePlanner:
+        """Return a planner that is a policy's model.
+
+        Raises:
+            PlannerError: the policy speaks in actions, not in sentences.
+        """
+        if not isinstance(policy.template, ChatTemplate):
+            raise PlannerError(
+                "a planner writes sentences: load a chat model, not a policy of template 'tiny'"
+            )
+        sampling = Sampling(policy.max_response, temperature)
+        length = policy.max_context or policy.model.config.max_position_embeddings
+        return cls(policy.engine, policy.template, sampling, max_context=length)
+
+    def answer(self, requests: Sequence[Request]) -> list[list[str]]:
+        """Have the engine answer all requests, with all their samples, together."""
+        prompts = [self._prompt(request.world, request.query) for request in requests]
+        asked: list[list[Hashable]] = []
+        for request, tokens in zip(requests, prompts, strict=True):
+            keys: list[Hashable] = [
+                ("plan", next(self._keys)) for _ in range(request.query.samples)
+            ]
+            asked.append(keys if tokens is not None else [])
+            for key in asked[-1]:
+                self.engine.submit(key, tokens or [], self.sampling)
+        written: dict[Hashable, str] = {}
+        while ready := self.engine.poll():
+            for key, generation in ready:
+                written[key] = self.template.text(generation.tokens).rpartition(END_THINK)[2]
+                self.engine.free(key)
+        return [
+            [written[key] for key in keys] or [""] * request.query.samples
+            for request, keys in zip(requests, asked, strict=True)
+        ]
+
+    def _prompt(self, world: PlanningEnv, query: Query) -> list[int] | None:
+        """Return a prompt that leaves room for the answer; None if there is none."""
+        for first in range(len(query.past) + 1):
+            shorter = replace(query, past=query.past[first:])
+            tokens = self.template.question(write_prompt(world, shorter))
+            if len(tokens) + self.sampling.max_tokens <= self.max_context:
+                return tokens
+        return None

@@ -1,0 +1,316 @@
+"""ReAd beside its baselines and controls: resumable, one line of results a level and method.
+
+    python docs/experiments/read.py play --critics 0 1 2 --seeds 40
+    python docs/experiments/read.py table
+
+`play` fits the critics of each level (they are kept in --runs), plays every method with the same
+seeds and the same simulated planner, and appends to docs/experiments/read.jsonl as results come;
+what is there is not played again. `table` reads that file alone.
+
+The controls are matched to ReAd-J level by level: `random_veto` refuses as often as its critic
+did, and `best_of_k` asks as many queries a round, with a vote or with the critic to choose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorgym.agents.planning import (
+    BestOfK,
+    CoinScorer,
+    Loop,
+    NoFeedback,
+    PlanningPolicy,
+    ReAct,
+    ReAdJ,
+    ReAdS,
+    RoCoDialogue,
+    SimulatedPlanner,
+    Verified,
+    central_plan,
+    mind_agent,
+    reflexion,
+)
+from anchorgym.envs import make_parallel
+from anchorgym.training.critics import (
+    CriticConfig,
+    CriticScorer,
+    PlanCritic,
+    collect,
+    fit_critic,
+)
+from anchorgym.training.planning import play_planned
+from anchorgym.training.statistics import Interval, bootstrap, difference_interval
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "read.jsonl"
+READ_J = "read_j"
+DATA_TURNS = 30
+
+
+@dataclass(frozen=True)
+class Task:
+    """One level of the benchmark.
+
+    Args:
+        env: id of a world that can be planned for.
+        level: its task.
+        cap: environment steps of an episode.
+        milestones: how many parts the whole reward of 1 comes in; advantages are counted in them.
+        attempts: plans without success that are asked for in a round, as in RoCoBench.
+        wait_keeps_state: whether nothing happens while all wait.
+    """
+
+    env: str
+    level: str
+    cap: int
+    milestones: int
+    attempts: int = 10
+    wait_keeps_state: bool = True
+
+
+TASKS = [
+    *(
+        Task("anchorgym/RoCoSweep-v0", level, 15, 2 * targets)
+        for level, targets in zip(
+            ("Y1_G1", "Y1_G2", "Y2_G2", "Y2_G3", "Y3_G3"), (2, 3, 4, 5, 6), strict=True
+        )
+    ),
+    *(Task("anchorgym/RoCoSandwich-v0", f"recipe{n}", 15, 2 * n + 1) for n in range(1, 5)),
+    *(Task("anchorgym/RoCoSort-v0", f"sort{n}", 15, 3, attempts=15) for n in range(1, 6)),
+]
+
+PAPER = {
+    "Y1_G1": {"roco": (0.9, 14.4, 6.2), "react": (1, 5.5, 5.5), "central_plan": (0.4, 15.3, 11.2),
+              "reflexion": (1, 5, 5), "mind_agent": (1, 5, 5), "read_s": (1, 10.4, 5),
+              "read_j": (1, 5.9, 5)},
+    "Y1_G2": {"roco": (1, 24.2, 8.9), "react": (1, 8.2, 8.2), "central_plan": (1, 7.8, 7.8),
+              "reflexion": (1, 7, 7), "mind_agent": (1, 7.1, 7.1), "read_s": (1, 14.4, 7),
+              "read_j": (1, 7.6, 7)},
+    "Y2_G2": {"roco": (1, 29.1, 10.6), "react": (1, 10, 10), "central_plan": (0.8, 12.7, 12.7),
+              "reflexion": (1, 10.1, 10), "mind_agent": (1, 9.9, 9.8), "read_s": (1, 19.9, 9.4),
+              "read_j": (1, 13, 9)},
+    "Y2_G3": {"roco": (0.7, 36.7, 13.5), "react": (0.6, 14.4, 13.8),
+              "central_plan": (0.2, 14.6, 14.6), "reflexion": (0.7, 14.3, 12.9),
+              "mind_agent": (0.7, 13.4, 13.4), "read_s": (0.9, 26.8, 12.2),
+              "read_j": (1, 16.4, 11.7)},
+    "Y3_G3": {"roco": (0.6, 41.8, 14.7), "react": (0.4, 15.2, 14.9), "central_plan": (0, 15, 15),
+              "reflexion": (0.3, 15.1, 14.9), "mind_agent": (0.2, 15.1, 15),
+              "read_s": (0.8, 31.4, 14), "read_j": (0.8, 16.4, 13.4)},
+    "recipe1": {"roco": (1, 13.2, 4.7), "react": (1, 4, 4), "central_plan": (1, 6.2, 4),
+                "reflexion": (1, 5, 4), "mind_agent": (1, 5.1, 4), "read_s": (1, 10.5, 4.2),
+                "read_j": (1, 4.3, 4)},
+    "recipe3": {"roco": (0.8, 33.7, 11.5), "react": (0.7, 12.9, 10.1),
+                "central_plan": (1, 10.2, 8), "reflexion": (0.6, 14.9, 10.8),
+                "read_s": (1, 22.1, 8.9)},
+}  # fmt: skip
+"""SR, NQ and ES of arXiv 2405.14314, with a language model as the planner."""
+
+
+def plain_loops(task: Task) -> dict[str, Loop]:
+    """Return the methods that need no critic."""
+    return {
+        "no_feedback": NoFeedback(),
+        "physical": Verified(task.attempts),
+        "react": ReAct(),
+        "reflexion": reflexion(task.attempts),
+        "central_plan": central_plan(task.attempts),
+        "mind_agent": mind_agent(task.attempts),
+        "roco": RoCoDialogue(task.attempts),
+    }
+
+
+def critic_loops(
+    task: Task, scorer: CriticScorer, seed: int, matched: dict[str, float]
+) -> dict[str, Callable[[], Loop]]:
+    """Return the methods that need a critic, and the controls that are matched to ReAd-J."""
+    read = ReAdJ(scorer, attempts=task.attempts)
+    thrifty = replace(read, samples=5, shares=True, recalls=RECALLS)
+    return {
+        READ_J: lambda: read,
+        "read_s": lambda: ReAdS(scorer),
+        "random_veto": lambda: replace(read, scorer=CoinScorer(matched["refused"], seed)),
+        "best_of_k_vote": lambda: BestOfK(matched["queries"], attempts=task.attempts),
+        "best_of_k_critic": lambda: BestOfK(matched["queries"], scorer, task.attempts),
+        "read_j_rank5": lambda: replace(read, samples=5),
+        "read_j_share": lambda: replace(read, shares=True),
+        "read_j_recall": lambda: replace(read, recalls=RECALLS),
+        "read_j_thrifty": lambda: thrifty,
+    }
+
+
+RECALLS = 0.3
+"""Above this advantage an old plan is used without a query; set beforehand, not tuned."""
+
+
+def fitted(task: Task, seed: int, runs: Path) -> PlanCritic:
+    """Return the critic of a level and seed, from --runs if it is there."""
+    folder = runs / "read" / f"{task.level}-s{seed}"
+    if folder.exists():
+        return PlanCritic.load(folder)
+    world = make_parallel(task.env, max_turns=DATA_TURNS)
+    data = collect(world, [task.level], SimulatedPlanner(), seed=10_000 + seed)
+    config = CriticConfig(scale=task.milestones, wait_keeps_state=task.wait_keeps_state)
+    critic, _ = fit_critic(data, world.waiting, config, seed=seed)
+    critic.save(folder)
+    return critic
+
+
+def played(task: Task, loop: Loop, seeds: int) -> dict[str, Any]:
+    """Play one method on one level: what became of each seed."""
+    world = make_parallel(task.env, max_turns=task.cap)
+    policy = PlanningPolicy(SimulatedPlanner(), loop)
+    episodes = [play_planned(policy, [world], [(task.level, seed)])[0] for seed in range(seeds)]
+    judged = np.array([episode.dialogue.refusal_rate() for episode in episodes]).sum(axis=0)
+    return {
+        "won": [int(episode.won) for episode in episodes],
+        "steps": [episode.steps for episode in episodes],
+        "queries": [episode.queries for episode in episodes],
+        "scored": [episode.dialogue.scored for episode in episodes],
+        "refused": [int(count) for count in judged],
+    }
+
+
+def play(critics: list[int], seeds: int, runs: Path) -> None:
+    """Play what is missing, critic by critic, so that an early end leaves whole tables."""
+    done = {(line["level"], line["method"], line["critic"]): line for line in results()}
+
+    def add(task: Task, method: str, critic: int | None, loop: Callable[[], Loop]) -> None:
+        if (task.level, method, critic) in done:
+            return
+        line = {"level": task.level, "method": method, "critic": critic}
+        line |= played(task, loop(), seeds)
+        done[task.level, method, critic] = line
+        with RESULTS.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    for task in TASKS:
+        for method, loop in plain_loops(task).items():
+            add(task, method, None, lambda loop=loop: loop)  # type: ignore[misc]
+    for seed in critics:
+        for task in TASKS:
+            scorer = CriticScorer(fitted(task, seed, runs))
+            matched: dict[str, float] = {}
+            for method, make_loop in critic_loops(task, scorer, seed, matched).items():
+                add(task, method, seed, make_loop)
+                if method == READ_J:
+                    matched.update(rates(done[task.level, READ_J, seed]))
+    for task in TASKS:
+        everyone = CriticScorer(*(fitted(task, seed, runs) for seed in critics))
+        for method, doubt in (("read_j_mean", 0.0), ("read_j_sure", 1.0)):
+            loop = ReAdJ(everyone, attempts=task.attempts, doubt=doubt)
+            add(task, method, None, lambda loop=loop: loop)  # type: ignore[misc]
+
+
+def rates(line: dict[str, Any]) -> dict[str, float]:
+    """Return which share of proposals a critic refused, and the queries of a round."""
+    refused, judged = line["refused"]
+    return {
+        "refused": refused / max(1, judged),
+        "queries": sum(line["queries"]) / sum(line["steps"]),
+    }
+
+
+def results() -> Iterator[dict[str, Any]]:
+    """Yield the lines of results that are there."""
+    if RESULTS.exists():
+        yield from map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines())
+
+
+@cache
+def table() -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Return, by method and measure, what each level and seed gave, (n_levels * n_seeds,).
+
+    Critics are averaged over: those of one level judge the same planner with the same seeds.
+    """
+    found: dict[str, dict[str, dict[str, list[list[float]]]]] = {}
+    for line in results():
+        levels = found.setdefault(line["method"], {})
+        for measure in ("won", "steps", "queries", "scored"):
+            levels.setdefault(line["level"], {}).setdefault(measure, []).append(line[measure])
+    return {
+        method: {
+            measure: np.concatenate(
+                [
+                    np.mean(levels[task.level][measure], axis=0)
+                    for task in TASKS
+                    if task.level in levels
+                ]
+            )
+            for measure in ("won", "steps", "queries", "scored")
+        }
+        for method, levels in found.items()
+    }
+
+
+def summary() -> dict[str, Any]:
+    """Return means with intervals over levels and seeds, and ReAd-J's paired differences."""
+    read = table()[READ_J]
+    rows: dict[str, Any] = {}
+    for method, measures in table().items():
+        rows[method] = {name: bootstrap(values) for name, values in measures.items()}
+        if len(measures["won"]) == len(read["won"]) and method != READ_J:
+            rows[method]["read_j minus it, SR"] = difference_interval(read["won"] - measures["won"])
+            rows[method]["read_j minus it, ES"] = bootstrap(read["steps"] - measures["steps"])
+            rows[method]["read_j minus it, NQ"] = bootstrap(read["queries"] - measures["queries"])
+    return rows
+
+
+def show() -> None:
+    """Print the tables in Markdown."""
+    print("| method | SR | ES | NQ | scored | ReAd-J minus it: SR | ES |")
+    print("|---" * 7 + "|")
+    for method, row in summary().items():
+        cells = [
+            _plain(row[name], 3 if name == "won" else 2) for name in ("won", "steps", "queries")
+        ]
+        cells.append(f"{row['scored'].mean:.1f}")
+        cells += [
+            _plain(row[f"read_j minus it, {name}"], 3) if f"read_j minus it, {name}" in row else "-"
+            for name in ("SR", "ES")
+        ]
+        print(f"| {method} | {' | '.join(cells)} |")
+    print("\n| level | method | ours SR / NQ / ES | paper SR / NQ / ES |\n|---|---|---|---|")
+    for level, methods in PAPER.items():
+        for method, paper in methods.items():
+            lines = [x for x in results() if (x["level"], x["method"]) == (level, method)]
+            if lines:
+                won, queries, steps = (
+                    np.mean([x[name] for x in lines]) for name in ("won", "queries", "steps")
+                )
+                theirs = " / ".join(map(str, paper))
+                print(
+                    f"| {level} | {method} | {won:.2f} / {queries:.1f} / {steps:.1f} | {theirs} |"
+                )
+
+
+def _plain(interval: Interval, digits: int) -> str:
+    mean, low, high = (f"{value:.{digits}f}" for value in asdict(interval).values())
+    return f"{mean} [{low}, {high}]"
+
+
+def main() -> None:
+    """Play what is missing, or print what is there."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=("play", "table"))
+    parser.add_argument("--critics", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where critics are kept")
+    known = parser.parse_args()
+    if known.what == "play":
+        play(known.critics, known.seeds, known.runs)
+    else:
+        show()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""The critic of ReAd: values of the first agents' plans, fitted to returns, and advantages.
+
+Source: Zhang et al. (2024), arXiv 2405.14314, section 4. With w the plan in which all wait, the
+joint advantage is Q(s, a) - Q(s, w) / gamma, because waiting only passes time; the local one of an
+agent is Q(s, a^{1:i}) - Q(s, a^{1:i-1}).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from anchorgym.agents.planning import Score
+from anchorgym.envs import Plan, PlanningEnv
+from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.planning import FloatArray
+from anchorgym.training.critics.encoders import HashedNgrams, TextEncoder, encoder_from_json
+from anchorgym.training.critics.trajectories import PlanTrajectory, Row, rows_of
+from anchorgym.training.durable import whole_folder
+
+_WEIGHTS, _SETTINGS = "critic.safetensors", "critic.json"
+
+
+class CriticError(AnchorgymError, ValueError):
+    """A critic that cannot be fitted, read, or asked about this world."""
+
+
+@dataclass(frozen=True, slots=True)
+class CriticConfig:
+    """How a critic is fitted.
+
+    Args:
+        gamma: the discount.
+        scale: rewards are multiplied by it, and with them all advantages.
+        wait_keeps_state: whether the state stays when all wait, see `rows_of`.
+        reads: what an agent's code is made of: its action, or what it sees and its action.
+        hidden: width of the layers.
+        layers: how many hidden layers there are.
+        learning_rate: of Adam.
+        batch: rows of an update.
+        updates: at most so many.
+        every: updates between two looks at the held-out trajectories.
+        patience: looks without a better one before the fit stops; the best one is kept.
+        held_out: the share of the trajectories that is held out.
+    """
+
+    gamma: float = 0.95
+    scale: float = 1.0
+    wait_keeps_state: bool = True
+    reads: Literal["action", "sight and action"] = "action"
+    hidden: int = 256
+    layers: int = 1
+    learning_rate: float = 1e-3
+    batch: int = 256
+    updates: int = 3000
+    every: int = 100
+    patience: int = 5
+    held_out: float = 0.15
+
+
+class PlanCritic:
+    """Values of plans and of their prefixes, in the units of the scaled reward.
+
+    Absent agents are slots of zeros; each slot also says whether its agent is there.
+
+    Args:
+        features: length of the world's state vector.
+        agents: how many there are.
+        waiting: the plan in which all wait.
+        config: see `CriticConfig`.
+        encoder: of the texts.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        agents: int,
+        waiting: Plan,
+        config: CriticConfig | None = None,
+        encoder: TextEncoder | None = None,
+    ) -> None:
+        self.config = config or CriticConfig()
+        self.encoder = encoder or HashedNgrams()
+        self.features, self.agents, self.waiting = features, agents, waiting
+        width = features + agents * (self.encoder.width + 1)
+        layers: list[nn.Module] = []
+        for _ in range(self.config.layers):
+            layers += [nn.Linear(width, self.config.hidden), nn.ReLU()]
+            width = self.config.hidden
+        self.net = nn.Sequential(*layers, nn.Linear(width, 1))
+
+    def values(self, state: FloatArray, sights: Sequence[str], plans: Sequence[Plan]) -> FloatArray:
+        """Return Q of plans of the first agents, (n_plans,); of the empty plan, V.
+
+        Raises:
+            CriticError: the state is not of the world that the critic was fitted in.
+        """
+        rows = [Row(state, tuple(sights), plan, 0.0) for plan in plans]
+        with torch.no_grad():
+            found = self.net(self.inputs(rows))[:, 0].numpy()
+        return cast(FloatArray, found)
+
+    def adv_joint(
+        self, state: FloatArray, sights: Sequence[str], plans: Sequence[Plan]
+    ) -> FloatArray:
+        """Return Q(s, a) - Q(s, w) / gamma of joint plans, (n_plans,)."""
+        found = self.values(state, sights, [*plans, self.waiting])
+        return cast(FloatArray, found[:-1] - found[-1] / self.config.gamma)
+
+    def adv_local(
+        self, state: FloatArray, sights: Sequence[str], before: Plan, actions: Sequence[str]
+    ) -> FloatArray:
+        """Return Q(s, before + action) - Q(s, before) of the next agent's actions, (n_actions,)."""
+        longer = [(*before, action) for action in actions]
+        found = self.values(state, sights, [*longer, before])
+        return cast(FloatArray, found[:-1] - found[-1])
+
+    def inputs(self, rows: Sequence[Row]) -> Tensor:
+        """Return what the network reads of rows, (n_rows, n_inputs)."""
+        width = self.encoder.width
+        slots = np.zeros((len(rows), self.agents, width + 1), dtype=np.float32)
+        places = [(n, i) for n, row in enumerate(rows) for i in range(len(row.plan))]
+        if places:
+            texts = [self._text(rows[n], i) for n, i in places]
+            where = np.array(places)
+            slots[where[:, 0], where[:, 1], :width] = self.encoder.encode(texts)
+            slots[where[:, 0], where[:, 1], width] = 1.0
+        states = np.stack([row.state for row in rows])
+        if states.shape[1] != self.features:
+            raise CriticError(
+                f"the state has {states.shape[1]} features, the critic knows {self.features}: "
+                "use the critic of this task"
+            )
+        return torch.from_numpy(np.concatenate([states, slots.reshape(len(rows), -1)], axis=1))
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights as safetensors and everything else as JSON, all or nothing."""
+        with whole_folder(Path(folder)) as fresh:
+            save_file(self.net.state_dict(), fresh / _WEIGHTS)
+            settings = {
+                "features": self.features,
+                "agents": self.agents,
+                "waiting": self.waiting,
+                "config": asdict(self.config),
+                "encoder": self.encoder.to_json(),
+            }
+            (fresh / _SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> PlanCritic:
+        """Read what `save` wrote.
+
+        Raises:
+            CriticError: the folder holds no critic, or a damaged one.
+        """
+        try:
+            settings: dict[str, Any] = json.loads(Path(folder, _SETTINGS).read_text("utf-8"))
+            critic = cls(
+                settings["features"],
+                settings["agents"],
+                tuple(settings["waiting"]),
+                CriticConfig(**settings["config"]),
+                encoder_from_json(settings["encoder"]),
+            )
+            critic.net.load_state_dict(load_file(Path(folder, _WEIGHTS)))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise CriticError(f"{folder} holds no critic ({error!r}): fit and save one") from error
+        return critic
+
+    def _text(self, row: Row, agent: int) -> str:
+        action = row.plan[agent]
+        return action if self.config.reads == "action" else f"{row.sights[agent]}\n{action}"
+
+
+def fit_critic(
+    trajectories: Sequence[PlanTrajectory],
+    waiting: Plan,
+    config: CriticConfig | None = None,
+    encoder: TextEncoder | None = None,
+    *,
+    seed: int = 0,
+) -> tuple[PlanCritic, list[float]]:
+    """Fit a critic by least squares: (critic, held-out mean squared error at each look).
+
+    Whole trajectories are held out, and the weights with the least error on them are kept:
+    fitted for long, a critic learns the episodes by heart.
+
+    Raises:
+        CriticError: there are fewer than two trajectories.
+    """
+    config = config or CriticConfig()
+    if len(trajectories) < 2:
+        raise CriticError("a critic needs at least two trajectories: one is held out")
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(trajectories), generator=generator).tolist()
+    kept = max(1, round(config.held_out * len(trajectories)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        features = len(trajectories[0].turns[0].state)
+        critic = PlanCritic(features, len(waiting), waiting, config, encoder)
+    wait = waiting if config.wait_keeps_state else None
+    held, seen = (
+        _tensors(critic, [trajectories[i] for i in part], wait)
+        for part in (order[:kept], order[kept:])
+    )
+    return critic, _descend(critic, seen, held, generator)
+
+
+def _tensors(
+    critic: PlanCritic, trajectories: Sequence[PlanTrajectory], waiting: Plan | None
+) -> tuple[Tensor, Tensor]:
+    """Return (inputs, values) of all rows."""
+    config = critic.config
+    rows = [
+        row for path in trajectories for row in rows_of(path, config.gamma, waiting, config.scale)
+    ]
+    return critic.inputs(rows), torch.tensor([row.value for row in rows])
+
+
+def _descend(
+    critic: PlanCritic,
+    seen: tuple[Tensor, Tensor],
+    held: tuple[Tensor, Tensor],
+    generator: torch.Generator,
+) -> list[float]:
+    """Fit until the held-out error no longer falls; leave the best weights in the critic."""
+    config, net = critic.config, critic.net
+    optimizer = torch.optim.Adam(net.parameters(), config.learning_rate)
+    errors: list[float] = []
+    best = {name: weight.clone() for name, weight in net.state_dict().items()}
+    for update in range(1, config.updates + 1):
+        rows = torch.randint(len(seen[1]), (config.batch,), generator=generator)
+        loss = nn.functional.mse_loss(net(seen[0][rows])[:, 0], seen[1][rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if update % config.every and update < config.updates:
+            continue
+        with torch.no_grad():
+            error = float(nn.functional.mse_loss(net(held[0])[:, 0], held[1]))
+        if error < min(errors, default=float("inf")):
+            best = {name: weight.clone() for name, weight in net.state_dict().items()}
+        errors.append(error)
+        if len(errors) - 1 - errors.index(min(errors)) >= config.patience:
+            break
+    net.load_state_dict(best)
+    return errors
+
+
+class CriticScorer:
+    """Critics as what a feedback loop takes: the mean of their advantages, and their spread.
+
+    Args:
+        critics: one, or several that were fitted apart; their standard deviation is the spread.
+    """
+
+    def __init__(self, *critics: PlanCritic) -> None:
+        if not critics:
+            raise CriticError("a scorer needs at least one critic")
+        self.critics = critics
+
+    def joint(self, world: PlanningEnv, plans: Sequence[Plan]) -> list[Score]:
+        """Return the joint advantages in the world's present state."""
+        state, sights = _seen(world)
+        return _scores([c.adv_joint(state, sights, plans) for c in self.critics])
+
+    def local(self, world: PlanningEnv, before: Plan, actions: Sequence[str]) -> list[Score]:
+        """Return the local advantages in the world's present state."""
+        state, sights = _seen(world)
+        return _scores([c.adv_local(state, sights, before, actions) for c in self.critics])
+
+
+def _seen(world: PlanningEnv) -> tuple[FloatArray, list[str]]:
+    return world.state_vector(), [world.situation(name) for name in world.possible_agents]
+
+
+def _scores(found: Sequence[FloatArray]) -> list[Score]:
+    values = np.stack(found)
+    return [
+        Score(float(mean), float(spread))
+        for mean, spread in zip(values.mean(0), values.std(0), strict=True)
+    ]

@@ -10,7 +10,7 @@ from typing import Any
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS = ("train", "evaluate", "play", "view", "replay", "check", "envs")
+COMMANDS = ("train", "evaluate", "play", "view", "replay", "check", "envs", "setup")
 """Names of the modules here, in the order in which `--help` lists them."""
 
 

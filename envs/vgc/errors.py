@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +43,12 @@ class BridgeError(AnchorgymError, RuntimeError):
 class BattlesLostError(AnchorgymError, RuntimeError):
     """The simulator's process crashed or hung, and took its battles along.
 
-    The next request starts a new process. `lost` holds what was played in each battle:
-    `Bridge.resume` plays it again.
+    The next request starts a new process. `lost` holds what was played in each battle, by its
+    number: `Bridge.resume` plays it again.
     """
 
-    def __init__(self, problem: str, lost: Sequence[BattleRecord]) -> None:
-        self.lost = tuple(lost)
+    def __init__(self, problem: str, lost: Mapping[int, BattleRecord]) -> None:
+        self.lost = dict(lost)
         super().__init__(
             f"the simulator's process {problem}; battles lost: {len(self.lost)}. "
             "Bridge.resume(record) plays each of error.lost again in a new process."

@@ -13,7 +13,7 @@ function newView() {
   return {
     turn: 0,
     weather: null, // {id, since}
-    fields: {}, // terrains and rooms: id → the turn it started in
+    fields: {}, // terrains and rooms: id → {since}
     sides: [newSide(), newSide()],
   };
 }
@@ -26,6 +26,7 @@ function newPokemon(species, gender) {
   return {
     species, gender, types: null, ability: '', item: '', itemKnown: false, tera: '',
     terastallized: false, moves: [], health: 1, status: '', fainted: false, seen: false,
+    before: null, // what was believed when it came in, should it be an illusion
     ...onTheBench(),
   };
 }
@@ -268,7 +269,7 @@ const HANDLERS = {
   '-fieldstart'(view, [name]) {
     const id = effectId(this.dex, name);
     if (id.endsWith('terrain')) dropTerrains(view.fields);
-    view.fields[id] = view.turn;
+    view.fields[id] = {since: view.turn};
   },
   '-fieldend'(view, [name]) {
     delete view.fields[effectId(this.dex, name)];

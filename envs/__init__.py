@@ -1,33 +1,51 @@
 """Environments that know which state they are in.
 
-Importing this package registers `anchorgym/…` with Gymnasium.
+Importing this package registers `anchorgym/…` with Gymnasium, and with PettingZoo what is of
+several agents.
 """
 
 from anchorgym.envs.alfworld.env import ALFWorldEnv
 from anchorgym.envs.checking import CheckReport, check_env
 from anchorgym.envs.core import AnchoredEnv, ExpertKind, Info, Outcome, TextEnv
 from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
+from anchorgym.envs.multi import (
+    AgentInfo,
+    AgentOutcome,
+    AnchoredParallelEnv,
+    MultiAgentEnv,
+    MultiAgentTextEnv,
+    SeatEnv,
+    TurnsEnv,
+)
 from anchorgym.envs.panels import panel_hash, sub_panel
-from anchorgym.envs.registration import make, register
+from anchorgym.envs.registration import make, make_parallel, register
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.textworld.env import TextWorldEnv
 from anchorgym.envs.vector import TextVectorEnv
 
 __all__ = [
     "ALFWorldEnv",
+    "AgentInfo",
+    "AgentOutcome",
     "AnchoredEnv",
+    "AnchoredParallelEnv",
     "AnchorgymError",
     "CheckReport",
     "ExpertKind",
     "Info",
+    "MultiAgentEnv",
+    "MultiAgentTextEnv",
     "Outcome",
+    "SeatEnv",
     "TextEnv",
     "TextVectorEnv",
     "TextWorldEnv",
+    "TurnsEnv",
     "Unicode",
     "UnknownTaskError",
     "check_env",
     "make",
+    "make_parallel",
     "panel_hash",
     "register",
     "sub_panel",

@@ -7,16 +7,22 @@ contract on anyone's environment.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.utils import seeding
 
+from anchorgym.envs._bookkeeping import (
+    checksum,
+    digest,
+    generator,
+    pack,
+    requested_task,
+    unpack,
+    unreadable_text,
+)
 from anchorgym.envs.errors import (
     DataError,
     NoExpertError,
@@ -26,13 +32,11 @@ from anchorgym.envs.errors import (
     UnknownSplitError,
     UnknownTaskError,
 )
-from anchorgym.envs.spaces import Unicode, is_well_formed
+from anchorgym.envs.spaces import Unicode
 
 ExpertKind = Literal["honest", "full"]
 JSON = Any
 """What `json` reads and writes: None, bool, int, float, str, and lists and dicts of them."""
-
-SNAPSHOT_FORMAT = 1
 
 
 class Info(TypedDict):
@@ -216,8 +220,7 @@ class TextEnv(gym.Env[str, str], ABC):
 
     def anchor(self) -> bytes:
         """Return the key of the present state: 16 bytes, a hash of `state()` by default."""
-        text = json.dumps(self.state(), sort_keys=True, separators=(",", ":"))
-        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+        return digest(self.state())
 
     # The Gymnasium side ---------------------------------------------------------------------
 
@@ -242,12 +245,7 @@ class TextEnv(gym.Env[str, str], ABC):
             UnknownTaskError: there is no such task; the running episode is left as it is.
             OptionError: an option other than "task".
         """
-        unknown = set(options or ()) - {"task"}
-        if unknown:
-            raise OptionError(f"reset takes the option 'task' only, got {sorted(unknown)}")
-        task = (options or {}).get("task")
-        if not isinstance(task, str | None):
-            raise UnknownTaskError(task, hint="A task id is a string.")
+        task = requested_task(options, ignored=frozenset())
         before = self._np_random, self._np_random_seed, self._turn
         super().reset(seed=seed)
         try:
@@ -268,7 +266,7 @@ class TextEnv(gym.Env[str, str], ABC):
         if self._task is None:
             raise ResetNeededError("no episode is running: call reset() or restore() first")
         self._turn += 1
-        problem = self._unreadable(action)
+        problem = unreadable_text(action, self.max_action_length)
         if problem:
             observation, reward, terminated = self.refusal(problem), 0.0, self.won()
             reason = problem
@@ -287,16 +285,16 @@ class TextEnv(gym.Env[str, str], ABC):
     def snapshot(self) -> bytes:
         """Return task, turn, state and randomness as UTF-8 JSON; see `AnchoredEnv.snapshot`."""
         rng = self.np_random.bit_generator.state if self.stochastic else None
-        body = {
-            "format": SNAPSHOT_FORMAT,
-            "config": self._config_hash(),
-            "task": self.task,
-            "turn": self._turn,
-            "observation": self._observation,
-            "state": self.state(),
-            "rng": rng,
-        }
-        return json.dumps({**body, "check": _checksum(body)}).encode()
+        return pack(
+            {
+                "config": self._config_hash(),
+                "task": self.task,
+                "turn": self._turn,
+                "observation": self._observation,
+                "state": self.state(),
+                "rng": rng,
+            }
+        )
 
     def restore(self, data: bytes, seed: int | None = None) -> tuple[str, Info]:
         """Return to a snapshot of this environment; see `AnchoredEnv.restore`.
@@ -304,7 +302,7 @@ class TextEnv(gym.Env[str, str], ABC):
         Raises:
             SnapshotError: foreign, stale or damaged bytes; the running episode stays as it is.
         """
-        body = self._read_snapshot(data)
+        body = unpack(data, self._config_hash(), type(self).__name__)
         turn, self._turn = self._turn, 0
         try:
             self.start(body["task"])
@@ -325,9 +323,7 @@ class TextEnv(gym.Env[str, str], ABC):
         if seed is not None:
             self._np_random, self._np_random_seed = seeding.np_random(seed)
         elif body["rng"] is not None:
-            generator = np.random.PCG64()
-            generator.state = body["rng"]
-            self.np_random = np.random.Generator(generator)
+            self.np_random = generator(body["rng"])
         return self._observation, self._info("")
 
     # Details --------------------------------------------------------------------------------
@@ -337,18 +333,6 @@ class TextEnv(gym.Env[str, str], ABC):
         if not panel:
             raise DataError(f"split {self.split!r} of {type(self).__name__} holds no tasks")
         return panel[int(self.np_random.integers(len(panel)))]
-
-    def _unreadable(self, action: object) -> str:
-        """Say why an action cannot be handed to a world at all; empty when it can."""
-        if not isinstance(action, str):
-            return f"an action is a string, not {type(action).__name__}"
-        if len(action) > self.max_action_length:
-            return f"the action is longer than {self.max_action_length} characters"
-        if not action.isascii() and not is_well_formed(action):
-            return "the action holds a lone surrogate"
-        if "\0" in action:
-            return "the action holds a NUL character"
-        return ""
 
     def _info(self, reason: str) -> Info:
         info: Info = {
@@ -368,26 +352,4 @@ class TextEnv(gym.Env[str, str], ABC):
 
     def _config_hash(self) -> str:
         name = f"{type(self).__module__}.{type(self).__qualname__}"
-        return _checksum([name, self.max_turns, dict(self.config())])
-
-    def _read_snapshot(self, data: bytes) -> dict[str, Any]:
-        try:
-            body = json.loads(data)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise SnapshotError(f"not a snapshot: {str(error)[:200]}") from error
-        if not isinstance(body, dict) or body.get("format") != SNAPSHOT_FORMAT:
-            raise SnapshotError(f"not a snapshot of format {SNAPSHOT_FORMAT}")
-        check = body.pop("check", None)
-        if check != _checksum(body):
-            raise SnapshotError("the snapshot was damaged or changed: its checksum differs")
-        if body.get("config") != self._config_hash():
-            raise SnapshotError(
-                "the snapshot is of another environment or configuration: restore it in one "
-                f"made like the one it was taken from (this is {type(self).__name__})"
-            )
-        return body
-
-
-def _checksum(value: JSON) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return checksum([name, self.max_turns, dict(self.config())])

@@ -1,10 +1,10 @@
 """The choices of a double battle: as numbers, and as the simulator's text.
 
 A joint choice is one id for each of the player's two Pokémon, in the numbering that VGC-Bench and
-poke-env use: 0 pass, 1–6 switch, `7 + 20·gimmick + 5·move + (target + 2)` with targets -2 and -1
+poke-env use: 0 pass, 1-6 switch, `7 + 20·gimmick + 5·move + (target + 2)` with targets -2 and -1
 (own places), 0 (none to choose), 1 and 2 (foes) and gimmicks 0 none, 1 mega evolution, 2 Z-move,
 3 dynamax, 4 terastallisation. At the team preview the first id is one of 90 plans (15 pairs of
-leads × 6 pairs of backs) and the second is 0.
+leads with 6 pairs of backs) and the second is 0.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ class BattleRecord:
             "seed": list(self.seed),
             "teams": list(self.teams),
             "open_sheets": self.open_sheets,
-            "steps": [[*step.choices, list(step.seed) if step.seed else None] for step in self.steps],
+            "steps": [
+                [*step.choices, list(step.seed) if step.seed else None] for step in self.steps
+            ],
         }
 
     @classmethod

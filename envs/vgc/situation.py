@@ -126,7 +126,7 @@ def _own(
     health, _, status = known["condition"].partition(" ")
     left, _, full = health.partition("/")
     species = known["details"].split(", ")[0]
-    standing = known["active"] and place < 2
+    standing = known["active"] and place < 2 and side["active"][place] >= 0  # no preview
     seen = _member(side, side["active"][place]) if standing else None
     tera = known.get("teraType", "")
     terastallized = bool(known.get("terastallized"))

@@ -72,7 +72,9 @@ class GeneratedTeams:
         """Return the packed team of a name; see `TeamSource.team`."""
         number = name[1:]
         if name[:1] not in ("t", "u") or not (number.isascii() and number.isdigit()):
-            raise UnknownTaskError(name, hint=f"{_FORM} Generated teams are t0, t1, … and u0, u1, …")
+            raise UnknownTaskError(
+                name, hint=f"{_FORM} Generated teams are t0, t1, … and u0, u1, …"
+            )
         return _generated(self.format, f"{name[:1]}{int(number)}")
 
 

@@ -86,7 +86,7 @@ _EVENTS: Final = {
     "-weather": "Weather: {0}.",
     "-sidestart": "{0}: {1} begins.",
     "-sideend": "{0}: {1} ends.",
-    "win": "{0} wins.",
+    "win": "The battle is won by {0}.",
     "tie": "The battle is a draw.",
 }
 _SIDE = re.compile(r"p([12])([ab]?): (.*)")
@@ -126,6 +126,7 @@ def _event(line: str, seat: int) -> str:
         return ""
     plain = [_name(word, seat) for word in words if not word.startswith("[")]
     said = form.format(*plain, *[""] * 3)
+    said = said[:1].upper() + said[1:]
     cause = next((word[7:] for word in words if word.startswith("[from] ")), "")
     if kind == "move":
         aim = plain[2] if len(plain) > 2 and plain[2] not in ("", plain[0]) else ""
@@ -138,10 +139,10 @@ def _name(word: str, seat: int) -> str:
     if found := _SIDE.fullmatch(word):
         mine = int(found[1]) - 1 == seat
         if found[3].startswith("Player "):
-            return "Your side" if mine else "The foe's side"
-        return f"Your {found[3]}" if mine else f"The foe's {found[3]}"
+            return "your side" if mine else "the foe's side"
+        return f"your {found[3]}" if mine else f"the foe's {found[3]}"
     if word in ("Player 1", "Player 2"):
-        return "You" if int(word[-1]) - 1 == seat else "The foe"
+        return "you" if int(word[-1]) - 1 == seat else "the foe"
     if found := re.fullmatch(r"(\d+)/(\d+)( \w+)?", word):
         return f"{100 * int(found[1]) / int(found[2]):.0f}%"
     if word == "0 fnt":

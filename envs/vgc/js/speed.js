@@ -30,34 +30,40 @@ function internedName(name) {
   return Object.keys({[name]: 0})[0];
 }
 
-/** Have the simulator not look for callbacks that nothing in its data has. */
+/** Have the simulator not look for callbacks that nothing in play can have. */
 function skipAbsentCallbacks(Battle) {
-  const present = new WeakMap();
-  const callbacks = dex => {
-    if (!present.has(dex)) present.set(dex, callbackNames(dex));
-    return present.get(dex);
+  const namesOf = new Map();
+  let dex = null; // the last one that was asked for: battles of a process are mostly of one format
+  let names = null;
+  const isPresent = (name, ofDex) => {
+    if (ofDex !== dex) {
+      if (!namesOf.has(ofDex)) namesOf.set(ofDex, callbackNames(ofDex));
+      dex = ofDex;
+      names = namesOf.get(ofDex);
+    }
+    return names.has(name);
   };
   for (const search of ['findPokemonEventHandlers', 'findSideEventHandlers',
     'findFieldEventHandlers']) {
     const find = Battle.prototype[search];
     Battle.prototype[search] = function (holder, name, getKey, customHolder) {
-      if (!getKey && !callbacks(this.dex).has(name)) return [];
+      if (!getKey && !isPresent(name, this.dex)) return [];
       return find.call(this, holder, name, getKey, customHolder);
     };
   }
 }
 
-/** Return every callback name that an effect of a dex has. */
+/** Return every callback name that an ability, item, condition or species of a dex has. */
 function callbackNames(dex) {
-  const names = new Set();
+  const names = new Set(['onSwitchIn']); // the simulator falls back to onStart for it
   const collect = effect => {
     for (const key in effect) if (key.startsWith('on')) names.add(key);
     if (effect.condition) collect(effect.condition);
   };
-  for (const table of ['Abilities', 'Conditions', 'Items', 'Moves', 'Pokedex', 'Rulesets']) {
+  for (const table of ['Abilities', 'Conditions', 'Items', 'Pokedex']) {
     for (const id in dex.data[table]) collect(dex.data[table][id]);
   }
-  names.add('onSwitchIn'); // the simulator falls back to onStart for it
+  for (const id in dex.data.Moves) collect(dex.data.Moves[id].condition || {});
   return names;
 }
 

@@ -87,7 +87,7 @@ class Encoder {
   /** The own Pokémon are known from the request; what happens on the field, from the view. */
   ownPokemon(view, seat, known, i, active) {
     const side = view.sides[seat];
-    const place = known.active && i < 2 ? i + 1 : 0;
+    const place = known.active && side.active[i] >= 0 ? i + 1 : 0; // none at the preview
     const seen = place ? side.team[side.active[i]] : null;
     const [species, health, full, status] = readOwn(known);
     const moves = active ? active.moves : known.moves.map(id => ({id}));

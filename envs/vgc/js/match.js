@@ -167,11 +167,12 @@ class Match {
   /** Return the key of the state: the same for states that have the same future, chance aside. */
   key() {
     const state = this.matches.simulator.State.serializeBattle(this.battle);
-    for (const part of NOT_STATE) delete state[part];
+    const parts = Object.keys(state).filter(part => !NOT_STATE.includes(part)).sort();
+    const kept = parts.map(part => [part, state[part]]);
     const {turn} = this.battle;
     const relative = (key, value) => key === 'endingTurn' ? value - turn : value;
     const known = this.seats.map(seat => this.knowledge(seat));
-    return digest(JSON.stringify([state, ...known], relative));
+    return digest(JSON.stringify([kept, ...known], relative));
   }
 
   /** Return everything that `load` needs, as text; the lines of earlier turns are left out. */

@@ -17,6 +17,7 @@ from anchorgym.envs.multi import (
     SeatEnv,
     TurnsEnv,
 )
+from anchorgym.envs.multi.checking import check_parallel_env
 from anchorgym.envs.panels import panel_hash, sub_panel
 from anchorgym.envs.registration import make, make_parallel, register
 from anchorgym.envs.spaces import Unicode
@@ -44,6 +45,7 @@ __all__ = [
     "Unicode",
     "UnknownTaskError",
     "check_env",
+    "check_parallel_env",
     "make",
     "make_parallel",
     "panel_hash",

@@ -19,7 +19,7 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 
 from anchorgym.envs._poison import poisons, refusal_problems
 from anchorgym.envs._probe import (
-    IDLE,
+    BaseProbe,
     Fault,
     FaultError,
     Moment,
@@ -49,7 +49,7 @@ _IRRELEVANT = ("No render fps was declared",)
 """Warnings of Gymnasium's checker that mean nothing for text."""
 
 
-def panel(probe: Probe) -> Iterator[Fault]:
+def panel(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Task ids are unique, non-empty strings, the same on every instance."""
     ids = probe.panel
     remedy = "return the same tuple of unique, non-empty strings from tasks() every time"
@@ -69,7 +69,7 @@ def panel(probe: Probe) -> Iterator[Fault]:
             yield Fault("tasks() differs between two instances, or from tasks(env.split)", remedy)
 
 
-def plays(probe: Probe) -> Iterator[Fault]:
+def plays(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Episodes of listed actions run without raising."""
     _ = probe.traces  # to play them is the check: what raises becomes a fault
     yield from ()
@@ -78,7 +78,7 @@ def plays(probe: Probe) -> Iterator[Fault]:
 def info(probe: Probe) -> Iterator[Fault]:
     """Infos hold every key of `Info`, with the right types and consistent values."""
     for where, moment in _moments(probe):
-        for problem, remedy in _info_problems(moment, first=not where.actions):
+        for problem, remedy in info_problems(moment, first=not where.actions):
             yield Fault(problem, remedy, where)
 
 
@@ -116,22 +116,25 @@ def expert(probe: Probe) -> Iterator[Fault]:
             yield from _follow(probe.env, kind, script.upto(0))
 
 
-def before_reset(probe: Probe) -> Iterator[Fault]:
+def before_reset(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Before the first reset, step and snapshot raise ResetNeededError."""
     remedy = "raise ResetNeededError when no episode is running, as TextEnv does"
     env = probe.fresh()
-    yield from _refuses(ResetNeededError, Fault("step() before reset", remedy), env.step, "look")
+    yield from _refuses(
+        ResetNeededError, Fault("step() before reset", remedy), env.step, probe.idle
+    )
     env = probe.fresh()
     yield from _refuses(ResetNeededError, Fault("snapshot() before reset", remedy), env.snapshot)
 
 
-def global_random(probe: Probe) -> Iterator[Fault]:
+def global_random(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Playing leaves Python's and NumPy's global random generators alone."""
     remedy = "draw from self.np_random only, and never seed the global generators"
     for script in probe.scripts:
         before = _global_state()
         with blamed("reset()", script.upto(0)):
-            probe.env.reset(seed=script.seed, options={"task": script.task})
+            options = {"task": script.task} if script.task else None
+            probe.env.reset(seed=script.seed, options=options)
         if _global_state() != before:
             yield Fault("reset uses a global random generator", remedy, script.upto(0))
             return
@@ -143,22 +146,22 @@ def global_random(probe: Probe) -> Iterator[Fault]:
                 return
 
 
-def reset(probe: Probe) -> Iterator[Fault]:
+def reset(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Reset plays the task it is given, or one that the seed draws."""
     env = probe.env
     for task in dict.fromkeys(script.task for script in probe.scripts):
         where = Script(task, probe.seed)
         moment = begin(env, where)
-        if moment.info.get("task_id") != task or env.task != task:
-            seen = f"reset to task {task!r} plays {shown(moment.info.get('task_id'))}"
+        if moment.task != task or env.task != task:
+            seen = f"reset to task {task!r} plays {shown(moment.task)}"
             yield Fault(seen, "start the task that reset was given", where)
-    draws = {env.reset(seed=probe.seed + i)[1]["task_id"] for i in range(24)}
+    draws = {begin(env, Script("", probe.seed + i)).task for i in range(24)}
     if len(probe.panel) > 1 and len(draws) == 1:
         remedy = "without a task, let reset draw one from the seed, as TextEnv.reset does"
         yield Fault("24 seeds drew one and the same task", remedy)
 
 
-def reset_options(probe: Probe) -> Iterator[Fault]:
+def reset_options(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Reset refuses unknown tasks and options with a typed error, and the episode goes on."""
     env = probe.env
     refused: list[tuple[dict[str, Any], type[Exception]]] = [
@@ -193,26 +196,27 @@ def invalid_actions(probe: Probe) -> Iterator[Fault]:
                     remedy = "answer any string with Outcome(text, reason='why it is invalid')"
                 yield Fault(f"{poison.name}: {error.fault.seen}", remedy, error.fault.where)
                 continue
-            for problem, remedy in refusal_problems(env, got, poison, env.turn - turn):
+            space = env.observation_space
+            for problem, remedy in refusal_problems(space, got, poison, env.turn - turn):
                 yield Fault(f"{poison.name}: {problem}", remedy, script.then(poison.action))
 
 
-def truncation(probe: Probe) -> Iterator[Fault]:
+def truncation(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """An episode is truncated at `max_turns`, not before; then reset starts another."""
     env, script = probe.fresh(), probe.scripts[0].upto(0)
     # A long horizon is shortened: what is checked is that the limit is kept.
     env.max_turns = min(env.max_turns, _MOST_TURNS)
     begin(env, script)
     for turn in range(1, env.max_turns + 1):
-        moment, script = take(env, IDLE, script), script.then(IDLE)
-        if moment.terminated:
+        moment, script = take(env, probe.idle, script), script.then(probe.idle)
+        if _any(moment.terminated):
             return
-        if moment.truncated != (turn == env.max_turns):
+        if _any(moment.truncated) != (turn == env.max_turns):
             seen = f"truncated is {moment.truncated} in turn {turn} of {env.max_turns}"
             yield Fault(seen, "leave truncation to TextEnv.step", script)
             return
     begin(env, script)
-    if take(env, IDLE, script).truncated != (env.max_turns == 1):
+    if _any(take(env, probe.idle, script).truncated) != (env.max_turns == 1):
         yield Fault("the episode after a truncated one is truncated at once", "clear it in reset")
 
 
@@ -236,6 +240,11 @@ def gymnasium(probe: Probe) -> Iterator[Fault]:
 
 
 # Details ----------------------------------------------------------------------------------------
+
+
+def _any(flags: Any) -> bool:
+    """Whether a flag is set, or one of several agents'."""
+    return any(flags.values()) if isinstance(flags, dict) else bool(flags)
 
 
 def _follow(env: TextEnv, kind: ExpertKind, script: Script) -> Iterator[Fault]:
@@ -280,7 +289,7 @@ _INFO_TYPES: dict[str, type | tuple[type, ...]] = {
 assert _INFO_TYPES.keys() == get_type_hints(Info).keys()
 
 
-def _info_problems(moment: Moment, *, first: bool) -> Iterator[tuple[str, str]]:
+def info_problems(moment: Moment, *, first: bool) -> Iterator[tuple[str, str]]:
     """Say what is wrong with an info: (problem, remedy)."""
     found, remedy = moment.info, "leave the infos to TextEnv"
     wrong = [key for key, kind in _INFO_TYPES.items() if not isinstance(found.get(key), kind)]

@@ -6,9 +6,10 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from gymnasium import Space
+
 from anchorgym.envs._probe import Moment, admissible, is_template
 from anchorgym.envs._report import shown
-from anchorgym.envs.core import TextEnv
 
 LONGEST_REASON = 500
 NONSENSE = "qwxz 0417 no such action"
@@ -51,7 +52,7 @@ def poisons(moment: Moment) -> list[Poison]:
 
 
 def refusal_problems(
-    env: TextEnv, got: Moment, poison: Poison, turns: int
+    space: Space[Any], got: Moment, poison: Poison, turns: int
 ) -> Iterator[tuple[str, str]]:
     """Say what is wrong with the answer to a poison that cost `turns`: (problem, remedy)."""
     reason, valid = got.info.get("reason"), got.info.get("action_valid")
@@ -67,7 +68,7 @@ def refusal_problems(
             yield f"the reason has {len(reason)} characters", short
         if not _harmless(reason):
             yield f"the reason holds control characters: {ascii(reason)[:80]}", short
-    if got.observation not in env.observation_space:
+    if got.observation not in space:
         yield f"the observation {shown(got.observation)} is outside its space", "shorten it"
 
 

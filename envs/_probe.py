@@ -7,13 +7,14 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 from gymnasium.utils.env_checker import data_equivalence
+from pettingzoo import ParallelEnv
 
 from anchorgym.envs._remedies import crash_remedy, make_remedy
 from anchorgym.envs._report import contrast, described, parting
@@ -76,9 +77,80 @@ class Moment:
         """Whether the episode was over."""
         return bool(self.terminated or self.truncated)
 
+    @property
+    def key(self) -> Any:
+        """The anchor that the future depends on."""
+        return self.info["anchor"]
+
+    @property
+    def task(self) -> Any:
+        """The task that is said to be played."""
+        return self.info.get("task_id")
+
+    def standing(self) -> Moment:
+        """Return what is told again when the state is restored."""
+        return self
+
     def get(self, name: str) -> Any:
         """Return a field, or an entry of the info."""
         return getattr(self, name) if name in self.__dataclass_fields__ else self.info.get(name)
+
+
+@dataclass(frozen=True)
+class JointMoment(Moment):
+    """What one joint turn gave: every field is by agent."""
+
+    joint_anchor: Any = None
+    """The key of the joint state; None in an environment without anchors."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether no agent was left."""
+        if not isinstance(self.terminated, dict):
+            return False
+        return all(end or self.truncated.get(a) for a, end in self.terminated.items())
+
+    @property
+    def key(self) -> Any:
+        """The anchor of the joint state."""
+        return self.joint_anchor
+
+    @property
+    def task(self) -> Any:
+        """The task that every agent is told, or what they are told if that differs."""
+        told = list(self.get("task_id").values())
+        return told[0] if told and all(one == told[0] for one in told) else told
+
+    def get(self, name: str) -> Any:
+        """Return a field, or the entries of that name in the infos, by agent."""
+        if name in self.__dataclass_fields__:
+            return getattr(self, name)
+        return {a: info.get(name) for a, info in self.info.items() if isinstance(info, dict)}
+
+    def standing(self) -> Moment:
+        """Return what the agents still in play were given."""
+        if not isinstance(self.terminated, dict):
+            return self
+        left = [a for a, end in self.terminated.items() if not (end or self.truncated[a])]
+        seen = {agent: self.observation[agent] for agent in left}
+        return replace(self, observation=seen, info={agent: self.info[agent] for agent in left})
+
+    def of(self, agent: str) -> Moment:
+        """Return what one agent was given."""
+        return Moment(self.observation.get(agent), self.info.get(agent, {}))
+
+
+class Playable(Protocol):
+    """What the checks need of an environment, for one agent or several."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Start an episode."""
+
+    def step(self, action: Any, /) -> Any:
+        """Take a turn."""
+
+
+E = TypeVar("E", bound=Playable)
 
 
 class Visit(NamedTuple):
@@ -89,7 +161,7 @@ class Visit(NamedTuple):
     moment: Moment
 
 
-class Probe:
+class BaseProbe(Generic[E]):
     """Makes instances of an environment and plays them, always the same way for one seed.
 
     Args:
@@ -98,12 +170,17 @@ class Probe:
         seed: of the exploration.
     """
 
-    def __init__(self, make: Callable[[], TextEnv], *, episodes: int, seed: int) -> None:
+    idle: Any = IDLE
+    """An action, or joint action, that does nothing but let a turn pass."""
+    unanchored = ""
+    """Why checks of anchors and snapshots are skipped; empty where they are not."""
+
+    def __init__(self, make: Callable[[], E], *, episodes: int, seed: int) -> None:
         self.make = make
         self.episodes = episodes
         self.seed = seed
 
-    def fresh(self) -> TextEnv:
+    def fresh(self) -> E:
         """Make an instance that has played nothing."""
         with blamed("making an instance", remedy=make_remedy):
             return self.make()
@@ -112,16 +189,26 @@ class Probe:
         """Return a generator of its own for each purpose."""
         return random.Random(f"{self.seed} {purpose}")
 
+    def answers(self, env: E) -> tuple[Any, ...]:
+        """Return the answers to every question that may be asked of a state."""
+        raise NotImplementedError
+
+    def explored(self, env: E, start: Script, rng: random.Random, *, guided: bool) -> Script:
+        """Play an episode and return its script."""
+        raise NotImplementedError
+
     @cached_property
-    def env(self) -> TextEnv:
+    def env(self) -> E:
         """The instance that most checks share."""
         return self.fresh()
 
     @cached_property
     def panel(self) -> list[str]:
         """The task ids, the first thousands of a very large panel."""
+        if self.unanchored:
+            return [""]
         with blamed("tasks()"):
-            return list(islice(self.env.tasks(), _LARGEST_PANEL))
+            return list(islice(cast(Any, self.env).tasks(), _LARGEST_PANEL))
 
     @cached_property
     def scripts(self) -> list[Script]:
@@ -129,7 +216,7 @@ class Probe:
         env, rng = self.fresh(), self.rng("scripts")
         tasks = rng.sample(self.panel, min(len(self.panel), _TASKS_PLAYED))
         return [
-            explore(
+            self.explored(
                 env,
                 Script(tasks[i % len(tasks)], self.seed + i),
                 rng,
@@ -150,11 +237,30 @@ class Probe:
         for script in self.scripts:
             for turn, moment in enumerate(playing(self.env, script)):
                 with blamed("snapshot()", script.upto(turn)):
-                    visits.append(Visit(script.upto(turn), self.env.snapshot(), moment))
+                    kept = cast(Any, self.env).snapshot()
+                    visits.append(Visit(script.upto(turn), kept, moment))
         return visits
 
 
-def shortened(env: TextEnv, fault: Fault) -> Fault:
+class Probe(BaseProbe[TextEnv]):
+    """Plays environments of one agent, see `BaseProbe`."""
+
+    def answers(self, env: TextEnv) -> tuple[Any, ...]:
+        """Return the answers to every question that may be asked of a state."""
+        return (
+            env.anchor(),
+            env.admissible_actions(),
+            env.won(),
+            env.progress(),
+            env.snapshot(),
+        )
+
+    def explored(self, env: TextEnv, start: Script, rng: random.Random, *, guided: bool) -> Script:
+        """Play an episode at random, or mostly as the expert says, and return its script."""
+        return explore(env, start, rng, guided=guided)
+
+
+def shortened(env: Playable, fault: Fault) -> Fault:
     """Leave out the first actions before a turn that raises, where it raises without them too."""
     if fault.where is None or not fault.seen.startswith("step() raised"):
         return fault
@@ -185,40 +291,41 @@ def blamed(
         raise FaultError(Fault(seen, remedy(error), where)) from error
 
 
-def begin(env: TextEnv, script: Script) -> Moment:
+def begin(env: Playable, script: Script) -> Moment:
     """Start the task of a script."""
     # A world that draws from the process-global generators is to be named by one check only.
     random.seed(script.seed)
     np.random.seed(script.seed % 2**32)
     with blamed("reset()", script.upto(0)):
-        observation, info = env.reset(seed=script.seed, options={"task": script.task})
-        return Moment(observation, dict(info))
+        options = {"task": script.task} if script.task else None
+        observation, info = env.reset(seed=script.seed, options=options)
+        return _moment(env, observation, dict(info))
 
 
-def take(env: TextEnv, action: Any, where: Script) -> Moment:
+def take(env: Playable, action: Any, where: Script) -> Moment:
     """Take one turn; `where` says how the state was reached."""
     with blamed("step()", where.then(action)):
         observation, reward, terminated, truncated, info = env.step(action)
-        return Moment(observation, dict(info), reward, terminated, truncated)
+        return _moment(env, observation, dict(info), reward, terminated, truncated)
 
 
-def playing(env: TextEnv, script: Script) -> Iterator[Moment]:
+def playing(env: Playable, script: Script) -> Iterator[Moment]:
     """Play a script and give each moment while the environment is in it."""
     yield begin(env, script)
     for turn, action in enumerate(script.actions):
         yield take(env, action, script.upto(turn))
 
 
-def replay(env: TextEnv, script: Script) -> list[Moment]:
+def replay(env: Playable, script: Script) -> list[Moment]:
     """Play a script to its end: one moment more than it has actions."""
     return list(playing(env, script))
 
 
-def back(env: TextEnv, visit: Visit, seed: int | None = None) -> Moment:
+def back(env: Any, visit: Visit, seed: int | None = None) -> Moment:
     """Restore a state."""
     with blamed("restore()", visit.where):
         observation, info = env.restore(visit.snapshot, seed=seed)
-        return Moment(observation, dict(info))
+        return _moment(env, observation, dict(info))
 
 
 def explore(env: TextEnv, start: Script, rng: random.Random, *, guided: bool) -> Script:
@@ -240,8 +347,13 @@ def pick(env: TextEnv, moment: Moment, rng: random.Random) -> str:
     """Choose an admissible action, its template filled in; free text if none is listed."""
     listed = admissible(moment)
     if listed:
-        return _TEMPLATE.sub(lambda _: rng.choice(_WORDS), rng.choice(listed))
+        return fill(rng.choice(listed), rng)
     return rng.choice([*_WORDS, env.action_space.sample()])
+
+
+def fill(action: str, rng: random.Random) -> str:
+    """Put words in the place of an action's placeholders, where it has any."""
+    return _TEMPLATE.sub(lambda _: rng.choice(_WORDS), action)
 
 
 def admissible(moment: Moment) -> list[str]:
@@ -278,10 +390,14 @@ def first_difference(expected: list[Moment], got: list[Moment]) -> tuple[int, st
     return None
 
 
-def state_text(env: TextEnv) -> str:
-    """Return `state()` as JSON text; empty where that fails, which is for other checks to say."""
+def state_text(env: Any) -> str:
+    """Return `state()` as JSON text; empty where that fails, which is for other checks to say.
+
+    PettingZoo's `state()` is something else: several agents' is `save()`.
+    """
     with suppress(Exception):
-        return json.dumps(env.state(), sort_keys=True)
+        state: Any = getattr(env, "save", env.state)()
+        return json.dumps(state, sort_keys=True)
     return ""
 
 
@@ -297,6 +413,14 @@ def state_difference(expected: str, got: str, word: str = "became") -> str:
     if not (expected and got) or expected == got:
         return ""
     return f"; state() {parting(expected, got, word=word)}"
+
+
+def _moment(env: Any, observation: Any, info: Any, reward: Any = 0.0, *ends: Any) -> Moment:
+    if not isinstance(env, ParallelEnv):
+        return Moment(observation, info, reward, *ends)
+    terminated, truncated = ends or (False, False)
+    key = env.anchor() if hasattr(env, "anchor") else None
+    return JointMoment(observation, info, reward, terminated, truncated, key)
 
 
 def _guidance(env: TextEnv, rng: random.Random) -> str | None:

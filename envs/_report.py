@@ -128,9 +128,19 @@ class CheckReport:
             for finding in result.findings:
                 lines += [f"    {line}" for line in _paragraph(finding)]
         if in_one_line:
-            note = f"{len(skipped)} checks that need those: {', '.join(skipped)}"
-            lines.append(f"  {'skipped':<8} {note}")
+            lines += [f"  {'skipped':<8} {line}" for line in self._skipped()]
         return "\n".join(lines)
+
+    def _skipped(self) -> Iterator[str]:
+        """Yield lines of the checks that were skipped, those for one reason together."""
+        reasons: dict[str, list[str]] = {}
+        for result in self.results:
+            if result.status == "skipped":
+                needs = result.note.startswith("needs ")
+                reasons.setdefault("" if needs else result.note, []).append(result.name)
+        for reason, names in reasons.items():
+            why = f"({reason})" if reason else "that need those"
+            yield f"{len(names)} checks {why}: {', '.join(names)}"
 
     def __str__(self) -> str:
         return self.summary()

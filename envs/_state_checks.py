@@ -12,6 +12,7 @@ from typing import Any
 from anchorgym.envs._poison import NONSENSE
 from anchorgym.envs._probe import (
     IDLE,
+    BaseProbe,
     Fault,
     FaultError,
     Moment,
@@ -37,14 +38,17 @@ from anchorgym.envs._report import described, shown
 from anchorgym.envs.core import TextEnv
 from anchorgym.envs.errors import SnapshotError
 
-_STATE = ("task_id", "goal", "anchor", "admissible_actions", "won", "progress")
-_START = ("observation", "goal", "anchor", "admissible_actions")
+_STATE = (
+    *("task_id", "goal", "anchor", "joint_anchor", "admissible_actions", "active"),
+    *("won", "progress"),
+)
+_START = ("observation", "goal", "anchor", "joint_anchor", "admissible_actions", "active")
 _EFFECT = ("reward", "anchor", "won", "terminated")
 _SEEDS = 64
 _MOST_TRIES = 600
 
 
-def determinism(probe: Probe) -> Iterator[Fault]:
+def determinism(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Two instances with one seed and the same actions give the same episodes."""
     env = probe.fresh()
     remedy = "draw all randomness from self.np_random, keep no state on the class"
@@ -53,13 +57,15 @@ def determinism(probe: Probe) -> Iterator[Fault]:
             where = script.upto(found[0])
             seen = f"on another instance, {found[1]}{_states_apart(probe.env, env, where)}"
             yield Fault(seen, remedy, where)
+    if probe.unanchored:
+        return
     for seed in range(probe.seed, probe.seed + 4):
-        drawn = [one.reset(seed=seed)[1]["task_id"] for one in (env, probe.env)]
+        drawn = [begin(one, Script("", seed)).task for one in (env, probe.env)]
         if drawn[0] != drawn[1]:
             yield Fault(f"reset(seed={seed}) drew task {drawn[0]!r}, then {drawn[1]!r}", remedy)
 
 
-def leftovers(probe: Probe) -> Iterator[Fault]:
+def leftovers(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """An episode leaves nothing behind for the next."""
     remedy = "set everything that an episode changes in start()"
     for script, trace in zip(probe.scripts, probe.traces, strict=True):
@@ -70,7 +76,7 @@ def leftovers(probe: Probe) -> Iterator[Fault]:
             yield Fault(seen, remedy, where)
 
 
-def queries(probe: Probe) -> Iterator[Fault]:
+def queries(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Asking for snapshot, anchor or admissible actions changes nothing."""
     remedy = "let questions read the state, and neither change it nor draw from np_random"
     for script, trace in zip(probe.scripts, probe.traces, strict=True):
@@ -78,7 +84,7 @@ def queries(probe: Probe) -> Iterator[Fault]:
         for turn, moment in enumerate(playing(probe.env, script)):
             asked.append(moment)
             with blamed("asking for the state", script.upto(turn)):
-                if _answers(probe.env) != _answers(probe.env):
+                if probe.answers(probe.env) != probe.answers(probe.env):
                     seen = "the same question, asked twice, had two answers"
                     yield Fault(seen, remedy, script.upto(turn))
                     return
@@ -87,7 +93,7 @@ def queries(probe: Probe) -> Iterator[Fault]:
             yield Fault(seen, remedy, script.upto(found[0]))
 
 
-def snapshot(probe: Probe) -> Iterator[Fault]:
+def snapshot(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """A snapshot is UTF-8 JSON."""
     remedy = "return bytes of UTF-8 JSON, as TextEnv.snapshot does from state()"
     for visit in probe.visits:
@@ -109,7 +115,7 @@ def anchor_scope(probe: Probe) -> Iterator[Fault]:
                 break
 
 
-def task_start(probe: Probe) -> Iterator[Fault]:
+def task_start(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """A task starts the same whatever the seed."""
     remedy = (
         "draw nothing in start(): the task id fixes the start, the seed what comes later; draw a "
@@ -125,17 +131,21 @@ def task_start(probe: Probe) -> Iterator[Fault]:
                 yield Fault(f"with another seed, {text}", remedy, where)
 
 
-def restore(probe: Probe) -> Iterator[Fault]:
+def restore(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """A restored state has the future it would have had, in any instance."""
     remedy = "put all that act() and admissible_actions() read into state() and load()"
     for script, trace in zip(probe.scripts, probe.traces, strict=True):
-        points = _points(script)
-        visits = [visit for visit in probe.visits if visit.where in points]
+        turns = _points(script)
+        visits = [
+            visit
+            for visit in probe.visits
+            if visit.where.seed == script.seed and len(visit.where.actions) in turns
+        ]
         for env, which in ((probe.env, "the same"), (probe.fresh(), "another")):
             for visit in visits:
                 turn = len(visit.where.actions)
                 got = back(env, visit)
-                text = difference(trace[turn], got, ("observation", *_STATE))
+                text = difference(trace[turn].standing(), got, ("observation", *_STATE))
                 if text:
                     text += state_difference(kept_state(visit.snapshot), state_text(env))
                 if env.turn != turn:
@@ -144,7 +154,7 @@ def restore(probe: Probe) -> Iterator[Fault]:
                     yield Fault(f"restored in {which} instance, {text}", remedy, visit.where)
 
 
-def reseed(probe: Probe) -> Iterator[Fault]:
+def reseed(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Restored with a new seed, chance takes another course; with the same seed, the same."""
     for script, trace in zip(probe.scripts, probe.traces, strict=True):
         visit = next(v for v in probe.visits if v.where == script.upto(0))
@@ -187,7 +197,7 @@ def anchors(probe: Probe) -> Iterator[Fault]:
     """Equal anchors mean the same admissible actions and the same next states."""
     rng, tries = probe.rng("anchors"), 0
     remedy = "let anchor() tell apart what act() and admissible_actions() tell apart"
-    for one, other in _twins(probe.visits):
+    for one, other in twins(probe.visits):
         listed = admissible(one.moment), admissible(other.moment)
         if set(listed[0]) != set(listed[1]):
             seen = f"one anchor, but admissible {shown(listed[0])} and {shown(listed[1])}"
@@ -209,7 +219,7 @@ def anchors(probe: Probe) -> Iterator[Fault]:
             return
 
 
-def foreign_snapshots(probe: Probe) -> Iterator[Fault]:
+def foreign_snapshots(probe: BaseProbe[Any]) -> Iterator[Fault]:
     """Foreign, stale and damaged snapshots raise SnapshotError; the episode goes on unharmed."""
     env, script, trace = probe.env, probe.scripts[0], probe.traces[0]
     remedy = "read snapshots with TextEnv.restore, or raise SnapshotError before changing anything"
@@ -236,16 +246,6 @@ def foreign_snapshots(probe: Probe) -> Iterator[Fault]:
 # Details ----------------------------------------------------------------------------------------
 
 
-def _answers(env: TextEnv) -> tuple[Any, ...]:
-    return (
-        env.anchor(),
-        env.admissible_actions(),
-        env.won(),
-        env.progress(),
-        env.snapshot(),
-    )
-
-
 def _anchor_leaks(env: TextEnv, where: Script) -> Iterator[Fault]:
     before = env.anchor()
     env.np_random.random()
@@ -262,7 +262,7 @@ def _anchor_leaks(env: TextEnv, where: Script) -> Iterator[Fault]:
             yield Fault(seen, remedy, where.then(action))
 
 
-def _states_apart(one: TextEnv, other: TextEnv, where: Script) -> str:
+def _states_apart(one: Any, other: Any, where: Script) -> str:
     """Say how the states of two instances differ that were played alike."""
     texts: list[str] = []
     with suppress(FaultError):  # played once more, it may not even get there
@@ -277,14 +277,15 @@ def _two_states(one: Visit, other: Visit) -> str:
     return state_difference(kept_state(one.snapshot), kept_state(other.snapshot), "and")
 
 
-def _points(script: Script) -> set[Script]:
+def _points(script: Script) -> set[int]:
+    """Return the turns after which a script is kept and gone on with."""
     turns = {0, len(script.actions) // 2, max(len(script.actions) - 1, 0)}
     if IDLE in script.actions:
         turns.add(script.actions.index(IDLE) + 1)
-    return {script.upto(turn) for turn in turns}
+    return turns
 
 
-def _future_difference(env: TextEnv, script: Script, trace: list[Moment], turn: int) -> str:
+def _future_difference(env: Any, script: Script, trace: list[Moment], turn: int) -> str:
     for i, action in enumerate(script.actions[turn:], start=turn):
         text = difference(trace[i + 1], take(env, action, script.upto(i)))
         if text:
@@ -292,12 +293,12 @@ def _future_difference(env: TextEnv, script: Script, trace: list[Moment], turn: 
     return ""
 
 
-def _future(env: TextEnv, visit: Visit, script: Script, seed: int) -> list[Moment]:
+def _future(env: Any, visit: Visit, script: Script, seed: int) -> list[Moment]:
     back(env, visit, seed=seed)
     return [take(env, action, visit.where) for action in script.actions[len(visit.where.actions) :]]
 
 
-def _parts(probe: Probe, script: Script, trace: list[Moment]) -> bool:
+def _parts(probe: BaseProbe[Any], script: Script, trace: list[Moment]) -> bool:
     """Whether chance plays a part: other seeds give the same actions another course."""
     seeds = range(script.seed + 1, script.seed + 9)
     return any(
@@ -315,14 +316,14 @@ def _body(visit: Visit) -> str:
 
 
 def _key(visit: Visit) -> tuple[str, bytes]:
-    return visit.where.task, visit.moment.info["anchor"]
+    return visit.where.task, visit.moment.key
 
 
 def _distinct(visits: list[Visit]) -> list[Visit]:
     return list({_key(visit): visit for visit in visits if not visit.moment.ended}.values())
 
 
-def _twins(visits: list[Visit]) -> list[tuple[Visit, Visit]]:
+def twins(visits: list[Visit]) -> list[tuple[Visit, Visit]]:
     """Return pairs of states with one anchor, those whose snapshots differ most first."""
     pairs: list[tuple[bool, Visit, Visit]] = []
     shortest = sorted(visits, key=lambda visit: len(visit.where.actions))
@@ -351,7 +352,7 @@ def _short(script: Script) -> str:
     return f"[{', '.join(shown(action) for action in script.actions)}]"
 
 
-def _foreign(probe: Probe, good: bytes) -> Iterator[tuple[str, Any]]:
+def _foreign(probe: BaseProbe[Any], good: bytes) -> Iterator[tuple[str, Any]]:
     longer, stranger = probe.fresh(), probe.fresh()
     longer.max_turns += 1
     # The hardest foreigner: another class whose states look the same.

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import copy
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable
 from typing import Any, cast
 
 import gymnasium as gym
-import numpy as np
 
 from anchorgym.envs import _checks as basic
 from anchorgym.envs import _state_checks as states
-from anchorgym.envs._probe import Fault, FaultError, Probe, shortened
-from anchorgym.envs._remedies import crash_remedy
-from anchorgym.envs._report import CheckReport, CheckResult, Finding, described
+from anchorgym.envs._probe import Probe
+from anchorgym.envs._report import CheckReport, CheckResult, Finding
+from anchorgym.envs._running import Check, checked
 from anchorgym.envs.core import TextEnv
-from anchorgym.envs.errors import OptionError, UnknownEnvError
+from anchorgym.envs.errors import OptionError
 from anchorgym.envs.registration import bare, make, unwrapped
 
 __all__ = ["CHECKS", "Check", "CheckReport", "CheckResult", "Finding", "check_env"]
-
-_MOST_FINDINGS = 3
-
-
-@dataclass(frozen=True)
-class Check:
-    """A check, and the checks without which it would blame the wrong thing."""
-
-    run: Callable[[Probe], Iterator[Fault]]
-    needs: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The name in reports."""
-        return self.run.__name__
-
-    @property
-    def promise(self) -> str:
-        """What holds in an environment that passes."""
-        return (self.run.__doc__ or "").split("\n")[0]
 
 
 CHECKS: tuple[Check, ...] = (
@@ -94,62 +69,9 @@ def check_env(
         UnknownEnvError: nobody registered that id.
         OptionError: fewer than one episode, or keyword arguments for an environment already made.
     """
-    if episodes < 1:
-        raise OptionError(f"episodes must be at least 1, got {episodes}")
     name, maker = _maker(env, kwargs)
     probe = Probe(maker, episodes=episodes, seed=seed)
-    with _same_globals():
-        try:
-            made = probe.env
-        except FaultError as error:
-            if isinstance(error.__cause__, UnknownEnvError):
-                raise error.__cause__ from None
-            return CheckReport(name, (_made(error.fault),))
-        report = CheckReport(name, (_made(None), *_run_all(probe)))
-        made.close()
-    return report
-
-
-def _run_all(probe: Probe) -> Iterator[CheckResult]:
-    failed: set[str] = set()
-    for check in CHECKS:
-        missing = [need for need in check.needs if need in failed]
-        if missing:
-            note = f"needs {' and '.join(missing)}"
-            result = CheckResult(check.name, check.promise, "skipped", note=note)
-        else:
-            result = _run(check, probe)
-        if result.status != "passed":
-            failed.add(check.name)
-        yield result
-
-
-def _run(check: Check, probe: Probe) -> CheckResult:
-    faults: list[Fault] = []
-    try:
-        faults.extend(islice(check.run(probe), _MOST_FINDINGS))
-    except FaultError as error:
-        faults.append(shortened(probe.fresh(), error.fault))
-    except Exception as error:  # of the environment, in a place that no check foresaw
-        faults.append(Fault(f"the environment raised {described(error)}", crash_remedy(error)))
-    unique: dict[str, Finding] = {}
-    for fault in faults:
-        unique.setdefault(fault.seen, _finding(check.name, fault))
-    findings = tuple(unique.values())
-    return CheckResult(check.name, check.promise, "failed" if findings else "passed", findings)
-
-
-def _finding(name: str, fault: Fault) -> Finding:
-    if fault.where is None:
-        return Finding(name, fault.seen, fault.remedy)
-    return Finding(name, fault.seen, fault.remedy, *fault.where)
-
-
-def _made(fault: Fault | None) -> CheckResult:
-    promise = "Instances can be made, and are bare TextEnvs."
-    if fault is None:
-        return CheckResult("make", promise, "passed")
-    return CheckResult("make", promise, "failed", (_finding("make", fault),))
+    return checked(name, probe, CHECKS, "Instances can be made, and are bare TextEnvs.")
 
 
 def _maker(
@@ -172,14 +94,3 @@ def _maker(
     pristine = copy.deepcopy(env)
     pristine._task = None  # as before its first reset
     return type(env).__qualname__, lambda: copy.deepcopy(pristine)
-
-
-@contextmanager
-def _same_globals() -> Iterator[None]:
-    """Give the process-global random generators back as they were."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)

@@ -108,8 +108,13 @@ def difference_interval(differences: FloatArray, *, seed: int = 0) -> Interval:
     first = float(differences[0])
     if (differences != first).any():
         return bootstrap(differences, seed=seed)
-    unseen = _wilson(0.0, len(differences)).high
+    unseen = unseen_share(len(differences))
     return Interval(first, (1 - unseen) * first - unseen, (1 - unseen) * first + unseen)
+
+
+def unseen_share(n: int) -> float:
+    """Return the share that something seen 0 of n times may have: Wilson's 95 % bound."""
+    return _wilson(0.0, n).high
 
 
 def pass_at(won: IntArray, episodes: int, k: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""`anchorgym check`: verify an environment's contract."""
+"""`anchorgym check`: verify an environment's contract, of one agent or several."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Check, and print the report."""
-    from anchorgym.envs import check_env
+    from anchorgym.envs import check_env, check_parallel_env
+    from anchorgym.envs.registration import is_parallel
 
-    report = check_env(known.env, seed=known.seed, **environment_arguments(known, rest))
+    check = check_parallel_env if is_parallel(known.env) else check_env
+    report = check(known.env, seed=known.seed, **environment_arguments(known, rest))
     print(json.dumps(report.to_json(), indent=1) if known.json else report.summary())
     return EXIT_OK if report.ok else EXIT_FAILED

@@ -1,0 +1,139 @@
+"""A league at rest: who is in it (`league.json`), and every game played (`games.jsonl`).
+
+Games are appended, one block a line, each line with a checksum. A line that was being written
+when the process was killed is dropped when the league is opened again; its games are played again
+with the same seed, so nothing is lost by it. Everything else that does not fit is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from anchorgym.training.durable import sync, write_file
+from anchorgym.training.league.rules import LeagueError, Rules
+from anchorgym.training.league.table import Block
+
+FORMAT = 1
+_LEAGUE, _GAMES = "league.json", "games.jsonl"
+
+
+class Kept(NamedTuple):
+    """What `league.json` holds."""
+
+    rules: Rules
+    players: dict[str, list[str]]
+    history: list[Any]
+
+
+class Store:
+    """The folder of a league.
+
+    Args:
+        folder: made when something is first written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def exists(self) -> bool:
+        """Whether a league is kept there."""
+        return (self.folder / _LEAGUE).is_file()
+
+    def write(self, rules: Rules, players: Mapping[str, list[str]], history: list[Any]) -> None:
+        """Keep all but the games, whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        body = {
+            "format": FORMAT,
+            "rules": asdict(rules),
+            "players": players,
+            "history": history,
+        }
+        write_file(self.folder / _LEAGUE, json.dumps(body, indent=1) + "\n")
+
+    def read(self) -> Kept:
+        """Read what `write` wrote.
+
+        Raises:
+            LeagueError: there is no league, or it cannot be read.
+        """
+        path = self.folder / _LEAGUE
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))
+            if body["format"] != FORMAT:
+                raise LeagueError(f"{path} has format {body['format']}, not {FORMAT}")
+            rules = body["rules"]
+            known = {**rules, "sides": tuple(rules["sides"]), "bounds": tuple(rules["bounds"])}
+            players = {
+                side: [str(name) for name in body["players"][side]] for side in known["sides"]
+            }
+            return Kept(Rules(**known), players, list(body["history"]))
+        except FileNotFoundError as error:
+            raise LeagueError(f"{self.folder} holds no league") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, LeagueError):
+                raise
+            raise LeagueError(f"{path} cannot be read as a league: {error!r}") from error
+
+    def append(self, block: Block) -> None:
+        """Add games, and have them on the disk when this returns."""
+        path = self.folder / _GAMES
+        fresh = not path.exists()
+        with path.open("a", encoding="utf-8") as file:
+            file.write(_line(block))
+            file.flush()
+            os.fsync(file.fileno())
+        if fresh:
+            sync(self.folder)
+
+    def blocks(self) -> Iterator[Block]:
+        """Read all games in the order in which they were added; cut off a half-written line.
+
+        Raises:
+            LeagueError: a line that was written whole is damaged.
+        """
+        path = self.folder / _GAMES
+        if not path.exists():
+            return
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(path, whole)
+        for number, line in enumerate(data[:whole].splitlines(), start=1):
+            try:
+                yield _block(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise LeagueError(
+                    f"line {number} of {path} is damaged ({error}): remove that line and those "
+                    "after it, and the games in them are played again"
+                ) from error
+
+
+def _line(block: Block) -> str:
+    body = {
+        "row": block.row,
+        "column": block.column,
+        "block": block.number,
+        "payoffs": block.payoffs.tolist(),
+    }
+    return json.dumps({**body, "check": _check(body)}, separators=(",", ":")) + "\n"
+
+
+def _block(body: dict[str, Any]) -> Block:
+    if body.pop("check") != _check(body):
+        raise ValueError("its checksum differs")
+    payoffs = np.array(body["payoffs"], dtype=np.float64).reshape(-1, 2)
+    return Block(body["row"], body["column"], body["block"], payoffs)
+
+
+def _check(body: Mapping[str, Any]) -> str:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

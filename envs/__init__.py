@@ -23,6 +23,7 @@ from anchorgym.envs.registration import make, make_parallel, register
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.textworld.env import TextWorldEnv
 from anchorgym.envs.vector import TextVectorEnv
+from anchorgym.envs.vgc.env import VGCEnv
 
 __all__ = [
     "ALFWorldEnv",
@@ -44,6 +45,7 @@ __all__ = [
     "TurnsEnv",
     "Unicode",
     "UnknownTaskError",
+    "VGCEnv",
     "check_env",
     "check_parallel_env",
     "make",

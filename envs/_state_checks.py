@@ -165,7 +165,8 @@ def reseed(probe: BaseProbe[Any]) -> Iterator[Fault]:
         if not _parts(probe, script, trace):
             continue
         seeds = range(1, _SEEDS + 1)
-        if all(_future(probe.env, visit, script, seed) == futures[0] for seed in seeds):
+        more = (_future(probe.env, visit, script, seed) for seed in seeds)
+        if not any(first_difference(futures[0], future) for future in more):
             yield Fault(
                 f"{_SEEDS} seeds given to restore() lead to one future, though chance plays a part",
                 "redraw all randomness in restore(data, seed): keep no drawn future in the state",

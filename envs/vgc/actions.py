@@ -118,7 +118,7 @@ def choices_after(legal: Sequence[Sequence[int]], first: int) -> list[int]:
         return [choice for choice in legal[1] if choice != first]
     if gimmick:
         return [c for c in legal[1] if c < 7 or (c - 7) // 20 != gimmick]
-    if first == PASS and len(legal[0]) > 1:
+    if first == PASS and len(legal[0]) > 1 and len(legal[1]) > 1:
         return [choice for choice in legal[1] if choice != PASS]
     return list(legal[1])
 

@@ -352,7 +352,8 @@ def tokens(seat: Seat, layout: Mapping[str, Any]) -> NDArray[np.int16]:
 
 
 def _quoted(action: object) -> str:
-    return f"`{str(action)[:60]}`"
+    text = str(action)[:60]
+    return f"`{text if text.isprintable() else ascii(text)}`"
 
 
 __all__ = ["AGENTS", "FORMATS", "VGCEnv", "tokens"]

@@ -166,20 +166,24 @@ class Match {
 
   /** Return the key of the state: the same for states that have the same future, chance aside. */
   key() {
-    const state = this.matches.simulator.State.serializeBattle(this.battle);
-    const parts = Object.keys(state).filter(part => !NOT_STATE.includes(part)).sort();
-    const kept = parts.map(part => [part, state[part]]);
+    const state = this.state();
+    for (const part of NOT_STATE) delete state[part];
     const {turn} = this.battle;
     const relative = (key, value) => key === 'endingTurn' ? value - turn : value;
     const known = this.seats.map(seat => this.knowledge(seat));
-    return digest(JSON.stringify([kept, ...known], relative));
+    return digest(JSON.stringify([state, ...known], relative));
   }
 
   /** Return everything that `load` needs, as text; the lines of earlier turns are left out. */
   save() {
-    const battle = this.matches.simulator.State.serializeBattle(this.battle);
-    Object.assign(battle, {log: [], inputLog: [], messageLog: [], sentLogPos: 0, lastMoveLine: -1});
-    return JSON.stringify({battle, seats: this.seats});
+    const empty = {log: [], inputLog: [], messageLog: [], sentLogPos: 0, lastMoveLine: -1};
+    return JSON.stringify({battle: {...this.state(), ...empty}, seats: this.seats});
+  }
+
+  /** Return the battle as plain data, in an order that loading it does not change. */
+  state() {
+    const state = this.matches.simulator.State.serializeBattle(this.battle);
+    return Object.fromEntries(Object.keys(state).sort().map(part => [part, state[part]]));
   }
 
   close() {

@@ -93,6 +93,7 @@ def test_the_mask_says_what_the_list_says(one: list[int], two: list[int]) -> Non
         (([90, 10], [90, 10]), 90, [10]),  # one terastallizes
         (([90, 10], [90, 30]), 90, [30]),  # a mega evolution is something else
         (([3, 0], [3, 0]), 0, [3]),  # one of two fallen is replaced
+        ((list(range(90)), [0]), 0, [0]),  # the first plan of a preview is no pass
         (([0], [3]), 0, [3]),
         (([0], [0]), 0, [0]),
     ],

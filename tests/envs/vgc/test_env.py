@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pettingzoo.test import parallel_api_test
 
-from anchorgym.envs import SeatEnv, make_parallel
+from anchorgym.envs import SeatEnv, check_parallel_env, make_parallel
 from anchorgym.envs.errors import OptionError, SnapshotError
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.env import VGCEnv
@@ -49,6 +49,11 @@ def test_it_is_a_parallel_environment(env: VGCEnv) -> None:
     by_id.close()
 
 
+def test_it_keeps_the_contract(simulator: None) -> None:
+    report = check_parallel_env(lambda: VGCEnv(teams=2, observations=("text", "mask")), episodes=1)
+    assert report.ok, str(report)
+
+
 def test_task_and_seed_make_the_battle(env: VGCEnv) -> None:
     runs = []
     for seed in (3, 3, 4):
@@ -75,6 +80,7 @@ def test_a_snapshot_has_one_future_and_a_seed_another(env: VGCEnv) -> None:
     before = {agent: env.observe(agent)["text"] for agent in env.agents}
     first = played(env, 2, turns=6)
     observations, _ = env.restore(snapshot)
+    assert env.snapshot() == snapshot
     assert {agent: seen["text"] for agent, seen in observations.items()} == before
     assert env.anchor() == anchor
     assert played(env, 2, turns=6) == first

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-BENCHES = ("bench_gigpo", "bench_vector", "bench_alfworld", "bench_policy")
+BENCHES = ("bench_gigpo", "bench_vector", "bench_alfworld", "bench_policy", "bench_vgc")
 
 
 def main() -> None:

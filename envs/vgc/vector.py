@@ -85,7 +85,7 @@ class VGCVectorEnv(VectorEnv[Batch, NDArray[Any], NDArray[Any]]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Batch, dict[str, Any]]:  # type: ignore[override]  # one seed for all battles
+    ) -> tuple[Batch, dict[str, Any]]:
         """Start all battles anew.
 
         Args:

@@ -26,10 +26,10 @@ help:
 train: $(VENV)/.core
 	$(BIN)/anchorgym train $(ARGS)
 
-test: lint
+test: lint $(VENV)/.vgc
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
-test-all: lint
+test-all: lint $(VENV)/.vgc
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev .typing/anchorgym
@@ -41,7 +41,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev $(VENV)/.vgc
 	$(BIN)/python tests/bench/run.py
 
 clean:
@@ -61,7 +61,11 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 # The stock ALFWorld engine is what the tests compare with. Its packages ask for much that
 # playing a text game does not need, so they are installed without what they ask for.
 $(VENV)/.dev: $(VENV)/.core requirements-stock.txt
-	$(PIP) --editable ".[dev]"
+	$(PIP) --editable ".[dev,vgc]"
 	$(PIP) --no-deps --requirement requirements-stock.txt
 	-$(PIP) --editable ".[redteam]" || echo "reasoning-gym needs a C compiler: its tests are skipped"
 	touch $@
+
+# The battle simulator comes from npm. Without its registry, the tests that need it are skipped.
+$(VENV)/.vgc: envs/vgc/js/package-lock.json | $(VENV)/.dev
+	$(BIN)/anchorgym setup vgc && touch $@ || echo "the battle simulator is not set up" >&2

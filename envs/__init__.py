@@ -28,6 +28,7 @@ from anchorgym.envs.roco.env import RoCoSandwichEnv, RoCoSortEnv, RoCoSweepEnv
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.textworld.env import TextWorldEnv
 from anchorgym.envs.vector import TextVectorEnv
+from anchorgym.envs.vgc.env import VGCEnv
 from anchorgym.envs.webshop.env import WebShopEnv
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "TurnsEnv",
     "Unicode",
     "UnknownTaskError",
+    "VGCEnv",
     "WebShopEnv",
     "check_env",
     "check_parallel_env",

@@ -18,6 +18,7 @@ BENCHES = (
     "bench_webshop",
     "bench_overcooked",
     "bench_redteam",
+    "bench_vgc",
     "bench_policy",
 )
 

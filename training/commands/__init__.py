@@ -19,6 +19,7 @@ COMMANDS = (
     "replay",
     "check",
     "envs",
+    "setup",
     "redteam-evaluate",
     "serve-webshop",
 )

@@ -1,0 +1,1 @@
+"""Pokémon VGC: double battles on the real simulator."""

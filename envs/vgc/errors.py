@@ -1,0 +1,59 @@
+"""What can go wrong between Python and the battle simulator, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anchorgym.envs.errors import AnchorgymError, DataError
+
+if TYPE_CHECKING:
+    from anchorgym.envs.vgc.records import BattleRecord
+
+
+class NodeMissingError(AnchorgymError, FileNotFoundError):
+    """No Node.js that could run the simulator."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"{problem}. The battle simulator runs on Node.js: "
+            'pip install "anchorgym[vgc]" brings one, or put a newer `node` on the PATH.'
+        )
+
+
+class SimulatorMissingError(AnchorgymError, FileNotFoundError):
+    """The simulator is not in the cache folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"the battle simulator is not installed in {str(folder)!r}: run "
+            "`anchorgym setup vgc` once, while online. ANCHORGYM_CACHE names another folder."
+        )
+
+
+class SetupError(AnchorgymError, RuntimeError):
+    """The simulator could not be installed."""
+
+
+class BridgeError(AnchorgymError, RuntimeError):
+    """The simulator refused a request; the battles are as they were."""
+
+
+class BattlesLostError(AnchorgymError, RuntimeError):
+    """The simulator's process crashed or hung, and took its battles along.
+
+    The next request starts a new process. `lost` holds what was played in each battle, by its
+    number: `Bridge.resume` plays it again.
+    """
+
+    def __init__(self, problem: str, lost: Mapping[int, BattleRecord]) -> None:
+        self.lost = dict(lost)
+        super().__init__(
+            f"the simulator's process {problem}; battles lost: {len(self.lost)}. "
+            "Bridge.resume(record) plays each of error.lost again in a new process."
+        )
+
+
+class TeamError(DataError):
+    """A team that the format does not allow, or that cannot be read."""

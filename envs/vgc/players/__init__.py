@@ -1,0 +1,1 @@
+"""Players that know the game by themselves: baselines, experts and opponents."""

@@ -92,10 +92,11 @@ def test_a_crash_reports_the_battles_and_they_can_be_resumed(bridge: Bridge) -> 
     keys = {one: bridge.key(one), two: bridge.key(two)}
     assert bridge.pid is not None
     os.kill(bridge.pid, signal.SIGKILL)
-    with pytest.raises(BattlesLostError, match="battles lost: 2") as caught:
+    with pytest.raises(BattlesLostError, match="battles lost: [0-9]+") as caught:
         bridge.choose([Move(one, ("default", "default"))])
-    assert set(caught.value.lost) == {one, two}
-    for number, record in caught.value.lost.items():
+    assert {one, two} <= set(caught.value.lost)  # other tests have battles there too
+    for number in (one, two):
+        record = caught.value.lost[number]
         assert record.steps == (Step(LEAD),)
         again, _ = bridge.resume(record)
         assert bridge.key(again) == keys[number]

@@ -92,7 +92,7 @@ def test_a_crash_reports_the_battles_and_they_can_be_resumed(bridge: Bridge) -> 
     keys = {one: bridge.key(one), two: bridge.key(two)}
     assert bridge.pid is not None
     os.kill(bridge.pid, signal.SIGKILL)
-    with pytest.raises(BattlesLostError, match="battles lost: [0-9]+") as caught:
+    with pytest.raises(BattlesLostError, match=r"battles lost: [0-9]+") as caught:
         bridge.choose([Move(one, ("default", "default"))])
     assert {one, two} <= set(caught.value.lost)  # other tests have battles there too
     for number in (one, two):

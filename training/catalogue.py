@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import gymnasium as gym
+import pettingzoo
 
 from anchorgym.agents.human import experts
-from anchorgym.envs import TextEnv, make, panel_hash
+from anchorgym.envs import MultiAgentEnv, TextEnv, make, make_parallel, panel_hash
 from anchorgym.envs.errors import AnchorgymError, UnknownEnvError
+from anchorgym.envs.registration import is_parallel
 
 _ARGUMENT = re.compile(r"^ {4}(?P<name>\w+): (?P<text>.+(?:\n {8}.*)*)", re.M)
 
@@ -29,6 +31,8 @@ class Entry:
     """Tasks of each split that its data holds."""
     max_turns: int | None = None
     expert: bool = False
+    agents: tuple[str, ...] = ()
+    """Of a world of several."""
     problem: str = ""
     """Why it cannot be made, and the remedy; empty when it can."""
 
@@ -76,14 +80,14 @@ def registered(modules: Sequence[str] = ()) -> list[str]:
     Raises:
         UnknownEnvError: a module cannot be imported.
     """
-    before = set(gym.registry)
+    before = _all_ids()
     for module in modules:
         try:
             importlib.import_module(module)
         except ImportError as error:
             raise UnknownEnvError(f"cannot import {module!r}: {error}") from error
-    ours = {name for name in gym.registry if name.startswith("anchorgym/")}
-    theirs = {name for name in gym.registry if name not in before or _is_of(name, modules)}
+    ours = {name for name in _all_ids() if name.startswith("anchorgym/")}
+    theirs = {name for name in _all_ids() if name not in before or _is_of(name, modules)}
     return sorted(ours) + sorted(theirs - ours)
 
 
@@ -91,12 +95,16 @@ def entry(env_id: str) -> Entry:
     """Look at an environment; one that cannot be made is described by what is wrong."""
     name = env_id.rpartition(":")[2]
     try:
-        env = make(env_id)
+        env: Any = make_parallel(env_id) if is_parallel(env_id) else make(env_id)
     except (AnchorgymError, ImportError) as error:
         return Entry(name, _about(_class(name)), problem=str(error))
     kind = type(env)
-    expert = kind.expert_action is not TextEnv.expert_action
-    return Entry(name, _about(kind), _splits(env), env.max_turns, expert)
+    if not isinstance(env, TextEnv | MultiAgentEnv):  # a stranger's
+        return Entry(name, _about(kind), agents=tuple(env.possible_agents))
+    base = TextEnv if isinstance(env, TextEnv) else MultiAgentEnv
+    expert = kind.expert_action is not base.expert_action
+    agents = () if isinstance(env, TextEnv) else tuple(env.possible_agents)
+    return Entry(name, _about(kind), _splits(env), env.max_turns, expert, agents)
 
 
 def details(env_id: str) -> Details:
@@ -105,9 +113,11 @@ def details(env_id: str) -> Details:
     Raises:
         AnchorgymError: it does not exist, or cannot be made or started.
     """
+    line = entry(env_id)
+    if line.agents:
+        return _details_of_several(make_parallel(env_id), line)
     env = make(env_id)
     observation, info = env.reset(seed=0)
-    line = entry(env_id)
     return Details(
         entry=line,
         doc=inspect.getdoc(type(env)) or "",
@@ -121,7 +131,31 @@ def details(env_id: str) -> Details:
     )
 
 
-def _splits(env: TextEnv) -> dict[str, int]:
+def _details_of_several(env: Any, line: Entry) -> Details:
+    """Look at a world of several agents through the eyes of the first that is asked."""
+    observations, infos = env.reset(seed=0)
+    agent = next((a for a in env.agents if infos[a].get("active", True)), env.agents[0])
+    seen, info = observations[agent], infos[agent]
+    text = seen.get("text") if isinstance(seen, dict) else None
+    kinds = ["honest"] if line.expert else []
+    return Details(
+        entry=line,
+        doc=inspect.getdoc(type(env)) or "",
+        arguments=_arguments(type(env), dict(_spec(line.id).kwargs)),
+        panels={split: panel_hash(env.tasks(split)) for split in line.splits},
+        experts=kinds,
+        task=info.get("task_id", ""),
+        goal=info.get("goal", ""),
+        observation=text if isinstance(text, str) else str(seen),
+        actions=[str(action) for action in info.get("admissible_actions", ())],
+    )
+
+
+def _all_ids() -> set[str]:
+    return {*gym.registry, *pettingzoo.parallel_registry}
+
+
+def _splits(env: Any) -> dict[str, int]:
     sizes = {}
     for split in env.splits:
         try:
@@ -132,12 +166,12 @@ def _splits(env: TextEnv) -> dict[str, int]:
 
 
 def _spec(name: str) -> Any:
-    return gym.registry[name]
+    return gym.registry[name] if name in gym.registry else pettingzoo.parallel_registry[name]
 
 
 def _class(name: str) -> object:
     """Return what an id makes, where that can be imported."""
-    point = _spec(name).entry_point if name in gym.registry else None
+    point = _spec(name).entry_point if name in _all_ids() else None
     if not isinstance(point, str):
         return point
     module, _, attribute = point.partition(":")

@@ -224,20 +224,20 @@ def _options(game: Game[Any], state: Any, agent: int) -> tuple[str, ...]:
 
 @register("anchorgym/RoCoSweep-v0")
 class RoCoSweepEnv(RoCoEnv):
-    """Sweep floor, see `Sweep`."""
+    """Two robots sweep cubes of the right colours into a bin (RoCoBench, difficult)."""
 
     game_type = Sweep
 
 
 @register("anchorgym/RoCoSandwich-v0")
 class RoCoSandwichEnv(RoCoEnv):
-    """Make sandwich, see `Sandwich`."""
+    """Two robots stack a sandwich by recipe, from their own sides (RoCoBench, difficult)."""
 
     game_type = Sandwich
 
 
 @register("anchorgym/RoCoSort-v0")
 class RoCoSortEnv(RoCoEnv):
-    """Sort cubes, see `Sort`."""
+    """Three robots pass cubes along a row of panels (RoCoBench, difficult)."""
 
     game_type = Sort

@@ -122,6 +122,19 @@ def test_train_help_lists_settings_with_their_meaning(capsys: pytest.CaptureFixt
     assert "Episodes a task" in said
 
 
-def test_envs_lists_ours(capsys: pytest.CaptureFixture[str]) -> None:
+def test_envs_lists_ours_of_one_agent_and_of_several(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["envs"]) == 0
-    assert "anchorgym/ALFWorld-v0" in capsys.readouterr().out.split()
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    about = {line[0]: line for line in lines}
+    assert {"anchorgym/ALFWorld-v0", "anchorgym/WebShop-v0", "anchorgym/RedTeam-v0"} <= set(about)
+    assert about["anchorgym/RedTeam-v0"][2:4] == ["yes", "train 4,096, valid 256, test 256"]
+
+
+def test_envs_describes_a_world_of_several(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["envs", "anchorgym/RoCoSort-v0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["agents"] == ["Alice", "Bob", "Chad"]
+    assert found["actions"]
+    assert found["panels"].keys() == {"train"}
+    assert main(["envs", "anchorgym/RoCoSort-v0"]) == 0
+    assert "Alice, Bob, Chad" in capsys.readouterr().out

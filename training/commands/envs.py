@@ -102,6 +102,8 @@ def _describe(found: Details, console: Console) -> None:
     console.print(splits)
     console.print(f"expert     {' and '.join(found.experts) or 'none'}")
     console.print(f"turns      {entry.max_turns} at most")
+    if entry.agents:
+        console.print(f"agents     {', '.join(entry.agents)}")
     console.print(Text(f"task       {found.task}"))
     console.print(Text(f"goal       {found.goal}"))
     console.print(Padding(Text(found.observation), (1, 2), expand=False))

@@ -9,7 +9,16 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from anchorgym.envs.webshop.pages import BACK, BUY, SUB_PAGES, Page, Piece, Standing, Tag
+from anchorgym.envs.webshop.pages import (
+    BACK,
+    BUY,
+    SUB_PAGES,
+    Page,
+    Piece,
+    Standing,
+    Tag,
+    marked,
+)
 
 STYLE = "style.css"
 
@@ -25,7 +34,8 @@ def as_html(at: Standing, page: Page, **more: Any) -> str:
         page: what is on it.
         more: what the frame shows beside the page: `turn`, `max_turns`, `reason`, `parts`, `over`.
     """
-    buttons = [piece for piece in page.pieces if piece.tag == Tag.BUTTON]
+    pieces = marked(at, page)
+    buttons = [piece for piece in pieces if piece.tag == Tag.BUTTON]
     return _template().render(
         at=at,
         where=at.where.value,
@@ -33,9 +43,9 @@ def as_html(at: Standing, page: Page, **more: Any) -> str:
         back=next((p for p in buttons if p.text == BACK), None),
         behind=[p for p in buttons if p.text in SUB_PAGES],
         buy=next((p for p in buttons if p.text == BUY), None),
-        products=_products(page.pieces),
-        options=_options(page.pieces),
-        texts=[piece for piece in page.pieces if piece.tag == Tag.TEXT],
+        products=_products(pieces),
+        options=_options(pieces),
+        texts=[piece for piece in pieces if piece.tag == Tag.TEXT],
         **{"turn": None, "max_turns": None, "reason": "", "parts": {}, "over": False, **more},
     )
 

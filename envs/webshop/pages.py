@@ -129,7 +129,7 @@ class Standing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page below the instruction, and what can be done on it."""
+    """A page below the instruction, and what can be done on it; the same for every customer."""
 
     pieces: tuple[Piece, ...]
     actions: tuple[str, ...]
@@ -153,7 +153,7 @@ def clickable(text: str) -> str:
 
 
 def pieces(at: Standing, *, attributes: bool) -> list[Piece]:
-    """Return what is on a page, below the instruction.
+    """Return what is on a page, below the instruction; nothing is marked as clicked.
 
     Args:
         at: where the customer is.
@@ -168,10 +168,23 @@ def pieces(at: Standing, *, attributes: bool) -> list[Piece]:
             return list(_done(at))
         case Where.ITEM:
             assert at.item is not None
-            return list(_item(at, at.item, attributes))
+            return list(_item(at.item, attributes))
         case Where.SUB_PAGE:
             assert at.item is not None
             return list(_sub_page(at.item, at.sub_page))
+
+
+def marked(at: Standing, page: Page) -> list[Piece]:
+    """Return the pieces of a page with what the customer has clicked: values, products visited."""
+    visited = {product.asin for product in at.listed() if at.visited(product)}
+    return [
+        piece._replace(
+            clicked=piece.text in visited
+            if piece.tag == Tag.LINK
+            else piece.tag == Tag.OPTION and at.options.get(piece.name) == piece.text
+        )
+        for piece in page.pieces
+    ]
 
 
 def _results(at: Standing) -> Iterator[Piece]:
@@ -183,18 +196,18 @@ def _results(at: Standing) -> Iterator[Piece]:
     if at.number * PER_PAGE < total:
         yield Piece(Tag.BUTTON, NEXT)
     for product in at.listed():
-        yield Piece(Tag.LINK, product.asin, at.visited(product))
+        yield Piece(Tag.LINK, product.asin)
         yield Piece(Tag.TEXT, product.title, name="title")
         yield Piece(Tag.TEXT, product.price_tag, name="price")
 
 
-def _item(at: Standing, product: Product, attributes: bool) -> Iterator[Piece]:
+def _item(product: Product, attributes: bool) -> Iterator[Piece]:
     yield Piece(Tag.BUTTON, BACK)
     yield Piece(Tag.BUTTON, PREV)
     for name, values in product.options.items():
         yield Piece(Tag.TEXT, name, name="option")
         for value in values:
-            yield Piece(Tag.OPTION, value, at.options.get(name) == value, name)
+            yield Piece(Tag.OPTION, value, name=name)
     yield Piece(Tag.TEXT, product.title, name="title")
     yield Piece(Tag.TEXT, f"Price: {product.price_tag}", name="price")
     yield Piece(Tag.TEXT, f"Rating: {product.rating}", name="rating")
@@ -254,7 +267,7 @@ def as_rich_text(at: Standing, page: Page) -> str:
     if at.where != Where.DONE:
         lines += ["Instruction:", at.goal.instruction]
     chosen: list[str] = []
-    for tag, text, clicked, _ in page.pieces:
+    for tag, text, clicked, _ in marked(at, page):
         mark = "clicked button" if clicked else "button"
         if tag == Tag.TEXT:
             lines.append(text)

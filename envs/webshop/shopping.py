@@ -68,7 +68,7 @@ class Shopping:
     score: float = 0.0
     parts: Parts = field(default_factory=lambda: Parts())
     _page: Page | None = None
-    _worth: float | None = None
+    _worths: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     @property
     def item(self) -> Product | None:
@@ -127,9 +127,12 @@ class Shopping:
 
     def worth(self) -> float:
         """Return what buying the product that is looked at, as it is chosen, would score."""
-        if self._worth is None:
-            self._worth = self._judge()[0] if self.row >= 0 else 0.0
-        return self._worth
+        if self.row < 0:
+            return 0.0
+        chosen = self.row, *self.options.items()
+        if chosen not in self._worths:
+            self._worths[chosen] = self._judge()[0]
+        return self._worths[chosen]
 
     def key(self) -> bytes:
         """Return the key of where the customer is: 16 bytes.
@@ -199,10 +202,9 @@ class Shopping:
             self.where,
             self.row,
             self.sub_page,
-            tuple(self.options.items()),
-            self.number,
+            tuple(self.options.items()) if self.done else (),
+            self.number if self.where == Where.RESULTS else 0,
             self.results if self.where == Where.RESULTS else (),
-            tuple(self.visits) if self.where == Where.RESULTS else (),
             self.attributes,
             self.score if self.done else 0.0,
         )
@@ -260,7 +262,7 @@ class Shopping:
         self._changed()
 
     def _changed(self) -> None:
-        self._page = self._worth = None
+        self._page = None
 
     def _judge(self) -> tuple[float, Parts]:
         product = self.shop.product(self.row)

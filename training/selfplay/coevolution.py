@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from anchorgym.agents.model_policy import load_policy
@@ -37,6 +35,7 @@ from anchorgym.training.selfplay.assembly import (
     world_arguments,
 )
 from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig
+from anchorgym.training.selfplay.fixtures import Fixtures, reseed
 from anchorgym.training.selfplay.matches import Arenas, Match, Seats, play_matches
 from anchorgym.training.selfplay.players import Players, newest, role_of, scripted
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles
@@ -149,7 +148,14 @@ class Coevolution:
             bounds=config.league.bounds,
             seed=config.seed,
         )
-        self.league = League(self._play, rules, folder=folder / "league")
+        fixtures = Fixtures(
+            self.arenas,
+            self._players,
+            {name: agents for name, (_, agents) in self.settings.items()},
+            lambda: self.roles.seats,
+            temperature=config.temperature,
+        )
+        self.league = League(fixtures.play, rules, folder=folder / "league")
         self._history: list[dict[str, dict[str, float]]] = []
         self._done = 0
         self._checkpoints = Checkpoints(folder / "checkpoints")
@@ -216,7 +222,7 @@ class Coevolution:
         config = self.config
         rng = random.Random(f"{config.seed}/{name}")
         for policy in roles.seats.values():
-            _reseed(policy, rng)
+            reseed(policy, rng)
         starts: list[Start] = []
         seats: list[Seats] = []
         away: list[frozenset[str]] = []
@@ -259,7 +265,7 @@ class Coevolution:
         if role_of(player) == focus:
             agents.remove(rng.choice(agents))
         policy = self._players.get(player)
-        _reseed(policy, rng)
+        reseed(policy, rng)
         return dict.fromkeys(agents, policy)
 
     # The league -----------------------------------------------------------------------------
@@ -272,43 +278,6 @@ class Coevolution:
             if side in self.trained:
                 self._players.add(name, self.roles.roles[side].policy)
         self.league.record({side: [name] for side, name in names.items()})
-
-    def _play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
-        """Play games of a pair for the league: (n, 2) scores of both."""
-        rng = random.Random(seed)
-        one, other = self._players.get(row), self._players.get(column)
-        panel = panel_of(self.arenas.first)
-        sides: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
-        seats: list[Seats] = []
-        starts: list[Start] = []
-        for policy in (*self.roles.seats.values(), one, other):
-            _reseed(policy, rng)
-        for game in range(n):
-            first, second = self._halves(row, column, game)
-            sides.append((first, second))
-            invited = {**dict.fromkeys(first, one), **dict.fromkeys(second, other)}
-            seats.append({**self.roles.seats, **invited})
-            task = panel[rng.randrange(len(panel))] if panel else ""
-            starts.append(Start(task, game, rng.getrandbits(31)))
-        matches = play_matches(seats, self.arenas, starts, temperature=self.config.temperature)
-        return np.array(
-            [
-                [
-                    np.mean([match.score(agent) for agent in half if agent in match.sides] or [0.0])
-                    for half in halves
-                ]
-                for match, halves in zip(matches, sides, strict=True)
-            ]
-        )
-
-    def _halves(self, row: str, column: str, game: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the agents of both players; of one population, they change seats."""
-        first, second = (self.settings[role_of(name)][1] for name in (row, column))
-        if len(self.sides) == 2:
-            return first, second
-        middle = len(first) // 2
-        halves = first[:middle], first[middle:]
-        return halves if game % 2 == 0 else (halves[1], halves[0])
 
     def _exploitation(self, number: int) -> Exploitation | None:
         wanted = self.config.best_response
@@ -423,13 +392,6 @@ def _league_sides(roles: Roles, trained: Sequence[str]) -> tuple[str, ...]:
         return first, trained[1]
     others = [name for name in roles.roles if name != first]
     return (first,) if len(roles.roles[first].agents) > 1 or not others else (first, others[0])
-
-
-def _reseed(policy: Policy, rng: random.Random) -> None:
-    """Give a policy's engine new randomness, and nothing of what it computed before."""
-    engine = policy.engine
-    if engine is not None:
-        engine.reseed(rng.getrandbits(62))  # type: ignore[attr-defined]
 
 
 def _summary(generation: Generation) -> str:

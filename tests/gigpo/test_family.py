@@ -283,7 +283,9 @@ CASES: list[tuple[str, dict[str, Any], Callable[[Slow], list[float]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "options", "slow"), CASES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("name", "options", "slow"), CASES, ids=[f"{name} {options}" for name, options, _ in CASES]
+)
 def test_transcription(name: str, options: dict[str, Any], slow: Any) -> None:
     for seed in range(15):
         random = np.random.default_rng(seed)

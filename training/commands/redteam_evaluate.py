@@ -17,7 +17,9 @@ HELP = "measure a red-team run: attacks, contagion, utility, fresh attackers"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("run", type=Path, help="folder of a run of anchorgym/RedTeam-v0")
+    parser.add_argument(
+        "folder", type=Path, metavar="RUN", help="folder of a run of anchorgym/RedTeam-v0"
+    )
     parser.add_argument("--tasks", type=int, metavar="N", help="of the panel (default: all)")
     parser.add_argument("--split", default="test", help="default: test")
     parser.add_argument(
@@ -44,7 +46,7 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
     console = Console()
     with tempfile.TemporaryDirectory() as scratch:
         report = measure_run(
-            known.run,
+            known.folder,
             tasks=known.tasks,
             response=known.best_response,
             seed=known.seed,
@@ -63,6 +65,6 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
         print(json.dumps(report.to_json()))
         return EXIT_OK
     console.print(report.tables())
-    for text in transcripts(known.run, known.transcripts, split=known.split, seed=known.seed):
+    for text in transcripts(known.folder, known.transcripts, split=known.split, seed=known.seed):
         console.print(f"\n{text}", highlight=False, markup=False)
     return EXIT_OK

@@ -18,14 +18,19 @@ from anchorgym.training.redteam.evaluation import TeamFigures
 from anchorgym.training.statistics import Interval
 
 _COLUMNS = {
-    "attack_success": "attack success",
-    "contagion": "contagion",
-    "utility_clean": "utility, clean",
-    "utility_noted": "utility, notes",
-    "utility_attacked": "utility, attacked",
-    "over_refusal": "over-refusal",
-    "detection": "detection",
+    "attack_success": "attacks won",
+    "contagion": "spread",
+    "utility_clean": "clean",
+    "utility_noted": "notes",
+    "utility_attacked": "hit",
+    "over_refusal": "fuss",
+    "detection": "found",
 }
+_LEGEND = (
+    "in %, attacks won with 95 % intervals over tasks (the others' are in the JSON). spread: members\n"
+    "infected who did not meet the attack; clean, notes, hit: work done without words from outside,\n"
+    "with harmless ones, under attack; fuss: refusals of harmless words; found: attacks refused"
+)
 _COLLAPSED = 0.05
 """A policy whose entropy is less than so many nats hardly varies any more."""
 
@@ -72,31 +77,35 @@ class RedTeamReport:
 
 
 def _teams(figures: Sequence[TeamFigures]) -> Table:
-    table = Table("team", "attacker", *_COLUMNS.values(), box=box.SIMPLE_HEAD, padding=(0, 1))
+    head = ("team", "attacker", *_COLUMNS.values())
+    table = Table(*head, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in table.columns:
+        column.no_wrap = True
     for of in figures:
-        cells = [str(of.measures[name]) if name in of.measures else "" for name in _COLUMNS]
+        cells = [
+            str(found)
+            if name == "attack_success"
+            else f"{100 * found.mean:.0f}"
+            if found is not None
+            else ""
+            for name, found in ((name, of.measures.get(name)) for name in _COLUMNS)
+        ]
         table.add_row(of.team, of.attacker, *cells)
-    table.caption = "in %, with 95 % intervals over tasks"
+    table.caption = _LEGEND
     table.caption_justify = "left"
     return table
 
 
 def _cells(figures: Sequence[TeamFigures]) -> Table:
-    """Attack success by goal and surface, of each pairing."""
-    keys = sorted({key for of in figures for key, _, _ in of.cells})
-    names = [f"{of.team} / {of.attacker}" for of in figures]
-    table = Table(
-        "goal",
-        "surface",
-        "topology",
-        *names,
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-        title="attack success",
-    )
+    """Attack success against the last team, by goal and surface."""
+    last = [of for of in figures if of.team == figures[-1].team]
+    keys = sorted({key for of in last for key, _, _ in of.cells})
+    title = f"attack success against {figures[-1].team}"
+    head = ("goal", "surface", *(of.attacker for of in last))
+    table = Table(*head, box=box.SIMPLE_HEAD, padding=(0, 1), title=title)
     for key in keys:
-        found = [next((f"{100 * m:.0f}" for k, m, _ in of.cells if k == key), "") for of in figures]
-        table.add_row(*key, *found)
+        found = [next((f"{100 * m:.0f}" for k, m, _ in of.cells if k == key), "") for of in last]
+        table.add_row(*key[:2], *found)
     return table
 
 

@@ -40,10 +40,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Measure and print."""
     from anchorgym.training.redteam.measuring import measure_run, transcripts
-    from anchorgym.training.redteam.report import draw
+    from anchorgym.training.redteam.report import WIDTH, draw
     from anchorgym.training.reporting import Display
 
-    console = Console()
+    console = Console(width=max(WIDTH, Console().width))
     with tempfile.TemporaryDirectory() as scratch:
         report = measure_run(
             known.folder,

@@ -27,10 +27,13 @@ _COLUMNS = {
     "detection": "found",
 }
 _LEGEND = (
-    "in %, attacks won with 95 % intervals over tasks (the others' are in the JSON). spread: members\n"
-    "infected who did not meet the attack; clean, notes, hit: work done without words from outside,\n"
-    "with harmless ones, under attack; fuss: refusals of harmless words; found: attacks refused"
+    "in %, attacks won with 95 % intervals over tasks (those of the others: JSON)\n"
+    "spread: infected beside the one who was attacked; clean, notes, hit: work done\n"
+    "without words from outside, with harmless ones, under attack\n"
+    "fuss: harmless words refused; found: attacks refused"
 )
+WIDTH = 96
+"""Columns that the tables need."""
 _COLLAPSED = 0.05
 """A policy whose entropy is less than so many nats hardly varies any more."""
 

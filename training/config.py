@@ -24,6 +24,21 @@ class Section(BaseModel):
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
 
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Self:
+        """Validate plain values.
+
+        Raises:
+            ConfigError: naming each setting that is wrong, and how.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [
+                _explain(cls, item["loc"], item["msg"], item["input"]) for item in error.errors()
+            ]
+            raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error
+
 
 class EnvConfig(Section):
     """The environment. Keys beyond these are its own arguments, such as `data`."""
@@ -250,21 +265,6 @@ class TrainConfig(Section):
         return {"name": str(value)} if isinstance(value, str | Path) else value
 
     @classmethod
-    def parse(cls, values: dict[str, Any]) -> TrainConfig:
-        """Validate plain values.
-
-        Raises:
-            ConfigError: naming each setting that is wrong, and how.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            lines = [
-                explain(cls, item["loc"], item["msg"], item["input"]) for item in error.errors()
-            ]
-            raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error
-
-    @classmethod
     def parse_json(cls, text: str) -> TrainConfig:
         """Validate what `model_dump_json` wrote.
 
@@ -297,7 +297,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def explain(model: type[Section], path: tuple[int | str, ...], message: str, given: Any) -> str:
+def _explain(model: type[Section], path: tuple[int | str, ...], message: str, given: Any) -> str:
     """Say what is wrong with a setting of `model`, and which name may have been meant."""
     section: Any = model
     for part in path[:-1]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from anchorgym.training.config import (
     AlgorithmConfig,
-    ConfigError,
     EnvConfig,
     LearnerConfig,
     Section,
-    explain,
 )
 from anchorgym.training.selfplay.schedules import ScheduleConfig
 
@@ -103,18 +101,3 @@ class CoevolveConfig(Section):
                     f"roles.{name}.policy shares what {other!r} shares itself: name it"
                 )
         return self
-
-    @classmethod
-    def parse(cls, values: dict[str, Any]) -> CoevolveConfig:
-        """Validate plain values.
-
-        Raises:
-            ConfigError: naming each setting that is wrong, and how.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            lines = [
-                explain(cls, item["loc"], item["msg"], item["input"]) for item in error.errors()
-            ]
-            raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error

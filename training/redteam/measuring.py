@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from anchorgym.agents.policy import Policy, ScriptPolicy
 from anchorgym.envs import make_parallel
@@ -17,6 +18,7 @@ from anchorgym.training.selfplay.assembly import empty_table, world_arguments
 from anchorgym.training.selfplay.config import CoevolveConfig
 from anchorgym.training.selfplay.matches import Arenas
 from anchorgym.training.selfplay.players import Players
+from anchorgym.training.statistics import Interval
 
 SCRIPTS = ("blatant", "authority", "peer_spoof")
 """Attackers that every team is measured against."""
@@ -56,11 +58,7 @@ def measure_run(
         raise ConfigError(f"{folder} holds a run of {config.env.id}, which has no attackers")
     panel = world.tasks(split)[:tasks]
     generations = _generations(folder)
-
-    def table(role: str) -> Policy:
-        return empty_table(world)
-
-    players = Players(folder / "players", table, lambda role: None, lambda: empty_table(world))
+    players = _players(folder, world)
     last = generations[-1]
     teams: dict[str, Policy] = {
         "undefended": ScriptPolicy("naive"),
@@ -79,24 +77,24 @@ def measure_run(
                 records = play_panel(arenas, fresh, team, panel, seed=seed)
                 found.append(figures_of(name, "fresh", records))
                 shown.step(name)
-    cross_play = {
-        f"attacker {row}": {
-            f"team {column}": figures_of(
-                "",
-                "",
-                play_panel(
-                    arenas,
-                    players.get(f"attacker {row}"),
-                    players.get(f"defender {column}"),
-                    panel,
-                    seed=seed,
-                ),
-            ).measures["attack_success"]
-            for column in generations
-        }
+    cross_play = _cross_play(arenas, players, generations, panel, seed)
+    return RedTeamReport(found, cross_play, _entropies(folder))
+
+
+def _cross_play(
+    arenas: Arenas, players: Players, generations: Sequence[int], panel: Sequence[str], seed: int
+) -> dict[str, dict[str, Interval]]:
+    """Return attack success of attackers (rows) against teams (columns) of generations."""
+
+    def success(row: int, column: int) -> Interval:
+        sides = players.get(f"attacker {row}"), players.get(f"defender {column}")
+        records = play_panel(arenas, *sides, panel, seed=seed)
+        return figures_of("", "", records).measures["attack_success"]
+
+    return {
+        f"attacker {row}": {f"team {column}": success(row, column) for column in generations}
         for row in generations
     }
-    return RedTeamReport(found, cross_play, _entropies(folder))
 
 
 def transcripts(folder: Path, n: int, *, split: str = "test", seed: int = 0) -> list[str]:
@@ -106,14 +104,20 @@ def transcripts(folder: Path, n: int, *, split: str = "test", seed: int = 0) -> 
     config = _config_of(folder)
     arenas = Arenas(lambda: make_parallel(config.env.id, **world_arguments(config)))
     world, last = arenas.first, _generations(folder)[-1]
-
-    def table(role: str) -> Policy:
-        return empty_table(world)
-
-    players = Players(folder / "players", table, lambda role: None, lambda: empty_table(world))
+    players = _players(folder, world)
     sides = players.get(f"attacker {last}"), players.get(f"defender {last}")
     panel = world.tasks(split)[:n]
     return [record.transcript() for record in play_panel(arenas, *sides, panel, seed=seed)]
+
+
+def _players(folder: Path, world: Any) -> Players:
+    """Return the players of a run, whose policies are tables unless their folders say otherwise."""
+    return Players(
+        folder / "players",
+        lambda role: empty_table(world),
+        lambda role: None,
+        lambda: empty_table(world),
+    )
 
 
 def _config_of(folder: Path) -> CoevolveConfig:

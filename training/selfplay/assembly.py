@@ -8,7 +8,7 @@ from typing import Any
 from anchorgym.agents.tabular import TabularPolicy
 from anchorgym.training.config import LearnerConfig
 from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig, RoleConfig
-from anchorgym.training.selfplay.roles import RoleError, agents_of, roles_of
+from anchorgym.training.selfplay.roles import RoleError, Roles, agents_of, roles_of
 
 TABLE_RATE = 1.0
 """Learning rate of a table, where none is set."""
@@ -64,3 +64,12 @@ def world_arguments(config: CoevolveConfig) -> dict[str, Any]:
     """Return what the world is made with; a split only if asked for: strangers' take none."""
     asked = "split" in config.env.model_fields_set
     return {**config.env.arguments, **({"split": config.env.split} if asked else {})}
+
+
+def league_sides(roles: Roles, trained: Sequence[str]) -> tuple[str, ...]:
+    """Return whose players meet: two roles, or one that has several seats."""
+    first = trained[0]
+    if len(trained) > 1:
+        return first, trained[1]
+    others = [name for name in roles.roles if name != first]
+    return (first,) if len(roles.roles[first].agents) > 1 or not others else (first, others[0])

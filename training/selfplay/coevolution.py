@@ -30,6 +30,7 @@ from anchorgym.training.reporting import Display, MetricsLog
 from anchorgym.training.rollouts import Start
 from anchorgym.training.selfplay.assembly import (
     empty_table,
+    league_sides,
     learner_settings,
     role_settings,
     world_arguments,
@@ -141,7 +142,7 @@ class Coevolution:
         )
         if not self.trained:
             raise RoleError("no role is trained: set roles.NAME.trainable for one of them")
-        self.sides = _league_sides(self.roles, self.trained)
+        self.sides = league_sides(self.roles, self.trained)
         rules = Rules(
             self.sides,
             zero_sum=config.league.zero_sum,
@@ -383,15 +384,6 @@ class Coevolution:
                 k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)
             }
             learner.resume(len(self._history), parts)
-
-
-def _league_sides(roles: Roles, trained: Sequence[str]) -> tuple[str, ...]:
-    """Return whose players meet: two roles, or one that has several seats."""
-    first = trained[0]
-    if len(trained) > 1:
-        return first, trained[1]
-    others = [name for name in roles.roles if name != first]
-    return (first,) if len(roles.roles[first].agents) > 1 or not others else (first, others[0])
 
 
 def _summary(generation: Generation) -> str:

@@ -129,13 +129,13 @@ class LanguageSession:
 
     def _shown(self, admissible: tuple[str, ...]) -> tuple[str, ...]:
         """Return the admissible actions that the prompt shows."""
+        if self._policy.shows_actions == "none":
+            return ()
         if self._policy.shows_actions == "all":
             return admissible
         if self._first is None:
             self._first = frozenset(admissible)
-        if self._policy.shows_actions == "new":
-            return tuple(action for action in admissible if action not in self._first)
-        return ()
+        return tuple(action for action in admissible if action not in self._first)
 
     def _remember(self, n_tokens: int, action: str, stop: str) -> None:
         self._length += n_tokens

@@ -17,14 +17,11 @@ from typing import Any, get_type_hints
 import numpy as np
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 
+from anchorgym.envs._moments import Fault, FaultError, Moment, Script
 from anchorgym.envs._poison import poisons, refusal_problems
 from anchorgym.envs._probe import (
     BaseProbe,
-    Fault,
-    FaultError,
-    Moment,
     Probe,
-    Script,
     admissible,
     begin,
     blamed,

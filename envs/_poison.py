@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from gymnasium import Space
 
-from anchorgym.envs._probe import Moment, admissible, is_template
+from anchorgym.envs._moments import Moment
+from anchorgym.envs._probe import admissible, is_template
 from anchorgym.envs._report import shown
 
 LONGEST_REASON = 500

@@ -7,7 +7,6 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
@@ -16,6 +15,7 @@ import numpy as np
 from gymnasium.utils.env_checker import data_equivalence
 from pettingzoo import ParallelEnv
 
+from anchorgym.envs._moments import Fault, FaultError, JointMoment, Moment, Script
 from anchorgym.envs._remedies import crash_remedy, make_remedy
 from anchorgym.envs._report import contrast, described, parting
 from anchorgym.envs.core import ExpertKind, TextEnv
@@ -28,116 +28,6 @@ _WORDS = ("red", "lamp", "7", "north", "hello")
 _LONGEST_SCRIPT = 50
 _LARGEST_PANEL = 10_000
 _TASKS_PLAYED = 4
-
-
-class Script(NamedTuple):
-    """How to get somewhere: a task, a seed, and actions from the start."""
-
-    task: str
-    seed: int
-    actions: tuple[Any, ...] = ()
-
-    def upto(self, turn: int) -> Script:
-        """Return the script cut after so many actions."""
-        return self._replace(actions=self.actions[:turn])
-
-    def then(self, *actions: Any) -> Script:
-        """Return the script with more actions."""
-        return self._replace(actions=self.actions + actions)
-
-
-class Fault(NamedTuple):
-    """A fault of the environment."""
-
-    seen: str
-    remedy: str
-    where: Script | None = None
-
-
-class FaultError(Exception):
-    """A fault that leaves a check no way on."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.seen)
-        self.fault = fault
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What one turn gave; the first of an episode is what `reset` gave."""
-
-    observation: Any
-    info: dict[str, Any]
-    reward: Any = 0.0
-    terminated: Any = False
-    truncated: Any = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether the episode was over."""
-        return bool(self.terminated or self.truncated)
-
-    @property
-    def key(self) -> Any:
-        """The anchor that the future depends on."""
-        return self.info["anchor"]
-
-    @property
-    def task(self) -> Any:
-        """The task that is said to be played."""
-        return self.info.get("task_id")
-
-    def standing(self) -> Moment:
-        """Return what is told again when the state is restored."""
-        return self
-
-    def get(self, name: str) -> Any:
-        """Return a field, or an entry of the info."""
-        return getattr(self, name) if name in self.__dataclass_fields__ else self.info.get(name)
-
-
-@dataclass(frozen=True)
-class JointMoment(Moment):
-    """What one joint turn gave: every field is by agent."""
-
-    joint_anchor: Any = None
-    """The key of the joint state; None in an environment without anchors."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether no agent was left."""
-        if not isinstance(self.terminated, dict):
-            return False
-        return all(end or self.truncated.get(a) for a, end in self.terminated.items())
-
-    @property
-    def key(self) -> Any:
-        """The anchor of the joint state."""
-        return self.joint_anchor
-
-    @property
-    def task(self) -> Any:
-        """The task that every agent is told, or what they are told if that differs."""
-        told = list(self.get("task_id").values())
-        return told[0] if told and all(one == told[0] for one in told) else told
-
-    def get(self, name: str) -> Any:
-        """Return a field, or the entries of that name in the infos, by agent."""
-        if name in self.__dataclass_fields__:
-            return getattr(self, name)
-        return {a: info.get(name) for a, info in self.info.items() if isinstance(info, dict)}
-
-    def standing(self) -> Moment:
-        """Return what the agents still in play were given."""
-        if not isinstance(self.terminated, dict):
-            return self
-        left = [a for a, end in self.terminated.items() if not (end or self.truncated[a])]
-        seen = {agent: self.observation[agent] for agent in left}
-        return replace(self, observation=seen, info={agent: self.info[agent] for agent in left})
-
-    def of(self, agent: str) -> Moment:
-        """Return what one agent was given."""
-        return Moment(self.observation.get(agent), self.info.get(agent, {}))
 
 
 class Playable(Protocol):

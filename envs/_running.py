@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from anchorgym.envs._probe import BaseProbe, Fault, FaultError, shortened
+from anchorgym.envs._moments import Fault, FaultError
+from anchorgym.envs._probe import BaseProbe, shortened
 from anchorgym.envs._remedies import crash_remedy
 from anchorgym.envs._report import CheckReport, CheckResult, Finding, described
 from anchorgym.envs.errors import OptionError, UnknownEnvError

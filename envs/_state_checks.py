@@ -9,15 +9,12 @@ from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
+from anchorgym.envs._moments import Fault, FaultError, Moment, Script
 from anchorgym.envs._poison import NONSENSE
 from anchorgym.envs._probe import (
     IDLE,
     BaseProbe,
-    Fault,
-    FaultError,
-    Moment,
     Probe,
-    Script,
     Visit,
     admissible,
     back,

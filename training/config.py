@@ -39,6 +39,19 @@ class Section(BaseModel):
             ]
             raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error
 
+    @classmethod
+    def parse_json(cls, text: str) -> Self:
+        """Validate what `model_dump_json` wrote.
+
+        Raises:
+            ConfigError: naming each setting that is wrong, and how.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"settings that are not JSON: {error}") from error
+        return cls.parse(values)
+
 
 class EnvConfig(Section):
     """The environment. Keys beyond these are its own arguments, such as `data`."""
@@ -264,21 +277,8 @@ class TrainConfig(Section):
     def _by_name(cls, value: Any) -> Any:
         return {"name": str(value)} if isinstance(value, str | Path) else value
 
-    @classmethod
-    def parse_json(cls, text: str) -> TrainConfig:
-        """Validate what `model_dump_json` wrote.
 
-        Raises:
-            ConfigError: naming each setting that is wrong, and how.
-        """
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise ConfigError(f"settings that are not JSON: {error}") from error
-        return cls.parse(values)
-
-
-def changed_fields(before: TrainConfig, after: TrainConfig) -> list[str]:
+def changed_fields(before: Section, after: Section) -> list[str]:
     """Return the settings that differ, each as `section.key was 1, is 2`."""
     old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
     return [

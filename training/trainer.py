@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -14,14 +11,19 @@ from rich.console import Console
 from anchorgym.agents.model_policy import load_policy
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.checkpoints import Checkpoints
-from anchorgym.training.config import ConfigError, TrainConfig, changed_fields
+from anchorgym.training.config import TrainConfig
 from anchorgym.training.durable import write_file
+from anchorgym.training.folders import (
+    CONFIG,
+    RunBusyError,
+    alone,
+    read_settings,
+    require_equal,
+)
 from anchorgym.training.job import START, Job
 from anchorgym.training.parts import assemble, completed
 from anchorgym.training.reporting import Display, MetricsLog
 from anchorgym.training.results import RESULT, Run
-
-_CONFIG = "config.json"
 
 __all__ = ["Run", "RunBusyError", "RunExistsError", "RunFinishedError", "read_config", "train"]
 
@@ -32,10 +34,6 @@ class RunExistsError(AnchorgymError, FileExistsError):
 
 class RunFinishedError(AnchorgymError, ValueError):
     """The run is finished: there is nothing to resume."""
-
-
-class RunBusyError(AnchorgymError, BlockingIOError):
-    """Another process is at work in the folder."""
 
 
 def train(
@@ -65,7 +63,7 @@ def train(
         ConfigError: the run has other settings; the message names them.
     """
     folder = Path(out)
-    goes_on = (folder / _CONFIG).exists()
+    goes_on = (folder / CONFIG).exists()
     if goes_on and not resume:
         raise RunExistsError(
             f"{folder} already holds a run: give another folder, or resume it with --resume"
@@ -74,7 +72,7 @@ def train(
         checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
         saved = policy = None
         if goes_on:
-            stack.enter_context(_alone(folder))
+            stack.enter_context(alone(folder))
             if (folder / RESULT).exists():
                 raise RunFinishedError(f"{folder} is finished: there is nothing to resume")
             saved = checkpoints.newest()
@@ -83,11 +81,11 @@ def train(
         config = completed(config, parts)
         display = Display(console)
         if goes_on:
-            _require_equal(config, read_config(folder), folder)
+            require_equal(config, read_config(folder), folder)
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_alone(folder))
-            write_file(folder / _CONFIG, config.model_dump_json(indent=2) + "\n")
+            stack.enter_context(alone(folder))
+            write_file(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
         state = saved.state if saved else {}
         written, elapsed = state.get("metrics_bytes", 0), state.get("elapsed", 0.0)
         log = MetricsLog(folder / "metrics.jsonl", written, elapsed, folder / "tensorboard")
@@ -103,35 +101,4 @@ def read_config(folder: Path) -> TrainConfig:
     Raises:
         ConfigError: it holds none, or one of another version's settings.
     """
-    try:
-        return TrainConfig.parse_json((folder / _CONFIG).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} holds no run ({_CONFIG} is missing): give the folder that `anchorgym train` "
-            "named"
-        ) from error
-
-
-def _require_equal(given: TrainConfig, kept: TrainConfig, folder: Path) -> None:
-    fields = changed_fields(kept, given)
-    if fields:
-        raise ConfigError(
-            f"{folder} was begun with other settings: {'; '.join(fields)}. Resume it with its own, "
-            "or begin a new run in another folder"
-        )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes out; the lock ends with the process, however that ends."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunBusyError(
-                f"another process is at work in {folder}: wait for it, or end it"
-            ) from error
-        yield
-    finally:
-        os.close(handle)
+    return read_settings(TrainConfig, folder, "anchorgym train")

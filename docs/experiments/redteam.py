@@ -30,9 +30,11 @@ from typing import Any
 
 from anchorgym.agents import Policy, ScriptPolicy
 from anchorgym.agents.policy import Session
+from anchorgym.envs import make_parallel
 from anchorgym.training.redteam import best_attacker, evaluate_teams
 from anchorgym.training.reporting import Display
-from anchorgym.training.selfplay import CoevolveConfig
+from anchorgym.training.selfplay import Arenas, CoevolveConfig
+from anchorgym.training.selfplay.assembly import empty_table
 from anchorgym.training.selfplay.coevolution import Coevolution
 
 HERE = Path(__file__).parent
@@ -99,17 +101,17 @@ def measured(way: str, seed: int, iterations: int, runs: Path) -> dict[str, Any]
     """Train a team, or take one that needs no training, and measure it."""
     began = time.process_time()
     folder = runs / f"{way.replace(' ', '-')}-s{seed}-{time.time_ns()}"
-    needs_none = way in ("untrained", "undefended")
-    run = trained("coevolved" if needs_none else way, seed, 1 if needs_none else iterations, folder)
-    defender = run.roles.roles["defender"].policy
-    if way == "untrained":
-        defender = run._fresh("defender")
-    if way == "undefended":
-        defender = ScriptPolicy("naive")
-    cost = time.process_time() - began
     attackers: dict[str, Policy] = {name: ScriptPolicy(name) for name in SCRIPTS}
-    if not needs_none:
+    arenas = Arenas(lambda: make_parallel("anchorgym/RedTeam-v0"))
+    if way == "untrained":
+        defender: Policy = empty_table(arenas.first)
+    elif way == "undefended":
+        defender = ScriptPolicy("naive")
+    else:
+        run = trained(way, seed, iterations, folder)
+        defender = run.roles.roles["defender"].policy
         attackers["own"] = run.roles.roles["attacker"].policy
+    cost = time.process_time() - began
     attackers["best response"] = best_attacker(
         settings("coevolved", seed + 1000, 1),
         defender,
@@ -117,8 +119,8 @@ def measured(way: str, seed: int, iterations: int, runs: Path) -> dict[str, Any]
         iterations=iterations // 2,
         seed=seed + 1000,
     )
-    tasks = run.arenas.first.tasks("test")
-    found = evaluate_teams(run.arenas, {way: defender}, attackers, tasks, seed=seed)
+    tasks = arenas.first.tasks("test")
+    found = evaluate_teams(arenas, {way: defender}, attackers, tasks, seed=seed)
     return {
         "cpu_seconds": round(cost, 1),
         "against": {figures.attacker: figures.to_json() for figures in found},

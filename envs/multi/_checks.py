@@ -20,13 +20,9 @@ from gymnasium.spaces import Discrete
 
 from anchorgym.envs._bookkeeping import value_digest
 from anchorgym.envs._checks import info_problems
+from anchorgym.envs._moments import Fault, FaultError, JointMoment, Moment, Script
 from anchorgym.envs._poison import Poison, poisons, refusal_problems
 from anchorgym.envs._probe import (
-    Fault,
-    FaultError,
-    JointMoment,
-    Moment,
-    Script,
     Visit,
     back,
     begin,

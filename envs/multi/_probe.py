@@ -9,16 +9,8 @@ from typing import Any
 
 from pettingzoo import ParallelEnv
 
-from anchorgym.envs._probe import (
-    BaseProbe,
-    JointMoment,
-    Moment,
-    Script,
-    admissible,
-    begin,
-    fill,
-    take,
-)
+from anchorgym.envs._moments import JointMoment, Moment, Script
+from anchorgym.envs._probe import BaseProbe, admissible, begin, fill, take
 from anchorgym.envs.multi.contract import AnchoredParallelEnv
 
 _LONGEST_SCRIPT = 50

@@ -89,5 +89,10 @@ def test_the_command_prints_tables_json_pictures_and_transcripts(
 
 
 def test_a_folder_without_a_red_team_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds no run of self-play"):
+    with pytest.raises(ConfigError, match="anchorgym selfplay"):
         measure_run(tmp_path, tasks=1, response=0)
+
+
+def test_a_panel_without_attacks_is_refused(run: Path) -> None:
+    with pytest.raises(ConfigError, match="hold no attack"):
+        measure_run(run, tasks=0, response=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import textwrap
 from pathlib import Path
@@ -47,6 +46,7 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Train, or show what would be done."""
     from anchorgym.training.overrides import describe, parse_settings
     from anchorgym.training.selfplay import CoevolveConfig, RoleConfig
+    from anchorgym.training.selfplay.config import read_coevolve_config
 
     if known.help:
         print(_USAGE)
@@ -56,7 +56,7 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
             print(textwrap.indent(textwrap.fill(meaning, 92), "      "))
         return EXIT_OK
     if known.resume is not None:
-        return _play(_kept(known.resume), known.resume, known.quiet, resume=True)
+        return _play(read_coevolve_config(known.resume), known.resume, known.quiet, resume=True)
     given = parse_settings(rest)
     if known.env:
         given.setdefault("env", {})["id"] = known.env
@@ -65,17 +65,6 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
         print(config.model_dump_json(indent=2))
         return EXIT_OK
     return _play(config, known.out or _free_folder(config), known.quiet)
-
-
-def _kept(folder: Path) -> CoevolveConfig:
-    from anchorgym.training.config import ConfigError
-    from anchorgym.training.selfplay import CoevolveConfig
-
-    try:
-        kept = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder} holds no run of self-play ({error})") from error
-    return CoevolveConfig.parse(kept)
 
 
 def _play(config: CoevolveConfig, out: Path, quiet: bool, *, resume: bool = False) -> int:

@@ -15,7 +15,7 @@ from anchorgym.training.redteam.report import RedTeamReport
 from anchorgym.training.redteam.responding import best_attacker
 from anchorgym.training.reporting import Display
 from anchorgym.training.selfplay.assembly import empty_table, world_arguments
-from anchorgym.training.selfplay.config import CoevolveConfig
+from anchorgym.training.selfplay.config import read_coevolve_config
 from anchorgym.training.selfplay.matches import Arenas
 from anchorgym.training.selfplay.players import Players
 from anchorgym.training.statistics import Interval
@@ -51,12 +51,14 @@ def measure_run(
         ConfigError: the folder holds no red-team run.
     """
     display = display or Display()
-    config = _config_of(folder)
+    config = read_coevolve_config(folder)
     arenas = Arenas(lambda: make_parallel(config.env.id, **world_arguments(config)))
     world = arenas.first
     if not hasattr(world, "attackers"):
         raise ConfigError(f"{folder} holds a run of {config.env.id}, which has no attackers")
     panel = world.tasks(split)[:tasks]
+    if not any(world.task_type(task).startswith("attack") for task in panel):
+        raise ConfigError(f"the first {tasks} tasks of {split} hold no attack: measure on more")
     generations = _generations(folder)
     players = _players(folder, world)
     last = generations[-1]
@@ -101,7 +103,7 @@ def transcripts(folder: Path, n: int, *, split: str = "test", seed: int = 0) -> 
     """Return episodes of the last team and its attacker as text for people."""
     if n < 1:
         return []
-    config = _config_of(folder)
+    config = read_coevolve_config(folder)
     arenas = Arenas(lambda: make_parallel(config.env.id, **world_arguments(config)))
     world, last = arenas.first, _generations(folder)[-1]
     players = _players(folder, world)
@@ -118,14 +120,6 @@ def _players(folder: Path, world: Any) -> Players:
         lambda role: None,
         lambda: empty_table(world),
     )
-
-
-def _config_of(folder: Path) -> CoevolveConfig:
-    try:
-        kept = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder} holds no run of self-play ({error})") from error
-    return CoevolveConfig.parse(kept)
 
 
 def _generations(folder: Path) -> Sequence[int]:

@@ -17,6 +17,7 @@ from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training.checkpoints import Checkpoint, Checkpoints, Tensors
 from anchorgym.training.durable import write_file
+from anchorgym.training.folders import CONFIG, alone, require_equal
 from anchorgym.training.league import (
     Exploitation,
     League,
@@ -35,15 +36,13 @@ from anchorgym.training.selfplay.assembly import (
     role_settings,
     world_arguments,
 )
-from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig
+from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig, read_coevolve_config
 from anchorgym.training.selfplay.fixtures import Fixtures, reseed
 from anchorgym.training.selfplay.matches import Arenas, Match, Seats, play_matches
 from anchorgym.training.selfplay.players import Players, newest, role_of, scripted
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles
 from anchorgym.training.selfplay.schedules import Figures, roles_in_turn
 from anchorgym.training.selfplay.teaching import panel_of
-
-_CONFIG = "config.json"
 
 
 class LeagueExistsError(AnchorgymError, FileExistsError):
@@ -90,7 +89,7 @@ def coevolve(
     """Train the roles of a world against each other, generation by generation.
 
     The folder gets `config.json`, `metrics.jsonl`, `players/` (every role after each generation),
-    `league/` (who is in it, and every game), `generations.jsonl` and `checkpoints/`.
+    `league/` (who is in it, and every game) and `checkpoints/`.
 
     Args:
         config: what to do.
@@ -104,20 +103,24 @@ def coevolve(
 
     Raises:
         LeagueExistsError: `out` holds a run.
+        RunBusyError: another process is working on that run.
+        ConfigError: the run has other settings; the message names them.
         RoleError: the roles do not fit the world.
     """
     folder = Path(out)
-    saved = None
-    if (folder / _CONFIG).exists():
-        if not resume:
-            raise LeagueExistsError(
-                f"{folder} already holds a run: give another folder, or resume it"
-            )
-        saved = Checkpoints(folder / "checkpoints").newest()
+    goes_on = (folder / CONFIG).exists()
+    if goes_on and not resume:
+        raise LeagueExistsError(f"{folder} already holds a run: give another folder, or resume it")
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / _CONFIG, config.model_dump_json(indent=2) + "\n")
-    run = Coevolution(config, folder, dict(policies or {}), Display(console), saved)
-    yield from run.generations()
+    with alone(folder):
+        saved = None
+        if goes_on:
+            require_equal(config, read_coevolve_config(folder), folder)
+            saved = Checkpoints(folder / "checkpoints").newest()
+        else:
+            write_file(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
+        run = Coevolution(config, folder, dict(policies or {}), Display(console), saved)
+        yield from run.generations()
 
 
 class Coevolution:
@@ -201,6 +204,8 @@ class Coevolution:
         self._tell_worlds(len(self._history))
         trained = roles_in_turn(self.config.schedule, self.trained, self._history)
         matches = self._matches(self.roles, f"iteration/{number}", self._guests(trained))
+        last = self.config.iterations * self.config.generations
+        self.roles.set_learning_rates(number, last)
         figures = self.roles.learn(matches, self.config.seed + number, trained)
         self._history.append(figures)
         for role, measured in figures.items():
@@ -307,6 +312,7 @@ class Coevolution:
             return self._seated(against.sample(1, rng.getrandbits(31))[0], side, rng)
 
         for number in range(self.config.best_response.iterations):
+            roles.set_learning_rates(number + 1, self.config.best_response.iterations)
             name = f"response/{side}/{seed}/{number}"
             matches = self._matches(roles, name, opponents)
             roles.learn(matches, seed + number, (side,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +13,7 @@ from anchorgym.training.config import (
     LearnerConfig,
     Section,
 )
+from anchorgym.training.folders import read_settings
 from anchorgym.training.selfplay.schedules import ScheduleConfig
 
 TABULAR = "tabular"
@@ -24,7 +26,8 @@ class RoleConfig(Section):
     agents: tuple[str, ...] = ()
     """Their names, or patterns such as `attacker_*`; by default those named after the role."""
     policy: str = TABULAR
-    """`tabular`, a folder of a saved policy, or `role:NAME` to share the policy of another role."""
+    """`tabular`, a folder of a saved policy, `random` for a role that is not trained, or
+    `role:NAME` to share the policy of another role."""
     algorithm: AlgorithmConfig = AlgorithmConfig(name="public_baseline")
     """How its turns are judged."""
     trainable: bool = True
@@ -101,3 +104,12 @@ class CoevolveConfig(Section):
                     f"roles.{name}.policy shares what {other!r} shares itself: name it"
                 )
         return self
+
+
+def read_coevolve_config(folder: Path) -> CoevolveConfig:
+    """Return the settings of the run of self-play that a folder holds.
+
+    Raises:
+        ConfigError: it holds none, or one of another version's settings.
+    """
+    return read_settings(CoevolveConfig, folder, "anchorgym selfplay")

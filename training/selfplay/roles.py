@@ -21,6 +21,7 @@ from anchorgym.training.iterations import anchor_keys
 from anchorgym.training.learner import Learner
 from anchorgym.training.lessons import Lesson, judged
 from anchorgym.training.rollouts import Episode
+from anchorgym.training.schedules import learning_rate
 from anchorgym.training.selfplay.matches import Match
 from anchorgym.training.selfplay.table_learner import TableLearner
 from anchorgym.training.sequences import TokenSequence
@@ -50,6 +51,10 @@ class AnyLearner(Protocol):
 
     def entropies(self, episodes: Sequence[Episode]) -> NDArray[np.float64]:
         """Return the entropy that each written token was drawn with, (n_tokens,)."""
+        ...
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Take further steps at this rate."""
         ...
 
     def tensors(self) -> dict[str, Tensors]:
@@ -117,11 +122,13 @@ def learner_for(
     """Return what trains a policy of this kind.
 
     Raises:
-        RoleError: it has nothing that can be trained.
+        RoleError: it has nothing that can be trained, or not in this way.
     """
     if isinstance(policy, ModelPolicy):
         return Learner(policy, algorithm, config, temperature=temperature)
     if isinstance(policy, TabularPolicy):
+        if algorithm.kl_coef:
+            raise RoleError("a table has no reference to stay near: set algorithm.kl_coef to 0")
         return TableLearner(policy, algorithm, config, temperature=temperature)
     raise RoleError(
         f"a {type(policy).__name__} has nothing to train: make its role one that is not trained"
@@ -137,7 +144,7 @@ class Roles:
         temperature: that actions are sampled at.
 
     Raises:
-        RoleError: roles share a policy but not what trains it.
+        RoleError: roles share a policy but not what trains it, or an algorithm does not fit.
     """
 
     def __init__(
@@ -147,11 +154,17 @@ class Roles:
         self.learners: dict[str, AnyLearner] = {}
         """By the first role that follows the policy."""
         self._learner_of: dict[str, str] = {}
+        self._config = config
         owners: dict[int, str] = {}
         for role in roles:
             owner = self.roles[owners.setdefault(id(role.policy), role.name)]
             if role.algorithm is None:
                 continue
+            if role.algorithm.temperature(role.state) is not None:
+                raise RoleError(
+                    f"{role.name}: matches are sampled at one temperature, and this algorithm "
+                    "wants one for each token: choose another"
+                )
             if owner is not role and owner.algorithm != role.algorithm:
                 raise RoleError(
                     f"{owner.name} and {role.name} share a policy: give both the same algorithm, "
@@ -167,6 +180,11 @@ class Roles:
     def seats(self) -> dict[str, Policy]:
         """The policy of every agent."""
         return {agent: role.policy for role in self.roles.values() for agent in role.agents}
+
+    def set_learning_rates(self, iteration: int, iterations: int) -> None:
+        """Give every learner the rate of one of the iterations 1 … `iterations`."""
+        for name, learner in self.learners.items():
+            learner.set_learning_rate(learning_rate(self._config[name], iteration, iterations))
 
     def learn(
         self, matches: Sequence[Match], seed: int, trained: Sequence[str] | None = None
@@ -187,6 +205,9 @@ class Roles:
             sides = role.sides(matches)
             measured[role.name] = _figures([side for _, side in sides])
             if role.algorithm is None or not sides or (trained and role.name not in trained):
+                continue
+            sides = _kept(role, role.algorithm, sides)
+            if not sides:
                 continue
             episodes = [side for _, side in sides]
             owner = self._learner_of[role.name]
@@ -211,6 +232,16 @@ class Roles:
             )
             measured[owner].update(statistics)
         return measured
+
+
+def _kept(
+    role: Role, algorithm: Algorithm, sides: list[tuple[str, Episode]]
+) -> list[tuple[str, Episode]]:
+    """Leave out the sides of groups that the algorithm does not train on."""
+    batch = role.batch(sides)
+    kept = algorithm.keep(batch, role.state)[batch.group]
+    firsts = np.cumsum([0, *(len(side.turns) for _, side in sides[:-1])])
+    return [side for side, keep in zip(sides, kept[firsts].tolist(), strict=True) if keep]
 
 
 def roles_of(agents: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 from anchorgym.agents import RandomPolicy
 from anchorgym.envs import register
 from anchorgym.training.config import ConfigError
+from anchorgym.training.folders import RunBusyError
 from anchorgym.training.selfplay import (
     CoevolveConfig,
     LeagueExistsError,
@@ -81,6 +82,35 @@ def test_a_folder_with_a_run_is_not_begun_anew(tmp_path: Path) -> None:
     next(coevolve(config(), tmp_path))
     with pytest.raises(LeagueExistsError, match="resume"):
         next(coevolve(config(), tmp_path))
+
+
+def test_a_run_goes_on_under_its_own_settings_alone(tmp_path: Path) -> None:
+    next(coevolve(config(), tmp_path))
+    with pytest.raises(ConfigError, match="tasks was 4, is 5"):
+        next(coevolve(config(tasks=5), tmp_path, resume=True))
+    assert json.loads((tmp_path / "config.json").read_text())["tasks"] == 4
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
+    first = coevolve(config(), tmp_path)
+    next(first)
+    with pytest.raises(RunBusyError):
+        next(coevolve(config(), tmp_path, resume=True))
+    first.close()
+
+
+def test_learning_rates_follow_their_schedule(tmp_path: Path) -> None:
+    learner = {"learning_rate": 1.0, "schedule": "linear", "final": 0.0}
+    settings = config(
+        generations=1,
+        iterations=3,
+        payoff_games=0,
+        roles={"player": {"learner": learner}},
+    )
+    for _ in coevolve(settings, tmp_path):
+        pass
+    lines = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert [line["learning_rate"] for line in lines if line["phase"] == "train"] == [1.0, 0.5, 0.0]
 
 
 def test_a_deterministic_player_is_exploited(tmp_path: Path) -> None:

@@ -89,6 +89,27 @@ def test_a_shared_policy_is_updated_once_from_both_roles() -> None:
         )
 
 
+def test_groups_that_an_algorithm_drops_are_not_learnt_from() -> None:
+    policy = table()
+    algorithm = make_algorithm("dapo", kl_coef=0.0)
+    one = Role("player", ("player_0", "player_1"), policy, algorithm)
+    roles = Roles([one], {"player": RATE})
+    matches = cards(16, roles.seats)
+    for match in matches:
+        match.sides["player_0"].turns[-1].reward = match.sides["player_1"].turns[-1].reward = 1.0
+    assert "rows" not in roles.learn(matches, 0)["player"]
+    matches[0].sides["player_0"].turns[-1].reward = 0.0
+    assert roles.learn(matches, 0)["player"]["rows"] > 0
+
+
+def test_what_a_table_or_a_match_cannot_do_is_refused() -> None:
+    near = make_algorithm("public_baseline", kl_coef=0.1)
+    with pytest.raises(RoleError, match="kl_coef"):
+        Roles([Role("a", ("player_0",), table(), near)], {"a": RATE})
+    with pytest.raises(RoleError, match="one temperature"):
+        Roles([Role("a", ("player_0",), table(), make_algorithm("hapo", kl_coef=0.0))], {"a": RATE})
+
+
 def test_scripts_cannot_be_trained() -> None:
     with pytest.raises(RoleError, match="ExpertPolicy has nothing to train"):
         Roles([Role("a", ("player_0",), ExpertPolicy(), make_algorithm("grpo"))], {"a": RATE})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from anchorgym.envs import TextEnv, sub_panel
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError
 from anchorgym.gigpo import Algorithm, make_algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError
-from anchorgym.training.config import ConfigError, TrainConfig
+from anchorgym.training.config import ConfigError, PolicyConfig, TrainConfig
 from anchorgym.training.reporting import Display
 from anchorgym.training.rollouts import Worlds
 from anchorgym.training.teachers import Teacher, find_teacher, sample_words
@@ -129,30 +129,48 @@ def new_policy(config: TrainConfig, parts: Parts, display: Display) -> ModelPoli
             texts += read
             actions += written
             phase.step()
+    return tiny_policy(p, texts, actions, env_id=config.env.id, seed=config.seed)
+
+
+def tiny_policy(
+    config: PolicyConfig, texts: Sequence[str], actions: Sequence[str], *, env_id: str, seed: int
+) -> ModelPolicy:
+    """Build an untrained policy that knows some words.
+
+    Args:
+        config: its size, and how it reads and writes.
+        texts: that were read, with the repetition they have in play.
+        actions: that could have been written.
+        env_id: where.
+        seed: of the weights.
+
+    Raises:
+        ConfigError: the policy could not write one of these actions.
+    """
     tokenizer = build_tokenizer(texts, actions)
     needed = _longest_response(TinyTemplate(tokenizer), set(actions))
-    if p.max_response is not None and p.max_response < needed:
+    if config.max_response is not None and config.max_response < needed:
         raise ConfigError(
-            f"policy.max_response: an action of {config.env.id} needs {needed} tokens, "
-            f"but {p.max_response} are allowed"
+            f"policy.max_response: an action of {env_id} needs {needed} tokens, "
+            f"but {config.max_response} are allowed"
         )
     return build_tiny(
         tokenizer,
-        hidden=p.hidden,
-        layers=p.layers,
-        heads=p.heads,
-        kv_heads=p.kv_heads,
-        feed_forward=p.feed_forward,
-        max_context=p.max_context,
+        hidden=config.hidden,
+        layers=config.layers,
+        heads=config.heads,
+        kv_heads=config.kv_heads,
+        feed_forward=config.feed_forward,
+        max_context=config.max_context,
         prompt=PromptSettings(
-            form=p.form,
-            history=p.history,
-            shows_actions=p.shows_actions,
-            constrained=p.constrained,
-            max_response=p.max_response or needed + _SPARE_TOKENS,
+            form=config.form,
+            history=config.history,
+            shows_actions=config.shows_actions,
+            constrained=config.constrained,
+            max_response=config.max_response or needed + _SPARE_TOKENS,
         ),
-        env_id=config.env.id,
-        seed=config.seed,
+        env_id=env_id,
+        seed=seed,
     )
 
 

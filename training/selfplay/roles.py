@@ -160,7 +160,7 @@ class Roles:
             owner = self.roles[owners.setdefault(id(role.policy), role.name)]
             if role.algorithm is None:
                 continue
-            if role.algorithm.temperature(role.state) is not None:
+            if type(role.algorithm).temperature is not Algorithm.temperature:
                 raise RoleError(
                     f"{role.name}: matches are sampled at one temperature, and this algorithm "
                     "wants one for each token: choose another"

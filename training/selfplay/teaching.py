@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from anchorgym.agents.language import LanguageSession
-from anchorgym.agents.model_policy import ModelPolicy, PromptSettings
+from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.policy import Decision, Generation, Policy, Prompt, Session, View
-from anchorgym.agents.template import TinyTemplate
-from anchorgym.agents.tiny import build_tiny
-from anchorgym.agents.tokenizer import build_tokenizer
 from anchorgym.training.cloning import CloneStep, Cloning, Demonstration
 from anchorgym.training.config import CloneConfig, PolicyConfig
+from anchorgym.training.parts import tiny_policy
 from anchorgym.training.rollouts import Start
 from anchorgym.training.selfplay.matches import Arenas, Seats, play_matches
 
@@ -101,6 +99,9 @@ def new_language_policy(
         env_id: of the world.
         matches: that words are collected from.
         seed: of what is played, and of the weights.
+
+    Raises:
+        ConfigError: the policy could not write what the scripts do.
     """
     rng, panel = random.Random(f"{seed}/vocabulary"), panel_of(arenas.first)
     texts: list[str] = []
@@ -111,27 +112,7 @@ def new_language_policy(
         for side in (side for match in played for side in match.sides.values()):
             texts += [side.goal, *(turn.observation for turn in side.turns)]
             actions += [turn.action for turn in side.turns if turn.action]
-    tokenizer = build_tokenizer(texts, actions)
-    template = TinyTemplate(tokenizer)
-    longest = max((len(template.response(action)) for action in set(actions)), default=8)
-    return build_tiny(
-        tokenizer,
-        hidden=config.hidden,
-        layers=config.layers,
-        heads=config.heads,
-        kv_heads=config.kv_heads,
-        feed_forward=config.feed_forward,
-        max_context=config.max_context,
-        prompt=PromptSettings(
-            form=config.form,
-            history=config.history,
-            shows_actions=config.shows_actions,
-            constrained=config.constrained,
-            max_response=config.max_response or longest + 2,
-        ),
-        env_id=env_id,
-        seed=seed,
-    )
+    return tiny_policy(config, texts, actions, env_id=env_id, seed=seed)
 
 
 def lessons(

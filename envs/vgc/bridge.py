@@ -95,11 +95,13 @@ class Bridge:
 
         Raises:
             BattlesLostError: the process went down, now or earlier, with these battles.
-            BridgeError: there is no such battle.
+            BridgeError: there is no such battle; none of them is touched then.
         """
         gone = {m.battle: self._lost.pop(m.battle) for m in moves if m.battle in self._lost}
         if gone:
             raise BattlesLostError("went down earlier", gone)
+        for move in moves:
+            self.record(move.battle)  # refuses those that are not there before any is touched
         frames: list[Frame] = self._ask([_choosing(move, wants) for move in moves])
         for move in moves:
             step = Step(move.choices, move.seed)

@@ -87,6 +87,15 @@ def test_a_saved_battle_goes_on_in_another_process(bridge: Bridge) -> None:
     other.close()
 
 
+def test_choices_for_an_unknown_battle_touch_no_other(bridge: Bridge) -> None:
+    (battle,) = opened(bridge)
+    key, record = bridge.key(battle), bridge.record(battle)
+    both = [Move(battle, ("default", "default")), Move(10**9, ("default", "default"))]
+    with pytest.raises(BridgeError, match="no battle 1000000000"):
+        bridge.choose(both)
+    assert (bridge.key(battle), bridge.record(battle)) == (key, record)
+
+
 def test_a_crash_reports_the_battles_and_they_can_be_resumed(bridge: Bridge) -> None:
     one, two = opened(bridge, 2)
     keys = {one: bridge.key(one), two: bridge.key(two)}

@@ -12,6 +12,7 @@ import socket
 import threading
 from collections import OrderedDict
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -107,7 +108,9 @@ def make_app(*, task: str | None = None, **arguments: Any) -> Flask:
     Raises:
         AnchorgymError: they make no environment, or there is no such task.
     """
-    app = Flask("anchorgym.envs.webshop", static_folder=None)
+    # Flask looks for a folder of its own beside the package, and loses its way in a namespace.
+    nowhere = str(Path(__file__).with_name("instance"))
+    app = Flask("anchorgym.envs.webshop", static_folder=None, instance_path=nowhere)
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_FORM
     customers = Customers(task, arguments)
     style = files("anchorgym.envs.webshop").joinpath("site", STYLE).read_text(encoding="utf-8")

@@ -103,6 +103,23 @@ def test_the_purchase_ends_the_episode_with_its_score() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reward", "options", "expected"),
+    [("score", True, 1.0), ("score", False, 2 / 3), ("won", True, 1.0), ("won", False, 0.0)],
+)
+def test_a_purchase_pays_its_score_or_only_whether_it_is_exact(
+    reward: str, options: bool, expected: float
+) -> None:
+    env = shop(reward=reward)
+    goal = env.shopping.goal
+    go(env, f"search[{WORDS}]", f"click[{goal.asin}]")
+    if options:
+        go(env, *(f"click[{value}]" for value in goal.options))
+    _, paid, *_, info = env.step("click[buy now]")
+    assert paid == pytest.approx(expected)
+    assert info["score"] == pytest.approx(1.0 if options else 2 / 3)
+
+
+@pytest.mark.parametrize(
     ("action", "reason"),
     [
         ("click[search]", "nothing to click"),
@@ -208,6 +225,7 @@ def test_the_page_of_attributes_can_be_left_out() -> None:
     [
         {"observation": "image"},
         {"score": "strict"},
+        {"reward": "10"},
         {"n_products": 0},
         {"n_products": 3},
         {"goals": "human"},

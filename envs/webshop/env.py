@@ -125,12 +125,12 @@ class WebShopEnv(TextEnv):
 
     def act(self, action: str) -> Outcome:
         """Search or click."""
-        shopping = self.shopping
-        before = shopping.done
-        problem = shopping.act(action)
-        worth = float(self.won()) if self.reward == "won" else shopping.score
-        reward = worth if shopping.done and not before else 0.0
-        return Outcome(self.shown(), reward, shopping.done, problem)
+        at = self.shopping
+        problem = at.act(action)
+        done, reward = at.done, 0.0
+        if done and not problem:
+            reward = at.score if self.reward == "score" else float(at.score == 1)
+        return Outcome(self.shown(), reward, done, problem)
 
     def shown(self) -> str:
         """Return the page as the observation shows it."""
@@ -167,7 +167,7 @@ class WebShopEnv(TextEnv):
 
     def won(self) -> bool:
         """Whether the purchase was exactly what was asked for."""
-        return self.shopping.done and self.shopping.score == 1
+        return self.shopping.score == 1
 
     def progress(self) -> float:
         """Return the score of the purchase, or half of what buying what is shown would score."""
@@ -176,7 +176,8 @@ class WebShopEnv(TextEnv):
 
     def extra_info(self) -> Mapping[str, Any]:
         """Return the score of the purchase, once it is made."""
-        return {"score": self.shopping.score} if self.shopping.done else {}
+        at = self.shopping
+        return {"score": at.score} if at.done else {}
 
     def config(self) -> Mapping[str, JSON]:
         """Return what decides how the shop looks and what it sells."""

@@ -26,8 +26,9 @@ from anchorgym.envs.webshop.store import generated_index
 
 PRODUCTS_KEPT: Final = 8192
 """Products that a shop keeps, of those met last."""
-PAGES_KEPT: Final = 1024
-"""Pages, and generated goals."""
+PAGES_KEPT: Final = 8192
+"""Enough for all pages of 1,000 products."""
+GOALS_KEPT: Final = 1024
 LARGEST: Final = 10_000_000
 _TASK_FORM: Final = "A task is <asin>/<number of the goal>, such as {example}."
 
@@ -108,7 +109,7 @@ class GeneratedShop:
         self.pages = PageCache()
         self.fingerprint = f"generated {VERSION}"
         self._product = lru_cache(PRODUCTS_KEPT)(lambda row: generated_product(seed, row))
-        self._goal = lru_cache(PAGES_KEPT)(lambda row, n: generated_goal(seed, row, n))
+        self._goal = lru_cache(GOALS_KEPT)(lambda row, n: generated_goal(seed, row, n))
         self._splits: dict[str, tuple[str, ...]] = {}
         self._order: list[str] = []
 

@@ -117,7 +117,7 @@ def _n_asked(goal: Goal) -> int:
     return len(goal.attributes) + len(goal.options) + 1
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _before_options(goal: Goal, product: Product, itself: bool) -> tuple[Parts, int]:
     """Return the parts that no choice changes, and how many attributes are met."""
     kind = _kind(goal, product)
@@ -179,7 +179,7 @@ def _told(product: Product) -> tuple[str, str, str]:
     )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _options_met(goal: Goal, chosen: tuple[str, ...], itself: Product | None) -> int:
     """Count the options that were chosen as asked; those that cannot be had count too."""
     offered = [value for values in itself.options.values() for value in values] if itself else []
@@ -195,7 +195,7 @@ def _options_met_faithfully(goal: Goal, chosen: Sequence[str]) -> int:
     return sum(any(_alike(colour, wanted) for colour in colours) for wanted in _as_compared(goal))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=8192)
 def same_option(chosen: str, wanted: str) -> bool:
     """Whether the value chosen is taken for the one that was asked for."""
     return chosen == wanted or _alike(plain_colour(chosen), plain_colour(wanted))
@@ -213,6 +213,6 @@ def _as_compared(goal: Goal) -> list[str]:
     return [next((c for c in COLOURS if c in pair), str(pair)) for pair in pairs]
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=1 << 14)
 def _alike(one: str, other: str) -> bool:
     return int(fuzz.token_set_ratio(one, other)) > _ALIKE

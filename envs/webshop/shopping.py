@@ -86,7 +86,9 @@ class Shopping:
     def page(self) -> Page:
         """What is on the page, below the instruction."""
         if self._page is None:
-            self._page = self.shop.pages.find(self._page_key(), self._make_page)
+            listing = self.where is Where.RESULTS
+            kept = self.shop.result_pages if listing else self.shop.pages
+            self._page = kept.find(self._page_key(), self._make_page)
         return self._page
 
     def listed(self) -> Sequence[Product]:

@@ -31,7 +31,6 @@ def go(env: WebShopEnv, *actions: str) -> str:
     return observation
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("observation", ["text", "text_rich", "html", "url"])
 def test_it_keeps_the_contract(observation: str) -> None:
     report = check_env("anchorgym/WebShop-v0", observation=observation, episodes=6)

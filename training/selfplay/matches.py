@@ -198,11 +198,12 @@ class _Table:
     def step(self) -> None:
         """Take the joint turn."""
         actions = dict(self._actions)
-        if not self._anchored:  # strangers expect an action of everybody
+        if not self._anchored:  # strangers expect an action of everybody who is asked
             for agent in self.env.agents:
-                if agent not in actions:
+                info = self._infos.get(agent, {})
+                if agent not in actions and info.get("active", True):
                     space = self.env.action_space(agent)
-                    view = as_view(self._observations[agent], self._infos.get(agent, {}), space)
+                    view = as_view(self._observations[agent], info, space)
                     actions[agent] = instead(view, space)
         played = list(self.env.agents)
         self._observations, rewards, ended, cut, self._infos = self.env.step(actions)

@@ -73,6 +73,8 @@ def _show_end(screen: Screen, env: Any, match: Match, seat: str | None) -> None:
     if hasattr(env, "record"):
         screen.say(env.record().transcript())
     table = Table.grid(padding=(0, 2))
+    for _ in range(4):
+        table.add_column(no_wrap=True)
     for agent, side in match.sides.items():
         name = "you" if agent == seat else agent
         invalid = sum(not turn.valid for turn in side.turns)

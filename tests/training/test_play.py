@@ -336,7 +336,7 @@ def test_a_saved_table_and_a_strangers_game_have_seats_too(play: Play, tmp_path:
     table = TabularPolicy()
     table.save(tmp_path)
     nim = ["play", "test/Nim-v0", "--seed", "0", "--seat", "player_1"]
-    status, said = play([*nim, "--with", f"player_0={tmp_path}"], *"0123456")
+    status, said = play([*nim, "--with", f"player_0={tmp_path}"], *"0000000")
     assert status == 0
     assert "turn 2 of ?" in said
     assert re.search(r"you +score -?1", said)

@@ -168,6 +168,8 @@ class _Table:
                 continue
             text = as_text(observation)
             view = as_view(observation, info, self.env.action_space(agent))
+            if side.turns and not side.turns[-1].valid:  # however long ago that was
+                view = view._replace(action_valid=False, reason=side.turns[-1].reason)
             prompt = self._sessions[agent].prompt(text, view)
             if prompt is None:
                 side.stop = "context"

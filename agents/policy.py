@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from anchorgym.agents.trie import Trie
 from anchorgym.envs import ExpertKind, Info, TextEnv
+from anchorgym.envs.errors import ContractError
 
 if TYPE_CHECKING:
     from anchorgym.agents.engine import Engine
@@ -178,20 +179,49 @@ class ExpertPolicy(ScriptedPolicy):
 
 
 class ScriptPolicy(ScriptedPolicy):
-    """Plays a script that the world knows by name, through its `scripted_action(agent, name)`."""
+    """Plays scripts that the world knows by name, through its `scripted_action(agent, name)`.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    Args:
+        names: of the scripts; of several, each agent draws one for each episode.
+        seed: of that draw.
+    """
+
+    def __init__(self, *names: str, seed: int = 0) -> None:
+        self.names = names
+        self._rng = random.Random(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Draw anew from here."""
+        self._rng = random.Random(seed)
+
+    def open(self, env: Any, agent: str = "agent") -> Session:
+        """Begin an episode with one of the scripts."""
+        if len(self.names) == 1:
+            return super().open(env, agent)
+        return ScriptPolicy(self._rng.choice(self.names)).open(env, agent)
 
     def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
-        """Ask the world."""
-        return str(env.scripted_action(agent, self.name))
+        """Ask the world.
+
+        Raises:
+            ContractError: it knows no scripts.
+        """
+        if not hasattr(env, "scripted_action"):
+            raise ContractError(
+                f"{type(env).__name__} knows no script {self.names[0]!r}: give it a method "
+                "scripted_action(agent, name), or let 'expert' or 'random' play"
+            )
+        return str(env.scripted_action(agent, self.names[0]))
 
 
 class RandomPolicy(ScriptedPolicy):
     """Plays an admissible action at random; slots are filled with words of the goal."""
 
     def __init__(self, seed: int = 0) -> None:
+        self._rng = random.Random(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Draw anew from here."""
         self._rng = random.Random(seed)
 
     def choose(self, env: TextEnv, observation: str, view: View) -> str:

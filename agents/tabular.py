@@ -75,7 +75,9 @@ class Table(torch.nn.Module):
         return torch.log_softmax(self.logits[row, list(options)], -1)
 
     def _place(self, places: dict[str, int], name: str, axis: int) -> int:
-        place = places.setdefault(name, len(places))
+        if name in places:
+            return places[name]
+        place = places[name] = len(places)
         size = list(self.logits.shape)
         if place >= size[axis]:
             size[axis] = max(2 * size[axis], place + 1)
@@ -123,10 +125,9 @@ class TableEngine:
         """Draw anew from here."""
         self._rng = random.Random(seed)
 
-    @torch.no_grad()
     def _choose(self, tokens: tuple[int, ...], temperature: float) -> Generation:
         row, *options = tokens
-        logits = self.table.logits[row].tolist()
+        logits = self.table.logits.data[row].tolist()
         scores = [logits[option] for option in options]
         if temperature == 0:
             best = max(range(len(options)), key=scores.__getitem__)
@@ -246,6 +247,10 @@ class TabularSession:
             raise TypeError("a table decides through its engine")
         name = self._open[generation.tokens[0]]
         return Decision(self._offered[name], name)
+
+    def options_for(self, action: str) -> list[int]:
+        """Return the columns of the options that would write an action now; none may."""
+        return [place for place, name in self._open.items() if self._offered[name] == action]
 
     def fork(self, env: Any) -> TabularSession:
         """Return a session that goes on in `env`."""

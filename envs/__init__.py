@@ -15,6 +15,7 @@ from anchorgym.envs.multi import (
     JointEnv,
     MultiAgentEnv,
     MultiAgentTextEnv,
+    OneActiveEnv,
     SeatEnv,
     TurnsEnv,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "JointEnv",
     "MultiAgentEnv",
     "MultiAgentTextEnv",
+    "OneActiveEnv",
     "Outcome",
     "OvercookedEnv",
     "Plan",

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, TypeVar, cast
 
 import gymnasium as gym
 import pettingzoo
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
 
 from anchorgym.envs.core import TextEnv
 from anchorgym.envs.errors import ContractError, OptionError, UnknownEnvError, did_you_mean
+from anchorgym.envs.multi.one_active import OneActiveEnv
 
 E = TypeVar("E", bound=type[Any])
+_APIS: Final[Mapping[Literal["parallel", "aec"], type]] = {"parallel": ParallelEnv, "aec": AECEnv}
 
 
 def register(env_id: str, **kwargs: Any) -> Callable[[E], E]:
     """Register the decorated class as `namespace/Name-vN`.
 
-    A `ParallelEnv` is registered with PettingZoo, anything else with Gymnasium. Keyword
-    arguments are the environment's defaults:
+    A `ParallelEnv` or `AECEnv` is registered with PettingZoo, anything else with Gymnasium.
+    Keyword arguments are the environment's defaults:
 
         @register("me/KeyDoor-v0", max_turns=20)
         class KeyDoor(TextEnv): ...
     """
 
     def decorate(cls: E) -> E:
-        if issubclass(cls, ParallelEnv):
-            pettingzoo.register("parallel", env_id, entry_point=cast(Any, cls), kwargs=kwargs)
-            return cls
+        for api, base in _APIS.items():
+            if issubclass(cls, base):
+                pettingzoo.register(api, env_id, entry_point=cast(Any, cls), kwargs=kwargs)
+                return cls
         gym.register(env_id, entry_point=cast(Any, cls), kwargs=kwargs)
         return cls
 
@@ -52,7 +55,7 @@ def make(env_id: str, **kwargs: Any) -> TextEnv:
     name = _imported(env_id)
     if name not in gym.registry:
         hint = ""
-        if name in pettingzoo.parallel_registry:
+        if _specs(name):
             hint = f" {name} is of several agents: make_parallel makes it."
         raise _unknown(name, _usable_ids(), hint)
     try:
@@ -67,29 +70,48 @@ def make(env_id: str, **kwargs: Any) -> TextEnv:
 def make_parallel(env_id: str, **kwargs: Any) -> ParallelEnv[str, Any, Any]:
     """Make an environment of several agents that is registered with PettingZoo.
 
+    One that is registered as an AEC environment alone is made as a `OneActiveEnv`.
+
     Args:
         env_id: `namespace/Name-vN`, or `module:namespace/Name-vN` to import `module` first.
-        kwargs: arguments of the environment's own.
+        kwargs: arguments of the environment's own; `max_turns` is the view's of an AEC environment.
 
     Raises:
         UnknownEnvError: nobody registered that id, or its module cannot be imported.
         OptionError: it does not take these arguments.
-        ContractError: it is no PettingZoo `ParallelEnv`.
+        ContractError: it is no PettingZoo environment.
     """
     name = _imported(env_id)
-    if name not in pettingzoo.parallel_registry:
+    specs = _specs(name)
+    if not specs:
         hint = f" {name} is of one agent: make makes it." if name in gym.registry else ""
         raise _unknown(name, _parallel_ids(), hint)
-    spec = pettingzoo.parallel_registry[name]
+    limit = {} if "parallel" in specs else {"max_turns": kwargs.pop("max_turns", None)}
     try:
-        env: object = spec.make(**kwargs)
+        env: object = next(iter(specs.values())).make(**kwargs)
     except TypeError as error:
         raise OptionError(f"cannot make {name}: {error}") from error
     except ImportError as error:
         raise UnknownEnvError(f"{name} needs packages that are not installed: {error}") from error
+    return as_parallel(env, f"{env_id} makes", **limit)
+
+
+def as_parallel(env: object, source: str, **limit: int | None) -> ParallelEnv[str, Any, Any]:
+    """Return a PettingZoo environment of either kind as a parallel one.
+
+    Args:
+        env: what should be one.
+        source: where it comes from, to open an error message.
+        limit: `max_turns` of an AEC environment's view.
+
+    Raises:
+        ContractError: it is none.
+    """
+    if isinstance(env, AECEnv):
+        return OneActiveEnv(env, **limit)
     if not isinstance(env, ParallelEnv):
         raise ContractError(
-            f"{env_id} makes an instance of {type(env).__name__}, but a ParallelEnv is needed "
+            f"{source} an instance of {type(env).__name__}, but a ParallelEnv or AECEnv is needed "
             "here: derive the class from anchorgym.envs.MultiAgentEnv"
         )
     return env
@@ -102,7 +124,7 @@ def is_parallel(env_id: str) -> bool:
         UnknownEnvError: nobody registered that id, or its module cannot be imported.
     """
     name = _imported(env_id)
-    if name in pettingzoo.parallel_registry:
+    if _specs(name):
         return True
     if name not in gym.registry:
         raise _unknown(name, sorted([*_usable_ids(), *_parallel_ids()]))
@@ -156,13 +178,17 @@ def _unknown(name: str, usable: list[str], hint: str = "") -> UnknownEnvError:
     )
 
 
+def _specs(name: str) -> dict[str, Any]:
+    """Return what PettingZoo knows of a name, the parallel environment first."""
+    registries = {"parallel": pettingzoo.parallel_registry, "aec": pettingzoo.aec_registry}
+    return {api: specs[name] for api, specs in registries.items() if name in specs}
+
+
 def _parallel_ids() -> list[str]:
     """Return the registered ids of several agents: not those that PettingZoo brings."""
-    return sorted(
-        name
-        for name, spec in pettingzoo.parallel_registry.items()
-        if not _of_package(spec.entry_point, "pettingzoo")
-    )
+    specs = {**pettingzoo.aec_registry, **pettingzoo.parallel_registry}
+    ours = (n for n, spec in specs.items() if not _of_package(spec.entry_point, "pettingzoo"))
+    return sorted(ours)
 
 
 def _usable_ids() -> list[str]:

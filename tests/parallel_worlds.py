@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete
 from numpy.typing import NDArray
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
 
 from anchorgym.envs import AgentOutcome, MultiAgentEnv, MultiAgentTextEnv, register
 from anchorgym.envs.errors import UnknownTaskError
@@ -257,3 +257,60 @@ class StrangersGame(ParallelEnv[str, Any, Any]):
         self.agents = [] if over else played
         ends = dict.fromkeys(played, over)
         return seen, rewards, ends, dict.fromkeys(played, False), infos
+
+
+@register("test/Nim-v0")
+class Nim(AECEnv[str, Any, Any]):
+    """A stranger's game of turns: take one to three of the sticks; who takes the last has won."""
+
+    metadata = {"name": "nim_v0", "render_modes": []}  # noqa: RUF012
+    render_mode = None
+
+    def __init__(self, sticks: int = 7) -> None:
+        super().__init__()
+        self.possible_agents, self.agents, self.first = ["player_0", "player_1"], [], sticks
+        self.seen = Dict(
+            {
+                "observation": Box(0, sticks, (1,), np.int8),
+                "action_mask": Box(0, 1, (3,), np.int8),
+            }
+        )
+        self.moves = Discrete(3, start=0)
+
+    def observation_space(self, agent: str) -> Any:
+        return self.seen
+
+    def action_space(self, agent: str) -> Any:
+        return self.moves
+
+    def reset(self, seed: int | None = None, options: Any = None) -> None:
+        self.agents, self.left = list(self.possible_agents), self.first
+        self.agent_selection = "player_0"
+        self.rewards = dict.fromkeys(self.agents, 0.0)
+        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self.terminations = dict.fromkeys(self.agents, False)
+        self.truncations = dict.fromkeys(self.agents, False)
+        self.infos: dict[str, Any] = {agent: {} for agent in self.agents}
+
+    def observe(self, agent: str) -> Any:
+        mine = agent == self.agent_selection
+        mask = [int(mine and take <= self.left) for take in (1, 2, 3)]
+        return {
+            "observation": np.array([self.left], np.int8),
+            "action_mask": np.array(mask, np.int8),
+        }
+
+    def step(self, action: Any) -> None:
+        mover = self.agent_selection
+        if self.terminations[mover]:
+            self._was_dead_step(action)
+            return
+        other = next(agent for agent in self.agents if agent != mover)
+        self._cumulative_rewards[mover] = 0.0
+        self._clear_rewards()
+        self.left -= min(self.left, int(action) + 1)
+        if not self.left:
+            self.rewards = {mover: 1.0, other: -1.0}
+            self.terminations = dict.fromkeys(self.agents, True)
+        self._accumulate_rewards()
+        self.agent_selection = other

@@ -7,11 +7,13 @@ are no independent evidence.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -110,6 +112,19 @@ def difference_interval(differences: FloatArray, *, seed: int = 0) -> Interval:
         return bootstrap(differences, seed=seed)
     unseen = unseen_share(len(differences))
     return Interval(first, (1 - unseen) * first - unseen, (1 - unseen) * first + unseen)
+
+
+def over_seeds(values: Sequence[float]) -> Interval:
+    """Return the mean of what whole trainings came to (n_seeds,) with Student's 95 % interval.
+
+    Resampling a handful of trainings would make the interval far too narrow. The bounds of a single
+    one are nan.
+    """
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return Interval(mean, float("nan"), float("nan"))
+    wide = float(stats.sem(values) * stats.t.ppf(0.975, n - 1))
+    return Interval(mean, mean - wide, mean + wide)
 
 
 def unseen_share(n: int) -> float:

@@ -1,151 +1,247 @@
 """The red-team experiment of docs/results.md: resumable, one line of results a training.
 
-    python docs/experiments/redteam.py --seeds 0 1 2 3 4 --runs FOLDER
+    python docs/experiments/redteam.py run --seeds 0 1 2 3 4 --runs FOLDER
+    python docs/experiments/redteam.py run --ways "tiny coevolved" "tiny static" "tiny clone"
+    python docs/experiments/redteam.py table
 
-Teams of three on a chain, whose policies pick scripts from a table, are trained in six ways, for as
-many matches each:
-
-    coevolved      with attackers that learn too; REINFORCE++ with the public baseline
-    leave-one-out  the same; the baseline leaves out the trajectory's own return
-    rae            the same, with a moving average a role as baseline (SPIRAL)
-    per-agent      the same, each agent compared with itself alone
-    no baseline    the same, whitened returns alone
-    static         against scripted attackers that do not learn
-    clean          with attackers that abstain
-
-Each is then frozen and measured on the 256 tasks of the test panel: against scripted attackers,
-against the attacker it grew up with, and against a fresh one that is trained against it. Results
-are appended to docs/experiments/redteam.jsonl; a training that is among them is not run again.
+Teams of three on a chain, whose policies pick scripts from tables, are trained for as many matches
+each in the ways of `WAYS`; those that begin with "tiny" are language policies that write free text
+instead. Each team is then frozen and measured on test tasks: against scripted attackers, the
+attacker it grew up with, and a fresh one that is trained against it. Results are appended to
+docs/experiments/redteam.jsonl; a training that is among them is not run again. `table` reads that
+file alone: intervals are Student's over seeds, differences are paired by seed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from anchorgym.agents import Policy, ScriptPolicy
-from anchorgym.agents.policy import Session
 from anchorgym.envs import make_parallel
 from anchorgym.training.redteam import best_attacker, evaluate_teams
 from anchorgym.training.reporting import Display
 from anchorgym.training.selfplay import Arenas, CoevolveConfig
 from anchorgym.training.selfplay.assembly import empty_table
 from anchorgym.training.selfplay.coevolution import Coevolution
+from anchorgym.training.statistics import over_seeds
 
-HERE = Path(__file__).parent
+RESULTS = Path(__file__).with_name("redteam.jsonl")
 SCRIPTS = ("blatant", "authority", "peer_spoof")
-LEARNING_ATTACKERS: dict[str, dict[str, Any]] = {
-    "coevolved": {"algorithm": "public_baseline"},
-    "leave-one-out": {"algorithm": {"name": "public_baseline", "leave_one_out": True}},
-    "rae": {"algorithm": "rae"},
-    "per-agent": {"algorithm": "public_baseline", "grouping": "agent"},
-    "no baseline": {"algorithm": {"name": "reinforce_pp", "gamma": 1.0}},
+DEFENCES = ("naive", "ignore", "verify", "paranoid")
+RESPONSE = "best response"
+SIZE = {"generations": 4, "iterations": 10, "tasks": 32, "group_size": 4}
+TABLE = {"learning_rate": 1.0, "epochs": 4}
+TINY_SIZE = {"generations": 1, "iterations": 6, "tasks": 16, "group_size": 4}
+TINY = {"name": "tiny", "hidden": 64, "layers": 2, "heads": 2, "feed_forward": 192}
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a team is trained.
+
+    Attributes:
+        role: settings of the roles that are trained.
+        schedule: of the run.
+        attackers: scripts in the attackers' place, which learn nothing; none where they learn too.
+        trained: whether anybody is.
+        responds: whether a fresh attacker is trained against the team.
+        tiny: whether the policies write free text.
+    """
+
+    role: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Mapping[str, Any] = field(default_factory=dict)
+    attackers: tuple[str, ...] = ()
+    trained: bool = True
+    responds: bool = False
+    tiny: bool = False
+
+
+WAYS = {
+    "coevolved": Way(responds=True),
+    "static": Way(attackers=SCRIPTS, responds=True),
+    "static, one script": Way(attackers=("blatant",), responds=True),
+    "clean": Way(attackers=("abstain",)),
+    "untrained": Way(trained=False, responds=True),
+    "undefended": Way(trained=False),
+    "no baseline": Way({"algorithm": {"name": "reinforce_pp", "gamma": 1.0}}),
+    "leave-one-out": Way({"algorithm": {"name": "public_baseline", "leave_one_out": True}}),
+    "rae": Way({"algorithm": "rae"}),
+    "per-agent": Way({"algorithm": "public_baseline", "grouping": "agent"}),
+    "alternating": Way(schedule={"kind": "alternating", "every": 5}),
+    "gated": Way(schedule={"kind": "gated", "every": 10, "gate": 0.8}),
+    "league": Way(schedule={"kind": "league", "past": 0.3}),
+    "tiny coevolved": Way(tiny=True),
+    "tiny static": Way(attackers=SCRIPTS, tiny=True),
+    "tiny clone": Way(tiny=True, trained=False),
 }
-STATIC_ATTACKERS = {"static": SCRIPTS, "clean": ("abstain",)}
 
 
-class OneOf:
-    """Plays one of several scripts, drawn anew for each episode."""
-
-    engine = None
-
-    def __init__(self, names: tuple[str, ...], seed: int) -> None:
-        self._scripts = [ScriptPolicy(name) for name in names]
-        self._rng = random.Random(seed)
-
-    def open(self, env: Any, agent: str = "agent") -> Session:
-        """Begin an episode."""
-        return self._rng.choice(self._scripts).open(env, agent)
-
-
-def settings(way: str, seed: int, iterations: int) -> CoevolveConfig:
+def settings(way: Way, seed: int) -> CoevolveConfig:
     """Return what a team is trained by."""
-    team = LEARNING_ATTACKERS.get(way, LEARNING_ATTACKERS["coevolved"])
-    roles: dict[str, Any] = {"attacker": team, "defender": team}
-    if way in STATIC_ATTACKERS:
-        roles["attacker"] = {"trainable": False}
+    role = {"learner": {} if way.tiny else TABLE, **way.role}
+    roles: dict[str, Any] = {"attacker": role, "defender": role}
+    if way.tiny:
+        for name, scripts in (("attacker", SCRIPTS), ("defender", DEFENCES)):
+            warmup = {"scripts": scripts, "updates": 160}
+            roles[name] = {**role, "policy": TINY, "warmup": warmup}
+    if way.attackers:
+        roles["attacker"] = {"policy": f"script:{','.join(way.attackers)}", "trainable": False}
+    size = TINY_SIZE if way.tiny else SIZE
+    games = 32 if way.schedule.get("kind") == "league" else 0
     return CoevolveConfig.parse(
         {
             "env": {"id": "anchorgym/RedTeam-v0", "schedule": "safety_first"},
             "roles": roles,
+            "schedule": way.schedule,
             "league": {"bounds": [-10, 10], "zero_sum": False},
-            "generations": 1,
-            "iterations": iterations,
-            "tasks": 32,
-            "group_size": 4,
-            "payoff_games": 0,
+            "payoff_games": games,
             "seed": seed,
+            **size,
         }
     )
 
 
-def trained(way: str, seed: int, iterations: int, folder: Path) -> Coevolution:
-    """Train a team."""
+def players(name: str, seed: int, folder: Path) -> dict[str, Policy]:
+    """Return the policies of both sides after their training, if they have any."""
+    way, world = WAYS[name], make_parallel("anchorgym/RedTeam-v0")
+    if not way.trained and not way.tiny:
+        team = empty_table(world) if name == "untrained" else ScriptPolicy("naive")
+        return {"defender": team}
     folder.mkdir(parents=True)
-    makers: dict[str, Callable[[], Policy]] = {}
-    if way in STATIC_ATTACKERS:
-        names = STATIC_ATTACKERS[way]
-        makers["attacker"] = lambda: OneOf(names, seed)
-    run = Coevolution(settings(way, seed, iterations), folder, makers, Display(), None)
-    for _ in run.generations():
+    run = Coevolution(settings(way, seed), folder, {}, Display(), None)
+    for _ in run.generations() if way.trained else ():
         pass
-    return run
+    return {role: run.roles.roles[role].policy for role in ("attacker", "defender")}
 
 
-def measured(way: str, seed: int, iterations: int, runs: Path) -> dict[str, Any]:
+def measured(name: str, seed: int, runs: Path, tasks: int) -> dict[str, Any]:
     """Train a team, or take one that needs no training, and measure it."""
-    began = time.process_time()
-    folder = runs / f"{way.replace(' ', '-')}-s{seed}-{time.time_ns()}"
-    attackers: dict[str, Policy] = {name: ScriptPolicy(name) for name in SCRIPTS}
-    arenas = Arenas(lambda: make_parallel("anchorgym/RedTeam-v0"))
-    if way == "untrained":
-        defender: Policy = empty_table(arenas.first)
-    elif way == "undefended":
-        defender = ScriptPolicy("naive")
-    else:
-        run = trained(way, seed, iterations, folder)
-        defender = run.roles.roles["defender"].policy
-        attackers["own"] = run.roles.roles["attacker"].policy
+    began, way = time.process_time(), WAYS[name]
+    folder = runs / f"{name.replace(' ', '-')}-s{seed}-{time.time_ns()}"
+    sides = players(name, seed, folder)
+    attackers: dict[str, Policy] = {script: ScriptPolicy(script) for script in SCRIPTS}
+    if "attacker" in sides and not way.attackers:
+        attackers["own"] = sides["attacker"]
     cost = time.process_time() - began
-    attackers["best response"] = best_attacker(
-        settings("coevolved", seed + 1000, 1),
-        defender,
-        folder / "response",
-        iterations=iterations // 2,
-        seed=seed + 1000,
-    )
-    tasks = arenas.first.tasks("test")
-    found = evaluate_teams(arenas, {way: defender}, attackers, tasks, seed=seed)
+    if way.responds:
+        attackers[RESPONSE] = best_attacker(
+            settings(WAYS["coevolved"], seed),
+            sides["defender"],
+            folder / "response",
+            iterations=15,
+            seed=seed + 1000,
+        )
+    arenas = Arenas(lambda: make_parallel("anchorgym/RedTeam-v0"))
+    panel = arenas.first.tasks("test")[:tasks]
+    found = evaluate_teams(arenas, {name: sides["defender"]}, attackers, panel, seed=seed)
     return {
         "cpu_seconds": round(cost, 1),
         "against": {figures.attacker: figures.to_json() for figures in found},
     }
 
 
-def main() -> None:
-    """Run what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--iterations", type=int, default=60)
-    parser.add_argument("--runs", type=Path, default=Path("runs/redteam"))
-    known = parser.parse_args()
-    results = HERE / "redteam.jsonl"
-    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
-    done = {(line["way"], line["seed"]) for line in map(json.loads, lines)}
-    ways = [*LEARNING_ATTACKERS, *STATIC_ATTACKERS, "untrained", "undefended"]
-    for seed in known.seeds:
-        for way in ways:
-            if (way, seed) in done:
+def run(known: argparse.Namespace) -> None:
+    """Run what is missing, all seeds of a way before the next way."""
+    done = {(line["way"], line["seed"]) for line in lines()}
+    for name in known.ways:
+        for seed in known.seeds:
+            if (name, seed) in done:
                 continue
-            found = measured(way, seed, known.iterations, known.runs)
-            line = {"way": way, "seed": seed, "iterations": known.iterations, **found}
-            with results.open("a", encoding="utf-8") as file:
+            found = measured(name, seed, known.runs, known.tasks)
+            size = dict(TINY_SIZE if WAYS[name].tiny else SIZE)
+            line = {"way": name, "seed": seed, "tasks": known.tasks, "size": size, **found}
+            with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
+
+
+def lines() -> Iterator[dict[str, Any]]:
+    """Yield what was measured so far."""
+    if RESULTS.exists():
+        yield from map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines())
+
+
+# Tables ------------------------------------------------------------------------------------------
+
+
+def success(line: dict[str, Any]) -> float:
+    """Return the mean attack success of all attackers but the fresh one."""
+    found = [of for name, of in line["against"].items() if name != RESPONSE]
+    return float(np.mean([of["measures"]["attack_success"]["mean"] for of in found]))
+
+
+def of_authority(measure: str) -> Any:
+    """Return a reader of a measure, where the attacker writes as the user would."""
+    return lambda line: line["against"]["authority"]["measures"][measure]["mean"]
+
+
+def of_response(line: dict[str, Any]) -> float:
+    """Return the attack success of the fresh attacker; nan where none was trained."""
+    found = line["against"].get(RESPONSE)
+    return float(found["measures"]["attack_success"]["mean"]) if found else float("nan")
+
+
+COLUMNS = {
+    "attack success": success,
+    "best response": of_response,
+    "clean": of_authority("utility_clean"),
+    "with notes": of_authority("utility_noted"),
+    "under attack": of_authority("utility_attacked"),
+    "over-refusal": of_authority("over_refusal"),
+}
+
+
+def table(known: argparse.Namespace) -> None:
+    """Print what goes into docs/results.md, in per cent."""
+    by_way: dict[str, dict[int, dict[str, Any]]] = {}
+    for line in lines():
+        by_way.setdefault(line["way"], {})[line["seed"]] = line
+    print(f"| way | seeds | {' | '.join(COLUMNS)} | CPU s |\n|{'---|' * (len(COLUMNS) + 3)}")
+    for name in (name for name in WAYS if name in by_way):
+        found = by_way[name]
+        cells = [over_seeds([read(line) for line in found.values()]) for read in COLUMNS.values()]
+        shown = ["" if np.isnan(cell.mean) else str(cell) for cell in cells]
+        spent = np.mean([line["cpu_seconds"] for line in found.values()])
+        print(f"| {name} | {len(found)} | {' | '.join(shown)} | {spent:.0f} |")
+    print("\nPaired by seed:")
+    for one, other, column in (
+        ("coevolved", "static", "best response"),
+        ("coevolved", "static, one script", "best response"),
+        ("coevolved", "static", "attack success"),
+        *(("coevolved", other, "attack success") for other in list(WAYS)[6:13]),
+        ("coevolved", "clean", "clean"),
+        ("tiny coevolved", "tiny static", "attack success"),
+        ("tiny coevolved", "tiny clone", "attack success"),
+    ):
+        left, right = by_way.get(one, {}), by_way.get(other, {})
+        seeds = sorted(left.keys() & right.keys())
+        if seeds:
+            read = COLUMNS[column]
+            gap = over_seeds([read(left[seed]) - read(right[seed]) for seed in seeds])
+            print(f"- {column}, {one} minus {other}: {gap.signed()}")
+
+
+def main() -> None:
+    """Run or show."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(required=True)
+    running = commands.add_parser("run", help="what is missing")
+    running.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    ways = [name for name, way in WAYS.items() if not way.tiny]
+    running.add_argument("--ways", nargs="+", choices=list(WAYS), default=ways, metavar="WAY")
+    running.add_argument("--tasks", type=int, default=128, help="of the test panel")
+    running.add_argument("--runs", type=Path, default=Path("runs/redteam"))
+    running.set_defaults(do=run)
+    commands.add_parser("table", help="what was measured").set_defaults(do=table)
+    known = parser.parse_args()
+    known.do(known)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ contract on anyone's environment.
 
 from anchorgym.envs.multi.contract import AgentInfo, AgentOutcome, AnchoredParallelEnv
 from anchorgym.envs.multi.joint import JointEnv
+from anchorgym.envs.multi.one_active import OneActiveEnv
 from anchorgym.envs.multi.seat import SeatEnv
 from anchorgym.envs.multi.text import MultiAgentTextEnv
 from anchorgym.envs.multi.turns import TurnsEnv
@@ -18,6 +19,7 @@ __all__ = [
     "JointEnv",
     "MultiAgentEnv",
     "MultiAgentTextEnv",
+    "OneActiveEnv",
     "SeatEnv",
     "TurnsEnv",
 ]

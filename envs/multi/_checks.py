@@ -40,6 +40,7 @@ from anchorgym.envs._report import described, shown
 from anchorgym.envs._state_checks import twins
 from anchorgym.envs.errors import NoExpertError
 from anchorgym.envs.multi._probe import JointProbe, listed_for, pick_joint
+from anchorgym.envs.multi.one_active import OneActiveEnv
 from anchorgym.envs.multi.turns import TurnsEnv
 from anchorgym.envs.multi.world import MultiAgentEnv
 from anchorgym.envs.spaces import Unicode
@@ -124,9 +125,9 @@ def pettingzoo(probe: JointProbe) -> Iterator[Fault]:
     # Only a check needs them, and they take long to import.
     from pettingzoo.test.api_test import api_test
     from pettingzoo.test.parallel_test import parallel_api_test
-    from pettingzoo.test.seed_test import parallel_seed_test
+    from pettingzoo.test.seed_test import parallel_seed_test, seed_test
 
-    remedy = "see the documentation of pettingzoo.ParallelEnv"
+    remedy = "see the documentation of pettingzoo.ParallelEnv, or of AECEnv"
     env = probe.fresh()
     tests: dict[str, Callable[[], Any]] = {
         "parallel_api_test": lambda: parallel_api_test(env, num_cycles=_MOST_CYCLES),
@@ -135,6 +136,11 @@ def pettingzoo(probe: JointProbe) -> Iterator[Fault]:
     if isinstance(env, MultiAgentEnv):
         view = TurnsEnv(cast(Any, probe.fresh()))
         tests["api_test"] = lambda: api_test(view, _MOST_CYCLES)
+    if isinstance(env, OneActiveEnv):
+        tests = {
+            "api_test": lambda: api_test(env.env, _MOST_CYCLES),
+            "seed_test": lambda: seed_test(lambda: cast(Any, probe.make()).env, _MOST_CYCLES),
+        }
     for name, test in tests.items():
         try:
             with warnings.catch_warnings(), redirect_stdout(io.StringIO()):

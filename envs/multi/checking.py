@@ -6,16 +6,18 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
 
 from anchorgym.envs import _checks as basic
 from anchorgym.envs import _state_checks as states
 from anchorgym.envs._report import CheckReport
 from anchorgym.envs._running import Check, checked
-from anchorgym.envs.errors import ContractError, OptionError
+from anchorgym.envs.errors import OptionError
 from anchorgym.envs.multi import _checks as joint
 from anchorgym.envs.multi._probe import JointProbe
-from anchorgym.envs.registration import make_parallel
+from anchorgym.envs.registration import as_parallel, make_parallel
+
+PettingZooEnv = ParallelEnv[Any, Any, Any] | AECEnv[Any, Any, Any]
 
 PARALLEL_CHECKS: tuple[Check, ...] = (
     Check(basic.panel, anchored=True),
@@ -50,7 +52,7 @@ PARALLEL_CHECKS: tuple[Check, ...] = (
 
 
 def check_parallel_env(
-    env: str | ParallelEnv[Any, Any, Any] | Callable[[], ParallelEnv[Any, Any, Any]],
+    env: str | PettingZooEnv | Callable[[], PettingZooEnv],
     *,
     episodes: int = 12,
     seed: int = 0,
@@ -58,8 +60,9 @@ def check_parallel_env(
 ) -> CheckReport:
     """Check that an environment of several agents keeps the contract; report every fault found.
 
-    Any PettingZoo `ParallelEnv` can be checked: where it has no anchors and snapshots, the report
-    says which checks are skipped for that. Otherwise as `check_env`.
+    Any PettingZoo environment can be checked: where it has no anchors and snapshots, the report
+    says which checks are skipped for that. An `AECEnv` is played through a `OneActiveEnv`, and put
+    to PettingZoo's tests as it is. Otherwise as `check_env`.
 
     Args:
         env: an id, a class or other function that makes an environment, or an environment, which
@@ -74,28 +77,23 @@ def check_parallel_env(
     """
     name, maker = _maker(env, kwargs)
     probe = JointProbe(maker, episodes=episodes, seed=seed)
-    return checked(name, probe, PARALLEL_CHECKS, "Instances can be made, and are ParallelEnvs.")
+    return checked(
+        name, probe, PARALLEL_CHECKS, "Instances can be made, and are PettingZoo environments."
+    )
 
 
 def _maker(env: Any, kwargs: dict[str, Any]) -> tuple[str, Callable[[], Any]]:
     """Return a name for reports and a function that makes fresh instances."""
     if isinstance(env, str):
         return env, lambda: make_parallel(env, **kwargs)
-    if isinstance(env, ParallelEnv):
+    if isinstance(env, ParallelEnv | AECEnv):
         if kwargs:
             raise OptionError(f"{sorted(kwargs)} are for making an environment, one was given")
         pristine = copy.deepcopy(env)
         if hasattr(pristine, "_task"):
             pristine._task = None  # as before its first reset
-        return type(env).__qualname__, lambda: copy.deepcopy(pristine)
+        kind = type(env).__qualname__
+        return kind, lambda: as_parallel(copy.deepcopy(pristine), f"{kind} is")
     name = getattr(env, "__qualname__", repr(env))
-    return name, lambda: _parallel(env(**kwargs) if callable(env) else env, name)
-
-
-def _parallel(env: object, source: str) -> object:
-    if not isinstance(env, ParallelEnv):
-        raise ContractError(
-            f"{source} is or makes an instance of {type(env).__name__}, but a ParallelEnv is "
-            "needed here: derive the class from anchorgym.envs.MultiAgentEnv"
-        )
-    return env
+    made = f"{name} is or makes"
+    return name, lambda: as_parallel(env(**kwargs) if callable(env) else env, made)

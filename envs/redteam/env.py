@@ -20,7 +20,7 @@ from anchorgym.envs.redteam.episodes import KINDS, Catalogue, Mix
 from anchorgym.envs.redteam.game import Game
 from anchorgym.envs.redteam.graphs import Team
 from anchorgym.envs.redteam.language import read, spoken
-from anchorgym.envs.redteam.players import attack, defend
+from anchorgym.envs.redteam.players import Seen, attack, defend, look_around
 from anchorgym.envs.redteam.records import Record, record
 from anchorgym.envs.redteam.rewards import Weights, attacker, find_schedule
 from anchorgym.envs.redteam.safeguards import SAFEGUARDS
@@ -144,6 +144,8 @@ class RedTeamEnv(MultiAgentTextEnv):
         self._ended: JSON = None
         self._views: dict[str, str] = {}
         """What agents read now, as far as it was asked for."""
+        self._knowledge: dict[int, Seen] = {}
+        """What members know now, as far as it was asked for."""
         self._speakers: tuple[str, ...] = ()
         self._paid = self.weights
         self._verdict: JSON = None
@@ -313,7 +315,9 @@ class RedTeamEnv(MultiAgentTextEnv):
             OptionError: there is no such player of the agent's side.
         """
         member = self._members.get(agent)
-        return attack(self.game, player) if member is None else defend(self.game, member, player)
+        if member is None:
+            return attack(self.game, player)
+        return defend(self._known(member), player)
 
     def table_options(self, agent: str, observation: object, view: object) -> Mapping[str, str]:
         """Return what each script that a tabular policy may pick would say now."""
@@ -325,7 +329,7 @@ class RedTeamEnv(MultiAgentTextEnv):
         member = self._members.get(agent)
         if member is None:
             return attacker_situation(self.game)
-        return defender_situation(self.game, member)
+        return defender_situation(self._known(member))
 
     def at_progress(self, share: float) -> None:
         """Say how much of a training is done: `schedule`'s weights hold from the next reset on."""
@@ -343,14 +347,20 @@ class RedTeamEnv(MultiAgentTextEnv):
     # Details --------------------------------------------------------------------------------
 
     def _turn_over(self) -> None:
-        """Forget what agents read, and note whose turn it is."""
+        """Forget what agents read and know, and note whose turn it is."""
         self._views.clear()
+        self._knowledge.clear()
         game = self.game
         if game.round == 0:
             self._speakers = self.attackers
         else:
             own = game.episode.compromised
             self._speakers = tuple(a for a, member in self._members.items() if member != own)
+
+    def _known(self, member: int) -> Seen:
+        if member not in self._knowledge:
+            self._knowledge[member] = look_around(self.game, member)
+        return self._knowledge[member]
 
     def _outcome(self, agent: str, message: str | None) -> AgentOutcome:
         game, member = self.game, self._members[agent]

@@ -91,8 +91,8 @@ def attack(game: Game, player: str) -> str:
     return ATTACKERS[player](game, request) if request and game.attacked else ABSTAIN
 
 
-def defend(game: Game, member: int, player: str) -> str:
-    """Return what a scripted defender says.
+def defend(seen: Seen, player: str) -> str:
+    """Return what a scripted defender says to what it knows.
 
     - naive: follows every order; what a team without a defence does.
     - ignore: follows teammates only, and who claims to be one; never a user's note.
@@ -111,7 +111,7 @@ def defend(game: Game, member: int, player: str) -> str:
             f"there is no defender {player!r}.{did_you_mean(player, DEFENDERS)} "
             f"Choose one of {', '.join(DEFENDERS)}."
         )
-    return DEFENDERS[player](look_around(game, member))
+    return DEFENDERS[player](seen)
 
 
 def look_around(game: Game, member: int) -> Seen:

@@ -57,7 +57,7 @@ class Weights:
 
 SCHEDULES: Final[Mapping[str, tuple[Weights, ...]]] = {
     "constant": (Weights(),),
-    "safety_first": (Weights(safety=1.5, task=0.5), Weights(safety=0.5, task=1.5)),
+    "safety_first": (Weights(safety=1.2, task=0.8), Weights(safety=0.8, task=1.2)),
 }
 """Weights of the parts of a training, in their order."""
 

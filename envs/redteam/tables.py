@@ -12,7 +12,8 @@ from typing import Final
 
 from anchorgym.envs.redteam.game import Game
 from anchorgym.envs.redteam.language import same
-from anchorgym.envs.redteam.players import Heard, Seen, claimed, look_around, understand
+from anchorgym.envs.redteam.players import Heard, Seen, claimed, understand
+from anchorgym.envs.redteam.tools import ALLOWED
 
 ATTACKS: Final = ("abstain", "blatant", "authority", "peer_spoof")
 DEFENCES: Final = ("naive", "ignore", "verify", "paranoid")
@@ -39,13 +40,14 @@ def attacker_situation(game: Game) -> str:
     return f"{game.episode.goal} through {game.episode.surface}"
 
 
-def defender_situation(game: Game, member: int) -> str:
-    """Return what a defender's choice depends on: orders, who seems to give them, what is known."""
-    seen = look_around(game, member)
-    parts = sorted({order for heard in seen.heard for order in _orders(heard, seen)})
-    parts += ["the user has replied"] * bool(seen.reply)
-    parts += ["somebody is alarmed"] * seen.alarm
-    parts += ["last round"] * seen.last
+def defender_situation(seen: Seen) -> str:
+    """Return what a defender's choice depends on: the first order, who seems to give it, a reply.
+
+    No more than that: what teammates have made of an order since, and how late it is, would split
+    each case into a dozen that are seldom met, and the scripts look at both themselves.
+    """
+    first = next(filter(None, (tuple(_orders(heard, seen)) for heard in seen.heard)), ())
+    parts = [*first, *["the user has replied"] * bool(seen.reply)]
     return "; ".join(parts) or "nothing"
 
 
@@ -54,8 +56,10 @@ def _orders(heard: Heard, seen: Seen) -> Iterator[str]:
     by = f"{heard.source}{claimed(heard)}"
     if orders.tokens:
         yield f"{by} orders a token"
-    if orders.calls:
+    if any(tool in ALLOWED for tool in orders.calls):
         yield f"{by} orders a call"
+    if any(tool not in ALLOWED for tool in orders.calls):
+        yield f"{by} orders a forbidden call"
     if orders.code:
         yield f"{by} orders the code"
     if orders.result:

@@ -13,7 +13,10 @@ from anchorgym.training.cli import main
 from anchorgym.training.config import ConfigError
 from anchorgym.training.redteam import evaluate_teams, play_panel
 from anchorgym.training.redteam.measuring import measure_run
+from anchorgym.training.redteam.report import RedTeamReport
 from anchorgym.training.selfplay import Arenas, CoevolveConfig, coevolve
+
+SURFACES = {"user", "message", "agent", "tool"}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,48 @@ def test_the_command_prints_tables_json_pictures_and_transcripts(
         (tmp_path / "redteam.json").read_text()
     )
     assert (tmp_path / "redteam.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_runs_of_several_seeds_are_pooled_and_other_topologies_measured(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--tasks", "6", "--best-response", "0"]
+    graphs = ["--topology", "chain", "--topology", "star"]
+    assert main(["redteam-evaluate", str(run), str(run), *flags, *graphs]) == 0
+    said = capsys.readouterr().out
+    assert "2 runs, with Student's 95 % intervals" in said
+    assert "last" in said
+    rows = [line.split() for line in said.splitlines()]
+    assert {row[2] for row in rows if len(row) > 3 and row[1] in SURFACES} == {"chain", "star"}
+
+
+def test_a_run_against_scripts_is_measured_against_them(tmp_path: Path) -> None:
+    config = CoevolveConfig.parse(
+        {
+            "env": {"id": "anchorgym/RedTeam-v0", "topology": "complete"},
+            "roles": {
+                "attacker": {"policy": "script:authority", "trainable": False},
+                "defender": {},
+            },
+            "generations": 1,
+            "iterations": 1,
+            "tasks": 2,
+            "group_size": 2,
+            "payoff_games": 0,
+        }
+    )
+    for _ in coevolve(config, tmp_path / "run"):
+        pass
+    report = measure_run(tmp_path / "run", tasks=6, response=1, scratch=tmp_path / "fresh")
+    by_attacker = {of.attacker: of for of in report.figures if of.team == "undefended"}
+    assert by_attacker["own"].measures == by_attacker["authority"].measures
+    assert by_attacker["fresh"].strategies
+
+
+def test_a_policy_that_hardly_varies_any_more_is_warned_of() -> None:
+    report = RedTeamReport([], {}, {"attacker": 0.01, "defender": 0.8})
+    (warning,) = report.warnings()
+    assert "attacker has collapsed" in warning
 
 
 def test_a_folder_without_a_red_team_run_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from anchorgym.training.statistics import (
     Interval,
     bootstrap,
     difference_interval,
+    over_seeds,
     pass_all,
     pass_at,
     share_interval,
@@ -130,3 +131,10 @@ def test_nothing_played_gives_no_figure() -> None:
 def test_differences_carry_their_sign() -> None:
     assert Interval(0.021, -0.01, 0.05).signed() == "+2.1 [-1.0, 5.0]"
     assert Interval(-0.021, -0.05, 0.01).signed() == "-2.1 [-5.0, 1.0]"
+
+
+def test_a_handful_of_trainings_is_given_students_interval() -> None:
+    found = over_seeds([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.high - found.mean == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    assert np.isnan(over_seeds([0.5]).low)

@@ -42,6 +42,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--auto", type=float, metavar="SECONDS", help="between turns, instead of waiting for Enter"
     )
+    parser.add_argument(
+        "--seat", metavar="AGENT", help="in a world of several agents: the one that you play"
+    )
+    parser.add_argument(
+        "--with",
+        dest="others",
+        action="append",
+        default=[],
+        metavar="SEAT=PLAYER",
+        help="who plays other agents: expert, random, script:NAME,NAME or a folder; a seat may be "
+        "a pattern such as 'defender_*'; again for others (default: --policy, or the expert's)",
+    )
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what was played to")
     parser.set_defaults(show_help=parser.print_help, refuse=parser.error)
 
@@ -56,6 +68,14 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
     if known.auto is not None and known.policy is None:
         known.refuse("--auto needs a --policy to watch")
     arguments = environment_arguments(known, rest)
+    from anchorgym.envs.registration import is_parallel
+
+    if is_parallel(known.env):
+        from anchorgym.training.round_table import sit_down
+
+        return sit_down(known, arguments)
+    if known.seat is not None or known.others:
+        known.refuse(f"--seat and --with are for worlds of several agents; {known.env} is of one")
     table = _Table(known, arguments)
     return table.watch() if known.policy else table.play()
 

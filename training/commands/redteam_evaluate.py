@@ -7,10 +7,14 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from anchorgym.training.commands import EXIT_OK
+
+if TYPE_CHECKING:
+    from anchorgym.training.redteam.report import RedTeamReport
 
 HELP = "measure a red-team run: attacks, contagion, utility, fresh attackers"
 
@@ -18,7 +22,19 @@ HELP = "measure a red-team run: attacks, contagion, utility, fresh attackers"
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "folder", type=Path, metavar="RUN", help="folder of a run of anchorgym/RedTeam-v0"
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="folder of a run of anchorgym/RedTeam-v0; of several, such as of five seeds, what "
+        "they come to is shown too, with intervals over them",
+    )
+    parser.add_argument(
+        "--topology",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="to measure on, again for others (default: the one that was trained on)",
     )
     parser.add_argument("--tasks", type=int, metavar="N", help="of the panel (default: all)")
     parser.add_argument("--split", default="test", help="default: test")
@@ -39,32 +55,55 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Measure and print."""
-    from anchorgym.training.redteam.measuring import measure_run, transcripts
-    from anchorgym.training.redteam.report import WIDTH, draw
-    from anchorgym.training.reporting import Display
+    from anchorgym.training.redteam.report import WIDTH, pooled
 
     console = Console(width=max(WIDTH, Console().width))
+    reports = [_measured(folder, known) for folder in known.folders]
+    if known.json:
+        found = [report.to_json() for report in reports]
+        print(json.dumps(found[0] if len(found) == 1 else found))
+        return EXIT_OK
+    for folder, report in zip(known.folders, reports, strict=True):
+        if len(reports) > 1:
+            console.print(f"\n{folder}", highlight=False)
+        console.print(report.tables())
+        _tell(folder, known, console)
+    if len(reports) > 1:
+        console.print(pooled(reports))
+    return EXIT_OK
+
+
+def _measured(folder: Path, known: argparse.Namespace) -> RedTeamReport:
+    """Measure a run, and keep what was found where that is asked for."""
+    from anchorgym.training.redteam.measuring import measure_run
+    from anchorgym.training.redteam.report import draw
+    from anchorgym.training.reporting import Display
+
     with tempfile.TemporaryDirectory() as scratch:
         report = measure_run(
-            known.folder,
+            folder,
             tasks=known.tasks,
             response=known.best_response,
             seed=known.seed,
             split=known.split,
+            topologies=known.topology,
             scratch=Path(scratch),
             display=Display(None if known.json else Console(stderr=True)),
         )
-    if known.out:
-        known.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(report.to_json(), indent=1)
-        (known.out / "redteam.json").write_text(text + "\n", encoding="utf-8")
-        draw(report, known.out / "redteam.png")
     for warning in report.warnings():
         print(f"warning: {warning}", file=sys.stderr)
-    if known.json:
-        print(json.dumps(report.to_json()))
-        return EXIT_OK
-    console.print(report.tables())
-    for text in transcripts(known.folder, known.transcripts, split=known.split, seed=known.seed):
+    if known.out:
+        out = known.out / folder.name if len(known.folders) > 1 else known.out
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(report.to_json(), indent=1)
+        (out / "redteam.json").write_text(text + "\n", encoding="utf-8")
+        draw(report, out / "redteam.png")
+    return report
+
+
+def _tell(folder: Path, known: argparse.Namespace, console: Console) -> None:
+    """Print the transcripts that are asked for."""
+    from anchorgym.training.redteam.measuring import transcripts
+
+    for text in transcripts(folder, known.transcripts, split=known.split, seed=known.seed):
         console.print(f"\n{text}", highlight=False, markup=False)
-    return EXIT_OK

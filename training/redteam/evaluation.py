@@ -12,6 +12,7 @@ import numpy as np
 from anchorgym.agents.policy import Policy
 from anchorgym.envs.redteam import Record, measures
 from anchorgym.training.rollouts import Start
+from anchorgym.training.selfplay.fixtures import reseed
 from anchorgym.training.selfplay.matches import Arenas, play_matches
 from anchorgym.training.statistics import Interval, bootstrap, share_interval
 
@@ -74,8 +75,7 @@ def play_panel(
     world, rng = arenas.first, random.Random(f"{seed}/panel")
     seats = {**dict.fromkeys(world.attackers, attacker), **dict.fromkeys(world.defenders, defender)}
     for policy in (attacker, defender):
-        if policy.engine is not None:
-            policy.engine.reseed(rng.getrandbits(62))  # type: ignore[attr-defined]
+        reseed(policy, rng)
     records: list[Record] = []
     for first in range(0, len(tasks), _WAVE):
         starts = [
@@ -103,16 +103,28 @@ def figures_of(team: str, attacker: str, records: Sequence[Record]) -> TeamFigur
 
 
 def evaluate_teams(
-    arenas: Arenas,
+    arenas: Arenas | Sequence[Arenas],
     teams: Mapping[str, Policy],
     attackers: Mapping[str, Policy],
     tasks: Sequence[str],
     *,
     seed: int = 0,
 ) -> list[TeamFigures]:
-    """Return the figures of every team against every attacker, on the same tasks and seeds."""
+    """Return the figures of every team against every attacker, on the same tasks and seeds.
+
+    Args:
+        arenas: of red-team worlds; of several, such as one for each topology, figures are of all.
+        teams, attackers: by name.
+        tasks: ids that all of the worlds have.
+        seed: of chance in the worlds, and of what is sampled.
+    """
+    rooms = [arenas] if isinstance(arenas, Arenas) else arenas
     return [
-        figures_of(team, name, play_panel(arenas, attacker, defender, tasks, seed=seed))
+        figures_of(
+            team,
+            name,
+            [r for room in rooms for r in play_panel(room, attacker, defender, tasks, seed=seed)],
+        )
         for team, defender in teams.items()
         for name, attacker in attackers.items()
     ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from anchorgym.agents.model_policy import load_policy
 from anchorgym.agents.policy import Policy, ScriptPolicy
+from anchorgym.agents.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.training.config import ConfigError
 from anchorgym.training.redteam.evaluation import evaluate_teams, figures_of, play_panel
@@ -17,7 +18,7 @@ from anchorgym.training.reporting import Display
 from anchorgym.training.selfplay.assembly import empty_table, world_arguments
 from anchorgym.training.selfplay.config import read_coevolve_config
 from anchorgym.training.selfplay.matches import Arenas
-from anchorgym.training.selfplay.players import Players
+from anchorgym.training.selfplay.players import Players, scripted
 from anchorgym.training.statistics import Interval
 
 SCRIPTS = ("blatant", "authority", "peer_spoof")
@@ -33,6 +34,7 @@ def measure_run(
     response: int,
     seed: int = 0,
     split: str = "test",
+    topologies: Sequence[str] = (),
     scratch: Path | None = None,
     display: Display | None = None,
 ) -> RedTeamReport:
@@ -44,58 +46,131 @@ def measure_run(
         response: iterations that a fresh attacker is trained for, against each team; 0 for none.
         seed: of everything that is drawn.
         split: of the tasks.
+        topologies: that the teams are measured on; by default the one they were trained on.
         scratch: an empty folder for the training of fresh attackers.
         display: for people.
 
     Raises:
         ConfigError: the folder holds no red-team run.
+        OptionError: there is no such topology.
     """
     display = display or Display()
-    config = read_coevolve_config(folder)
-    arenas = Arenas(lambda: make_parallel(config.env.id, **world_arguments(config)))
-    world = arenas.first
-    if not hasattr(world, "attackers"):
-        raise ConfigError(f"{folder} holds a run of {config.env.id}, which has no attackers")
-    panel = world.tasks(split)[:tasks]
-    if not any(world.task_type(task).startswith("attack") for task in panel):
-        raise ConfigError(f"the first {tasks} tasks of {split} hold no attack: measure on more")
-    generations = _generations(folder)
-    players = _players(folder, world)
-    last = generations[-1]
-    teams: dict[str, Policy] = {
-        "undefended": ScriptPolicy("naive"),
-        "untrained": players.get("defender 0"),
-        f"generation {last}": players.get(f"defender {last}"),
-    }
-    attackers: dict[str, Policy] = {name: ScriptPolicy(name) for name in SCRIPTS}
-    attackers["own"] = players.get(f"attacker {last}")
-    found = evaluate_teams(arenas, teams, attackers, panel, seed=seed)
+    run = RunOfTeams(folder)
+    panel = run.panel(split, tasks)
+    rooms = [run.arenas_of(topology) for topology in topologies] or [run.arenas]
+    teams, attackers = run.teams(), run.attackers()
+    found = evaluate_teams(rooms, teams, attackers, panel, seed=seed)
     if response and scratch is not None:
         with display.phase("responses", len(teams)) as shown:
             for number, (name, team) in enumerate(teams.items()):
                 fresh = best_attacker(
-                    config, team, scratch / f"{number}", iterations=response, seed=seed + 1000
+                    run.config,
+                    team,
+                    scratch / f"{number}",
+                    iterations=response,
+                    seed=seed + 1000,
+                    begin=run.beginner,
                 )
-                records = play_panel(arenas, fresh, team, panel, seed=seed)
-                found.append(figures_of(name, "fresh", records))
+                found += evaluate_teams(rooms, {name: team}, {"fresh": fresh}, panel, seed=seed)
                 shown.step(name)
-    cross_play = _cross_play(arenas, players, generations, panel, seed)
+    cross_play = _cross_play(run, panel, seed)
     return RedTeamReport(found, cross_play, _entropies(folder))
 
 
-def _cross_play(
-    arenas: Arenas, players: Players, generations: Sequence[int], panel: Sequence[str], seed: int
-) -> dict[str, dict[str, Interval]]:
+class RunOfTeams:
+    """The players of a red-team run.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        ConfigError: it holds no red-team run, or no generation of one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.config = folder, read_coevolve_config(folder)
+        self.arenas = self.arenas_of()
+        if not hasattr(self.arenas.first, "attackers"):
+            raise ConfigError(
+                f"{folder} holds a run of {self.config.env.id}, which has no attackers"
+            )
+        self.generations = _generations(folder)
+        self._players = Players(
+            folder / "players", lambda role: self._table(), self._frozen, self._table
+        )
+
+    def arenas_of(self, topology: str | None = None) -> Arenas:
+        """Return worlds such as the run was trained in, on another topology if one is named."""
+        other = {} if topology is None else {"topology": topology}
+        arguments = {**world_arguments(self.config), **other}
+        return Arenas(lambda: make_parallel(self.config.env.id, **arguments))
+
+    def panel(self, split: str, tasks: int | None) -> Sequence[str]:
+        """Return the first tasks of a split.
+
+        Raises:
+            ConfigError: there is no attack among them.
+        """
+        world = self.arenas.first
+        panel: Sequence[str] = world.tasks(split)[:tasks]
+        if not any(world.task_type(task).startswith("attack") for task in panel):
+            raise ConfigError(f"the first {tasks} tasks of {split} hold no attack: measure on more")
+        return panel
+
+    def attacker(self, generation: int) -> Policy:
+        """Return the attackers' policy after a generation."""
+        return self._players.get(f"attacker {generation}")
+
+    def team(self, generation: int) -> Policy:
+        """Return the team's policy after a generation."""
+        return self._players.get(f"defender {generation}")
+
+    def teams(self) -> dict[str, Policy]:
+        """Return the teams that are measured: the last beside what it is to be held against."""
+        last = self.generations[-1]
+        begun = "cloned" if (self.folder / "start" / "defender").exists() else "untrained"
+        return {
+            "undefended": ScriptPolicy("naive"),
+            begun: self.team(0),
+            f"generation {last}": self.team(last),
+        }
+
+    def attackers(self) -> dict[str, Policy]:
+        """Return the attackers that every team is measured against."""
+        scripts: dict[str, Policy] = {name: ScriptPolicy(name) for name in SCRIPTS}
+        return {**scripts, "own": self.attacker(self.generations[-1])}
+
+    def beginner(self) -> Policy:
+        """Return the policy that a fresh attacker begins with: that of the run's own."""
+        kept = self.folder / "start" / "attacker"
+        if not kept.exists():
+            return self._table()
+        if not TabularPolicy.is_kept_in(kept):
+            return load_policy(kept)
+        table = self._table()
+        table.load(kept)
+        return table
+
+    def _table(self) -> TabularPolicy:
+        return empty_table(self.arenas.first)
+
+    def _frozen(self, role: str) -> Policy | None:
+        """Return the script that played a role which was not trained."""
+        settings = self.config.roles.get(role)
+        return scripted(settings.policy.name, self.config.seed) if settings else None
+
+
+def _cross_play(run: RunOfTeams, panel: Sequence[str], seed: int) -> dict[str, dict[str, Interval]]:
     """Return attack success of attackers (rows) against teams (columns) of generations."""
 
     def success(row: int, column: int) -> Interval:
-        sides = players.get(f"attacker {row}"), players.get(f"defender {column}")
-        records = play_panel(arenas, *sides, panel, seed=seed)
+        sides = run.attacker(row), run.team(column)
+        records = play_panel(run.arenas, *sides, panel, seed=seed)
         return figures_of("", "", records).measures["attack_success"]
 
     return {
-        f"attacker {row}": {f"team {column}": success(row, column) for column in generations}
-        for row in generations
+        f"attacker {row}": {f"team {column}": success(row, column) for column in run.generations}
+        for row in run.generations
     }
 
 
@@ -103,23 +178,11 @@ def transcripts(folder: Path, n: int, *, split: str = "test", seed: int = 0) -> 
     """Return episodes of the last team and its attacker as text for people."""
     if n < 1:
         return []
-    config = read_coevolve_config(folder)
-    arenas = Arenas(lambda: make_parallel(config.env.id, **world_arguments(config)))
-    world, last = arenas.first, _generations(folder)[-1]
-    players = _players(folder, world)
-    sides = players.get(f"attacker {last}"), players.get(f"defender {last}")
-    panel = world.tasks(split)[:n]
-    return [record.transcript() for record in play_panel(arenas, *sides, panel, seed=seed)]
-
-
-def _players(folder: Path, world: Any) -> Players:
-    """Return the players of a run, whose policies are tables unless their folders say otherwise."""
-    return Players(
-        folder / "players",
-        lambda role: empty_table(world),
-        lambda role: None,
-        lambda: empty_table(world),
-    )
+    run = RunOfTeams(folder)
+    last = run.generations[-1]
+    panel = run.arenas.first.tasks(split)[:n]
+    records = play_panel(run.arenas, run.attacker(last), run.team(last), panel, seed=seed)
+    return [record.transcript() for record in records]
 
 
 def _generations(folder: Path) -> Sequence[int]:

@@ -13,9 +13,10 @@ from matplotlib.ticker import PercentFormatter
 from rich import box
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from anchorgym.training.redteam.evaluation import TeamFigures
-from anchorgym.training.statistics import Interval
+from anchorgym.training.statistics import Interval, over_seeds
 
 _COLUMNS = {
     "attack_success": "attacks won",
@@ -76,39 +77,91 @@ class RedTeamReport:
 
     def tables(self) -> Group:
         """Return tables for people."""
-        return Group(_teams(self.figures), _cells(self.figures), _cross_play(self.cross_play))
+        entropies = ", ".join(f"{role} {nats:.2f}" for role, nats in self.entropies.items())
+        return Group(
+            _teams(self.figures),
+            _cells(self.figures),
+            _attacks(self.figures),
+            _cross_play(self.cross_play),
+            f"entropy of the policies in the last iteration, in nats: {entropies}",
+        )
+
+
+def pooled(reports: Sequence[RedTeamReport]) -> Table:
+    """Return what several runs, such as of different seeds, have come to on the whole.
+
+    Their teams are those of `RedTeamReport.figures`; what was trained is called "last".
+    """
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for report in reports:
+        last = report.figures[-1].team
+        for of in report.figures:
+            row = found.setdefault(("last" if of.team == last else of.team, of.attacker), {})
+            for name, interval in of.measures.items():
+                row.setdefault(name, []).append(interval.mean)
+    table = _teams_table(f"{len(reports)} runs, with Student's 95 % intervals over them")
+    for (team, attacker), row in found.items():
+        cells = {name: over_seeds(values) for name, values in row.items()}
+        table.add_row(team, attacker, *_team_cells(cells))
+    return table
 
 
 def _teams(figures: Sequence[TeamFigures]) -> Table:
-    head = ("team", "attacker", *_COLUMNS.values())
-    table = Table(*head, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in table.columns:
-        column.no_wrap = True
+    table = _teams_table(None)
     for of in figures:
-        cells = [
-            str(found)
-            if name == "attack_success"
-            else f"{100 * found.mean:.0f}"
-            if found is not None
-            else ""
-            for name, found in ((name, of.measures.get(name)) for name in _COLUMNS)
-        ]
-        table.add_row(of.team, of.attacker, *cells)
+        table.add_row(of.team, of.attacker, *_team_cells(of.measures))
     table.caption = _LEGEND
     table.caption_justify = "left"
     return table
 
 
+def _teams_table(title: str | None) -> Table:
+    head = ("team", "attacker", *_COLUMNS.values())
+    table = Table(*head, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=title)
+    for column in table.columns:
+        column.no_wrap = True
+    return table
+
+
+def _team_cells(measures: Mapping[str, Interval]) -> list[str]:
+    """Write attack success with its interval, and the other measures without."""
+    found = [(name, measures.get(name)) for name in _COLUMNS]
+    return [
+        "" if of is None else str(of) if name == "attack_success" else f"{100 * of.mean:.0f}"
+        for name, of in found
+    ]
+
+
 def _cells(figures: Sequence[TeamFigures]) -> Table:
-    """Attack success against the last team, by goal and surface."""
+    """Attack success against the last team, by goal, surface and topology."""
     last = [of for of in figures if of.team == figures[-1].team]
     keys = sorted({key for of in last for key, _, _ in of.cells})
     title = f"attack success against {figures[-1].team}"
-    head = ("goal", "surface", *(of.attacker for of in last))
+    head = ("goal", "surface", "topology", *(of.attacker for of in last))
     table = Table(*head, box=box.SIMPLE_HEAD, padding=(0, 1), title=title)
     for key in keys:
         found = [next((f"{100 * m:.0f}" for k, m, _ in of.cells if k == key), "") for of in last]
-        table.add_row(*key[:2], *found)
+        table.add_row(*key, *found)
+    return table
+
+
+def _attacks(figures: Sequence[TeamFigures]) -> Table:
+    """How different the words of each attacker were, against the last team."""
+    table = Table(
+        "attacker",
+        "texts",
+        "unique",
+        "pairs",
+        "distance",
+        "most often",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        title="how different attacks are, what they must name left out",
+    )
+    for of in (of for of in figures if of.team == figures[-1].team):
+        often = next(iter(of.strategies), "")
+        shares = [f"{of.diversity[key]:.2f}" for key in ("unique", "distinct_pairs", "distance")]
+        table.add_row(of.attacker, f"{of.diversity['n']}", *shares, Text(often or "(nothing)"))
     return table
 
 

@@ -9,7 +9,12 @@ from typing import Any
 from anchorgym.agents.policy import Policy
 from anchorgym.training.reporting import Display
 from anchorgym.training.selfplay.coevolution import Coevolution
-from anchorgym.training.selfplay.config import CoevolveConfig, RoleConfig
+from anchorgym.training.selfplay.config import (
+    CoevolveConfig,
+    RoleConfig,
+    RolePolicyConfig,
+    WarmupConfig,
+)
 
 
 def best_attacker(
@@ -29,11 +34,14 @@ def best_attacker(
         folder: for what the training leaves behind; empty.
         iterations: of the training.
         seed: of everything that is drawn.
-        begin: makes the policy that is trained; by default an empty table.
+        begin: makes the policy that is trained; by default what the run's attackers followed
+            before they learnt anything, or an empty table where they learnt nothing.
     """
     kept = config.roles.get("attacker", RoleConfig())
+    alone = kept.trainable and not kept.policy.shared_with
+    begins = {"policy": kept.policy if alone else RolePolicyConfig(), "warmup": WarmupConfig()}
     roles = {
-        "attacker": RoleConfig(algorithm=kept.algorithm, learner=kept.learner),
+        "attacker": kept.model_copy(update={**begins, "trainable": True}),
         "defender": RoleConfig(trainable=False),
     }
     values: dict[str, Any] = {

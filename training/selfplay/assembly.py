@@ -45,7 +45,7 @@ def _named_after(role: str, agents: Sequence[str]) -> tuple[str, ...]:
 def learner_settings(settings: RoleConfig) -> LearnerConfig:
     """Return how a role's policy is updated."""
     unset = "learning_rate" not in settings.learner.model_fields_set
-    if settings.policy == TABULAR and unset:
+    if settings.policy.name == TABULAR and unset:
         return settings.learner.model_copy(update={"learning_rate": TABLE_RATE})
     return settings.learner
 

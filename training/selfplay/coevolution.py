@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from anchorgym.agents.model_policy import load_policy
 from anchorgym.agents.policy import Policy
 from anchorgym.agents.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
@@ -36,10 +35,11 @@ from anchorgym.training.selfplay.assembly import (
     role_settings,
     world_arguments,
 )
-from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig, read_coevolve_config
+from anchorgym.training.selfplay.beginnings import Beginnings
+from anchorgym.training.selfplay.config import CoevolveConfig, read_coevolve_config
 from anchorgym.training.selfplay.fixtures import Fixtures, reseed
 from anchorgym.training.selfplay.matches import Arenas, Match, Seats, play_matches
-from anchorgym.training.selfplay.players import Players, newest, role_of, scripted
+from anchorgym.training.selfplay.players import Players, newest, role_of
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles
 from anchorgym.training.selfplay.schedules import Figures, roles_in_turn
 from anchorgym.training.selfplay.teaching import panel_of
@@ -88,8 +88,8 @@ def coevolve(
 ) -> Iterator[Generation]:
     """Train the roles of a world against each other, generation by generation.
 
-    The folder gets `config.json`, `metrics.jsonl`, `players/` (every role after each generation),
-    `league/` (who is in it, and every game) and `checkpoints/`.
+    The folder gets `config.json`, `metrics.jsonl`, `start/` (what came of warm-ups), `players/`
+    (every role after each generation), `league/` (who is in it, and every game) and `checkpoints/`.
 
     Args:
         config: what to do.
@@ -134,11 +134,16 @@ class Coevolution:
         display: Display,
         saved: Checkpoint | None,
     ) -> None:
-        self.config, self._display, self._makers = config, display, policies
+        self.config, self._display = config, display
         self.arenas = Arenas(lambda: make_parallel(config.env.id, **world_arguments(config)))
         agents = self.arenas.first.possible_agents
         self.settings = role_settings(config, agents)
-        self._players = Players(folder / "players", self._fresh, self._frozen, self._empty)
+        self._beginnings = Beginnings(
+            config, self.settings, self.arenas, folder / "start", policies, display
+        )
+        self._beginnings.warm_up()
+        fresh = self._beginnings.fresh
+        self._players = Players(folder / "players", fresh, self._frozen, self._empty)
         self.roles = self._make_roles()
         self.trained = tuple(
             name for name, role in self.roles.roles.items() if role.algorithm is not None
@@ -280,9 +285,8 @@ class Coevolution:
         """Let every trained role join as it is now."""
         joining = self.sides if number == 0 else set(self.sides) & set(self.trained)
         names = {side: f"{side} {number}" for side in joining}
-        for side, name in names.items():
-            if side in self.trained:
-                self._players.add(name, self.roles.roles[side].policy)
+        for role in self.trained:
+            self._players.add(f"{role} {number}", self.roles.roles[role].policy)
         self.league.record({side: [name] for side, name in names.items()})
 
     def _exploitation(self, number: int) -> Exploitation | None:
@@ -327,14 +331,13 @@ class Coevolution:
         made: dict[str, Policy] = {}
         roles = []
         for name, (settings, agents) in self.settings.items():
-            kind, _, other = settings.policy.partition(":")
-            owner = other if kind == "role" else name
+            owner = settings.policy.shared_with or name
             kept = alone is not None and alone not in (name, owner)
             policy = self.roles.roles[name].policy if kept else made.get(owner)
             if policy is None and name == alone and not settings.trainable:
                 policy = self._empty()  # what answers a script need be none
             elif policy is None:
-                policy = made[owner] = self._fresh(owner)
+                policy = made[owner] = self._beginnings.fresh(owner)
             trains = settings.trainable if alone is None else name == alone
             options = settings.algorithm.options
             algorithm = make_algorithm(settings.algorithm.name, **options) if trains else None
@@ -350,14 +353,6 @@ class Coevolution:
             )
         rates = {name: learner_settings(settings) for name, (settings, _) in self.settings.items()}
         return Roles(roles, rates, self.config.temperature)
-
-    def _fresh(self, role: str) -> Policy:
-        if role in self._makers:
-            return self._makers[role]()
-        name = self.settings[role][0].policy
-        if name == TABULAR:
-            return self._empty()
-        return scripted(name, self.config.seed) or load_policy(name, seed=self.config.seed)
 
     def _empty(self) -> TabularPolicy:
         return empty_table(self.arenas.first)
@@ -383,8 +378,7 @@ class Coevolution:
         for name, role in self.roles.roles.items():
             role.state = saved.state["states"][name]
         for name, learner in self.roles.learners.items():
-            if name in self.sides:
-                self._players.load_into(f"{name} {self._done}", self.roles.roles[name].policy)
+            self._players.load_into(f"{name} {self._done}", self.roles.roles[name].policy)
             prefix = f"{name}."
             parts = {
                 k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)

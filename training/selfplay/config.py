@@ -8,9 +8,12 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from anchorgym.training.config import (
+    CLONE_UPDATES,
     AlgorithmConfig,
+    CloneConfig,
     EnvConfig,
     LearnerConfig,
+    PolicyConfig,
     Section,
 )
 from anchorgym.training.folders import read_settings
@@ -18,6 +21,52 @@ from anchorgym.training.selfplay.schedules import ScheduleConfig
 
 TABULAR = "tabular"
 """Name of the policy that is a table."""
+TINY = "tiny"
+"""Name of the language policy that is built from nothing."""
+
+
+class RolePolicyConfig(PolicyConfig):
+    """What a role follows; the settings beside its name are of language policies."""
+
+    name: str = TABULAR
+    """`tabular`; `tiny`, which writes free text in the words of the scripts that it clones; a saved
+    policy's folder; `role:NAME` to share another role's; and where nothing is to be trained,
+    `expert`, `random` or `script:NAME,NAME`, one of them drawn anew for each episode."""
+    vocabulary_tasks: int = Field(384, ge=1)
+    """Matches of scripts from whose texts the tokenizer of `tiny` is built."""
+
+    @property
+    def shared_with(self) -> str:
+        """The role whose policy this is; empty where it is one of its own."""
+        kind, _, other = self.name.partition(":")
+        return other if kind == "role" else ""
+
+
+class WarmupConfig(Section):
+    """Behaviour cloning of scripts, before a role meets what the others become."""
+
+    scripts: tuple[str, ...] = ()
+    """Strategies, one drawn anew for each match: those that the world knows by name, `expert`, or
+    `random`. None: no warm-up."""
+    matches: int = Field(256, ge=1)
+    """That a table counts."""
+    updates: int = Field(CLONE_UPDATES, ge=1)
+    """Optimiser steps of a language policy."""
+    batch: int = Field(8, ge=1)
+    """Transcripts a step."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Of embeddings and norms (AdamW)."""
+    matrix_learning_rate: float = Field(0.02, gt=0)
+    """Of the matrices between them (Muon)."""
+    observation_weight: float = Field(0.3, ge=0)
+    """Weight of predicting what is read, beside what is said."""
+    max_tokens: int | None = Field(None, ge=32)
+    """Longer transcripts are left out; by default what the policy can read."""
+
+    @property
+    def cloning(self) -> CloneConfig:
+        """The settings of the optimiser."""
+        return CloneConfig(**self.model_dump(exclude={"scripts", "matches"}))
 
 
 class RoleConfig(Section):
@@ -25,9 +74,8 @@ class RoleConfig(Section):
 
     agents: tuple[str, ...] = ()
     """Their names, or patterns such as `attacker_*`; by default those named after the role."""
-    policy: str = TABULAR
-    """`tabular`, a folder of a saved policy, `random` for a role that is not trained, or
-    `role:NAME` to share the policy of another role."""
+    policy: RolePolicyConfig = RolePolicyConfig()
+    warmup: WarmupConfig = WarmupConfig()
     algorithm: AlgorithmConfig = AlgorithmConfig(name="public_baseline")
     """How its turns are judged."""
     trainable: bool = True
@@ -37,10 +85,19 @@ class RoleConfig(Section):
     learner: LearnerConfig = LearnerConfig()
     """The update; a table's learning rate is 1 unless it is set."""
 
-    @field_validator("algorithm", mode="before")
+    @field_validator("algorithm", "policy", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+        return {"name": str(value)} if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _words_come_from_somewhere(self) -> Self:
+        if self.policy.name == TINY and not self.warmup.scripts:
+            raise ValueError(
+                "a tiny policy knows the words of the scripts that it clones: name some in "
+                "warmup.scripts"
+            )
+        return self
 
 
 class LeagueConfig(Section):
@@ -94,12 +151,12 @@ class CoevolveConfig(Section):
     @model_validator(mode="after")
     def _shared_policies_exist(self) -> Self:
         for name, role in self.roles.items():
-            kind, _, other = role.policy.partition(":")
-            if kind == "role" and other not in self.roles:
+            other = role.policy.shared_with
+            if other and other not in self.roles:
                 raise ValueError(
                     f"roles.{name}.policy names the role {other!r}, which is not there"
                 )
-            if kind == "role" and self.roles[other].policy.startswith("role:"):
+            if other and self.roles[other].policy.shared_with:
                 raise ValueError(
                     f"roles.{name}.policy shares what {other!r} shares itself: name it"
                 )

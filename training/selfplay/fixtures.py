@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorgym.agents.policy import Policy
+from anchorgym.agents.policy import Policy, RandomPolicy, ScriptPolicy
 from anchorgym.training.rollouts import Start
 from anchorgym.training.selfplay.matches import Arenas, Match, Seats, play_matches
 from anchorgym.training.selfplay.players import Players, role_of
@@ -72,9 +72,11 @@ class Fixtures:
 
 
 def reseed(policy: Policy, rng: random.Random) -> None:
-    """Give a policy's engine, if it has one, new randomness."""
+    """Give a policy, or its engine if it has one, new randomness."""
     if policy.engine is not None:
         policy.engine.reseed(rng.getrandbits(62))  # type: ignore[attr-defined]
+    elif isinstance(policy, RandomPolicy | ScriptPolicy):
+        policy.reseed(rng.getrandbits(62))
 
 
 def _score(match: Match, agents: tuple[str, ...]) -> float:

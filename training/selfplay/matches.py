@@ -168,6 +168,8 @@ class _Table:
                 continue
             text = as_text(observation)
             view = as_view(observation, info, self.env.action_space(agent))
+            if side.turns and not side.turns[-1].valid:  # however long ago that was
+                view = view._replace(action_valid=False, reason=side.turns[-1].reason)
             prompt = self._sessions[agent].prompt(text, view)
             if prompt is None:
                 side.stop = "context"
@@ -198,11 +200,12 @@ class _Table:
     def step(self) -> None:
         """Take the joint turn."""
         actions = dict(self._actions)
-        if not self._anchored:  # strangers expect an action of everybody
+        if not self._anchored:  # strangers expect an action of everybody who is asked
             for agent in self.env.agents:
-                if agent not in actions:
+                info = self._infos.get(agent, {})
+                if agent not in actions and info.get("active", True):
                     space = self.env.action_space(agent)
-                    view = as_view(self._observations[agent], self._infos.get(agent, {}), space)
+                    view = as_view(self._observations[agent], info, space)
                     actions[agent] = instead(view, space)
         played = list(self.env.agents)
         self._observations, rewards, ended, cut, self._infos = self.env.step(actions)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from anchorgym.agents.model_policy import ModelPolicy, load_policy
-from anchorgym.agents.policy import Policy, RandomPolicy
+from anchorgym.agents.policy import ExpertPolicy, Policy, RandomPolicy, ScriptPolicy
 from anchorgym.agents.tabular import TabularPolicy
 from anchorgym.training.durable import whole_folder
 from anchorgym.training.selfplay.roles import RoleError
@@ -91,4 +91,14 @@ def newest(names: Sequence[str]) -> str:
 
 def scripted(name: str, seed: int) -> Policy | None:
     """Return the policy that is named and needs no training; None if it is none of those."""
+    kind, _, names = name.partition(":")
+    if kind == "script":
+        return ScriptPolicy(*names.split(","), seed=seed)
+    if name == "expert":
+        return ExpertPolicy()
     return RandomPolicy(seed) if name == "random" else None
+
+
+def strategy(name: str, seed: int) -> Policy:
+    """Return a policy to clone: `expert`, `random`, or a script that the world knows."""
+    return scripted(name, seed) or ScriptPolicy(name)

@@ -63,9 +63,9 @@ class TableLearner:
         turns = [turn for episode in episodes for turn in episode.turns]
         if not turns:
             return np.zeros(0)
-        rows = torch.tensor([turn.context[0] for turn in turns])
-        choices = [turn.context[1:] for turn in turns], [turn.response[0] for turn in turns]
-        _, entropy = _scores(self.policy.model, rows, *choices, self.temperature)
+        table = self.policy.model
+        met = _Choices(table, [(*turn.context, *turn.response) for turn in turns])
+        _, entropy = met.scores(table, self.temperature)
         return np.asarray(entropy.double().numpy())
 
     def update(
@@ -80,7 +80,7 @@ class TableLearner:
         """Take the steps of one iteration; see `Learner.update`. `seed` changes nothing."""
         unit = self.algorithm.minibatch_unit
         taught = [*training_rows(episodes, advantages, columns, unit), *replayed]
-        records = [self._step(taught) for _ in range(self.config.epochs)] if taught else []
+        records = self._steps(taught) if taught else []
         self.version += 1
         self.policy.engine.load_weights(self.version)
         means = {
@@ -94,32 +94,42 @@ class TableLearner:
             "steps": len(records),
         }
 
-    def _step(self, taught: Sequence[TokenSequence]) -> dict[str, float]:
-        table, n = self.policy.model, len(taught)
-        rows = torch.tensor([row.tokens[0] for row in taught])
-        choices = [row.tokens[1:-1] for row in taught], [row.tokens[-1] for row in taught]
-        logprobs, entropy = _scores(table, rows, *choices, self.temperature)
+    def _steps(self, taught: Sequence[TokenSequence]) -> list[dict[str, float]]:
+        table, rows = self.policy.model, TokenRows(taught)
+        met = _Choices(table, [row.tokens for row in taught])
         given = torch.tensor([advantage for row in taught for advantage in row.advantages])
-        loss, statistics = self.algorithm.loss(TokenRows(taught), logprobs, entropy, None, given)
-        (gradient,) = torch.autograd.grad(loss, table.logits)
-        met = torch.bincount(rows, minlength=len(gradient)).clamp(min=1)
-        with torch.no_grad():
-            table.logits.sub_(self._rate * gradient * (n / met)[:, None])
-        return {"loss": loss.item(), **statistics.floats()}
+        times = torch.bincount(met.rows, minlength=len(table.logits)).clamp(min=1)
+        records = []
+        for _ in range(self.config.epochs):
+            logprobs, entropy = met.scores(table, self.temperature)
+            loss, statistics = self.algorithm.loss(rows, logprobs, entropy, None, given)
+            (gradient,) = torch.autograd.grad(loss, table.logits)
+            with torch.no_grad():
+                table.logits.sub_(self._rate * gradient * (len(taught) / times)[:, None])
+            records.append({"loss": loss.item(), **statistics.floats()})
+        return records
 
 
-def _scores(
-    table: Table,
-    rows: Tensor,
-    options: Sequence[Sequence[int]],
-    chosen: Sequence[int],
-    temperature: float,
-) -> tuple[Tensor, Tensor]:
-    """Return log-probability and entropy of what was chosen among what was open, (n_turns,)."""
-    logits = table.logits[rows] / temperature
-    closed = torch.ones_like(logits, dtype=torch.bool)
-    for i, those in enumerate(options):
-        closed[i, list(those)] = False
-    logs = torch.log_softmax(logits.masked_fill(closed, float("-inf")), -1)
-    entropy = -(logs.exp() * logs.masked_fill(closed, 0.0)).sum(-1)
-    return logs.gather(1, torch.tensor(chosen)[:, None])[:, 0], entropy
+class _Choices:
+    """What was chosen among what was open, turn by turn.
+
+    Args:
+        table: it was chosen from.
+        turns: the row, the options that were open, and at last the one that was chosen.
+    """
+
+    def __init__(self, table: Table, turns: Sequence[Sequence[int]]) -> None:
+        self.rows = torch.tensor([turn[0] for turn in turns])
+        self._chosen = torch.tensor([turn[-1] for turn in turns])[:, None]
+        counts = torch.tensor([len(turn) - 2 for turn in turns])
+        where = torch.repeat_interleave(torch.arange(len(turns)), counts)
+        options = torch.tensor([option for turn in turns for option in turn[1:-1]])
+        self._closed = torch.ones(len(turns), table.logits.shape[1], dtype=torch.bool)
+        self._closed[where, options] = False
+
+    def scores(self, table: Table, temperature: float) -> tuple[Tensor, Tensor]:
+        """Return log-probability and entropy of what was chosen, (n_turns,)."""
+        logits = table.logits[self.rows] / temperature
+        logs = torch.log_softmax(logits.masked_fill(self._closed, float("-inf")), -1)
+        entropy = -(logs.exp() * logs.masked_fill(self._closed, 0.0)).sum(-1)
+        return logs.gather(1, self._chosen)[:, 0], entropy

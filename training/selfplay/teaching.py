@@ -1,4 +1,4 @@
-"""Language policies for worlds of several agents: their words, and a first lesson from scripts."""
+"""A first lesson from scripts: the words of language policies, clones, and counted tables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
+
 from anchorgym.agents.language import LanguageSession
 from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.policy import Decision, Generation, Policy, Prompt, Session, View
+from anchorgym.agents.tabular import TabularPolicy, TabularSession
+from anchorgym.training.checkpoints import Checkpoint, Checkpoints
 from anchorgym.training.cloning import CloneStep, Cloning, Demonstration
 from anchorgym.training.config import CloneConfig, PolicyConfig
 from anchorgym.training.parts import tiny_policy
@@ -143,8 +147,22 @@ def clone(
     *,
     updates: int,
     seed: int = 0,
+    checkpoints: Checkpoints | None = None,
+    noted: Callable[[], int] = lambda: 0,
 ) -> Iterator[CloneStep]:
-    """Train a policy in place on what scripts do in the seats of `agents`; a yield an update."""
+    """Train a policy in place on what scripts do in the seats of `agents`; a yield an update.
+
+    Args:
+        pupil: is trained.
+        agents: whose seats are learnt from.
+        arenas: of the world.
+        cast: draws the scripts.
+        config: of the optimiser; scripts make no mistakes, whatever it says of noise.
+        updates: how many optimiser steps.
+        seed: of what is played, and of the order of batches.
+        checkpoints: where it goes on from, and where every pool is kept.
+        noted: returns how long the log of the steps is, which is kept with them.
+    """
 
     def pool(number: int) -> Iterator[Demonstration]:
         shown = lessons(pupil, agents, arenas, cast, f"{seed}/lessons/{number}")
@@ -152,5 +170,94 @@ def clone(
         return (row for row in shown if len(row.tokens) <= longest)
 
     with Cloning(pupil, pool, config, updates=updates, seed=seed) as cloning:
+        saved = checkpoints.newest() if checkpoints else None
+        if saved:
+            cloning.resume(saved.state["done"], saved.tensors)
         while cloning.done < updates:
             yield from cloning.pool()
+            if checkpoints:
+                state = {"done": cloning.done, "bytes": noted()}
+                checkpoints.save(Checkpoint(state, cloning.tensors()))
+
+
+def count(
+    pupil: TabularPolicy,
+    agents: Sequence[str],
+    arenas: Arenas,
+    cast: Cast,
+    *,
+    matches: int,
+    seed: int | str = 0,
+) -> None:
+    """Give a table the likelihoods of what scripts do in the seats of `agents`.
+
+    Each option is as likely as it was chosen in a situation, and once more than that; an action
+    that several options would write counts for all of them in equal parts.
+
+    Args:
+        pupil: is changed in place.
+        agents: whose seats are learnt from.
+        arenas: of the world.
+        cast: draws the scripts.
+        matches: that are played.
+        seed: of what is played.
+    """
+    rng, panel = random.Random(seed), panel_of(arenas.first)
+    chosen: list[Choice] = []
+    for first in range(0, matches, _WAVE):
+        n = min(_WAVE, matches - first)
+        seats: list[Seats] = []
+        for _ in range(n):
+            scripts = cast(rng)
+            own = {a: _CountedPolicy(pupil, scripts[a], chosen) for a in agents if a in scripts}
+            seats.append({**scripts, **own})
+        play_matches(seats, arenas, starts(panel, n, rng))
+    logits = pupil.model.logits.data
+    counts = torch.zeros_like(logits)
+    for row, options in chosen:
+        counts[row, options] += 1 / max(1, len(options))
+    logits += counts.log1p()
+
+
+Choice = tuple[int, list[int]]
+"""A row of a table, and the options that would have written what was chosen there."""
+
+
+class _CountedPolicy:
+    """Plays as a script does, and notes which options of a table would have done the same."""
+
+    engine = None
+
+    def __init__(self, pupil: TabularPolicy, teacher: Policy, chosen: list[Choice]) -> None:
+        self.pupil, self.teacher, self.chosen = pupil, teacher, chosen
+
+    def open(self, env: Any, agent: str = "agent") -> _CountedSession:
+        """Begin an episode."""
+        sides = self.pupil.open(env, agent), self.teacher.open(env, agent)
+        return _CountedSession(*sides, self.chosen)
+
+
+class _CountedSession:
+    def __init__(self, pupil: TabularSession, teacher: Session, chosen: list[Choice]) -> None:
+        self.key = pupil.key
+        self._pupil, self._teacher, self._chosen = pupil, teacher, chosen
+        self._row = 0
+
+    def prompt(self, observation: str, view: View) -> Prompt | None:
+        self._teacher.prompt(observation, view)
+        prompt = self._pupil.prompt(observation, view)
+        if prompt is not None:
+            self._row = prompt.tokens[0]
+        return prompt
+
+    def decide(self, generation: Generation | None) -> Decision:
+        decision = self._teacher.decide(None)
+        self._chosen.append((self._row, self._pupil.options_for(decision.action)))
+        return decision
+
+    def fork(self, env: Any) -> Session:
+        raise NotImplementedError("lessons are not forked")
+
+    def close(self) -> None:
+        self._pupil.close()
+        self._teacher.close()

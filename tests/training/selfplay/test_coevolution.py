@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +14,51 @@ import pytest
 from safetensors.numpy import load_file
 
 from anchorgym.agents import RandomPolicy
+from anchorgym.agents.tabular import TabularPolicy
 from anchorgym.envs import register
+from anchorgym.envs.errors import ContractError, OptionError
 from anchorgym.training.config import ConfigError
 from anchorgym.training.folders import RunBusyError
+from anchorgym.training.reporting import Display, Phase
 from anchorgym.training.selfplay import (
     CoevolveConfig,
     LeagueExistsError,
     RoleError,
     coevolve,
 )
+from anchorgym.training.selfplay.coevolution import Coevolution
 
 CARDS = {"env": "test/Cards-v0", "league": {"bounds": [-2, 2]}}
 SMALL = {"generations": 3, "iterations": 2, "tasks": 4, "group_size": 4, "payoff_games": 32}
 
 register("test/Stranger-v0")(parallel_worlds.StrangersGame)
+
+
+class ProcessEndedError(Exception):
+    """Somebody ends the process."""
+
+
+class Interrupting(Display):
+    """Ends a run after some steps of a phase."""
+
+    def __init__(self, name: str, after: int) -> None:
+        super().__init__()
+        self._cut, self._after = name, after
+
+    @contextmanager
+    def phase(self, name: str, total: int, done: int = 0) -> Iterator[Phase]:
+        with super().phase(name, total, done) as shown:
+            yield Cut(self._after) if name == self._cut else shown
+
+
+class Cut(Phase):
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def step(self, note: str = "") -> None:
+        self._left -= 1
+        if not self._left:
+            raise ProcessEndedError
 
 
 def config(**values: Any) -> CoevolveConfig:
@@ -169,6 +202,43 @@ def test_worlds_of_strangers_learn_with_algorithms_that_need_no_anchors(tmp_path
         assert last.figures["player"]["rows"] > 0
 
 
+TURNS = {
+    "env": "test/Nim-v0",
+    **SMALL,
+    "generations": 1,
+    "iterations": 10,
+    "tasks": 8,
+    "group_size": 8,
+    "payoff_games": 0,
+}
+
+
+@pytest.mark.parametrize("algorithm", ["public_baseline", "grpo", "rae", "reinforce_pp"])
+def test_a_strangers_game_of_turns_is_learnt_by_what_needs_no_anchors(
+    tmp_path: Path, algorithm: str
+) -> None:
+    run = begun(
+        CoevolveConfig.parse({**TURNS, "roles": {"player": {"algorithm": algorithm}}}),
+        tmp_path / "run",
+        Display(),
+    )
+    for _ in run.generations():
+        pass
+    table = run.roles.roles["player"].policy
+    chances = table.probabilities("\n3\n0\n1\n2")  # three sticks are left: take all of them
+    assert chances["2"] > 0.6
+
+
+def test_a_game_that_pettingzoo_brings_is_trained_on(tmp_path: Path) -> None:
+    pytest.importorskip("pygame", reason="PettingZoo's own board games need pygame")
+    settings = {**TURNS, "env": "classic/tictactoe-v3", "iterations": 2, "payoff_games": 8}
+    (last,) = coevolve(CoevolveConfig.parse(settings), tmp_path)
+    figures = last.figures["player"]
+    assert 2.5 <= figures["turns"] <= 4.5
+    assert figures["valid"] == 1.0
+    assert figures["score"] == pytest.approx(0.0)  # what one wins the other loses
+
+
 def test_roles_must_cover_the_world(tmp_path: Path) -> None:
     with pytest.raises(RoleError, match=r"\['player_1'\] play no role"):
         next(coevolve(config(roles={"player": {"agents": ["player_0"]}}), tmp_path / "a"))
@@ -178,6 +248,100 @@ def test_roles_must_cover_the_world(tmp_path: Path) -> None:
     roles = {"player": {"agents": ["player_*"], "trainable": False, "policy": "random"}}
     with pytest.raises(RoleError, match="no role is trained"):
         next(coevolve(config(roles=roles), tmp_path / "c"))
+
+
+RED = {
+    "env": "anchorgym/RedTeam-v0",
+    "league": {"bounds": [-10, 10], "zero_sum": False},
+    "generations": 2,
+    "iterations": 1,
+    "tasks": 3,
+    "group_size": 2,
+    "payoff_games": 8,
+}
+TINY = {"name": "tiny", "hidden": 32, "layers": 1, "heads": 2, "feed_forward": 64}
+
+
+def test_attackers_clone_strategies_before_they_meet_the_team(tmp_path: Path) -> None:
+    warmup = {"scripts": ["authority", "peer_spoof"], "matches": 96}
+    settings = CoevolveConfig.parse(
+        {**RED, "roles": {"attacker": {"warmup": warmup}, "defender": {}}}
+    )
+    next(coevolve(settings, tmp_path))
+    table = TabularPolicy()
+    table.load(tmp_path / "start" / "attacker")
+    assert table.model.situations
+    for situation in table.model.situations:
+        chances = table.probabilities(situation)
+        assert chances["authority"] + chances["peer_spoof"] > 0.5
+        assert chances["blatant"] == chances["abstain"] < 0.25
+    begun = TabularPolicy()
+    begun.load(tmp_path / "players" / "attacker-0")
+    assert begun.model.situations == table.model.situations
+
+
+def begun(settings: CoevolveConfig, folder: Path, display: Display) -> Coevolution:
+    folder.mkdir()
+    (folder / "config.json").write_text(settings.model_dump_json(indent=2) + "\n")
+    return Coevolution(settings, folder, {}, display, None)
+
+
+def weights(folder: Path, name: str) -> dict[str, Any]:
+    return {k: v.tolist() for k, v in load_file(folder / name / "model.safetensors").items()}
+
+
+@pytest.mark.slow
+def test_tiny_language_policies_evolve_together_and_go_on_after_any_interruption(
+    tmp_path: Path,
+) -> None:
+    settings = CoevolveConfig.parse(
+        {
+            **RED,
+            "tasks": 4,
+            "group_size": 4,
+            "roles": {
+                "attacker": {
+                    "policy": {**TINY, "vocabulary_tasks": 256},
+                    "warmup": {"scripts": ["blatant", "authority"], "updates": 20},
+                },
+                "defender": {
+                    "policy": {**TINY, "vocabulary_tasks": 256},
+                    "warmup": {"scripts": ["naive", "verify"], "updates": 20},
+                },
+            },
+        }
+    )
+    *_, last = coevolve(settings, tmp_path / "whole")
+    assert last.figures["defender"]["rows"] > 0
+    assert last.figures["defender"]["entropy"] > 0
+    assert weights(tmp_path / "whole", "start/defender") != weights(
+        tmp_path / "whole", "players/defender-2"
+    )
+    cut = Interrupting("warm-up of defender", 18)
+    with pytest.raises(ProcessEndedError):
+        begun(settings, tmp_path / "left", cut)
+    assert (tmp_path / "left" / "start" / "defender.cloning").exists()
+    left = coevolve(settings, tmp_path / "left", resume=True)
+    next(left)
+    left.close()
+    for _ in coevolve(settings, tmp_path / "left", resume=True):
+        pass
+    whole, resumed = contents(tmp_path / "whole"), contents(tmp_path / "left")
+    assert resumed == whole
+
+
+def test_a_tiny_policy_needs_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"warmup\.scripts"):
+        CoevolveConfig.parse({**RED, "roles": {"attacker": {"policy": "tiny"}}})
+
+
+def test_a_strategy_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    roles = {"attacker": {"warmup": {"scripts": ["authorty"]}}, "defender": {}}
+    with pytest.raises(OptionError, match="Did you mean 'authority'"):
+        next(coevolve(CoevolveConfig.parse({**RED, "roles": roles}), tmp_path / "red"))
+    roles = {"player": {"warmup": {"scripts": ["bluff"]}}}
+    with pytest.raises(ContractError, match="Cards knows no script 'bluff'"):
+        next(coevolve(config(roles=roles), tmp_path / "cards"))
 
 
 def test_settings_that_are_wrong_are_named() -> None:

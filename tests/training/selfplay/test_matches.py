@@ -9,7 +9,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from parallel_worlds import StrangersGame
 
-from anchorgym.agents import RandomPolicy, ScriptedPolicy, View
+from anchorgym.agents import RandomPolicy, ScriptedPolicy, ScriptPolicy, View
 from anchorgym.agents.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.envs.errors import ContractError
@@ -102,6 +102,41 @@ def test_what_cannot_be_read_is_no_action_of_a_strangers_world() -> None:
     seats = {agent: Says(*["nonsense"] * 5) for agent in ("player_0", "player_1")}
     (match,) = play_matches([seats], Arenas(StrangersGame), [Start("", 0, 3)])
     assert [turn.valid for turn in match.sides["player_0"].turns] == [False] * 5
+
+
+def test_an_agent_reads_why_its_last_action_failed_however_long_ago_that_was() -> None:
+    views: list[View] = []
+
+    class Watches(Says):
+        def choose(self, env: Any, observation: str, view: View) -> str:
+            views.append(view)
+            return super().choose(env, observation, view)
+
+    seats = {
+        "buyer_0": Watches("shout", "offer 5", "accept"),
+        "seller_0": Says("offer 9", "offer 6"),
+    }
+    play_matches([seats], haggle(), [Start("worth 9 cost 3", 0, 1)])
+    assert [(view.action_valid, view.reason) for view in views] == [
+        (True, ""),
+        (False, "offer <price> or accept"),
+        (True, ""),
+    ]
+
+
+def test_scripts_of_a_list_are_drawn_anew_for_each_match_and_alike_for_a_seed() -> None:
+    arenas = Arenas(lambda: make_parallel("anchorgym/RedTeam-v0"))
+    task = next(task for task in arenas.first.tasks() if "/attack/override/user/" in task)
+
+    def written(seed: int) -> list[str]:
+        attacker = ScriptPolicy("blatant", "authority", "peer_spoof", seed=seed)
+        team = dict.fromkeys(arenas.first.defenders, ScriptPolicy("naive"))
+        starts = [Start(task, 0, i) for i in range(12)]
+        matches = play_matches([{"attacker_0": attacker, **team}] * 12, arenas, starts)
+        return [match.sides["attacker_0"].turns[0].action for match in matches]
+
+    assert len(set(written(0))) == 3
+    assert written(0) == written(0) != written(1)
 
 
 def test_a_seat_that_nobody_takes_is_named() -> None:

@@ -109,8 +109,14 @@ class TableEngine:
         asked, self._asked = self._asked, []
         return [(key, self._choose(tokens, heat)) for key, tokens, heat in asked]
 
-    def fork(self, session: Hashable, twin: Hashable) -> None:
+    def append(self, session: Hashable, tokens: Sequence[int]) -> None:
         """Nothing is remembered between turns."""
+
+    def fork(self, session: Hashable, twin: Hashable, length: int | None = None) -> None:
+        """Nothing is remembered between turns."""
+
+    def shelve(self, session: Hashable) -> None:
+        """Nothing is held."""
 
     def free(self, session: Hashable) -> None:
         """Nothing is held."""
@@ -247,9 +253,12 @@ class TabularSession:
         name = self._open[generation.tokens[0]]
         return Decision(self._offered[name], name)
 
-    def fork(self, env: Any) -> TabularSession:
+    def fork(self, env: Any, turns: int | None = None) -> TabularSession:
         """Return a session that goes on in `env`."""
         return self._policy.open(env, self._agent)
+
+    def shelve(self) -> None:
+        """Nothing is held."""
 
     def close(self) -> None:
         """Nothing is held."""

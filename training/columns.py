@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from anchorgym.gigpo import TurnBatch
+from anchorgym.gigpo import AnchorReport, TurnBatch, anchor_report
 from anchorgym.training.rollouts import Episode
 
 
@@ -29,6 +29,19 @@ def turn_batch(episodes: Sequence[Episode], anchor: str, *, forks: bool = False)
         valid=np.array([turn.valid for turn in turns]),
         truncated=np.array([e.stop != "terminated" for _, _, e in rows]),
         parent=_parents(episodes) if forks else None,
+    )
+
+
+def anchor_census(episodes: Sequence[Episode], anchor: str) -> AnchorReport:
+    """Return what the step groups of episodes are like, see `AnchorReport`."""
+    rows = [(n, i, e) for n, e in enumerate(episodes) for i in range(len(e.turns))]
+    return anchor_report(
+        group=[e.start.group for _, _, e in rows],
+        trajectory=[n for n, _, _ in rows],
+        turn=[e.first_turn + i for _, i, e in rows],
+        anchor=[key for e in episodes for key in anchor_keys(e, anchor)],
+        state=[e.turns[i].anchor for _, i, e in rows],
+        text=[e.turns[i].observation for _, i, e in rows],
     )
 
 

@@ -15,7 +15,7 @@ from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.policy import ExpertPolicy
 from anchorgym.agents.temperature import AdaptiveTemperature
 from anchorgym.gigpo import State, TurnBatch
-from anchorgym.training.columns import turn_batch
+from anchorgym.training.columns import anchor_census, turn_batch
 from anchorgym.training.config import ConfigError, TrainConfig
 from anchorgym.training.drawing import Drawing, Played
 from anchorgym.training.learner import Learner
@@ -52,6 +52,8 @@ class Iterations:
     ) -> None:
         self._config, self._parts, self._policy, self._learner = config, parts, policy, learner
         self._state, self._timers, self._recorder = state, timers, recorder
+        self.anchors = anchor_census([], config.algorithm.anchor)
+        """What the step groups of the last iteration are like."""
         self._kept: Kept | None = None
         strategy = make_strategy(
             config, parts.algorithm, state, limit=parts.gym.first.max_turns, solve=self._solve
@@ -96,6 +98,7 @@ class Iterations:
         )
         advantages = np.zeros(len(batch))
         advantages[learnt] = lesson.advantages
+        self.anchors = anchor_census(played.episodes, self._config.algorithm.anchor)
         self._recorder.iteration(iteration, played.episodes, batch, advantages)
         self._timers.lap("advantages")
         statistics = self._learner.update(

@@ -18,6 +18,7 @@ from typing import Any
 from anchorgym.agents.model_policy import ModelPolicy, load_policy
 from anchorgym.envs import panel_hash
 from anchorgym.gigpo import State
+from anchorgym.training.anchor_picture import draw_anchors
 from anchorgym.training.checkpoints import (
     Checkpoint,
     CheckpointError,
@@ -245,6 +246,7 @@ class Job:
                 self._renew_engine("iteration", number)
                 measured = iterations.take(number)
                 self.log.write("train", iteration=number, **measured)
+                self.log.write("anchors", iteration=number, **iterations.anchors.to_json())
                 shown.step(f"success of training episodes {measured['success']:.2f}")
                 self.at.done = number
                 if number % config.evaluation.every == 0 or number == last:
@@ -359,6 +361,7 @@ class Job:
     def _draw(self) -> None:
         title = f"{self.config.algorithm.name} on {self.config.env.id}"
         draw_curve(self.folder / "metrics.jsonl", self.folder / "curve.png", title)
+        draw_anchors(self.folder, self.config.algorithm.anchor)
 
     def _result(self) -> Run:
         found = {

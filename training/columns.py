@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 
 import numpy as np
@@ -29,7 +30,14 @@ def turn_batch(episodes: Sequence[Episode], anchor: str, *, forks: bool = False)
         valid=np.array([turn.valid for turn in turns]),
         truncated=np.array([e.stop != "terminated" for _, _, e in rows]),
         parent=_parents(episodes) if forks else None,
+        kind=[action_kind(turn.action) for turn in turns],
     )
+
+
+def action_kind(action: str) -> str:
+    """Return what an action does: its first word, such as "go" or "search"."""
+    word = re.match(r"\W*(\w+)", action)
+    return word[1].lower() if word else ""
 
 
 def anchor_census(episodes: Sequence[Episode], anchor: str) -> AnchorReport:

@@ -14,12 +14,12 @@ from anchorgym.agents.engine import Sampling
 from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.policy import ExpertPolicy
 from anchorgym.agents.temperature import AdaptiveTemperature
-from anchorgym.gigpo import State, TurnBatch
+from anchorgym.gigpo import Counts, State, TurnBatch
 from anchorgym.training.columns import anchor_census, turn_batch
 from anchorgym.training.config import ConfigError, TrainConfig
 from anchorgym.training.drawing import Drawing, Played
 from anchorgym.training.learner import Learner
-from anchorgym.training.lessons import judged
+from anchorgym.training.lessons import explored, judged
 from anchorgym.training.parts import Parts
 from anchorgym.training.recording import Recorder
 from anchorgym.training.rollouts import Episode, Kept, Start, Timers, rollout
@@ -36,6 +36,7 @@ class Iterations:
         policy: who plays, and is trained in place.
         learner: that trains it.
         state: what the algorithm remembers; it changes it.
+        visits: of states in all iterations before; those of an iteration are added.
         timers: for the CPU seconds.
         recorder: of the episodes.
     """
@@ -47,11 +48,13 @@ class Iterations:
         policy: ModelPolicy,
         learner: Learner,
         state: State,
+        visits: Counts,
         timers: Timers,
         recorder: Recorder,
     ) -> None:
         self._config, self._parts, self._policy, self._learner = config, parts, policy, learner
-        self._state, self._timers, self._recorder = state, timers, recorder
+        self._state, self._visits = state, visits
+        self._timers, self._recorder = timers, recorder
         self.anchors = anchor_census([], config.algorithm.anchor)
         """What the step groups of the last iteration are like."""
         self._kept: Kept | None = None
@@ -84,12 +87,14 @@ class Iterations:
                 f"{self._policy.max_context} tokens are too few for this environment"
             )
         seed = self._config.seed + iteration
+        kept = self._batch(played.kept) if played.dropped else batch
+        wanted = self._config.algorithm
         lesson = judged(
             self._parts.algorithm,
             self._state,
             self._learner,
             played.kept if played.dropped else played.episodes,
-            self._batch(played.kept) if played.dropped else batch,
+            explored(kept, wanted.novelty, wanted.novelty_coef, self._visits),
             seed,
         )
         learnt = np.repeat(

@@ -17,7 +17,7 @@ from typing import Any
 
 from anchorgym.agents.model_policy import ModelPolicy, load_policy
 from anchorgym.envs import panel_hash
-from anchorgym.gigpo import State
+from anchorgym.gigpo import Counts, State
 from anchorgym.training.anchor_picture import draw_anchors
 from anchorgym.training.checkpoints import (
     Checkpoint,
@@ -60,6 +60,8 @@ class Progress:
     """Updates or iterations of the phase."""
     algorithm: State = field(default_factory=dict)
     """What the algorithm remembers."""
+    visits: Counts = field(default_factory=dict)
+    """Of states, where novelty earns a bonus."""
     validated: int = -1
     """The iteration of the curve's last point."""
     best: int = 0
@@ -236,7 +238,14 @@ class Job:
         if "optimiser" in self._tensors:
             learner.resume(self.at.done, self._tensors)
         iterations = Iterations(
-            config, self.parts, self.policy, learner, self.at.algorithm, self.timers, self._recorder
+            config,
+            self.parts,
+            self.policy,
+            learner,
+            self.at.algorithm,
+            self.at.visits,
+            self.timers,
+            self._recorder,
         )
         if self.at.validated < 0:
             self._validate(0)

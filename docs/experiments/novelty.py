@@ -3,7 +3,7 @@
     python docs/experiments/novelty.py run
     python docs/experiments/novelty.py table
 
-In `lock` all episodes take place in one context: a corridor of nine rooms, in each of which one of
+In `lock` all episodes take place in one context: a corridor of fourteen rooms, in each of which one of
 three actions leads on and the others lead back to its beginning, ends at the only reward; next to
 it lies a playground in which every action leads to a room that is new in the episode. In `closets`
 the context changes with the task: the reward lies in one of the three farthest closets along a
@@ -30,7 +30,7 @@ from anchorgym.gigpo.novelty import Novelty
 RESULTS = Path(__file__).with_suffix(".jsonl")
 KINDS: tuple[Novelty, ...] = ("none", "episodic", "global", "product")
 ACTIONS, GROUPS, SIZE = 3, 4, 8
-LOCK, CLOSETS, HORIZON, ROOMS = 9, 12, 36, 64
+LOCK, CLOSETS, HORIZON, ROOMS = 14, 12, 36, 64
 COEFFICIENT, RATE = 0.1, 1.0
 
 # A world: (rooms, actions, contexts) of all episodes -> (next rooms, won).
@@ -38,7 +38,7 @@ Step = Callable[[IntArray, IntArray, IntArray], tuple[IntArray, BoolArray]]
 
 
 def lock(room: IntArray, action: IntArray, context: IntArray) -> tuple[IntArray, BoolArray]:
-    """Room 0 has two ways: 1 to 9 are the corridor, from 20 on the playground."""
+    """Room 0 has two ways: 1 to 14 are the corridor, from 20 on the playground."""
     onward = action == (5 * room) % ACTIONS
     corridor = np.where(onward, room + 1, 1)
     following = np.where(room >= 20, room + 1, corridor)

@@ -35,7 +35,7 @@ class ActionGroups(GiGPO):
         credit: whether all tokens of a turn share its advantage, or each factor has its own.
     """
 
-    member_weight: Share = 1.0
+    member_weight: Share = 0.5
     credit: Literal["turn", "factored"] = "turn"
 
     @property

@@ -34,7 +34,7 @@ def test_by_hand() -> None:
 
 
 def test_factors_are_credited_with_what_came_of_them() -> None:
-    algorithm = make_algorithm("action_groups", norm="mean", credit="factored")
+    algorithm = make_algorithm("action_groups", norm="mean", member_weight=1.0, credit="factored")
     batch = replace(four_turns(), reward=np.array([1.0, 0.0, 0.0, 1.0]))
     column = algorithm.token_columns(batch, algorithm.advantages(batch))["advantages"]
     of_kind, of_member = 1 / 6, np.array([0.5, -0.5, -0.5, 0.5]) - [1 / 6, 1 / 6, -0.5, 1 / 6]
@@ -45,7 +45,8 @@ def test_factors_are_credited_with_what_came_of_them() -> None:
 
 def test_with_all_of_the_difference_it_is_gigpo() -> None:
     batch = four_turns()
-    np.testing.assert_allclose(advantages("action_groups", batch), advantages("gigpo", batch))
+    found = advantages("action_groups", batch, member_weight=1.0)
+    np.testing.assert_allclose(found, advantages("gigpo", batch))
     unnamed = replace(batch, kind=None)
     found = advantages("action_groups", unnamed, member_weight=0.0)
     np.testing.assert_allclose(found, advantages("gigpo", batch))

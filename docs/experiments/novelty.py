@@ -3,13 +3,13 @@
     python docs/experiments/novelty.py run
     python docs/experiments/novelty.py table
 
-In `lock` all episodes take place in one context: a corridor of fourteen rooms, in each of which one of
-three actions leads on and the others lead back to its beginning, ends at the only reward; next to
-it lies a playground in which every action leads to a room that is new in the episode. In `closets`
-the context changes with the task: the reward lies in one of the three farthest closets along a
-corridor of twelve, and nobody can see in which, so that what pays is to look into one after the
-other. A table of logits by room and last action learns with GiGPO, from nothing but the reward and
-its bonus; what is measured is the reward alone.
+In `lock` all episodes take place in one context: a corridor of fourteen rooms, in each of which one
+of three actions leads on and the others lead back to its beginning, ends at the only reward; next
+to it lies a playground in which every action leads to a room that is new in the episode. In
+`closets` the context changes with the task: the reward lies in one of the three farthest closets
+along a corridor of twelve, and nobody can see in which, so that what pays is to look into one after
+the other. A table of logits by room and last action learns with GiGPO, from nothing but the reward
+and its bonus; what is measured is the reward alone.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ class AnchorReport:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> AnchorReport:
         """Read what `to_json` returned."""
-        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**lists)
+        lists: dict[str, Any] = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+        return cls(**{**values, **lists})
 
     @classmethod
     def merged(cls, reports: Sequence[AnchorReport]) -> AnchorReport:

@@ -154,8 +154,8 @@ class Kept:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _, session in self._sessions.values():
-            session.close()
+        for kept in self._sessions.values():
+            kept[1].close()
         self._sessions.clear()
 
     def keep(self, episode: Episode, session: Session) -> None:

@@ -258,7 +258,10 @@ class _CountedSession:
         self._chosen.append((self._row, self._pupil.options_for(decision.action)))
         return decision
 
-    def fork(self, env: Any) -> Session:
+    def fork(self, env: Any, turns: int | None = None) -> Session:
+        raise NotImplementedError("lessons are not forked")
+
+    def shelve(self) -> None:
         raise NotImplementedError("lessons are not forked")
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,10 +28,9 @@ import numpy as np
 from anchorgym.agents import Policy, ScriptPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.training.redteam import best_attacker, evaluate_teams
-from anchorgym.training.reporting import Display
-from anchorgym.training.selfplay import Arenas, CoevolveConfig
+from anchorgym.training.redteam.measuring import RunOfTeams
+from anchorgym.training.selfplay import Arenas, CoevolveConfig, coevolve
 from anchorgym.training.selfplay.assembly import empty_table
-from anchorgym.training.selfplay.coevolution import Coevolution
 from anchorgym.training.statistics import over_seeds
 
 RESULTS = Path(__file__).with_name("redteam.jsonl")
@@ -109,36 +109,43 @@ def settings(way: Way, seed: int) -> CoevolveConfig:
     )
 
 
-def players(name: str, seed: int, folder: Path) -> dict[str, Policy]:
+def players(name: str, seed: int, runs: Path) -> dict[str, Policy]:
     """Return the policies of both sides after their training, if they have any."""
     way, world = WAYS[name], make_parallel("anchorgym/RedTeam-v0")
-    if not way.trained and not way.tiny:
-        team = empty_table(world) if name == "untrained" else ScriptPolicy("naive")
-        return {"defender": team}
-    folder.mkdir(parents=True)
-    run = Coevolution(settings(way, seed), folder, {}, Display(), None)
-    for _ in run.generations() if way.trained else ():
+    if name == "untrained":
+        return {"defender": empty_table(world)}
+    if name == "undefended":
+        return {"defender": ScriptPolicy("naive")}
+    folder = folder_of(name if way.trained else "tiny coevolved", seed, runs)
+    for _ in coevolve(settings(way, seed), folder, resume=True):
         pass
-    return {role: run.roles.roles[role].policy for role in ("attacker", "defender")}
+    found = RunOfTeams(folder)
+    last = found.generations[-1] if way.trained else 0
+    return {"attacker": found.attacker(last), "defender": found.team(last)}
+
+
+def folder_of(name: str, seed: int, runs: Path) -> Path:
+    """Return where a training is kept."""
+    return runs / f"{name.replace(', ', '-').replace(' ', '-')}-s{seed}"
 
 
 def measured(name: str, seed: int, runs: Path, tasks: int) -> dict[str, Any]:
     """Train a team, or take one that needs no training, and measure it."""
     began, way = time.process_time(), WAYS[name]
-    folder = runs / f"{name.replace(' ', '-')}-s{seed}-{time.time_ns()}"
-    sides = players(name, seed, folder)
+    sides = players(name, seed, runs)
     attackers: dict[str, Policy] = {script: ScriptPolicy(script) for script in SCRIPTS}
     if "attacker" in sides and not way.attackers:
         attackers["own"] = sides["attacker"]
     cost = time.process_time() - began
     if way.responds:
-        attackers[RESPONSE] = best_attacker(
-            settings(WAYS["coevolved"], seed),
-            sides["defender"],
-            folder / "response",
-            iterations=15,
-            seed=seed + 1000,
-        )
+        with tempfile.TemporaryDirectory() as scratch:
+            attackers[RESPONSE] = best_attacker(
+                settings(WAYS["coevolved"], seed),
+                sides["defender"],
+                Path(scratch),
+                iterations=15,
+                seed=seed + 1000,
+            )
     arenas = Arenas(lambda: make_parallel("anchorgym/RedTeam-v0"))
     panel = arenas.first.tasks("test")[:tasks]
     found = evaluate_teams(arenas, {name: sides["defender"]}, attackers, panel, seed=seed)
@@ -149,10 +156,10 @@ def measured(name: str, seed: int, runs: Path, tasks: int) -> dict[str, Any]:
 
 
 def run(known: argparse.Namespace) -> None:
-    """Run what is missing, all seeds of a way before the next way."""
+    """Run what is missing, all ways of a seed before the next seed."""
     done = {(line["way"], line["seed"]) for line in lines()}
-    for name in known.ways:
-        for seed in known.seeds:
+    for seed in known.seeds:
+        for name in known.ways:
             if (name, seed) in done:
                 continue
             found = measured(name, seed, known.runs, known.tasks)

@@ -65,8 +65,22 @@ class Engine(Protocol):
         """Return responses that are ready; empty when nothing is asked for any more."""
         ...
 
-    def fork(self, session: Hashable, twin: Hashable) -> None:
-        """Open the session `twin` with all that `session` has read and written."""
+    def append(self, session: Hashable, tokens: Sequence[int]) -> None:
+        """Append tokens to a session without asking for a response."""
+        ...
+
+    def fork(self, session: Hashable, twin: Hashable, length: int | None = None) -> None:
+        """Open the session `twin` with what `session` has read and written.
+
+        Args:
+            session: an open one.
+            twin: a new key.
+            length: so many of its tokens, the first ones; all by default.
+        """
+        ...
+
+    def shelve(self, session: Hashable) -> None:
+        """Expect no further request of a session, but forks of it."""
         ...
 
     def free(self, session: Hashable) -> None:
@@ -133,8 +147,7 @@ class TorchEngine:
             EngineError: no tokens, more than the model has positions for, or a session that
                 still waits.
         """
-        if session in self._waiting:
-            raise EngineError(f"session {session!r} already waits for a response")
+        self._require_idle(session)
         if not tokens:
             raise EngineError(f"session {session!r} was given no tokens to go on from")
         length = len(self._transcripts.get(session, ())) + len(tokens) + sampling.max_tokens
@@ -145,6 +158,15 @@ class TorchEngine:
             )
         self._transcripts.setdefault(session, []).extend(tokens)
         self._waiting[session] = sampling, allowed
+
+    def append(self, session: Hashable, tokens: Sequence[int]) -> None:
+        """Append tokens to a session; they are read when it is next asked for a response.
+
+        Raises:
+            EngineError: the session waits for a response.
+        """
+        self._require_idle(session)
+        self._transcripts.setdefault(session, []).extend(tokens)
 
     def poll(self) -> list[tuple[Hashable, Generation]]:
         """Answer what waits to be sampled in one way, `max_batch` sessions at most."""
@@ -167,18 +189,35 @@ class TorchEngine:
         self._transcripts.pop(session, None)
         self._cache.free(session)
 
-    def fork(self, session: Hashable, twin: Hashable) -> None:
+    def fork(self, session: Hashable, twin: Hashable, length: int | None = None) -> None:
         """Open a session with the transcript of another, and with its keys and values.
 
+        Those of a token depend on nothing after it, so they hold for any part that begins at the
+        beginning.
+
         Raises:
-            EngineError: there is no such session, it waits for a response, or the twin exists.
+            EngineError: there is no such session, it waits for a response, it is shorter than
+                `length`, or the twin exists.
         """
         if session not in self._transcripts or session in self._waiting:
             raise EngineError(f"session {session!r} is not open, or waits for a response")
         if twin in self._transcripts:
             raise EngineError(f"session {twin!r} exists already")
-        self._transcripts[twin] = list(self._transcripts[session])
-        self._cache.fork(session, twin)
+        transcript = self._transcripts[session]
+        length = len(transcript) if length is None else length
+        if not 0 <= length <= len(transcript):
+            raise EngineError(f"session {session!r} has {len(transcript)} tokens, not {length}")
+        self._transcripts[twin] = transcript[:length]
+        self._cache.fork(session, twin, length)
+
+    def shelve(self, session: Hashable) -> None:
+        """Put a session's keys and values aside: batches of the others stay without gaps.
+
+        Raises:
+            EngineError: it waits for a response.
+        """
+        self._require_idle(session)
+        self._cache.shelve(session)
 
     def load_weights(self, version: int) -> None:
         """Drop what older weights computed; open sessions are read anew when they go on.
@@ -191,6 +230,10 @@ class TorchEngine:
     def reseed(self, seed: int) -> None:
         """Start the sampling noise anew."""
         self._generator.manual_seed(seed)
+
+    def _require_idle(self, session: Hashable) -> None:
+        if session in self._waiting:
+            raise EngineError(f"session {session!r} already waits for a response")
 
     @torch.inference_mode()
     def _generate(

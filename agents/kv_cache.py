@@ -18,7 +18,8 @@ class SlotCache(Cache):
 
     Rows stay packed at the front: a freed row is filled by the last one. When the sessions of a
     batch are exactly the live rows, attention reads a view of the buffer; otherwise the rows
-    are gathered. Positions beyond a row's length hold leftovers that the mask hides.
+    are gathered. Positions beyond a row's length hold leftovers that the mask hides. Sessions that
+    are only there to be forked are kept on a shelf beside the buffer.
     """
 
     def __init__(self, config: PretrainedConfig) -> None:
@@ -28,6 +29,7 @@ class SlotCache(Cache):
         self._values: list[Tensor] = []
         self._slots: dict[Hashable, int] = {}
         self._owners: list[Hashable] = []
+        self._shelf: dict[Hashable, list[Tensor]] = {}
         self._lengths = torch.zeros(0, dtype=torch.long)
         self._rows = torch.zeros(0, dtype=torch.long)
         self._whole = True
@@ -97,13 +99,14 @@ class SlotCache(Cache):
     @torch.inference_mode()
     def free(self, session: Hashable) -> None:
         """Forget a session; the last row moves into its place."""
+        self._shelf.pop(session, None)
         slot = self._slots.pop(session, None)
         if slot is None:
             return
         last = len(self._owners) - 1
         if slot != last:
             length = int(self._lengths[last])
-            for buffer in (*self._keys, *self._values):
+            for buffer in self._buffers:
                 buffer[slot, :, :length] = buffer[last, :, :length]
             self._lengths[slot] = length
             self._owners[slot] = self._owners[last]
@@ -112,26 +115,48 @@ class SlotCache(Cache):
         self._lengths = self._lengths[:last].clone()
 
     @torch.inference_mode()
-    def fork(self, session: Hashable, twin: Hashable) -> None:
-        """Give `twin` a copy of what is kept of a session."""
-        if session not in self._slots:
+    def fork(self, session: Hashable, twin: Hashable, length: int) -> None:
+        """Give `twin` a copy of what is kept of the first `length` tokens of a session."""
+        kept = self._kept(session)
+        if not kept:
             return
-        source, length = self._slots[session], self.length(session)
+        length = min(length, kept[0].shape[1])
         target = self.row(twin)
         self._fit(len(self._owners), length)
-        for buffer in (*self._keys, *self._values):
-            buffer[target, :, :length] = buffer[source, :, :length]
+        for buffer, states in zip(self._buffers, kept, strict=True):
+            buffer[target, :, :length] = states[:, :length]
         self._lengths[target] = length
+
+    @torch.inference_mode()
+    def shelve(self, session: Hashable) -> None:
+        """Move what is kept of a session out of the buffer, where its place is reused."""
+        kept = [states.clone() for states in self._kept(session)]
+        self.free(session)
+        if kept:
+            self._shelf[session] = kept
 
     def clear(self) -> None:
         """Forget every session and give the memory back."""
         self._keys, self._values = [], []
-        self._slots, self._owners = {}, []
+        self._slots, self._owners, self._shelf = {}, [], {}
         self._lengths = torch.zeros(0, dtype=torch.long)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the longest row of the batch."""
         return int(self._lengths[self._rows].max()) if len(self._rows) else 0
+
+    @property
+    def _buffers(self) -> list[Tensor]:
+        return [*self._keys, *self._values]
+
+    def _kept(self, session: Hashable) -> list[Tensor]:
+        """Return a session's keys and values of each layer, (heads, length, width) each."""
+        if session in self._shelf:
+            return self._shelf[session]
+        if session not in self._slots:
+            return []
+        row, length = self._slots[session], self.length(session)
+        return [buffer[row, :, :length] for buffer in self._buffers]
 
     def _allocate(self, states: Tensor) -> None:
         _, heads, _, width = states.shape

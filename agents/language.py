@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from anchorgym.agents.engine import TorchEngine
 from anchorgym.agents.policy import Decision, Generation, Prompt, View
@@ -64,32 +63,42 @@ class LanguagePolicy:
         return LanguageSession(self, next(self._ids))
 
 
+class _Memory(NamedTuple):
+    """What a session knows between two turns."""
+
+    length: int = 0
+    """Of the context, in tokens."""
+    stop: str = ""
+    """How the last response ended; "" before the first."""
+    past: tuple[PastTurn, ...] = ()
+    """The last turns, as many as a window shows."""
+
+
 class LanguageSession:
     """The memory of one episode, and the length of what its engine holds: token in, token out."""
 
     def __init__(self, policy: LanguagePolicy, key: int) -> None:
         self.key = key
         self._policy = policy
+        self._memories = [_Memory()]  # after each turn: a fork may go back to any
         self._length = 0
-        self._before = ""
         self._observation = ""
-        self._past: deque[PastTurn] = deque(maxlen=policy.history)
-        self._n_past = 0
         self._first: frozenset[str] | None = None
 
     def prompt(self, observation: str, view: View) -> Prompt | None:
         """Return what is read before the next response; None when the context is full."""
         policy, template = self._policy, self._policy.template
-        restart = policy.form == "window" or not self._before
+        memory = self._memories[-1]
+        restart = policy.form == "window" or not memory.stop
         allowed = None
         if policy.constrained and view.admissible_actions:
             allowed = template.choices(view.admissible_actions, policy.max_response)
         view = view._replace(admissible_actions=self._shown(view.admissible_actions))
         if policy.form == "window":
-            tokens = template.window(observation, view, self._past, self._n_past)
+            tokens = template.window(observation, view, memory.past, len(self._memories) - 1)
         else:
-            tokens = template.turn(observation, view, self._before)
-        before = 0 if restart else self._length
+            tokens = template.turn(observation, view, memory.stop)
+        before = 0 if restart else memory.length
         if before + len(tokens) + policy.max_response > policy.max_context:
             return None
         self._length = before + len(tokens)
@@ -113,15 +122,19 @@ class LanguageSession:
         self._remember(len(tokens), action, "eos")
         return tokens
 
-    def fork(self, env: TextEnv) -> LanguageSession:
+    def fork(self, env: TextEnv, turns: int | None = None) -> LanguageSession:
         """Return a session with the same memory; see `Session.fork`."""
+        turns = len(self._memories) - 1 if turns is None else turns
         twin = self._policy.open(env)
-        twin._length, twin._before = self._length, self._before
-        twin._past, twin._n_past = self._past.copy(), self._n_past
-        twin._first = self._first
-        if self._policy.form == "transcript" and self._before:
-            self._policy.engine.fork(self.key, twin.key)
+        twin._memories = self._memories[: turns + 1]
+        twin._first = self._first if turns else None
+        if self._policy.form == "transcript" and turns:
+            self._policy.engine.fork(self.key, twin.key, self._memories[turns].length)
         return twin
+
+    def shelve(self) -> None:
+        """Have the engine put its memory of this session aside; see `Session.shelve`."""
+        self._policy.engine.shelve(self.key)
 
     def close(self) -> None:
         """Free the engine's memory of this session."""
@@ -138,7 +151,8 @@ class LanguageSession:
         return tuple(action for action in admissible if action not in self._first)
 
     def _remember(self, n_tokens: int, action: str, stop: str) -> None:
-        self._length += n_tokens
-        self._before = stop
-        self._past.append(PastTurn(self._observation, action))
-        self._n_past += 1
+        shown = self._policy.history
+        past = (*self._memories[-1].past, PastTurn(self._observation, action))
+        self._memories.append(
+            _Memory(self._length + n_tokens, stop, past[max(0, len(past) - shown) :])
+        )

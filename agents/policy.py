@@ -49,6 +49,8 @@ class Prompt:
     """The context starts anew with these tokens: what came before is forgotten."""
     allowed: Trie | None = None
     """The responses that may be written, for constrained decoding; None leaves it free."""
+    given: tuple[int, ...] = ()
+    """A response that somebody else has written: the engine reads it, and is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,19 @@ class Session(Protocol):
         """Return what a response means (None: no engine was asked)."""
         ...
 
-    def fork(self, env: TextEnv) -> Session:
+    def fork(self, env: TextEnv, turns: int | None = None) -> Session:
         """Return a session that has lived through the same and goes on in `env`.
 
         It is taken between `decide` and the next `prompt`.
+
+        Args:
+            env: is in the state in which the next turn is taken.
+            turns: since the task's start that the twin has lived through; all by default.
         """
+        ...
+
+    def shelve(self) -> None:
+        """Take no further turn, and wait for forks that go on from earlier ones."""
         ...
 
     def close(self) -> None:
@@ -154,8 +164,11 @@ class _ScriptedSession:
             raise RuntimeError("decide() comes after prompt()")
         return Decision(self._policy.choose_for(self._agent, self._env, *self._seen))
 
-    def fork(self, env: TextEnv) -> Session:
+    def fork(self, env: TextEnv, turns: int | None = None) -> Session:
         return _ScriptedSession(self._policy, env, self._agent)
+
+    def shelve(self) -> None:
+        self._seen = None
 
     def close(self) -> None:
         self._seen = None

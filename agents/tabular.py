@@ -111,8 +111,14 @@ class TableEngine:
         asked, self._asked = self._asked, []
         return [(key, self._choose(tokens, heat)) for key, tokens, heat in asked]
 
-    def fork(self, session: Hashable, twin: Hashable) -> None:
+    def append(self, session: Hashable, tokens: Sequence[int]) -> None:
         """Nothing is remembered between turns."""
+
+    def fork(self, session: Hashable, twin: Hashable, length: int | None = None) -> None:
+        """Nothing is remembered between turns."""
+
+    def shelve(self, session: Hashable) -> None:
+        """Nothing is held."""
 
     def free(self, session: Hashable) -> None:
         """Nothing is held."""
@@ -252,9 +258,12 @@ class TabularSession:
         """Return the columns of the options that would write an action now; none may."""
         return [place for place, name in self._open.items() if self._offered[name] == action]
 
-    def fork(self, env: Any) -> TabularSession:
+    def fork(self, env: Any, turns: int | None = None) -> TabularSession:
         """Return a session that goes on in `env`."""
         return self._policy.open(env, self._agent)
+
+    def shelve(self) -> None:
+        """Nothing is held."""
 
     def close(self) -> None:
         """Nothing is held."""

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from anchorgym.envs.core import TextEnv
+from anchorgym.envs.core import Info, TextEnv
 from anchorgym.envs.errors import ContractError, OptionError
 from anchorgym.envs.registration import bare, make
 
@@ -89,6 +89,19 @@ class TextVectorEnv(VectorEnv[Observations, Sequence[str | None], NDArray[Any]])
             start = {"task": tasks[i]} if tasks[i] is not None else None
             self._observations[i], self._infos[i] = self.envs[i].reset(seed=seeds[i], options=start)
         self._terminated[mask] = self._truncated[mask] = False
+        return tuple(self._observations), {"env": tuple(self._infos)}
+
+    def adopt(self, seen: Sequence[tuple[str, Info]]) -> tuple[Observations, dict[str, Any]]:
+        """Go on from where each environment was put, by its own `reset` or `restore`.
+
+        Args:
+            seen: (n_envs,) the observation and info there.
+        """
+        if len(seen) != self.num_envs:
+            raise OptionError(f"{len(seen)} beginnings for {self.num_envs} environments")
+        self._observations = [observation for observation, _ in seen]
+        self._infos = [info for _, info in seen]
+        self._terminated[:] = self._truncated[:] = False
         return tuple(self._observations), {"env": tuple(self._infos)}
 
     def step(

@@ -29,8 +29,10 @@ from anchorgym.gigpo.algorithms import (
 )
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.census import AnchorReport, anchor_report
 from anchorgym.gigpo.checking import AlgorithmReport, check_algorithm
 from anchorgym.gigpo.diagnostics import GroupStatistics, group_statistics
+from anchorgym.gigpo.novelty import Counts, Novelty, novelty_bonus
 from anchorgym.gigpo.returns import returns_to_go
 from anchorgym.gigpo.tokens import TokenColumns
 
@@ -40,10 +42,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Algorithm",
     "AlgorithmReport",
+    "AnchorReport",
+    "Counts",
     "EntropyTemperature",
     "GroupStatistics",
     "LossStatistics",
     "Need",
+    "Novelty",
     "Promise",
     "Sample",
     "State",
@@ -52,10 +57,12 @@ __all__ = [
     "TurnBatch",
     "advantages",
     "algorithm_names",
+    "anchor_report",
     "check_algorithm",
     "find_algorithm",
     "group_statistics",
     "make_algorithm",
+    "novelty_bonus",
     "ppo_loss",
     "returns_to_go",
     "step_groups",

@@ -156,6 +156,11 @@ class Algorithm(ABC):
         return frozenset()
 
     @property
+    def needs_forks(self) -> bool:
+        """Whether it values states by the forks that left them."""
+        return False
+
+    @property
     def promises(self) -> frozenset[Promise]:
         """What `check_algorithm` is to verify beyond what holds for every algorithm."""
         return frozenset()

@@ -41,6 +41,7 @@ _ROW_COLUMNS = (
     "text",
     "returns",
     "role",
+    "kind",
 )
 
 
@@ -73,6 +74,7 @@ class TurnBatch:
             number of the fork's first turn.
         role: `(n_turns,)` code of the role that the trajectory's agent played; may be absent.
         role_ids: the role that each code of `role` stands for.
+        kind: `(n_turns,)` code of what the turn's action does; may be absent.
         tokens: log-probabilities and entropies of the responses; may be absent.
     """
 
@@ -94,6 +96,7 @@ class TurnBatch:
     trajectory_parent: IntArray | None = None
     role: IntArray | None = None
     role_ids: tuple[object, ...] = ()
+    kind: IntArray | None = None
     tokens: TokenColumns | None = None
 
     @classmethod
@@ -111,6 +114,7 @@ class TurnBatch:
         truncated: npt.ArrayLike | None = None,
         parent: Iterable[object] | None = None,
         role: Iterable[object] | None = None,
+        kind: Iterable[object] | None = None,
         tokens: TokenColumns | None = None,
     ) -> TurnBatch:
         """Build a batch from columns of equal length, `(n_turns,)` each.
@@ -130,6 +134,7 @@ class TurnBatch:
                 rows of others; such rows are forks without saying so in `fork`. Turns of forks
                 go on with their parent's numbers, so `turn` is needed too.
             role: which role an agent played, the same in all rows of a trajectory.
+            kind: what the turn's action does, such as "take".
             tokens: of the responses, turn by turn in the order of the rows.
 
         Raises:
@@ -147,6 +152,9 @@ class TurnBatch:
         if parents is not None:
             forks |= parents >= 0
         roles, role_ids = (None, []) if role is None else factorise(as_list(role))
+        kinds = None if kind is None else as_list(kind)
+        if kinds is not None:
+            _check_length("kind", len(kinds), n_turns)
         starts = first_rows(trajectories, len(names))
         constant = {"group": groups, "fork": forks, "parent": parents, "role": roles}
         for name, column in constant.items():
@@ -175,6 +183,7 @@ class TurnBatch:
             trajectory_parent=None if parents is None else parents[starts],
             role=roles,
             role_ids=tuple(role_ids),
+            kind=None if kinds is None else factorise(kinds)[0],
             tokens=tokens,
         )
         batch.require_distinct_turns()

@@ -60,14 +60,14 @@ def fork_origins(batch: TurnBatch) -> IntArray:
     """Row in whose state each trajectory began, `(n_trajectories,)`; -1 for those that are no fork.
 
     Raises:
-        MissingForksError: there is no fork, or it is not known what forks left.
+        MissingForksError: it is not known what forks left.
         UnknownParentError: a fork began at a turn that its parent does not have.
     """
     parents = batch.trajectory_parent
-    if parents is None or not (parents >= 0).any():
+    if parents is None:
         raise MissingForksError(
-            "no trajectory of the batch is a fork with a parent: give parent=[...] to "
-            'TurnBatch.from_rows, or use mode="chain" and values="anchors", which need none'
+            "the batch does not say what forks left: give parent=[...] to TurnBatch.from_rows, "
+            'or use mode="chain" and values="anchors", which need no forks'
         )
     begins = first_turns(batch)
     origin = np.full(batch.n_trajectories, -1, np.int64)

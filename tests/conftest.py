@@ -6,7 +6,12 @@ import contextlib
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says more about the machine than about what is tested.
+hypothesis.settings.register_profile("anchorgym", deadline=None)
+hypothesis.settings.load_profile("anchorgym")
 
 # The stock package names a data folder of its own when it is first imported; tests name theirs.
 with contextlib.suppress(ImportError):

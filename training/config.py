@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
+from anchorgym.gigpo.novelty import Novelty
 
 CLONE_UPDATES = 380
 
@@ -159,6 +160,11 @@ class AlgorithmConfig(Section):
     anchor: str = Field("state", pattern=r"^(state|observation|history:[1-9]\d{0,3})$")
     """What turns are grouped by: the world's `state`, the `observation` (the text that was shown),
     or `history:k`, the last k texts."""
+    novelty: Novelty = "none"
+    """What seldom met states earn beside the reward: `episodic`, for those new in the episode;
+    `global`, for those new in the run; or their `product`. States are what `anchor` says."""
+    novelty_coef: float = Field(0.1, ge=0)
+    """Weight of that bonus, which is at most 1 a turn."""
     kl_coef: float = Field(0.0, ge=0)
     """Weight of the divergence from the clone; above 0 costs a second forward pass."""
 
@@ -184,6 +190,32 @@ class RolloutConfig(Section):
     patience: int | None = Field(None, ge=1)
     """Training episodes are cut after so many invalid turns in a row: a policy that repeats what
     was refused seldom comes out of it, and its turns cost as much as others."""
+    strategy: Literal["independent", "adaptive", "fork", "tree"] = "independent"
+    """How a group is made. `independent`: every episode from the task's start. `adaptive`: so too,
+    more often of tasks whose success is uncertain. `fork`: `roots` episodes from the start, then
+    `siblings` from states that `fork_from` picks. `tree`: `branching` at cuts `segment_turns`
+    apart. Algorithms that compare whole episodes alone learn nothing from forks."""
+    roots: int = Field(4, ge=1)
+    """Episodes of each task that begin at its start, under `fork`."""
+    siblings: int = Field(2, ge=1)
+    """Episodes that begin in a state that is picked, under `fork`."""
+    fork_from: Literal["rarest", "uncertain"] = "rarest"
+    """States that the fewest episodes of the group have reached, those of a single one first; or
+    those whose value is least certain."""
+    branching: tuple[int, ...] = Field((4, 2, 2), min_length=2)
+    """Branches of a task's start and of the nodes at each cut, under `tree`."""
+    segment_turns: int | None = Field(None, ge=1)
+    """Turns between two cuts of a tree; by default they divide `max_turns` evenly."""
+    fork_turns: int | None = Field(None, ge=0)
+    """Turns that the forks of an iteration may take; by default those of the episodes that groups
+    lack to `group_size`, so that all strategies cost the same."""
+    hints: Literal["off", "masked", "corrected"] = "off"
+    """Whether tasks of which every episode scored nothing are played again after some turns of the
+    expert's, and whether these are only read or learnt from with a corrected ratio."""
+    hint_episodes: int = Field(2, ge=1)
+    """Hinted episodes of such a task; they come on top of its group."""
+    hint_share: float = Field(0.5, gt=0, lt=1)
+    """Share of the expert's solution that it plays itself."""
     redraws: int = Field(3, ge=0)
     """Rounds at most in which other tasks are drawn in place of groups that the algorithm drops,
     as `dapo` and `ngrpo` do; what they cost is in the metrics."""
@@ -191,6 +223,21 @@ class RolloutConfig(Section):
     """Every so many iterations, and in the first and the last, episodes are recorded; 0: never."""
     record_groups: int = Field(4, ge=1)
     """Groups that are recorded of such an iteration."""
+
+    @property
+    def has_forks(self) -> bool:
+        """Whether the strategy forks episodes."""
+        return self.strategy in ("fork", "tree")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        first = self.roots if self.strategy == "fork" else self.branching[0]
+        if self.has_forks and not 2 <= first <= self.group_size:
+            name = "roots" if self.strategy == "fork" else "branching[0]"
+            raise ValueError(f"{name} must be from 2 to group_size = {self.group_size}")
+        if min(self.branching) < 1:
+            raise ValueError("branching holds numbers of at least 1")
+        return self
 
 
 class LearnerConfig(Section):

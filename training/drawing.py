@@ -1,4 +1,4 @@
-"""Playing groups: tasks are drawn, and rolled out as often as the algorithm says."""
+"""Playing groups: tasks are drawn, and others in place of those that the algorithm drops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anchorgym.gigpo import Algorithm, State, TurnBatch
-from anchorgym.training.rollouts import Episode, Start
+from anchorgym.training.rollouts import Episode
+from anchorgym.training.strategies import Play, Strategy
 
 
 @dataclass(slots=True)
@@ -32,11 +33,11 @@ class Drawing:
     """Draws the groups of an iteration.
 
     Args:
-        algorithm: says how often a task is played, and which groups are dropped.
+        algorithm: says which groups are dropped.
         state: what it remembers.
+        strategy: rolls out the groups.
         panel: of tasks to draw from.
         tasks: groups that are to be trained on.
-        group_size: episodes a task, on average.
         redraws: rounds at most in which other tasks are drawn for dropped groups.
         play: rolls out episodes.
         batch_of: makes the algorithm's columns of them.
@@ -46,16 +47,16 @@ class Drawing:
         self,
         algorithm: Algorithm,
         state: State,
+        strategy: Strategy,
         panel: Sequence[str],
         *,
         tasks: int,
-        group_size: int,
         redraws: int,
-        play: Callable[[Sequence[Start]], list[Episode]],
+        play: Play,
         batch_of: Callable[[Sequence[Episode]], TurnBatch],
     ) -> None:
-        self._algorithm, self._state, self._panel = algorithm, state, panel
-        self._tasks, self._group_size, self._redraws = tasks, group_size, redraws
+        self._algorithm, self._state, self._strategy = algorithm, state, strategy
+        self._panel, self._tasks, self._redraws = panel, tasks, redraws
         self._play, self._batch_of = play, batch_of
 
     def take(self, rng: random.Random) -> Played:
@@ -64,7 +65,8 @@ class Drawing:
         wanted, n_groups = self._tasks, 0
         while True:
             tasks = [self._panel[rng.randrange(len(self._panel))] for _ in range(wanted)]
-            fresh = self._groups(tasks, n_groups, rng)
+            groups = self._strategy.play(tasks, n_groups, rng, self._play)
+            fresh = [episode for group in groups for episode in group]
             n_groups += wanted
             dropped = self._dropped(fresh)
             played.episodes += fresh
@@ -73,26 +75,6 @@ class Drawing:
             if not wanted or played.redraws == self._redraws:
                 return played
             played.redraws += 1
-
-    def _groups(self, tasks: Sequence[str], first: int, rng: random.Random) -> list[Episode]:
-        """Play a group of each task, in as many rounds as the algorithm asks for."""
-        groups: list[list[Episode]] = [[] for _ in tasks]
-        budget = len(tasks) * self._group_size
-        while budget > 0:
-            scores = [[episode.score for episode in group] for group in groups]
-            seen = scores if any(scores) else ()
-            shares = self._algorithm.allocate(tasks, budget, self._state, seen)
-            starts = [
-                Start(task, first + number, rng.getrandbits(31))
-                for number, (task, share) in enumerate(zip(tasks, shares.tolist(), strict=True))
-                for _ in range(share)
-            ]
-            if not starts:
-                break
-            budget -= len(starts)
-            for episode in self._play(starts):
-                groups[episode.start.group - first].append(episode)
-        return [episode for group in groups for episode in group]
 
     def _dropped(self, episodes: Sequence[Episode]) -> set[int]:
         """Ask the algorithm which groups it does not train on."""

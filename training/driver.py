@@ -11,12 +11,19 @@ from anchorgym.agents.policy import Generation, Prompt
 def answer_in_step(
     engine: Engine, prompts: Iterable[tuple[Hashable, Prompt]], sampling: Sampling
 ) -> dict[Hashable, Generation]:
-    """Submit every session's prompt, and poll until all are answered: the lock-step driver."""
+    """Submit every session's prompt, and poll until all are answered: the lock-step driver.
+
+    A response that is given is read, as one that was certain, and not sampled.
+    """
+    answers: dict[Hashable, Generation] = {}
     for key, prompt in prompts:
         if prompt.restart:
             engine.free(key)
-        engine.submit(key, prompt.tokens, sampling, prompt.allowed)
-    answers: dict[Hashable, Generation] = {}
+        if prompt.given:
+            engine.append(key, (*prompt.tokens, *prompt.given))
+            answers[key] = Generation(prompt.given, (0.0,) * len(prompt.given), "eos")
+        else:
+            engine.submit(key, prompt.tokens, sampling, prompt.allowed)
     while ready := engine.poll():
         answers.update(ready)
     return answers

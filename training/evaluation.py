@@ -84,6 +84,8 @@ class Evaluation:
     """Mean turns of the episodes that were won; None where none was."""
     stops: dict[str, int] = field(default_factory=dict)
     """Why episodes ended: "terminated", "turns" or "context", and how many did."""
+    returns: float | None = None
+    """Mean sum of an episode's rewards, such as WebShop's score; None in figures of old."""
 
     @property
     def worst(self) -> str | None:
@@ -253,6 +255,7 @@ def summarise(
         pass_all={k: share_interval(pass_all(counts, samples, k), samples) for k in ks},
         turns_won=sum(lengths_won) / len(lengths_won) if lengths_won else None,
         stops=dict(sorted(Counter(episode.stop for episode in episodes).items())),
+        returns=sum(episode.score for episode in episodes) / max(1, len(episodes)),
     )
 
 

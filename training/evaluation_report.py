@@ -94,6 +94,10 @@ def _pass_rows(found: Sequence[Evaluation]) -> _Rows:
             yield f"{label}{k}", "", *("" if cell is None else str(cell) for cell in cells)
 
 
+def _returns(evaluation: Evaluation) -> str:
+    return "" if evaluation.returns is None else f"{evaluation.returns:.3f}"
+
+
 def _turns_won(evaluation: Evaluation) -> str:
     return "" if evaluation.turns_won is None else f"{evaluation.turns_won:.1f}"
 
@@ -103,6 +107,7 @@ def _stops(evaluation: Evaluation) -> str:
 
 
 _PLAIN_ROWS: tuple[tuple[str, Callable[[Evaluation], str]], ...] = (
+    ("rewards an episode", _returns),
     ("turns an episode", lambda e: f"{e.turns:.1f}"),
     ("turns of those won", _turns_won),
     ("invalid actions", lambda e: f"{100 * e.invalid:.1f} %"),

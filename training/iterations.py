@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,15 +12,19 @@ import numpy as np
 
 from anchorgym.agents.engine import Sampling
 from anchorgym.agents.model_policy import ModelPolicy
+from anchorgym.agents.policy import ExpertPolicy
 from anchorgym.agents.temperature import AdaptiveTemperature
-from anchorgym.gigpo import State, TurnBatch
+from anchorgym.gigpo import Counts, State, TurnBatch
+from anchorgym.training.columns import anchor_census, turn_batch
 from anchorgym.training.config import ConfigError, TrainConfig
-from anchorgym.training.drawing import Drawing
+from anchorgym.training.drawing import Drawing, Played
 from anchorgym.training.learner import Learner
-from anchorgym.training.lessons import judged
+from anchorgym.training.lessons import explored, judged
 from anchorgym.training.parts import Parts
 from anchorgym.training.recording import Recorder
-from anchorgym.training.rollouts import Episode, Start, Timers, rollout
+from anchorgym.training.rollouts import Episode, Kept, Start, Timers, rollout
+from anchorgym.training.strategies import make_strategy
+from anchorgym.training.strategies.hints import HintedPolicy, mask_hints
 
 
 class Iterations:
@@ -32,6 +36,7 @@ class Iterations:
         policy: who plays, and is trained in place.
         learner: that trains it.
         state: what the algorithm remembers; it changes it.
+        visits: of states in all iterations before; those of an iteration are added.
         timers: for the CPU seconds.
         recorder: of the episodes.
     """
@@ -43,20 +48,28 @@ class Iterations:
         policy: ModelPolicy,
         learner: Learner,
         state: State,
+        visits: Counts,
         timers: Timers,
         recorder: Recorder,
     ) -> None:
         self._config, self._parts, self._policy, self._learner = config, parts, policy, learner
-        self._state, self._timers, self._recorder = state, timers, recorder
+        self._state, self._visits = state, visits
+        self._timers, self._recorder = timers, recorder
+        self.anchors = anchor_census([], config.algorithm.anchor)
+        """What the step groups of the last iteration are like."""
+        self._kept: Kept | None = None
+        strategy = make_strategy(
+            config, parts.algorithm, state, limit=parts.gym.first.max_turns, solve=self._solve
+        )
         self._drawing = Drawing(
             parts.algorithm,
             state,
+            strategy,
             parts.panels.train,
             tasks=config.rollout.tasks,
-            group_size=config.rollout.group_size,
             redraws=config.rollout.redraws,
             play=self._play,
-            batch_of=lambda episodes: turn_batch(episodes, config.algorithm.anchor),
+            batch_of=self._batch,
         )
 
     def take(self, iteration: int) -> dict[str, Any]:
@@ -66,20 +79,22 @@ class Iterations:
             ConfigError: no episode had room for a turn.
         """
         began = time.process_time()
-        played = self._drawing.take(random.Random(f"{self._config.seed}/{iteration}"))
-        batch = turn_batch(played.episodes, self._config.algorithm.anchor)
+        played = self._played(random.Random(f"{self._config.seed}/{iteration}"))
+        batch = self._batch(played.episodes)
         if len(batch) == 0:
             raise ConfigError(
                 "policy.max_context: no episode had room for a single turn; "
                 f"{self._policy.max_context} tokens are too few for this environment"
             )
         seed = self._config.seed + iteration
+        kept = self._batch(played.kept) if played.dropped else batch
+        wanted = self._config.algorithm
         lesson = judged(
             self._parts.algorithm,
             self._state,
             self._learner,
             played.kept if played.dropped else played.episodes,
-            turn_batch(played.kept, self._config.algorithm.anchor) if played.dropped else batch,
+            explored(kept, wanted.novelty, wanted.novelty_coef, self._visits),
             seed,
         )
         learnt = np.repeat(
@@ -88,6 +103,7 @@ class Iterations:
         )
         advantages = np.zeros(len(batch))
         advantages[learnt] = lesson.advantages
+        self.anchors = anchor_census(played.episodes, self._config.algorithm.anchor)
         self._recorder.iteration(iteration, played.episodes, batch, advantages)
         self._timers.lap("advantages")
         statistics = self._learner.update(
@@ -99,11 +115,9 @@ class Iterations:
         )
         self._timers.lap("update")
         return {
-            "success": float(np.mean([episode.won for episode in played.episodes])),
-            "turns": len(batch) / len(played.episodes),
+            **_figures(played.episodes),
             "valid": float(np.mean(batch.valid)),
             "zero_advantage": float(np.mean(advantages == 0)),
-            "episodes": len(played.episodes),
             "dropped_groups": len(played.dropped),
             "dropped_turns": int(np.count_nonzero(~learnt)),
             "redraws": played.redraws,
@@ -111,40 +125,60 @@ class Iterations:
             **statistics,
         }
 
+    def _played(self, rng: random.Random) -> Played:
+        """Play the groups; the engine keeps what forks may go on from until all are played."""
+        if not self._config.rollout.has_forks:
+            return self._drawing.take(rng)
+        with Kept() as self._kept:
+            return self._drawing.take(rng)
+
     def _play(self, starts: Sequence[Start]) -> list[Episode]:
         rollouts = self._config.rollout
         rule = self._parts.algorithm.temperature(self._state)
         adaptive = None if rule is None else AdaptiveTemperature(**asdict(rule))
         sampling = Sampling(self._policy.max_response, rollouts.temperature, adaptive)
-        gym, patience = self._parts.gym, rollouts.patience
-        return rollout(self._policy, gym, starts, sampling, self._timers, patience=patience)
+        hints = [start.hint for start in starts]
+        episodes = rollout(
+            HintedPolicy(self._policy, iter(hints)) if any(hints) else self._policy,
+            self._parts.gym,
+            starts,
+            sampling,
+            self._timers,
+            patience=rollouts.patience,
+            kept=self._kept,
+        )
+        if rollouts.hints == "masked":
+            mask_hints(episodes)
+        return episodes
+
+    def _solve(self, tasks: Sequence[str]) -> list[int]:
+        """Return how many turns the expert needs for each task."""
+        starts = [Start(task) for task in tasks]
+        return [len(e.turns) for e in rollout(ExpertPolicy(), self._parts.gym, starts, Sampling())]
+
+    def _batch(self, episodes: Sequence[Episode]) -> TurnBatch:
+        forks = self._config.rollout.has_forks
+        return turn_batch(episodes, self._config.algorithm.anchor, forks=forks)
 
 
-def turn_batch(episodes: Sequence[Episode], anchor: str) -> TurnBatch:
-    """Return the turns of episodes as the columns that algorithms work on."""
-    rows = [(n, e, turn) for n, e in enumerate(episodes) for turn in e.turns]
-    return TurnBatch.from_rows(
-        group=np.array([e.start.group for _, e, _ in rows]),
-        trajectory=np.array([n for n, _, _ in rows]),
-        anchor=[key for e in episodes for key in anchor_keys(e, anchor)],
-        reward=np.array([t.reward for _, _, t in rows]),
-        valid=np.array([t.valid for _, _, t in rows]),
-        truncated=np.array([e.stop != "terminated" for _, e, _ in rows]),
-    )
+def _figures(episodes: Sequence[Episode]) -> dict[str, float]:
+    """Return what an iteration has played: forks and hinted episodes say nothing of success."""
+    forks = [e for e in episodes if e.start.origin is not None]
+    hinted = [e for e in episodes if e.start.hint]
+    sampled = [e for e in episodes if e.start.origin is None and not e.start.hint]
+    turns = sum(len(episode.turns) for episode in episodes)
+    return {
+        "success": float(np.mean([episode.won for episode in sampled])),
+        "turns": float(np.mean([len(episode.turns) for episode in sampled])),
+        "episodes": len(episodes),
+        "forks": len(forks),
+        "hinted": len(hinted),
+        "environment_turns": turns,
+        "fork_turns": sum(len(episode.turns) for episode in forks),
+        "generated_tokens": sum(_generated(episode) for episode in episodes),
+    }
 
 
-def anchor_keys(episode: Episode, anchor: str) -> list[Hashable]:
-    """Return what each turn of an episode is grouped by, (n_turns,).
-
-    Args:
-        episode: that was played.
-        anchor: "state", the key that the environment gave; "observation", the text that was shown;
-            "history:k", the last k texts ("history:1" is "observation").
-    """
-    if anchor == "state":
-        return [turn.anchor for turn in episode.turns]
-    texts = [turn.observation for turn in episode.turns]
-    if anchor == "observation":
-        return [*texts]
-    length = int(anchor.removeprefix("history:"))
-    return [tuple(texts[max(0, i + 1 - length) : i + 1]) for i in range(len(texts))]
+def _generated(episode: Episode) -> int:
+    """Count the tokens that the policy has written."""
+    return sum(len(turn.response) for turn in episode.turns[episode.start.hint :])

@@ -17,7 +17,8 @@ from typing import Any
 
 from anchorgym.agents.model_policy import ModelPolicy, load_policy
 from anchorgym.envs import panel_hash
-from anchorgym.gigpo import State
+from anchorgym.gigpo import Counts, State
+from anchorgym.training.anchor_picture import draw_anchors
 from anchorgym.training.checkpoints import (
     Checkpoint,
     CheckpointError,
@@ -59,6 +60,8 @@ class Progress:
     """Updates or iterations of the phase."""
     algorithm: State = field(default_factory=dict)
     """What the algorithm remembers."""
+    visits: Counts = field(default_factory=dict)
+    """Of states, where novelty earns a bonus."""
     validated: int = -1
     """The iteration of the curve's last point."""
     best: int = 0
@@ -235,7 +238,14 @@ class Job:
         if "optimiser" in self._tensors:
             learner.resume(self.at.done, self._tensors)
         iterations = Iterations(
-            config, self.parts, self.policy, learner, self.at.algorithm, self.timers, self._recorder
+            config,
+            self.parts,
+            self.policy,
+            learner,
+            self.at.algorithm,
+            self.at.visits,
+            self.timers,
+            self._recorder,
         )
         if self.at.validated < 0:
             self._validate(0)
@@ -245,6 +255,7 @@ class Job:
                 self._renew_engine("iteration", number)
                 measured = iterations.take(number)
                 self.log.write("train", iteration=number, **measured)
+                self.log.write("anchors", iteration=number, **iterations.anchors.to_json())
                 shown.step(f"success of training episodes {measured['success']:.2f}")
                 self.at.done = number
                 if number % config.evaluation.every == 0 or number == last:
@@ -359,6 +370,7 @@ class Job:
     def _draw(self) -> None:
         title = f"{self.config.algorithm.name} on {self.config.env.id}"
         draw_curve(self.folder / "metrics.jsonl", self.folder / "curve.png", title)
+        draw_anchors(self.folder, self.config.algorithm.anchor)
 
     def _result(self) -> Run:
         found = {

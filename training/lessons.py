@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from anchorgym.gigpo import Algorithm, Sample, State, TokenColumns, TurnBatch
+from anchorgym.gigpo import Algorithm, Sample, State, TokenColumns, TurnBatch, novelty_bonus
 from anchorgym.gigpo.arrays import FloatArray
+from anchorgym.gigpo.novelty import Counts, Novelty
 from anchorgym.training.rollouts import Episode
 from anchorgym.training.rows import training_rows
 from anchorgym.training.sequences import TokenSequence
@@ -47,6 +48,14 @@ class Lesson:
             },
             [row for lesson in lessons for row in lesson.replayed],
         )
+
+
+def explored(batch: TurnBatch, kind: Novelty, weight: float, visits: Counts) -> TurnBatch:
+    """Return a batch whose rewards hold a novelty bonus; its visits are counted."""
+    if kind == "none":
+        return batch
+    bonus = novelty_bonus(batch, kind, visits)
+    return replace(batch, reward=batch.reward + weight * bonus)
 
 
 def judged(

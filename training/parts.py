@@ -81,6 +81,8 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Parts:
         raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
     panels = _panels(worlds.first, config)
     teacher, expert = find_teacher(worlds.first, panels.train[0])
+    if config.rollout.hints != "off" and not expert:
+        raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
     if policy is None and config.policy.name != "tiny":
         policy = _loaded_policy(config)
     return Parts(algorithm, worlds, gym, gym_arguments, panels, teacher, expert, policy)
@@ -88,11 +90,17 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Parts:
 
 def _algorithm(config: TrainConfig) -> Algorithm:
     try:
-        return make_algorithm(config.algorithm.name, **config.algorithm.options)
+        algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
     except OptionError as error:
         raise ConfigError(f"algorithm.{error.option}: {error}") from error
     except UnknownAlgorithmError as error:
         raise ConfigError(f"algorithm.name: {error}") from error
+    if algorithm.needs_forks and not config.rollout.has_forks:
+        raise ConfigError(
+            f"rollout.strategy: {config.algorithm.name} with these options values states by forks: "
+            "choose tree or fork"
+        )
+    return algorithm
 
 
 def completed(config: TrainConfig, parts: Parts) -> TrainConfig:

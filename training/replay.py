@@ -177,7 +177,10 @@ def _verify(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iter
         task_type=(episode["task_type"], env.task_type(episode["task"])),
     )
     ended = info["won"]
+    restores = dict(episode["fork"]["restores"]) if "fork" in episode else {}
     for number, turn in enumerate(episode["turns"], 1):
+        if number - 1 in restores:
+            env.restore(env.snapshot(), seed=restores[number - 1])
         over_early = over_early or ended or cut
         yield from differ(
             number,

@@ -16,12 +16,31 @@ from anchorgym.training.driver import answer_in_step
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The state that a fork begins in: where its parent took a turn."""
+
+    parent: Episode
+    turn: int
+    """Number of that turn since the task's start, from 0."""
+
+    @property
+    def lived(self) -> list[Turn]:
+        """The parent's own turns before it."""
+        return self.parent.turns[: self.turn - self.parent.first_turn]
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """Where an episode begins, and which group it belongs to."""
 
     task: str
     group: int = 0
     seed: int = 0
+    """Of the randomness from there on."""
+    origin: Origin | None = None
+    """Of a fork; None begins at the task's start."""
+    hint: int = 0
+    """So many of the first turns are an expert's."""
 
 
 @dataclass(slots=True)
@@ -71,6 +90,19 @@ class Episode:
         """The sum of rewards."""
         return sum(turn.reward for turn in self.turns)
 
+    @property
+    def first_turn(self) -> int:
+        """Number of its first turn since the task's start."""
+        return self.start.origin.turn if self.start.origin else 0
+
+    @property
+    def history(self) -> list[Turn]:
+        """All turns since the task's start: of a fork, those that its parents took too."""
+        origin = self.start.origin
+        if origin is None:
+            return self.turns
+        return [*origin.parent.history[: origin.turn], *self.turns]
+
 
 class Timers(defaultdict[str, float]):
     """CPU seconds by phase."""
@@ -109,6 +141,61 @@ class Worlds:
         return TextVectorEnv(self._envs[:n])
 
 
+class Kept:
+    """Sessions of finished episodes, so that forks can go on from any of their turns.
+
+    As a context manager it closes them at the end.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: dict[int, tuple[Episode, Session]] = {}
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for kept in self._sessions.values():
+            kept[1].close()
+        self._sessions.clear()
+
+    def keep(self, episode: Episode, session: Session) -> None:
+        """Keep the session of an episode."""
+        session.shelve()
+        self._sessions[id(episode)] = episode, session
+
+    def fork(self, env: TextEnv, origin: Origin) -> Session:
+        """Return a session that has lived through the parent's turns before the origin's."""
+        _, session = self._sessions[id(origin.parent)]
+        return session.fork(env, origin.turn)
+
+
+def begin(env: TextEnv, start: Start) -> tuple[str, Info]:
+    """Put an environment where an episode begins, and return what is seen there.
+
+    A state in the middle of an episode is come back to by taking its turns again. From there the
+    start's seed redraws the randomness, so that siblings do not share it.
+
+    Raises:
+        ContractError: the same task, seeds and actions led to another state.
+    """
+    origin = start.origin
+    if origin is None:
+        return env.reset(seed=start.seed, options={"task": start.task})
+    seen = begin(env, origin.parent.start)
+    for turn in origin.lived:
+        observation, _, _, _, info = env.step(turn.action)
+        seen = observation, info
+    expected = origin.parent.turns[len(origin.lived)].anchor
+    if seen[1]["anchor"] != expected:
+        raise ContractError(
+            f"turn {origin.turn} of task {start.task!r} was taken in the state "
+            f"{expected.hex()}, and the same actions led to {seen[1]['anchor'].hex()}: verify the "
+            "environment with `anchorgym check`"
+        )
+    env.restore(env.snapshot(), seed=start.seed)
+    return seen
+
+
 def rollout(
     policy: Policy,
     worlds: Worlds,
@@ -117,8 +204,12 @@ def rollout(
     timers: Timers | None = None,
     *,
     patience: int | None = None,
+    kept: Kept | None = None,
 ) -> list[Episode]:
     """Play one episode from each start, all at once; finished episodes drop out.
+
+    The turns of a fork are its own; what was read and written before them is part of the context
+    of the first.
 
     Args:
         policy: who plays.
@@ -127,18 +218,22 @@ def rollout(
         sampling: how responses are drawn.
         timers: for the CPU seconds.
         patience: an episode is cut as "stuck" after so many invalid turns in a row.
+        kept: the sessions of what was played before; those of these episodes are added. Starts
+            that have an origin need it.
 
     Returns:
         (n_starts,) episodes, in the order of the starts.
+
+    Raises:
+        ContractError: an environment did not come back to a state, or gave no finite reward.
     """
     timers = Timers() if timers is None else timers
     timers.start()
     vector = worlds.take(len(starts))
-    observations, infos = vector.reset(
-        seed=[start.seed for start in starts], options={"tasks": [s.task for s in starts]}
-    )
-    episodes = [Episode(s, e.task_type(s.task)) for s, e in zip(starts, vector.envs, strict=True)]
-    sessions = [policy.open(env) for env in vector.envs]
+    places = list(zip(starts, vector.envs, strict=True))
+    observations, infos = vector.adopt([begin(env, start) for start, env in places])
+    episodes = [Episode(start, env.task_type(start.task)) for start, env in places]
+    sessions = [_open(policy, env, start, kept) for start, env in places]
     for episode, info, seen in zip(episodes, infos["env"], observations, strict=True):
         episode.goal, episode.final_observation = info["goal"], seen
         if info["won"]:  # nothing is left to do
@@ -147,7 +242,7 @@ def rollout(
     timers.lap("environment")
     try:
         while live:
-            live, prompts = _ask(sessions, episodes, live, observations, infos["env"])
+            live, prompts = _ask(sessions, episodes, live, observations, infos["env"], kept)
             timers.lap("prompts")
             generations = _answers(policy, sessions, live, prompts, sampling)
             timers.lap("generation")
@@ -155,6 +250,8 @@ def rollout(
             for i in live:
                 turn = episodes[i].turns[-1]
                 _note(turn, prompts[i], generations.get(i))
+                if len(episodes[i].turns) == 1:
+                    _read_before(turn, starts[i].origin)
                 decision = sessions[i].decide(generations.get(i))
                 actions[i] = turn.action = decision.action
                 turn.text = decision.text
@@ -167,12 +264,27 @@ def rollout(
                 if not episodes[i].stop and _is_stuck(episodes[i], patience):
                     episodes[i].stop = "stuck"
                 if episodes[i].stop:
-                    sessions[i].close()
+                    _leave(sessions[i], episodes[i], kept)
             live = [i for i in live if not episodes[i].stop]
     finally:  # a rollout that is interrupted leaves nothing in the engine
         for i in live:
             sessions[i].close()
     return episodes
+
+
+def _open(policy: Policy, env: TextEnv, start: Start, kept: Kept | None) -> Session:
+    if start.origin is None:
+        return policy.open(env)
+    if kept is None:
+        raise ValueError("a fork goes on from a session that was kept: give rollout(kept=...)")
+    return kept.fork(env, start.origin)
+
+
+def _leave(session: Session, episode: Episode, kept: Kept | None) -> None:
+    if kept is None:
+        session.close()
+    else:
+        kept.keep(episode, session)
 
 
 def _ask(
@@ -181,6 +293,7 @@ def _ask(
     live: Sequence[int],
     observations: Sequence[str],
     infos: Sequence[Info],
+    kept: Kept | None,
 ) -> tuple[list[int], dict[int, Prompt]]:
     """Begin a turn in each live episode; one whose context is full ends here."""
     prompts: dict[int, Prompt] = {}
@@ -188,7 +301,7 @@ def _ask(
         prompt = sessions[i].prompt(observations[i], View.of(infos[i]))
         if prompt is None:
             episodes[i].stop = "context"
-            sessions[i].close()
+            _leave(sessions[i], episodes[i], kept)
             continue
         prompts[i] = prompt
         episodes[i].turns.append(Turn(observations[i], infos[i]["anchor"]))
@@ -217,6 +330,17 @@ def _note(turn: Turn, prompt: Prompt, generation: Generation | None) -> None:
         turn.response, turn.logprobs = generation.tokens, generation.logprobs
         turn.allowed, turn.version = generation.allowed, generation.version
         turn.temperatures = generation.temperatures
+
+
+def _read_before(first: Turn, origin: Origin | None) -> None:
+    """Put what a fork has read and written before its own turns into the context of the first."""
+    if origin is None or first.restart:
+        return
+    before: tuple[int, ...] = ()
+    for turn in origin.parent.history[: origin.turn]:
+        before = () if turn.restart else before
+        before += (*turn.context, *turn.response)
+    first.context, first.restart = (*before, *first.context), True
 
 
 def _is_stuck(episode: Episode, patience: int | None) -> bool:

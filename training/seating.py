@@ -121,8 +121,11 @@ class _AnnouncedSession:
         self._desk.say(f"{self._agent}: {decision.action}")
         return decision
 
-    def fork(self, env: Any) -> Session:
-        return _AnnouncedSession(self._session.fork(env), self._agent, self._desk)
+    def fork(self, env: Any, turns: int | None = None) -> Session:
+        return _AnnouncedSession(self._session.fork(env, turns), self._agent, self._desk)
+
+    def shelve(self) -> None:
+        self._session.shelve()
 
     def close(self) -> None:
         self._session.close()

@@ -44,7 +44,8 @@ def train(
     The folder gets `config.json` with every setting, `metrics.jsonl` (as it happens; the same
     numbers in `tensorboard/`), `checkpoints/`, `start/`, `clone/` and `policy/` (models and
     tokenizers: what was begun with, the clone, and the best so far), `last/` where the best is
-    not the last, `episodes/`, `curve.png` and, when the run is finished, `result.json`.
+    not the last, `episodes/`, `curve.png` and `anchors.png` and, when the run is finished,
+    `result.json`.
 
     The best policy is the one that won most of the curve's panel, the later one of equals; that
     panel and the one of the final figures share no task. Where nothing is held out, it is the last.

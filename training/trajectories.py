@@ -62,8 +62,18 @@ class TurnRecord(TypedDict):
     """Which anchor group of the file the turn fell in; turns with equal numbers were compared."""
 
 
+class ForkRecord(TypedDict):
+    """Where an episode went on from another one of its group."""
+
+    turn: int
+    """Its first own turn, from 0; those before it are the other's."""
+    restores: list[tuple[int, int]]
+    """(turn, seed) of each time that the state was restored before a turn, and its randomness
+    redrawn: more than one where a fork was forked."""
+
+
 class EpisodeRecord(TypedDict):
-    """One episode, from its start to its end."""
+    """One episode, from its task's start to its end."""
 
     task: str
     task_type: str
@@ -83,6 +93,7 @@ class EpisodeRecord(TypedDict):
     """Who played, in evaluations."""
     mode: NotRequired[str]
     """"greedy" or "sampled", in evaluations."""
+    fork: NotRequired[ForkRecord]
 
 
 def episode_record(
@@ -94,10 +105,10 @@ def episode_record(
 
     Args:
         episode: what was played.
-        advantages, step_groups: (n_turns,) of the episode, where it was trained on.
+        advantages, step_groups: (n_turns,) of the episode's own turns, where it was trained on.
     """
     turns: list[TurnRecord] = []
-    for i, turn in enumerate(episode.turns):
+    for i, turn in enumerate(episode.history, -episode.first_turn):
         record: TurnRecord = {
             "observation": turn.observation,
             "anchor": turn.anchor.hex(),
@@ -107,15 +118,16 @@ def episode_record(
             "valid": turn.valid,
             "reason": turn.reason,
         }
-        if advantages is not None:
+        if advantages is not None and i >= 0:
             record["advantage"] = round(float(advantages[i]), 6)
-        if step_groups is not None:
+        if step_groups is not None and i >= 0:
             record["step_group"] = int(step_groups[i])
         turns.append(record)
-    return {
+    root, *forks = _line_of(episode)
+    whole: EpisodeRecord = {
         "task": episode.start.task,
         "task_type": episode.task_type,
-        "seed": episode.start.seed,
+        "seed": root.start.seed,
         "group": episode.start.group,
         "goal": episode.goal,
         "won": episode.won,
@@ -123,6 +135,16 @@ def episode_record(
         "turns": turns,
         "final_observation": episode.final_observation,
     }
+    if forks:
+        restores = [(fork.first_turn, fork.start.seed) for fork in forks]
+        whole["fork"] = {"turn": episode.first_turn, "restores": restores}
+    return whole
+
+
+def _line_of(episode: Episode) -> list[Episode]:
+    """Return an episode and those that it was forked from, the first one first."""
+    origin = episode.start.origin
+    return [*(_line_of(origin.parent) if origin else ()), episode]
 
 
 def write_trajectories(path: Path, header: Header, episodes: Iterable[EpisodeRecord]) -> None:

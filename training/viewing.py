@@ -298,10 +298,11 @@ def _pack_group(
                 # Evaluations compare nothing: there, turns in one state are marked.
                 turn.get("step_group", anchors.setdefault(turn["anchor"], len(anchors))),
             ]
-            for turn in episode["turns"]
+            for turn in episode["turns"][_first_turn(episode) :]
         ]
         packed.append(
             {
+                "first": _first_turn(episode),
                 "won": episode["won"],
                 "stop": episode["stop"],
                 "seed": episode["seed"],
@@ -312,3 +313,8 @@ def _pack_group(
     first = episodes[0]
     about = {"task": first["task"], "type": first["task_type"], "goal": first["goal"]}
     return {"group": number, **about, "episodes": packed}
+
+
+def _first_turn(episode: EpisodeRecord) -> int:
+    """Return an episode's first own turn, from 0: a fork's other turns are shown where it left."""
+    return episode["fork"]["turn"] if "fork" in episode else 0

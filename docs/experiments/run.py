@@ -2,6 +2,7 @@
 
     python docs/experiments/run.py official --data FOLDER --seeds 0 1 2
     python docs/experiments/run.py generated --seeds 0 1 2
+    python docs/experiments/run.py webshop --seeds 0 1 2 3 4
 
 A run that was interrupted goes on where it was; one that is among the results is not run again.
 Results are appended to docs/experiments/NAME.jsonl as they come.
@@ -9,6 +10,8 @@ Results are appended to docs/experiments/NAME.jsonl as they come.
 `official` trains on the official games with official.toml. `generated` runs the default job and,
 beside it, a control: the same job without reinforcement, whose cloning takes the CPU seconds that
 reinforcement took. Both are compared with the clone that reinforcement began from, task by task.
+`webshop` clones the expert once (seed 0) and goes on from there with GRPO and with GiGPO, each seed
+with the same tasks for both; they are compared with each other and with the clone.
 """
 
 from __future__ import annotations
@@ -70,6 +73,34 @@ def generated(seed: int, runs: Path, data: str | None) -> dict[str, Any]:
     }
 
 
+def webshop(seed: int, runs: Path, data: str | None) -> dict[str, Any]:
+    """Go on from one clone with two algorithms; measured on 200 tasks of test."""
+    recipe = f"@{HERE / 'webshop.toml'}"
+    folder = runs / "webshop-clone"
+    cloned = finished([recipe, "--rollout.iterations", "0"], folder)
+    start = [
+        recipe,
+        "--seed",
+        str(seed),
+        "--policy",
+        str(folder / "policy"),
+        "--clone.updates",
+        "0",
+    ]
+    results = {
+        name: finished([*start, "--algorithm", name], runs / f"webshop-{name}-s{seed}")
+        for name in ("grpo", "gigpo")
+    }
+    after = {
+        name: Evaluation.from_json(found["after"]["greedy"]) for name, found in results.items()
+    }
+    return {
+        "clone": {"cpu_seconds": cloned["cpu_seconds"]},
+        **{name: figures(found) for name, found in results.items()},
+        "gigpo minus grpo": asdict(paired_difference(after["gigpo"], after["grpo"])),
+    }
+
+
 def finished(settings: list[str], folder: Path) -> dict[str, Any]:
     """Bring a run to its end, wherever it is, and return what `result.json` says."""
     config = TrainConfig.parse(parse_settings(settings))
@@ -83,7 +114,7 @@ def finished(settings: list[str], folder: Path) -> dict[str, Any]:
 
 def figures(result: dict[str, Any]) -> dict[str, Any]:
     """Return the figures that are kept of a run."""
-    kept = ("split", "panel", "success", "by_type", "turns", "invalid")
+    kept = ("split", "panel", "success", "returns", "by_type", "turns", "invalid")
     return {
         "gain": result["gain"],
         "cpu_seconds": result["cpu_seconds"],
@@ -97,10 +128,13 @@ def figures(result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+EXPERIMENTS = {"official": official, "generated": generated, "webshop": webshop}
+
+
 def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("name", choices=("official", "generated"))
+    parser.add_argument("name", choices=EXPERIMENTS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", help="folder of the official games")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
@@ -111,9 +145,7 @@ def main() -> None:
     for seed in known.seeds:
         if seed in done:
             continue
-        found = {"official": official, "generated": generated}[known.name](
-            seed, known.runs, known.data
-        )
+        found = EXPERIMENTS[known.name](seed, known.runs, known.data)
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"experiment": known.name, "seed": seed, **found}) + "\n")
 

@@ -22,6 +22,8 @@ DATA_VARIABLE: Final = "WEBSHOP_DATA"
 GENERATED_SIZE: Final = 1000
 Observation = Literal["text", "text_rich", "html", "url"]
 OBSERVATIONS: Final[tuple[Observation, ...]] = get_args(Observation)
+Reward = Literal["score", "won"]
+REWARDS: Final[tuple[Reward, ...]] = get_args(Reward)
 
 
 @register("anchorgym/WebShop-v0")
@@ -32,7 +34,7 @@ class WebShopEnv(TextEnv):
     or an option says, in any case. The reward comes with the purchase and is its score in [0, 1];
     the task is won when that is 1. Nothing is random but the draw of a task.
 
-    `info` adds `score`, the reward of the purchase, once it is made. `progress` is that score
+    `info` adds `score`, that of the purchase, once it is made. `progress` is that score
     then, and before half of what buying the product on the page would score.
 
     Args:
@@ -48,6 +50,7 @@ class WebShopEnv(TextEnv):
             listed.
         catalogue_seed: of a generated catalogue, of prices given as ranges, and of price limits.
         score: "fixed", or "faithful" to the original with its defects; see `score_purchase`.
+        reward: "score", what the purchase scores, or "won", 1 where that is 1 and else 0.
         show_attributes: whether products have the page of their attributes, as in the original
             for people; its text environment leaves it out.
         render_mode: None, or "ansi".
@@ -73,6 +76,7 @@ class WebShopEnv(TextEnv):
         n_products: int | None = None,
         catalogue_seed: int = 0,
         score: Mode = "fixed",
+        reward: Reward = "score",
         show_attributes: bool = True,
         render_mode: str | None = None,
     ) -> None:
@@ -83,7 +87,10 @@ class WebShopEnv(TextEnv):
             )
         if score not in MODES:
             raise OptionError(f"there is no score {score!r}: choose {' or '.join(MODES)}")
+        if reward not in REWARDS:
+            raise OptionError(f"there is no reward {reward!r}: choose {' or '.join(REWARDS)}")
         self.observation = observation
+        self.reward = reward
         self.score_mode = score
         self.show_attributes = show_attributes
         self._catalogue = {"goals": goals, "n_products": n_products, "seed": catalogue_seed}
@@ -118,11 +125,12 @@ class WebShopEnv(TextEnv):
 
     def act(self, action: str) -> Outcome:
         """Search or click."""
-        shopping = self.shopping
-        before = shopping.done
-        problem = shopping.act(action)
-        bought = shopping.done and not before
-        return Outcome(self.shown(), shopping.score if bought else 0.0, shopping.done, problem)
+        at = self.shopping
+        problem = at.act(action)
+        done, reward = at.done, 0.0
+        if done and not problem:
+            reward = at.score if self.reward == "score" else float(at.score == 1)
+        return Outcome(self.shown(), reward, done, problem)
 
     def shown(self) -> str:
         """Return the page as the observation shows it."""
@@ -159,7 +167,7 @@ class WebShopEnv(TextEnv):
 
     def won(self) -> bool:
         """Whether the purchase was exactly what was asked for."""
-        return self.shopping.done and self.shopping.score == 1
+        return self.shopping.score == 1
 
     def progress(self) -> float:
         """Return the score of the purchase, or half of what buying what is shown would score."""
@@ -168,7 +176,8 @@ class WebShopEnv(TextEnv):
 
     def extra_info(self) -> Mapping[str, Any]:
         """Return the score of the purchase, once it is made."""
-        return {"score": self.shopping.score} if self.shopping.done else {}
+        at = self.shopping
+        return {"score": at.score} if at.done else {}
 
     def config(self) -> Mapping[str, JSON]:
         """Return what decides how the shop looks and what it sells."""
@@ -176,6 +185,7 @@ class WebShopEnv(TextEnv):
             **self._catalogue,
             "observation": self.observation,
             "score": self.score_mode,
+            "reward": self.reward,
             "show_attributes": self.show_attributes,
             "catalogue": self.shop.fingerprint,
         }

@@ -136,6 +136,8 @@ class Page:
     """Clicks, in the order of the page."""
     clickables: Mapping[str, Piece]
     """Pieces by how a click names them; of equal names the last piece counts."""
+    moves: Mapping[str, Piece]
+    """The same by the action."""
     text: str
     """All texts, separated."""
 
@@ -143,8 +145,9 @@ class Page:
     def of(cls, pieces: Sequence[Piece]) -> Page:
         """Return the page that is made of pieces."""
         named = {clickable(p.text): p for p in pieces if p.tag not in (Tag.TEXT, Tag.SEARCH)}
-        actions = tuple(f"click[{name}]" for name in named)
-        return cls(tuple(pieces), actions, named, SEPARATOR.join(p.text for p in pieces))
+        moves = {f"click[{name}]": piece for name, piece in named.items()}
+        text = SEPARATOR.join(p.text for p in pieces)
+        return cls(tuple(pieces), tuple(moves), named, moves, text)
 
 
 def clickable(text: str) -> str:

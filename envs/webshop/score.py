@@ -75,14 +75,8 @@ def score_purchase(
         goal = Goal.from_mapping(goal)
     if isinstance(product, Mapping):
         product = Product.from_listing(product)
-    itself = mode == "fixed" and goal.asin != "" and product.asin == goal.asin
-    kind, n_attributes = _before_options(goal, product, itself)
-    if mode == "faithful":
-        n_options = _options_met_faithfully(goal, tuple(options.values()))
-    else:
-        n_options = _options_met(goal, tuple(options.values()), product if itself else None)
-    cheap = price <= goal.price_upper
-    asked = len(goal.attributes) + len(goal.options) + 1
+    kind, n_attributes, n_options, cheap, reward = _counted(goal, product, options, price, mode)
+    asked = _n_asked(goal)
     parts: Parts = {
         **kind,
         "r_att": n_attributes / len(goal.attributes) if goal.attributes else 1.0,
@@ -93,10 +87,37 @@ def score_purchase(
     if goal.options:
         parts["r_option"] = n_options / len(goal.options)
         parts["w_option"] = len(goal.options) / asked
-    return (n_attributes + n_options + cheap) / asked * parts["r_type"], parts
+    return reward, parts
 
 
-@lru_cache(maxsize=1024)
+def purchase_worth(
+    goal: Goal, product: Product, options: Mapping[str, str], price: float, mode: Mode
+) -> float:
+    """Return the reward of a purchase alone; see `score_purchase`."""
+    return _counted(goal, product, options, price, mode)[-1]
+
+
+def _counted(
+    goal: Goal, product: Product, options: Mapping[str, str], price: float, mode: Mode
+) -> tuple[Parts, int, int, bool, float]:
+    """Return what the kind counts, attributes and options met, whether it is cheap: the reward."""
+    itself = mode == "fixed" and goal.asin != "" and product.asin == goal.asin
+    kind, n_attributes = _before_options(goal, product, itself)
+    values = tuple(options.values())
+    if mode == "faithful":
+        n_options = _options_met_faithfully(goal, values)
+    else:
+        n_options = _options_met(goal, values, product if itself else None)
+    cheap = price <= goal.price_upper
+    reward = (n_attributes + n_options + cheap) / _n_asked(goal) * kind["r_type"]
+    return kind, n_attributes, n_options, cheap, reward
+
+
+def _n_asked(goal: Goal) -> int:
+    return len(goal.attributes) + len(goal.options) + 1
+
+
+@lru_cache(maxsize=4096)
 def _before_options(goal: Goal, product: Product, itself: bool) -> tuple[Parts, int]:
     """Return the parts that no choice changes, and how many attributes are met."""
     kind = _kind(goal, product)
@@ -143,15 +164,23 @@ def _attributes_met(wanted: Iterable[str], product: Product) -> int:
 
 
 def _has_attribute(product: Product, wanted: str) -> bool:
-    return (
-        any(_alike(listed, wanted) for listed in product.attributes)
-        or wanted in product.title.lower()
-        or wanted in " ".join(product.bullets).lower()
-        or wanted in product.description.lower()
+    return any(_alike(listed, wanted) for listed in product.attributes) or any(
+        wanted in text for text in _told(product)
     )
 
 
-def _options_met(goal: Goal, chosen: Sequence[str], itself: Product | None) -> int:
+@lru_cache(maxsize=8192)
+def _told(product: Product) -> tuple[str, str, str]:
+    """Return what attributes are looked for in, in lower case."""
+    return (
+        product.title.lower(),
+        " ".join(product.bullets).lower(),
+        product.description.lower(),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _options_met(goal: Goal, chosen: tuple[str, ...], itself: Product | None) -> int:
     """Count the options that were chosen as asked; those that cannot be had count too."""
     offered = [value for values in itself.options.values() for value in values] if itself else []
     return sum(
@@ -166,6 +195,7 @@ def _options_met_faithfully(goal: Goal, chosen: Sequence[str]) -> int:
     return sum(any(_alike(colour, wanted) for colour in colours) for wanted in _as_compared(goal))
 
 
+@lru_cache(maxsize=8192)
 def same_option(chosen: str, wanted: str) -> bool:
     """Whether the value chosen is taken for the one that was asked for."""
     return chosen == wanted or _alike(plain_colour(chosen), plain_colour(wanted))
@@ -183,6 +213,6 @@ def _as_compared(goal: Goal) -> list[str]:
     return [next((c for c in COLOURS if c in pair), str(pair)) for pair in pairs]
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=1 << 14)
 def _alike(one: str, other: str) -> bool:
     return int(fuzz.token_set_ratio(one, other)) > _ALIKE

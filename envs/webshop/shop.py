@@ -26,8 +26,11 @@ from anchorgym.envs.webshop.store import generated_index
 
 PRODUCTS_KEPT: Final = 8192
 """Products that a shop keeps, of those met last."""
-PAGES_KEPT: Final = 1024
-"""Pages, and generated goals."""
+PAGES_KEPT: Final = 8192
+"""Of products: enough for all of 1,000."""
+RESULTS_KEPT: Final = 512
+"""Pages of results, which seldom come again but for the same customer."""
+GOALS_KEPT: Final = 1024
 LARGEST: Final = 10_000_000
 _TASK_FORM: Final = "A task is <asin>/<number of the goal>, such as {example}."
 
@@ -35,7 +38,7 @@ _TASK_FORM: Final = "A task is <asin>/<number of the goal>, such as {example}."
 class PageCache:
     """The pages that were shown last; they are the same for every customer."""
 
-    def __init__(self, size: int = PAGES_KEPT) -> None:
+    def __init__(self, size: int) -> None:
         self._size = size
         self._kept: OrderedDict[Hashable, Page] = OrderedDict()
 
@@ -56,6 +59,7 @@ class Shop(Protocol):
 
     index: SearchIndex
     pages: PageCache
+    result_pages: PageCache
     fingerprint: str
     """What was sold: equal for shops of the same products."""
 
@@ -105,10 +109,10 @@ class GeneratedShop:
             raise OptionError(f"a catalogue has {FAMILY} to {LARGEST:,} products, got {size}")
         self.size, self.seed = size, seed
         self.index = generated_index(size, seed)
-        self.pages = PageCache()
+        self.pages, self.result_pages = PageCache(PAGES_KEPT), PageCache(RESULTS_KEPT)
         self.fingerprint = f"generated {VERSION}"
         self._product = lru_cache(PRODUCTS_KEPT)(lambda row: generated_product(seed, row))
-        self._goal = lru_cache(PAGES_KEPT)(lambda row, n: generated_goal(seed, row, n))
+        self._goal = lru_cache(GOALS_KEPT)(lambda row, n: generated_goal(seed, row, n))
         self._splits: dict[str, tuple[str, ...]] = {}
         self._order: list[str] = []
 
@@ -185,7 +189,7 @@ class ListedShop:
                 "items_ins_v2*.json) or goals='human' (those of items_human_ins.json)"
             )
         self.index = index
-        self.pages = PageCache()
+        self.pages, self.result_pages = PageCache(PAGES_KEPT), PageCache(RESULTS_KEPT)
         self.fingerprint = fingerprint
         self.goals = {goal.id: goal for goal in goals}
         self._products, self._seed = products, seed

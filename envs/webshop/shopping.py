@@ -7,6 +7,7 @@ import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 from anchorgym.envs.webshop.goals import Goal
@@ -18,13 +19,14 @@ from anchorgym.envs.webshop.pages import (
     PREV,
     SUB_PAGES,
     Page,
+    Piece,
     Tag,
     Where,
     clickable,
     pieces,
 )
 from anchorgym.envs.webshop.products import Product
-from anchorgym.envs.webshop.score import Mode, Parts, score_purchase
+from anchorgym.envs.webshop.score import Mode, Parts, purchase_worth, score_purchase
 from anchorgym.envs.webshop.shop import Shop
 
 SEARCH_TEMPLATE: Final = "search[<keywords>]"
@@ -78,13 +80,15 @@ class Shopping:
     @property
     def done(self) -> bool:
         """Whether something was bought."""
-        return self.where == Where.DONE
+        return self.where is Where.DONE
 
     @property
     def page(self) -> Page:
         """What is on the page, below the instruction."""
         if self._page is None:
-            self._page = self.shop.pages.find(self._page_key(), self._make_page)
+            listing = self.where is Where.RESULTS
+            kept = self.shop.result_pages if listing else self.shop.pages
+            self._page = kept.find(self._page_key(), self._make_page)
         return self._page
 
     def listed(self) -> Sequence[Product]:
@@ -111,11 +115,14 @@ class Shopping:
         A search is possible from every page before the purchase, as in the original, though only
         the search page offers it.
         """
+        piece = self.page.moves.get(action)
+        if piece is not None:
+            return self._click(piece)
         match = _ACTION.fullmatch(action)
         kind = match[1].lower() if match else ""
         if match is None or kind not in ("search", "click"):
             return f"an action is search[keywords] or click[a button], not {_shown(action)}"
-        if self.done:
+        if self.where is Where.DONE:
             return _BOUGHT
         argument = clickable(match[2])
         if kind == "search":
@@ -123,7 +130,10 @@ class Shopping:
                 return "search[] needs keywords"
             self._search(argument)
             return ""
-        return self._click(argument)
+        piece = self.page.clickables.get(argument)
+        if piece is None:
+            return f"there is nothing to click that says {_shown(argument)}"
+        return self._click(piece)
 
     def worth(self) -> float:
         """Return what buying the product that is looked at, as it is chosen, would score."""
@@ -131,7 +141,9 @@ class Shopping:
             return 0.0
         chosen = self.row, *self.options.items()
         if chosen not in self._worths:
-            self._worths[chosen] = self._judge()[0]
+            product, price = self.shop.product(self.row), self.shop.price(self.row)
+            worth = purchase_worth(self.goal, product, self.options, price, self.mode)
+            self._worths[chosen] = worth
         return self._worths[chosen]
 
     def key(self) -> bytes:
@@ -140,18 +152,13 @@ class Shopping:
         What was seen and visited is left out, as it changes nothing that can happen; so is how
         the results were asked for.
         """
-        if self.done:
-            name: tuple[object, ...] = ("done", self.row, sorted(self.options.items()), self.score)
-            return hashlib.blake2b(repr(name).encode(), digest_size=16).digest()
-        name = (
-            self.where.value,
-            self.number,
-            self.row,
-            self.sub_page,
-            sorted(self.options.items()),
-            _digest(self.results),
-        )
-        return hashlib.blake2b(repr(name).encode(), digest_size=16).digest()
+        if self.where is Where.DONE:
+            place: tuple[str, ...] = self.where, str(self.row), repr(self.score)
+        else:
+            found = _digest(self.results)
+            place = self.where, str(self.row), str(self.number), self.sub_page, found
+        chosen = chain.from_iterable(sorted(self.options.items())) if self.options else ()
+        return hashlib.blake2b("\0".join((*place, *chosen)).encode(), digest_size=16).digest()
 
     def state(self) -> dict[str, Any]:
         """Return everything that changes, as JSON values."""
@@ -183,31 +190,22 @@ class Shopping:
 
     # Details --------------------------------------------------------------------------------
 
-    def _click(self, name: str) -> str:
-        piece = self.page.clickables.get(name)
-        if piece is None:
-            return f"there is nothing to click that says {_shown(name)}"
+    def _click(self, piece: Piece) -> str:
         if piece.tag == Tag.LINK:
             self._open(piece.text)
         elif piece.tag == Tag.OPTION:
             self.options[piece.name] = piece.text
-            self._changed()
         else:
             self._press(piece.text)
         return ""
 
     def _page_key(self) -> Hashable:
         """Return what a page depends on, beside the shop."""
-        return (
-            self.where,
-            self.row,
-            self.sub_page,
-            tuple(self.options.items()) if self.done else (),
-            self.number if self.where == Where.RESULTS else 0,
-            self.results if self.where == Where.RESULTS else (),
-            self.attributes,
-            self.score if self.done else 0.0,
-        )
+        if self.where is Where.RESULTS:
+            return self.number, self.results
+        if self.where is Where.DONE:
+            return self.where, self.row, self.score, *self.options.items()
+        return self.where, self.row, self.sub_page, self.attributes
 
     def _make_page(self) -> Page:
         return Page.of(pieces(self, attributes=self.attributes))

@@ -62,16 +62,20 @@ class SPO(EpisodeAlgorithm):
         return frozenset() if self.probability_mask is None else frozenset({"tokens"})
 
     @property
+    def needs_forks(self) -> bool:
+        """All but a chain of anchors do."""
+        return self.mode == "tree" or self.values == "forks"
+
+    @property
     def promises(self) -> frozenset[Promise]:
-        """All in a chain of anchors, the only one that needs no forks."""
-        known = self.mode == "chain" and self.values == "anchors"
-        return super().promises if known else frozenset()
+        """All in a chain of anchors."""
+        return frozenset() if self.needs_forks else super().promises
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Advantage of each turn's segment, `(n_turns,)`.
 
         Raises:
-            MissingForksError: values are to come from forks, and there are none.
+            MissingForksError: values are to come from forks, and the batch does not name them.
         """
         togo = returns_to_go(batch, 1.0, self.rewards(batch) - self.penalties(batch))
         if not len(batch):

@@ -16,7 +16,7 @@ from anchorgym.training.config import LearnerConfig
 from anchorgym.training.learner import Learner
 from anchorgym.training.parts import assemble, new_policy
 from anchorgym.training.reporting import Display
-from anchorgym.training.rollouts import Timers
+from anchorgym.training.rollouts import Kept, Origin, Timers
 
 WORLD = "anchorgym/ALFWorld-v0"
 EPISODES, TURNS = 32, 20
@@ -37,6 +37,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     yield "share of the environment in an iteration, new games included", f"{share:.1%}", "< 2 %"
 
     yield "generation: reading each transcript anew, over keeping it", *generation(policy, episodes)
+    yield from forking(policy, starts)
     whole = lambda: update(policy, episodes)  # noqa: E731
     apart = [alone for episode in episodes for alone in turns_apart(episode)]
     window = [alone for episode in episodes for alone in windows(policy, episode)]
@@ -70,6 +71,30 @@ def generation(policy: ModelPolicy, episodes: Sequence[Episode]) -> tuple[str, s
             engine.free(i)
 
     return f"{ratio(lambda: play(False), lambda: play(True)):.1f} ×", "≥ 1.6 ×"
+
+
+def forking(policy: ModelPolicy, starts: Sequence[Start]) -> Iterator[tuple[str, str, str]]:
+    """Fork episodes at an early and a late turn, with and without what their parents computed."""
+    for turn in (TURNS // 4, 3 * TURNS // 4):
+        best = {True: float("inf"), False: float("inf")}
+        for _ in range(ROUNDS):
+            worlds, kept = Worlds(WORLD, max_turns=TURNS), Kept()
+            with kept:
+                roots = rollout(policy, worlds, starts, sampling(policy), kept=kept)
+                forks = [
+                    Start(root.start.task, root.start.group, seed, Origin(root, turn))
+                    for root in roots
+                    if len(root.turns) > turn
+                    for seed in range(2)
+                ]
+                for keep in (True, False):
+                    if not keep:
+                        policy.engine.load_weights(0)
+                    began = time.process_time()
+                    rollout(policy, worlds, forks, sampling(policy), kept=kept)
+                    best[keep] = min(best[keep], time.process_time() - began)
+        what = f"forks at turn {turn} of {TURNS}: reading what they share anew, over keeping it"
+        yield what, f"{best[False] / best[True]:.2f} ×", ""
 
 
 def update(policy: ModelPolicy, episodes: Sequence[Episode], *, packing: bool = False) -> None:

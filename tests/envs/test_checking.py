@@ -327,7 +327,7 @@ def test_gymnasiums_checker_passes_on_the_registered_worlds(world: type[TextEnv]
 ACTIONS = st.one_of(st.sampled_from(["west", "east", "take key", "open door"]), st.text(max_size=8))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(task=st.sampled_from(sorted(KEYS)), actions=st.lists(ACTIONS, max_size=25))
 def test_any_actions_keep_the_contract(task: str, actions: list[str]) -> None:
     env, other = KeyDoor(), KeyDoor()

@@ -31,7 +31,7 @@ def group_sums(values: np.ndarray[Any, Any], groups: np.ndarray[Any, Any]) -> An
     return np.bincount(groups, values)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(columns(), OPTIONS)
 def test_always_finite(rows: dict[str, Any], options: dict[str, Any]) -> None:
     result = advantages("gigpo", TurnBatch.from_rows(**rows), **options)
@@ -40,7 +40,7 @@ def test_always_finite(rows: dict[str, Any], options: dict[str, Any]) -> None:
     assert np.isfinite(result).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(columns(st.floats(-100, 100)), OPTIONS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(
     rows: dict[str, Any], options: dict[str, Any], random: Any
@@ -53,7 +53,7 @@ def test_the_order_of_rows_does_not_matter(
     np.testing.assert_allclose(again, result[order], rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(columns(st.floats(-100, 100)), st.sampled_from(NORMS))
 def test_zero_sum(rows: dict[str, Any], norm: str) -> None:
     batch = TurnBatch.from_rows(**rows)
@@ -68,7 +68,7 @@ def test_zero_sum(rows: dict[str, Any], norm: str) -> None:
     np.testing.assert_allclose(turns, 0, atol=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(columns(), st.sampled_from(NORMS))
 def test_what_has_no_rival_gets_exactly_zero(rows: dict[str, Any], norm: str) -> None:
     batch = TurnBatch.from_rows(**rows)
@@ -79,7 +79,7 @@ def test_what_has_no_rival_gets_exactly_zero(rows: dict[str, Any], norm: str) ->
     assert (algorithm.episode_advantages(batch)[lone_trajectories] == 0).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(REWARDS, min_size=1, max_size=6),
     st.integers(1, 9),
@@ -120,7 +120,7 @@ def test_float32_returns_that_differ_by_rounding_are_equal() -> None:
     assert (advantages("gigpo", batch, returns=returns.astype(np.float64)) != 0).any()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(columns(st.floats(-100, 100)), st.sampled_from([0.0, 0.3, 0.95, 1.0]))
 def test_returns_obey_their_recursion(rows: dict[str, Any], gamma: float) -> None:
     batch = TurnBatch.from_rows(**rows)
@@ -133,7 +133,7 @@ def test_returns_obey_their_recursion(rows: dict[str, Any], gamma: float) -> Non
     np.testing.assert_allclose(returns_to_go(batch, gamma), expected, rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(columns(st.floats(-100, 100)), OPTIONS)
 def test_returns_computed_before(rows: dict[str, Any], options: dict[str, Any]) -> None:
     batch = TurnBatch.from_rows(**rows)
@@ -142,7 +142,7 @@ def test_returns_computed_before(rows: dict[str, Any], options: dict[str, Any]) 
     np.testing.assert_allclose(result, advantages("gigpo", batch, **options), rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(columns(st.sampled_from([0.0, 1.0])), st.sampled_from(NORMS))
 def test_without_repeated_states_it_is_grpo(rows: dict[str, Any], norm: str) -> None:
     rows["anchor"] = range(len(rows["reward"]))

@@ -72,7 +72,7 @@ def test_returns_that_were_computed_before_are_scaled_and_valued_too() -> None:
 SMALL = st.one_of(st.sampled_from([0.0, 1.0, -0.1]), st.floats(-1e3, 1e3, allow_subnormal=False))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(columns(SMALL), st.data())
 def test_it_is_as_if_the_world_had_paid_those_rewards(rows: dict[str, Any], data: Any) -> None:
     cut = data.draw(st.sets(st.sampled_from(sorted(set(rows["trajectory"])) or [None])))
@@ -88,7 +88,7 @@ def test_it_is_as_if_the_world_had_paid_those_rewards(rows: dict[str, Any], data
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(columns(), st.sampled_from([1e-6, 3.0, 1e8]), st.sampled_from([0.0, 1e6]))
 def test_always_finite(rows: dict[str, Any], scale: float, value: float) -> None:
     cut = TurnBatch.from_rows(**rows, truncated=[True] * len(rows["group"]))

@@ -52,7 +52,7 @@ def test_ratio(first: str, second: str) -> None:
     assert similarity_ratio(first, second) >= matcher.ratio()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(TEXTS, unique=True, max_size=8),
     st.sampled_from([0.3, 0.5, 2 / 3, 0.8, 0.9, 1.0]),

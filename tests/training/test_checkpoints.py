@@ -99,13 +99,18 @@ def test_of_twenty_processes_killed_while_saving_none_leaves_an_unreadable_run(
     store = Checkpoints(tmp_path / "checkpoints")
     store.save(numbered(0, 200_000))
     for _ in range(20):
+        saved, save = os.pipe()
         child = os.fork()
         if child == 0:
             for n in itertools.count(1):
                 store.save(numbered(n, 200_000))
-        time.sleep(0.01 + 0.05 * rng.random())
+                os.write(save, b".")
+        os.read(saved, 1)  # however slow the machine is, the next save has begun by now
+        time.sleep(0.02 * rng.random())
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(saved)
+        os.close(save)
         torn += any(path.suffix == ".new" for path in store.folder.iterdir())
         read = store.newest()
         fits = read is not None and set(read.tensors["model"]["w"].tolist()) == {read.state["n"]}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from anchorgym.gigpo import algorithm_names
-from anchorgym.training import TrainConfig, train
+from anchorgym.training import TrainConfig, job, train
 from anchorgym.training.cli import main
 
 ALF = "anchorgym/ALFWorld-v0"
@@ -21,10 +21,17 @@ JOB: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take half of the time of runs as small as these; other tests look at them."""
+    for name in ("draw_curve", "draw_anchors"):
+        monkeypatch.setattr(job, name, lambda *_: None)
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy after two updates of cloning."""
-    job = TrainConfig.parse(
+    config = TrainConfig.parse(
         {
             **JOB,
             "policy": {"hidden": 16, "layers": 1, "heads": 2, "vocabulary_tasks": 20},
@@ -32,7 +39,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "rollout": {"iterations": 0},
         }
     )
-    return train(job, tmp_path_factory.mktemp("clone") / "run").folder / "policy"
+    return train(config, tmp_path_factory.mktemp("clone") / "run").folder / "policy"
 
 
 def flags(clone: Path, **settings: object) -> list[str]:

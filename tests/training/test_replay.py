@@ -107,7 +107,7 @@ TURN_FIELDS = ("observation", "anchor", "action", "reward", "valid", "reason")
 EPISODE_FIELDS = ("task", "task_type", "goal", "won", "stop", "final_observation")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(data=st.data())
 def test_execution_finds_any_value_that_was_changed(
     household: Path, replayer: Replayer, scratch: Path, data: st.DataObject
@@ -129,7 +129,7 @@ def test_execution_finds_any_value_that_was_changed(
         assert name == "task" or difference.found == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_execution_finds_another_possible_action(
     household: Path, replayer: Replayer, scratch: Path, data: st.DataObject
@@ -208,7 +208,7 @@ def verdict(replayer: Replayer, path: Path) -> Verification | None:
         return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_byte_that_was_changed_is_found(
     household: Path, replayer: Replayer, scratch: Path, data: st.DataObject
@@ -224,7 +224,7 @@ def test_any_byte_that_was_changed_is_found(
     assert found is None or not found.ok
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_file_that_was_cut_is_found(
     windy: Path, replayer: Replayer, scratch: Path, data: st.DataObject

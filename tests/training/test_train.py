@@ -27,7 +27,7 @@ from anchorgym.training import (
     train,
 )
 from anchorgym.training.cli import main
-from anchorgym.training.iterations import anchor_keys
+from anchorgym.training.columns import anchor_keys
 
 
 def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:

@@ -86,6 +86,7 @@ def _resume(known: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _train(config: TrainConfig, out: Path, console: Console, *, resume: bool = False) -> int:
+    from anchorgym.training.anchor_picture import read_anchors
     from anchorgym.training.trainer import train
 
     console.print(f"run        {out}", highlight=False)
@@ -101,6 +102,8 @@ def _train(config: TrainConfig, out: Path, console: Console, *, resume: bool = F
         )
         return EXIT_INTERRUPTED
     console.print(_summary(run))
+    if (anchors := read_anchors(run.folder)) is not None:
+        console.print(f"{anchors}\n", highlight=False)
     console.print(f"saved      {_saved(run)}", highlight=False)
     return EXIT_OK
 

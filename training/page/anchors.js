@@ -31,7 +31,7 @@ function readGroup(group, file, gamma) {
   const episodes = group.episodes.map((episode, index) => {
     const turns = episode.turns.map((row) => readTurn(row, file.texts));
     for (const [i, value] of returnsToGo(turns, gamma).entries()) {
-      Object.assign(turns[i], { value, number: i + 1, episode: index });
+      Object.assign(turns[i], { value, number: (episode.first ?? 0) + i + 1, episode: index });
     }
     return { ...episode, index, turns, end: file.texts[episode.end] };
   });

@@ -70,6 +70,7 @@ function episodeCard(episode, group, needle, compare) {
       make("b", {}, `Episode ${episode.index + 1}`),
       make("span", { class: outcomeOf(episode) }, how),
       make("span", { class: "muted" }, count(episode.turns.length, "turn")),
+      episode.first ? make("span", { class: "muted" }, `forked at turn ${episode.first + 1}`) : null,
     ),
     episode.turns.map((turn) => turnSection(turn, group, needle, compare)),
     make("p", { class: "observation end" }, marked(episode.end, needle)),

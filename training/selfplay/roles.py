@@ -16,8 +16,8 @@ from anchorgym.agents.tabular import TabularPolicy
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
 from anchorgym.gigpo import Algorithm, State, TurnBatch
 from anchorgym.training.checkpoints import Tensors
+from anchorgym.training.columns import anchor_keys
 from anchorgym.training.config import LearnerConfig
-from anchorgym.training.iterations import anchor_keys
 from anchorgym.training.learner import Learner
 from anchorgym.training.lessons import Lesson, judged
 from anchorgym.training.rollouts import Episode

@@ -69,7 +69,10 @@ class _TaughtSession:
         self._row.write(tokens, tokens)
         return decision
 
-    def fork(self, env: Any) -> Session:
+    def fork(self, env: Any, turns: int | None = None) -> Session:
+        raise NotImplementedError("lessons are not forked")
+
+    def shelve(self) -> None:
         raise NotImplementedError("lessons are not forked")
 
     def close(self) -> None:
@@ -255,7 +258,10 @@ class _CountedSession:
         self._chosen.append((self._row, self._pupil.options_for(decision.action)))
         return decision
 
-    def fork(self, env: Any) -> Session:
+    def fork(self, env: Any, turns: int | None = None) -> Session:
+        raise NotImplementedError("lessons are not forked")
+
+    def shelve(self) -> None:
         raise NotImplementedError("lessons are not forked")
 
     def close(self) -> None:

@@ -89,7 +89,7 @@ def test_the_anchor_tells_apart_exactly_the_states_with_different_futures(
 
 
 @pytest.mark.parametrize("goal", GOALS, ids=lambda goal: goal.kind)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32))
 def test_states_are_kept_exactly(goal: Goal, kitchen: Kitchen, seed: int) -> None:
     game, rng = kitchen(goal), random.Random(seed)
@@ -108,7 +108,7 @@ def test_states_are_kept_exactly(goal: Goal, kitchen: Kitchen, seed: int) -> Non
         assert 0 <= standing.progress <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), kind=st.sampled_from(GOALS))
 def test_a_command_does_something_exactly_if_it_is_admissible(
     kitchen: Kitchen, seed: int, kind: Goal

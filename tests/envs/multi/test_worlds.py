@@ -159,7 +159,7 @@ def play_on(env: Any, rng: np.random.Generator, turns: int) -> list[Any]:
     return trace
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     world=st.sampled_from(Worlds),
     seed=st.integers(0, 50),
@@ -211,7 +211,7 @@ def turns_trace(env: TurnsEnv, rng: np.random.Generator, steps: int) -> list[Any
     return trace
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(world=st.sampled_from(Worlds), seed=st.integers(0, 30), before=st.integers(0, 9))
 def test_the_turns_view_is_kept_and_restored_half_way_through_a_round(
     world: World, seed: int, before: int
@@ -268,7 +268,7 @@ def test_a_seat_waits_for_its_turn() -> None:
     assert (reward, terminated, info["won"]) == (1.0, True, True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(world=st.sampled_from(Worlds), seed=st.integers(0, 30), reseed=st.sampled_from([None, 5]))
 def test_a_seat_is_kept_and_restored_with_its_opponents_chance(
     world: World, seed: int, reseed: int | None

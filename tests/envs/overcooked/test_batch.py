@@ -41,7 +41,7 @@ def any_state(kitchen: Kitchen, rng: np.random.Generator) -> State:
 
 
 @given(kitchens(), st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_game_goes_as_it_would_alone(kitchen: Kitchen, seed: int) -> None:
     rng = np.random.default_rng(seed)
     games = [any_state(kitchen, rng) for _ in range(N_GAMES)]

@@ -277,7 +277,7 @@ def test_records_come_with_the_last_infos_and_survive_json() -> None:
     assert Record.from_json(kept) == env.record()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_restored_state_has_the_same_future(data: st.DataObject) -> None:
     options = {"topology": data.draw(st.sampled_from(("chain", "complete"))), "defenders": 3}
@@ -296,7 +296,7 @@ def test_a_restored_state_has_the_same_future(data: st.DataObject) -> None:
         assert env.snapshot() == other.snapshot()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data())
 def test_states_of_one_anchor_have_one_future(data: st.DataObject) -> None:
     one, other = RedTeamEnv(), RedTeamEnv()

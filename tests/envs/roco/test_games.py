@@ -81,7 +81,7 @@ def test_suggestions_are_a_shortest_way_from_the_start(game: Game[Any]) -> None:
     assert total == pytest.approx(1.0 - game.progress(game.start()))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(game=st.sampled_from(GAMES), seed=st.integers(0, 999), rounds=st.integers(0, 12))
 def test_a_shortest_way_leads_to_the_goal_from_anywhere(
     game: Game[Any], seed: int, rounds: int
@@ -95,7 +95,7 @@ def test_a_shortest_way_leads_to_the_goal_from_anywhere(
     assert game.solved(state)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     game=st.sampled_from([g for g in GAMES if g.level in {"Y1_G1", "recipe1", "sort3"}]),
     seed=st.integers(0, 999),
@@ -106,7 +106,7 @@ def test_the_lower_bound_costs_no_optimality(game: Game[Any], seed: int) -> None
     assert len(shortest_plans(game, state)) == len(blind)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(game=st.sampled_from(GAMES), seed=st.integers(0, 999), rounds=st.integers(0, 12))
 def test_states_survive_json_and_a_plan_with_a_problem_changes_nothing(
     game: Game[Any], seed: int, rounds: int

@@ -45,7 +45,7 @@ def test_buying_exactly_the_goal_scores_1_but_for_the_defect(
 
 
 @given(row=st.integers(0, 10**6), seed=st.integers(0, 5), number=st.integers(0, 7))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_generated_goal_can_be_met(row: int, seed: int, number: int) -> None:
     number %= GOALS[row % FAMILY]
     goal, product = generated_goal(seed, row, number), generated_product(seed, row)
@@ -65,7 +65,7 @@ def test_every_generated_goal_can_be_met(row: int, seed: int, number: int) -> No
     price=st.floats(0, 200),
     mode=st.sampled_from(["fixed", "faithful"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_reward_is_its_parts(row: int, bought: int, price: float, mode: str) -> None:
     goal, product = generated_goal(0, row, 0), generated_product(0, bought)
     options = {name: values[0] for name, values in product.options.items()}

@@ -35,7 +35,7 @@ def test_the_equilibrium_of_a_game_with_many_is_the_one_nearest_to_uniform() -> 
     assert np.allclose(zero_sum(dominated).row, [0.5, 0.5, 0.0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(payoffs=MATRICES)
 def test_a_solution_is_a_pair_of_distributions_that_nobody_can_exploit(payoffs: np.ndarray) -> None:
     row, column, value = zero_sum(payoffs)
@@ -46,7 +46,7 @@ def test_a_solution_is_a_pair_of_distributions_that_nobody_can_exploit(payoffs: 
     assert row @ payoffs @ column == pytest.approx(value, abs=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(payoffs=MATRICES)
 def test_the_value_is_that_of_another_solver(payoffs: np.ndarray) -> None:
     assume(np.ptp(payoffs) > 0.01)
@@ -54,7 +54,7 @@ def test_the_value_is_that_of_another_solver(payoffs: np.ndarray) -> None:
     assert zero_sum(payoffs).value == pytest.approx(x @ payoffs @ y, abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(payoffs=MATRICES, data=st.data())
 def test_the_order_of_strategies_does_not_matter(payoffs: np.ndarray, data: st.DataObject) -> None:
     rows = data.draw(st.permutations(range(payoffs.shape[0])))
@@ -65,7 +65,7 @@ def test_the_order_of_strategies_does_not_matter(payoffs: np.ndarray, data: st.D
     assert np.allclose(other.column, one.column[columns], atol=2e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), shape=array_shapes(min_dims=2, max_dims=2, max_side=5))
 def test_nobody_gains_by_leaving_a_correlated_equilibrium(
     data: st.DataObject, shape: tuple[int, int]
@@ -79,7 +79,7 @@ def test_nobody_gains_by_leaving_a_correlated_equilibrium(
     assert (joint.sum(axis=1) @ columns).max() <= (joint * columns).sum() + 1e-4
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(payoffs=MATRICES)
 def test_in_a_zero_sum_game_the_marginals_of_a_correlated_equilibrium_are_nash(
     payoffs: np.ndarray,

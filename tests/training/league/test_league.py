@@ -41,7 +41,7 @@ def strategies() -> Strategies:
 # The table --------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(order=st.permutations(sorted(MIXED)), games=st.integers(1, 30))
 def test_payoffs_are_antisymmetric_and_do_not_depend_on_who_joined_first(
     order: list[str], games: int

@@ -1,0 +1,260 @@
+"""The family of algorithms on one reduced ALFWorld job: resumable, one line of results a run.
+
+    python docs/experiments/family.py run --seeds 0 1 2 3 4
+    python docs/experiments/family.py run --seeds 0 --only grpo gigpo --minutes 30
+    python docs/experiments/family.py run --job main --only grpo gigpo
+    python docs/experiments/family.py table
+
+All runs of a seed go on from one clone, which is made once and kept among the runs. What ran is
+appended to docs/experiments/family.jsonl as it comes, and is not run again; a run that was
+interrupted goes on where it was. `--minutes` begins no further run after so long.
+
+The reduced job is small so that every algorithm can be given five seeds: 0.3 million parameters,
+episodes of 30 turns, eight iterations of eight tasks and eight episodes. `--job main` is the
+default job of `anchorgym train`. Success is measured on tasks of valid_unseen, on which nothing is
+chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from scipy import stats
+
+from anchorgym.agents.model_policy import load_policy
+from anchorgym.gigpo import algorithm_names
+from anchorgym.training import RunFinishedError, TrainConfig, evaluate, train
+
+RESULTS = Path(__file__).with_suffix(".jsonl")
+WORLD = "anchorgym/ALFWorld-v0"
+PANEL = "valid_unseen"
+Settings = dict[str, Any]
+
+JOBS: dict[str, Settings] = {
+    "reduced": {
+        "env": {"id": WORLD, "max_turns": 30},
+        "policy": {"hidden": 96, "layers": 2, "feed_forward": 288, "vocabulary_tasks": 300},
+        "clone": {"updates": 300},
+        "rollout": {"iterations": 8, "tasks": 8, "group_size": 8},
+        "learner": {"learning_rate": 1e-3},
+        "evaluation": {"curve_tasks": 150},
+    },
+    "main": {
+        "env": {"id": WORLD},
+        "rollout": {"iterations": 6},
+        "evaluation": {"curve_tasks": 500},
+    },
+}
+"""By name: what differs from the defaults. The curve's panel is the exam's, measured at the
+beginning, half-way and at the end, so that the policy measured last is the last."""
+
+WAYS: dict[str, Settings] = {
+    **{name: {"algorithm": {"name": name}} for name in algorithm_names()},
+    "gigpo, observation anchors": {"algorithm": {"name": "gigpo", "anchor": "observation"}},
+    "gigpo, history anchors": {"algorithm": {"name": "gigpo", "anchor": "history:3"}},
+    "gigpo, fork": {"algorithm": {"name": "gigpo"}, "rollout": {"strategy": "fork"}},
+    "gigpo, uncertain fork": {
+        "algorithm": {"name": "gigpo"},
+        "rollout": {"strategy": "fork", "fork_from": "uncertain"},
+    },
+    "gigpo, tree": {"algorithm": {"name": "gigpo"}, "rollout": {"strategy": "tree"}},
+    "spo, tree": {
+        "algorithm": {"name": "spo", "mode": "tree"},
+        "rollout": {"strategy": "tree"},
+    },
+    "spo, forks": {
+        "algorithm": {"name": "spo", "values": "forks"},
+        "rollout": {"strategy": "fork", "siblings": 4},
+    },
+    "gigpo, adaptive": {"algorithm": {"name": "gigpo"}, "rollout": {"strategy": "adaptive"}},
+}
+"""What is compared, by name."""
+
+
+def settings(job: str, seed: int, way: Settings, start: Path | None) -> TrainConfig:
+    """Return the settings of a run: of the clone that others begin from, where `start` is None."""
+    base = {section: dict(values) for section, values in JOBS[job].items()}
+    iterations = base["rollout"]["iterations"]
+    base["evaluation"] |= {"split": PANEL, "curve_split": PANEL, "tasks": 1}
+    base["evaluation"]["every"] = -(-iterations // 2)
+    base["rollout"]["record_every"] = 0
+    if start is None:
+        base["rollout"]["iterations"] = 0
+    else:
+        base["policy"], base["clone"] = {"name": str(start)}, {"updates": 0}
+    for section, values in way.items():
+        base[section] = {**base.get(section, {}), **values}
+    return TrainConfig.parse({**base, "seed": seed})
+
+
+def finished(config: TrainConfig, folder: Path) -> Path:
+    """Bring a run to its end, wherever it is."""
+    with contextlib.suppress(RunFinishedError):
+        train(config, folder, Console(), resume=True)
+    return folder
+
+
+def measured(job: str, name: str, seed: int, runs: Path) -> dict[str, Any]:
+    """Run one way with one seed, and return its line of results."""
+    clone = finished(settings(job, seed, {}, None), runs / f"{job}-clone-s{seed}") / "policy"
+    stem = name.replace(", ", "-").replace(" ", "-")
+    folder = finished(settings(job, seed, WAYS[name], clone), runs / f"{job}-{stem}-s{seed}")
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").open(encoding="utf-8")]
+    steps = [record for record in records if record["phase"] == "train"]
+    curve = [record for record in records if record["phase"] == "validate"]
+    cost = json.loads((folder / "result.json").read_text(encoding="utf-8"))["cpu_seconds"]
+    sampled = evaluate(
+        load_policy(folder / "policy"),
+        WORLD,
+        split=PANEL,
+        tasks=JOBS[job]["evaluation"]["curve_tasks"],
+        temperature=1.0,
+    )
+    return {
+        "job": job,
+        "way": name,
+        "seed": seed,
+        "settings": WAYS[name],
+        "iterations": len(steps),
+        "greedy": {str(point["iteration"]): point["success"] for point in curve},
+        "sampled": asdict(sampled.success),
+        "training_success": [round(step["success"], 4) for step in steps],
+        "zero_advantage": float(np.mean([step["zero_advantage"] for step in steps])),
+        "turns": sum(step["environment_turns"] for step in steps),
+        "tokens": sum(step["generated_tokens"] for step in steps),
+        "cpu_seconds": {phase: round(spent, 1) for phase, spent in cost.items()},
+    }
+
+
+def run(job: str, seeds: Sequence[int], names: Sequence[str], runs: Path, minutes: float) -> None:
+    """Run what is missing, all ways of a seed before those of the next."""
+    begun = time.monotonic()
+    for seed in seeds:
+        for name in names:
+            if (job, name, seed) in {(r["job"], r["way"], r["seed"]) for r in results()}:
+                continue
+            if time.monotonic() - begun > 60 * minutes:
+                return
+            found = measured(job, name, seed, runs)
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
+
+
+def results() -> list[dict[str, Any]]:
+    """Return the lines of all runs so far."""
+    if not RESULTS.exists():
+        return []
+    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+
+
+# The table ------------------------------------------------------------------------------------
+
+
+def greedy(line: dict[str, Any]) -> float:
+    """Greedy success at the end."""
+    return float(line["greedy"][max(line["greedy"], key=int)]["mean"])
+
+
+def half_way(line: dict[str, Any]) -> float:
+    """Greedy success at half budget."""
+    return float(line["greedy"][sorted(line["greedy"], key=int)[1]]["mean"])
+
+
+def sampled(line: dict[str, Any]) -> float:
+    """Sampled success at the end."""
+    return float(line["sampled"]["mean"])
+
+
+def learning_seconds(line: dict[str, Any]) -> float:
+    """CPU seconds of playing and learning, without evaluations."""
+    left_out = ("evaluation", "checkpoints", "vocabulary", "clone")
+    return sum(s for phase, s in line["cpu_seconds"].items() if phase not in left_out)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of paired seeds and the half width of its 95 % interval (Student's t)."""
+    n = len(values)
+    if n < 2:
+        return float(np.mean(values)), math.inf
+    width = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n)
+    return float(np.mean(values)), float(width)
+
+
+def difference(
+    lines: Iterable[dict[str, Any]],
+    base: dict[int, dict[str, Any]],
+    of: Callable[[dict[str, Any]], float],
+) -> list[float]:
+    """Return the differences to the base, seed by seed where both ran."""
+    return [of(line) - of(base[line["seed"]]) for line in lines if line["seed"] in base]
+
+
+def percent(values: Sequence[float], sign: str = "") -> str:
+    """Write a mean with its interval in per cent."""
+    if not values:
+        return ""
+    mean, width = interval(values)
+    spread = "" if math.isinf(width) else f" ± {100 * width:.1f}"
+    return f"{100 * mean:{sign}.1f}{spread}"
+
+
+def table(job: str) -> str:
+    """Return what is known of a job as Markdown."""
+    lines = [line for line in results() if line["job"] == job]
+    base = {line["seed"]: line for line in lines if line["way"] == "grpo"}
+    rows = [
+        "| | seeds | greedy | minus grpo | sampled | minus grpo | half-way | CPU s "
+        "| turns | tokens | zero advantage |",
+        "|" + "---|" * 11,
+    ]
+    known = {line["way"] for line in lines}
+    for name in [name for name in WAYS if name in known]:
+        of = [line for line in lines if line["way"] == name]
+        other = [] if name == "grpo" else of
+        cells = [
+            name,
+            str(len(of)),
+            percent([greedy(line) for line in of]),
+            percent(difference(other, base, greedy), "+"),
+            percent([sampled(line) for line in of]),
+            percent(difference(other, base, sampled), "+"),
+            percent([half_way(line) for line in of]),
+            f"{np.mean([learning_seconds(line) for line in of]):.0f}",
+            f"{np.mean([line['turns'] for line in of]):,.0f}",
+            f"{np.mean([line['tokens'] for line in of]):,.0f}",
+            f"{100 * np.mean([line['zero_advantage'] for line in of]):.0f} %",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    clones = {line["seed"]: float(line["greedy"]["0"]["mean"]) for line in lines}
+    rows.append(f"\nThe clones that all began from: greedy {percent(list(clones.values()))}.")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Run what is missing, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("command", choices=("run", "table"))
+    parser.add_argument("--job", choices=tuple(JOBS), default="reduced")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--only", nargs="+", choices=tuple(WAYS), default=tuple(WAYS))
+    parser.add_argument("--runs", type=Path, default=Path("runs/family"), help="where runs go")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin none after so long")
+    known = parser.parse_args()
+    if known.command == "table":
+        print(table(known.job))
+    else:
+        run(known.job, known.seeds, known.only, known.runs, known.minutes)
+
+
+if __name__ == "__main__":
+    main()

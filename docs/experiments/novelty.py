@@ -1,0 +1,170 @@
+"""Where which novelty bonus wins: two small contextual worlds, resumable, one line a run.
+
+    python docs/experiments/novelty.py run
+    python docs/experiments/novelty.py table
+
+In `lock` all episodes take place in one context: a corridor of fourteen rooms, in each of which one
+of three actions leads on and the others lead back to its beginning, ends at the only reward; next
+to it lies a playground in which every action leads to a room that is new in the episode. In
+`closets` the context changes with the task: the reward lies in one of the three farthest closets
+along a corridor of twelve, and nobody can see in which, so that what pays is to look into one after
+the other. A table of logits by room and last action learns with GiGPO, from nothing but the reward
+and its bonus; what is measured is the reward alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anchorgym.gigpo import Counts, TurnBatch, make_algorithm, novelty_bonus
+from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
+from anchorgym.gigpo.novelty import Novelty
+
+RESULTS = Path(__file__).with_suffix(".jsonl")
+KINDS: tuple[Novelty, ...] = ("none", "episodic", "global", "product")
+ACTIONS, GROUPS, SIZE = 3, 4, 8
+LOCK, CLOSETS, HORIZON, ROOMS = 14, 12, 36, 64
+COEFFICIENT, RATE = 0.1, 1.0
+
+# A world: (rooms, actions, contexts) of all episodes -> (next rooms, won).
+Step = Callable[[IntArray, IntArray, IntArray], tuple[IntArray, BoolArray]]
+
+
+def lock(room: IntArray, action: IntArray, context: IntArray) -> tuple[IntArray, BoolArray]:
+    """Room 0 has two ways: 1 to 14 are the corridor, from 20 on the playground."""
+    onward = action == (5 * room) % ACTIONS
+    corridor = np.where(onward, room + 1, 1)
+    following = np.where(room >= 20, room + 1, corridor)
+    following[room == 0] = np.where(action == 0, 1, 20)[room == 0]
+    return following, (room == LOCK) & onward
+
+
+def closets(room: IntArray, action: IntArray, context: IntArray) -> tuple[IntArray, BoolArray]:
+    """Rooms 0 to 11 are the corridor, 12 to 23 their closets: go on, look in or out, stay."""
+    inside = room >= CLOSETS
+    onward = np.where(inside, room, np.minimum(room + 1, CLOSETS - 1))
+    through = np.where(inside, room - CLOSETS, room + CLOSETS)
+    following = np.choose(action, [onward, through, room])
+    return following, following == CLOSETS + context
+
+
+WORLDS: dict[str, Step] = {"lock": lock, "closets": closets}
+
+
+def play(world: str, logits: FloatArray, rng: np.random.Generator) -> dict[str, Any]:
+    """Play all groups at once; return the columns of their turns, and actions."""
+    context = np.repeat(rng.integers(CLOSETS - 3, CLOSETS, GROUPS), SIZE)
+    room, action = np.zeros_like(context), np.zeros_like(context)
+    live = np.ones(len(context), np.bool_)
+    parts = []
+    for turn in range(HORIZON):
+        noise = rng.gumbel(size=(len(room), ACTIONS))
+        read = ACTIONS * room + action
+        action = (logits[read] + noise).argmax(1)
+        following, won = WORLDS[world](room, action, context)
+        number = np.flatnonzero(live)
+        parts.append(
+            np.stack(
+                [number, np.full_like(number, turn), *(c[live] for c in (room, read, action, won))]
+            )
+        )
+        live &= ~won
+        room = following
+    trajectory, turns, anchor, read, actions, reward = np.concatenate(parts, 1)
+    columns = {
+        "trajectory": trajectory,
+        "turn": turns,
+        "anchor": anchor,
+        "group": trajectory // SIZE,
+    }
+    reward = reward.astype(np.float64)
+    return {"columns": columns, "read": read, "actions": actions, "reward": reward}
+
+
+def iterate(
+    world: str, logits: FloatArray, kind: Novelty, counts: Counts, rng: np.random.Generator
+) -> float:
+    """Play groups, learn from them in place, and return their success."""
+    played = play(world, logits, rng)
+    columns, read, actions = played["columns"], played["read"], played["actions"]
+    batch = TurnBatch.from_rows(reward=played["reward"], **columns)
+    bonus = novelty_bonus(batch, kind, counts)
+    batch = replace(batch, reward=batch.reward + COEFFICIENT * bonus)
+    advantage = make_algorithm("gigpo", norm="mean").advantages(batch)
+    share = np.exp(logits - logits.max(1, keepdims=True))
+    share /= share.sum(1, keepdims=True)
+    gradient = np.zeros_like(logits)
+    np.add.at(gradient, (read, actions), advantage)
+    np.add.at(gradient, read, -advantage[:, None] * share[read])
+    logits += RATE * gradient / (GROUPS * SIZE) ** 0.5
+    return float(played["reward"].sum() / (GROUPS * SIZE))
+
+
+def run(seeds: list[int], iterations: int) -> None:
+    """Run what is missing."""
+    done = {(line["world"], line["kind"], line["seed"]) for line in results()}
+    for seed in seeds:
+        for world in WORLDS:
+            for kind in KINDS:
+                if (world, kind, seed) in done:
+                    continue
+                rng = np.random.default_rng(seed)
+                logits, counts = np.zeros((ACTIONS * ROOMS, ACTIONS)), Counts()
+                success = [iterate(world, logits, kind, counts, rng) for _ in range(iterations)]
+                tenth = iterations // 10
+                line = {
+                    "world": world,
+                    "kind": kind,
+                    "seed": seed,
+                    "iterations": iterations,
+                    "success": [
+                        round(float(np.mean(success[i : i + tenth])), 4)
+                        for i in range(0, iterations, tenth)
+                    ],
+                }
+                with RESULTS.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line) + "\n")
+
+
+def results() -> list[dict[str, Any]]:
+    """Return the lines of all runs so far."""
+    if not RESULTS.exists():
+        return []
+    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+
+
+def table() -> str:
+    """Return mean success, and that of every seed, in the last tenth of training."""
+    rows = ["| bonus | lock | its seeds | closets | its seeds |", "|---|---|---|---|---|"]
+    for kind in KINDS:
+        cells = [kind]
+        for world in WORLDS:
+            lines = [r for r in results() if (r["world"], r["kind"]) == (world, kind)]
+            last = [line["success"][-1] for line in lines]
+            cells += [f"{np.mean(last):.2f}", " ".join(f"{value:.2f}" for value in last)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Run what is missing, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("command", choices=("run", "table"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--iterations", type=int, default=300)
+    known = parser.parse_args()
+    if known.command == "run":
+        run(known.seeds, known.iterations)
+    else:
+        print(table())
+
+
+if __name__ == "__main__":
+    main()

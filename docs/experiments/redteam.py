@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,9 @@ import numpy as np
 from anchorgym.agents import Policy, ScriptPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.training.redteam import best_attacker, evaluate_teams
-from anchorgym.training.reporting import Display
-from anchorgym.training.selfplay import Arenas, CoevolveConfig
+from anchorgym.training.redteam.measuring import RunOfTeams
+from anchorgym.training.selfplay import Arenas, CoevolveConfig, coevolve
 from anchorgym.training.selfplay.assembly import empty_table
-from anchorgym.training.selfplay.coevolution import Coevolution
 from anchorgym.training.statistics import over_seeds
 
 RESULTS = Path(__file__).with_name("redteam.jsonl")
@@ -94,7 +94,6 @@ def settings(way: Way, seed: int) -> CoevolveConfig:
             roles[name] = {**role, "policy": TINY, "warmup": warmup}
     if way.attackers:
         roles["attacker"] = {"policy": f"script:{','.join(way.attackers)}", "trainable": False}
-    size = TINY_SIZE if way.tiny else SIZE
     games = 32 if way.schedule.get("kind") == "league" else 0
     return CoevolveConfig.parse(
         {
@@ -104,41 +103,48 @@ def settings(way: Way, seed: int) -> CoevolveConfig:
             "league": {"bounds": [-10, 10], "zero_sum": False},
             "payoff_games": games,
             "seed": seed,
-            **size,
+            **(TINY_SIZE if way.tiny else SIZE),
         }
     )
 
 
-def players(name: str, seed: int, folder: Path) -> dict[str, Policy]:
+def players(name: str, seed: int, runs: Path) -> dict[str, Policy]:
     """Return the policies of both sides after their training, if they have any."""
     way, world = WAYS[name], make_parallel("anchorgym/RedTeam-v0")
-    if not way.trained and not way.tiny:
-        team = empty_table(world) if name == "untrained" else ScriptPolicy("naive")
-        return {"defender": team}
-    folder.mkdir(parents=True)
-    run = Coevolution(settings(way, seed), folder, {}, Display(), None)
-    for _ in run.generations() if way.trained else ():
+    if name == "untrained":
+        return {"defender": empty_table(world)}
+    if name == "undefended":
+        return {"defender": ScriptPolicy("naive")}
+    folder = folder_of(name if way.trained else "tiny coevolved", seed, runs)
+    for _ in coevolve(settings(way, seed), folder, resume=True):
         pass
-    return {role: run.roles.roles[role].policy for role in ("attacker", "defender")}
+    found = RunOfTeams(folder)
+    last = found.generations[-1] if way.trained else 0
+    return {"attacker": found.attacker(last), "defender": found.team(last)}
+
+
+def folder_of(name: str, seed: int, runs: Path) -> Path:
+    """Return where a training is kept."""
+    return runs / f"{name.replace(', ', '-').replace(' ', '-')}-s{seed}"
 
 
 def measured(name: str, seed: int, runs: Path, tasks: int) -> dict[str, Any]:
     """Train a team, or take one that needs no training, and measure it."""
     began, way = time.process_time(), WAYS[name]
-    folder = runs / f"{name.replace(' ', '-')}-s{seed}-{time.time_ns()}"
-    sides = players(name, seed, folder)
+    sides = players(name, seed, runs)
     attackers: dict[str, Policy] = {script: ScriptPolicy(script) for script in SCRIPTS}
     if "attacker" in sides and not way.attackers:
         attackers["own"] = sides["attacker"]
     cost = time.process_time() - began
     if way.responds:
-        attackers[RESPONSE] = best_attacker(
-            settings(WAYS["coevolved"], seed),
-            sides["defender"],
-            folder / "response",
-            iterations=15,
-            seed=seed + 1000,
-        )
+        with tempfile.TemporaryDirectory() as scratch:
+            attackers[RESPONSE] = best_attacker(
+                settings(WAYS["coevolved"], seed),
+                sides["defender"],
+                Path(scratch),
+                iterations=15,
+                seed=seed + 1000,
+            )
     arenas = Arenas(lambda: make_parallel("anchorgym/RedTeam-v0"))
     panel = arenas.first.tasks("test")[:tasks]
     found = evaluate_teams(arenas, {name: sides["defender"]}, attackers, panel, seed=seed)
@@ -149,53 +155,60 @@ def measured(name: str, seed: int, runs: Path, tasks: int) -> dict[str, Any]:
 
 
 def run(known: argparse.Namespace) -> None:
-    """Run what is missing, all seeds of a way before the next way."""
+    """Run what is missing, all ways of a seed before the next seed."""
     done = {(line["way"], line["seed"]) for line in lines()}
-    for name in known.ways:
-        for seed in known.seeds:
+    for seed in known.seeds:
+        for name in known.ways:
             if (name, seed) in done:
                 continue
             found = measured(name, seed, known.runs, known.tasks)
-            size = dict(TINY_SIZE if WAYS[name].tiny else SIZE)
-            line = {"way": name, "seed": seed, "tasks": known.tasks, "size": size, **found}
+            line = {"way": name, "seed": seed, "size": size_of(name), "tasks": known.tasks, **found}
             with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 
 
+def size_of(name: str) -> dict[str, int]:
+    """Return how long a way is trained for."""
+    return dict(TINY_SIZE if WAYS[name].tiny else SIZE)
+
+
 def lines() -> Iterator[dict[str, Any]]:
-    """Yield what was measured so far."""
-    if RESULTS.exists():
-        yield from map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines())
+    """Yield what was measured so far; trainings of other sizes are passed over."""
+    if not RESULTS.exists():
+        return
+    for line in map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines()):
+        if line["size"] == size_of(line["way"]):
+            yield line
 
 
 # Tables ------------------------------------------------------------------------------------------
 
 
 def success(line: dict[str, Any]) -> float:
-    """Return the mean attack success of all attackers but the fresh one."""
-    found = [of for name, of in line["against"].items() if name != RESPONSE]
-    return float(np.mean([of["measures"]["attack_success"]["mean"] for of in found]))
+    """Return the mean attack success of the scripted attackers."""
+    return float(np.mean([against(name)(line) for name in SCRIPTS]))
 
 
-def of_authority(measure: str) -> Any:
-    """Return a reader of a measure, where the attacker writes as the user would."""
-    return lambda line: line["against"]["authority"]["measures"][measure]["mean"]
+def against(attacker: str, measure: str = "attack_success") -> Callable[[dict[str, Any]], float]:
+    """Return a reader of a measure against an attacker; it reads nan where there was none."""
 
+    def read(line: dict[str, Any]) -> float:
+        found = line["against"].get(attacker)
+        return float(found["measures"][measure]["mean"]) if found else float("nan")
 
-def of_response(line: dict[str, Any]) -> float:
-    """Return the attack success of the fresh attacker; nan where none was trained."""
-    found = line["against"].get(RESPONSE)
-    return float(found["measures"]["attack_success"]["mean"]) if found else float("nan")
+    return read
 
 
 COLUMNS = {
-    "attack success": success,
-    "best response": of_response,
-    "clean": of_authority("utility_clean"),
-    "with notes": of_authority("utility_noted"),
-    "under attack": of_authority("utility_attacked"),
-    "over-refusal": of_authority("over_refusal"),
+    "scripts": success,
+    "own": against("own"),
+    "fresh": against(RESPONSE),
+    "clean": against("authority", "utility_clean"),
+    "with notes": against("authority", "utility_noted"),
+    "under attack": against("authority", "utility_attacked"),
+    "over-refusal": against("authority", "over_refusal"),
 }
+"""Attack success of three kinds of attackers, and the work that is done."""
 
 
 def table(known: argparse.Namespace) -> None:
@@ -212,13 +225,13 @@ def table(known: argparse.Namespace) -> None:
         print(f"| {name} | {len(found)} | {' | '.join(shown)} | {spent:.0f} |")
     print("\nPaired by seed:")
     for one, other, column in (
-        ("coevolved", "static", "best response"),
-        ("coevolved", "static, one script", "best response"),
-        ("coevolved", "static", "attack success"),
-        *(("coevolved", other, "attack success") for other in list(WAYS)[6:13]),
+        ("coevolved", "static", "fresh"),
+        ("coevolved", "static, one script", "fresh"),
+        ("coevolved", "static", "scripts"),
+        *(("coevolved", other, "scripts") for other in list(WAYS)[6:13]),
         ("coevolved", "clean", "clean"),
-        ("tiny coevolved", "tiny static", "attack success"),
-        ("tiny coevolved", "tiny clone", "attack success"),
+        ("tiny coevolved", "tiny static", "scripts"),
+        ("tiny coevolved", "tiny clone", "scripts"),
     ):
         left, right = by_way.get(one, {}), by_way.get(other, {})
         seeds = sorted(left.keys() & right.keys())

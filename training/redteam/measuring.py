@@ -73,6 +73,8 @@ def measure_run(
                 )
                 found += evaluate_teams(rooms, {name: team}, {"fresh": fresh}, panel, seed=seed)
                 shown.step(name)
+    order = list(teams)
+    found.sort(key=lambda of: order.index(of.team))
     cross_play = _cross_play(run, panel, seed)
     return RedTeamReport(found, cross_play, _entropies(folder))
 

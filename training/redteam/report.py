@@ -190,18 +190,19 @@ def draw(report: RedTeamReport, picture: Path) -> None:
     names = [f"{of.team} ← {of.attacker}" for of in shown]
     for place, of in enumerate(shown):
         success, utility = of.measures["attack_success"], of.measures.get("utility_clean")
-        for at, colour, label in (
-            (success, "#b3261e", "attack success"),
-            (utility, "#2563a8", "utility, clean"),
+        for at, colour, label, beside in (
+            (success, "#b3261e", "attack success", 0.14),
+            (utility, "#2563a8", "utility, clean", -0.14),
         ):
             if at is None:
                 continue
             error = [[at.mean - at.low], [at.high - at.mean]]
             left.errorbar(
                 at.mean,
-                place,
+                place + beside,
                 xerr=error,
                 fmt="o",
+                markersize=4,
                 color=colour,
                 capsize=2,
                 label=label if place == 0 else None,

@@ -78,9 +78,10 @@ class Beginnings:
         return policy
 
     def _warm(self, role: str) -> None:
-        kept, pupil = self._folder / role, self._new(role)
+        kept = self._folder / role
         if kept.exists():
             return
+        pupil = self._new(role)
         self._folder.mkdir(parents=True, exist_ok=True)
         if isinstance(pupil, TabularPolicy):
             matches = self._settings[role][0].warmup.matches

@@ -301,12 +301,12 @@ def test_tiny_language_policies_evolve_together_and_go_on_after_any_interruption
             "group_size": 4,
             "roles": {
                 "attacker": {
-                    "policy": {**TINY, "vocabulary_tasks": 256},
-                    "warmup": {"scripts": ["blatant", "authority"], "updates": 20},
+                    "policy": {**TINY, "vocabulary_tasks": 64},
+                    "warmup": {"scripts": ["blatant", "authority"], "updates": 18},
                 },
                 "defender": {
-                    "policy": {**TINY, "vocabulary_tasks": 256},
-                    "warmup": {"scripts": ["naive", "verify"], "updates": 20},
+                    "policy": {**TINY, "vocabulary_tasks": 64},
+                    "warmup": {"scripts": ["naive", "verify"], "updates": 18},
                 },
             },
         }
@@ -317,7 +317,7 @@ def test_tiny_language_policies_evolve_together_and_go_on_after_any_interruption
     assert weights(tmp_path / "whole", "start/defender") != weights(
         tmp_path / "whole", "players/defender-2"
     )
-    cut = Interrupting("warm-up of defender", 18)
+    cut = Interrupting("warm-up of defender", 17)
     with pytest.raises(ProcessEndedError):
         begun(settings, tmp_path / "left", cut)
     assert (tmp_path / "left" / "start" / "defender.cloning").exists()

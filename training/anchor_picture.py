@@ -14,10 +14,10 @@ from anchorgym.gigpo import AnchorReport
 
 _BLUE, _ORANGE, _GREY, _GREEN = "#2563a8", "#d9730d", "#8a8f98", "#2f8f5b"
 _LINES = (
-    ("singletons", _ORANGE, "alone in the step group"),
-    ("one_trajectory", _BLUE, "only the own episode came by"),
-    ("aliased_texts", _GREEN, "text of another state too"),
-    ("aliased_states", _GREY, "state with another text too"),
+    ("singletons", _ORANGE, "alone in its step group"),
+    ("one_trajectory", _BLUE, "state met by its own episode alone"),
+    ("aliased_texts", _GREEN, "text also shown in another state"),
+    ("aliased_states", _GREY, "state also shown as another text"),
 )
 
 
@@ -46,7 +46,7 @@ def draw_anchors(run: Path, anchor: str) -> None:
     for name, colour, label in _LINES:
         values = [getattr(report, name) for _, report in reports]
         left.plot([number for number, _ in reports], values, "o-", ms=3, color=colour, label=label)
-    left.set(title="Turns of which …", xlabel="iteration", ylim=(-0.03, 1.03))
+    left.set(title="Shares of turns", xlabel="iteration", ylim=(-0.03, 1.03))
     left.yaxis.set_major_formatter(PercentFormatter(1.0))
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend(frameon=False, fontsize=9)
@@ -65,7 +65,7 @@ def _draw_depths(axis: Any, whole: AnchorReport, anchor: str) -> None:
     axis.set_xticks(list(places), whole.bands)
     shares = axis.twinx()
     shares.plot(places, whole.singletons_at, "o-", color=_ORANGE)
-    shares.set(ylabel="share alone", ylim=(-0.03, 1.03))
+    shares.set(ylabel="share alone", ylim=(0, 1.03))
     shares.yaxis.label.set_color(_ORANGE)
     shares.yaxis.set_major_formatter(PercentFormatter(1.0))
     shares.spines[["top", "left"]].set_visible(False)

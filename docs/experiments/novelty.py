@@ -6,10 +6,10 @@
 In `lock` all episodes take place in one context: a corridor of fourteen rooms, in each of which one
 of three actions leads on and the others lead back to its beginning, ends at the only reward; next
 to it lies a playground in which every action leads to a room that is new in the episode. In
-`closets` the context changes with the task: the reward lies in one of the three farthest closets
-along a corridor of twelve, and nobody can see in which, so that what pays is to look into one after
-the other. A table of logits by room and last action learns with GiGPO, from nothing but the reward
-and its bonus; what is measured is the reward alone.
+`closets` the context changes with the task: six of the twelve closets along a corridor hold a key,
+nobody can see which, and all six open the only reward, so that what pays is to look into one after
+the other in every episode. A table of logits by room and last action learns with GiGPO, from
+nothing but the reward and its bonus; what is measured is the reward alone.
 """
 
 from __future__ import annotations
@@ -30,60 +30,61 @@ from anchorgym.gigpo.novelty import Novelty
 RESULTS = Path(__file__).with_suffix(".jsonl")
 KINDS: tuple[Novelty, ...] = ("none", "episodic", "global", "product")
 ACTIONS, GROUPS, SIZE = 3, 4, 8
-LOCK, CLOSETS, HORIZON, ROOMS = 14, 12, 36, 64
+LOCK, CLOSETS, HORIZON, ROOMS = 14, 12, 42, 64
 COEFFICIENT, RATE = 0.1, 1.0
 
-# A world: (rooms, actions, contexts) of all episodes -> (next rooms, won).
-Step = Callable[[IntArray, IntArray, IntArray], tuple[IntArray, BoolArray]]
 
-
-def lock(room: IntArray, action: IntArray, context: IntArray) -> tuple[IntArray, BoolArray]:
+def lock(room: IntArray, action: IntArray) -> IntArray:
     """Room 0 has two ways: 1 to 14 are the corridor, from 20 on the playground."""
-    onward = action == (5 * room) % ACTIONS
-    corridor = np.where(onward, room + 1, 1)
-    following = np.where(room >= 20, room + 1, corridor)
+    onward = np.where(action == (5 * room) % ACTIONS, room + 1, 1)
+    following = np.where(room >= 20, room + 1, onward)
     following[room == 0] = np.where(action == 0, 1, 20)[room == 0]
-    return following, (room == LOCK) & onward
+    return following
 
 
-def closets(room: IntArray, action: IntArray, context: IntArray) -> tuple[IntArray, BoolArray]:
+def closets(room: IntArray, action: IntArray) -> IntArray:
     """Rooms 0 to 11 are the corridor, 12 to 23 their closets: go on, look in or out, stay."""
     inside = room >= CLOSETS
     onward = np.where(inside, room, np.minimum(room + 1, CLOSETS - 1))
     through = np.where(inside, room - CLOSETS, room + CLOSETS)
-    following = np.choose(action, [onward, through, room])
-    return following, following == CLOSETS + context
+    return np.choose(action, [onward, through, room])
 
 
-WORLDS: dict[str, Step] = {"lock": lock, "closets": closets}
+WORLDS: dict[str, Callable[[IntArray, IntArray], IntArray]] = {"lock": lock, "closets": closets}
+"""By name: (rooms, actions) of all episodes -> next rooms, all below `ROOMS`."""
+
+
+def wanted(world: str, rng: np.random.Generator) -> BoolArray:
+    """Draw which rooms must have been entered, (n_groups, n_rooms)."""
+    rooms = np.zeros((GROUPS, ROOMS), np.bool_)
+    if world == "lock":
+        rooms[:, LOCK + 1] = True
+    else:
+        order = rng.permuted(np.tile(np.arange(CLOSETS, 2 * CLOSETS), (GROUPS, 1)), axis=1)
+        np.put_along_axis(rooms, order[:, : CLOSETS // 2], True, 1)
+    return rooms
 
 
 def play(world: str, logits: FloatArray, rng: np.random.Generator) -> dict[str, Any]:
     """Play all groups at once; return the columns of their turns, and actions."""
-    context = np.repeat(rng.integers(CLOSETS - 3, CLOSETS, GROUPS), SIZE)
-    room, action = np.zeros_like(context), np.zeros_like(context)
-    live = np.ones(len(context), np.bool_)
+    missing = np.repeat(wanted(world, rng), SIZE, axis=0)
+    everyone = np.arange(len(missing))
+    room, action = np.zeros_like(everyone), np.zeros_like(everyone)
+    live = np.ones(len(everyone), np.bool_)
     parts = []
     for turn in range(HORIZON):
-        noise = rng.gumbel(size=(len(room), ACTIONS))
         read = ACTIONS * room + action
-        action = (logits[read] + noise).argmax(1)
-        following, won = WORLDS[world](room, action, context)
-        number = np.flatnonzero(live)
-        parts.append(
-            np.stack(
-                [number, np.full_like(number, turn), *(c[live] for c in (room, read, action, won))]
-            )
-        )
+        action = (logits[read] + rng.gumbel(size=(len(room), ACTIONS))).argmax(1)
+        following = WORLDS[world](room, action)
+        missing[everyone, following] = False
+        won = ~missing.any(1)
+        taken = (everyone, np.full_like(room, turn), room, read, action, won)
+        parts.append(np.stack([column[live] for column in taken]))
         live &= ~won
         room = following
     trajectory, turns, anchor, read, actions, reward = np.concatenate(parts, 1)
-    columns = {
-        "trajectory": trajectory,
-        "turn": turns,
-        "anchor": anchor,
-        "group": trajectory // SIZE,
-    }
+    group = trajectory // SIZE
+    columns = {"trajectory": trajectory, "turn": turns, "anchor": anchor, "group": group}
     reward = reward.astype(np.float64)
     return {"columns": columns, "read": read, "actions": actions, "reward": reward}
 
@@ -158,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("command", choices=("run", "table"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--iterations", type=int, default=300)
+    parser.add_argument("--iterations", type=int, default=200)
     known = parser.parse_args()
     if known.command == "run":
         run(known.seeds, known.iterations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -75,26 +76,29 @@ def generation(policy: ModelPolicy, episodes: Sequence[Episode]) -> tuple[str, s
 
 def forking(policy: ModelPolicy, starts: Sequence[Start]) -> Iterator[tuple[str, str, str]]:
     """Fork episodes at an early and a late turn, with and without what their parents computed."""
-    for turn in (TURNS // 4, 3 * TURNS // 4):
-        best = {True: float("inf"), False: float("inf")}
-        for _ in range(ROUNDS):
-            worlds, kept = Worlds(WORLD, max_turns=TURNS), Kept()
-            with kept:
-                roots = rollout(policy, worlds, starts, sampling(policy), kept=kept)
-                forks = [
-                    Start(root.start.task, root.start.group, seed, Origin(root, turn))
-                    for root in roots
-                    if len(root.turns) > turn
-                    for seed in range(2)
-                ]
-                for keep in (True, False):
-                    if not keep:
-                        policy.engine.load_weights(0)
+    cuts = (TURNS // 4, 3 * TURNS // 4)
+    best: dict[tuple[bool, int], float] = defaultdict(lambda: float("inf"))
+    for _ in range(ROUNDS):
+        worlds = Worlds(WORLD, max_turns=TURNS)
+        with Kept() as kept:
+            roots = rollout(policy, worlds, starts, sampling(policy), kept=kept)
+            for keep in (True, False):
+                if not keep:
+                    policy.engine.load_weights(0)
+                for turn in cuts:
+                    forks = [
+                        Start(root.start.task, root.start.group, seed, Origin(root, turn))
+                        for root in roots
+                        if len(root.turns) > turn
+                        for seed in range(2)
+                    ]
                     began = time.process_time()
                     rollout(policy, worlds, forks, sampling(policy), kept=kept)
-                    best[keep] = min(best[keep], time.process_time() - began)
+                    spent = time.process_time() - began
+                    best[keep, turn] = min(best[keep, turn], spent)
+    for turn in cuts:
         what = f"forks at turn {turn} of {TURNS}: reading what they share anew, over keeping it"
-        yield what, f"{best[False] / best[True]:.2f} ×", ""
+        yield what, f"{best[False, turn] / best[True, turn]:.2f} ×", ""
 
 
 def update(policy: ModelPolicy, episodes: Sequence[Episode], *, packing: bool = False) -> None:

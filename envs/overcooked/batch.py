@@ -59,6 +59,7 @@ class KitchenBatch:
         """By seat and game; as in `State`."""
         n_slots = len(kitchen.pots) + len(kitchen.counters)
         self._contents = np.zeros((n_slots + 1, n_games), np.int_)
+        self._game = np.tile(np.arange(n_games), 2)
         self.ticks = np.zeros(n_games, np.int_)
         """Ticks played of each game."""
         self.reset()
@@ -93,48 +94,50 @@ class KitchenBatch:
         if actions.shape != (self.n_games, 2):
             raise OptionError(f"actions must be of shape {(self.n_games, 2)}, not {actions.shape}")
         by_seat = actions.T.astype(np.int_, order="C")
-        effects = np.zeros((2, self.n_games), np.int_)
-        before = self.pots.copy()
-        for seat in (0, 1):
-            self._interact(seat, by_seat[seat], before, effects[seat])
+        rewards = np.zeros(self.n_games, np.int_)
+        shaped, effects = np.zeros((2, 2, self.n_games), np.int_)
+        self._interact(by_seat, rewards, shaped, effects)
         self._move(by_seat)
         np.take(self._cooked, self.pots, out=self.pots, mode="clip")
         self.ticks += 1
-        rewards = self._reward.take(effects[0])
-        rewards += self._reward.take(effects[1])
-        shaped = self._shaped.take(effects)
         return BatchStep(rewards, shaped.T, effects.T, self.ticks >= self.horizon)
 
-    def _interact(self, seat: int, actions: Ints, before: Ints, effects: Ints) -> None:
-        """Let one seat interact.
+    def _interact(self, actions: Ints, rewards: Ints, shaped: Ints, effects: Ints) -> None:
+        """Let both seats interact, the first one before the second.
 
         Args:
-            seat: whose turn it is.
-            actions: of that seat, `(n,)`.
-            before: the pots when the tick began.
-            effects: of that seat, `(n,)`: filled where its interaction does something.
+            actions: by seat, `(2, n)`.
+            rewards: of the team, `(n,)`.
+            shaped, effects: by seat, `(2, n)`. These three are filled where something is done.
         """
-        (games,) = (actions == INTERACT).nonzero()
-        stances, held = self.stances[seat].take(games), self.held[seat].take(games)
+        # What the first seat cannot change is looked up for both at once.
+        (asked,) = (actions.reshape(-1) == INTERACT).nonzero()
+        games, stances = self._game.take(asked), self.stances.reshape(-1).take(asked)
         at = self._slot.take(stances)
         at *= self.n_games
         at += games
-        held *= len(self._cooked)
-        held += self._contents.take(at)
-        held += self._base.take(stances)
-        found = self._table.take(held)
-        # Most interactions of a random player do nothing: go on with the few that do.
-        (hits,) = found.nonzero()
-        if not hits.size:
-            return
-        games, found, at = games.take(hits), found.take(hits), at.take(hits)
-        dishes = (found == self._dish).nonzero()[0]
-        if dishes.size:
-            useful = self._dish_is_useful(games[dishes], before)
-            found[dishes[useful]] = len(self.effects) - 1
-        self.held[seat][games] = self._held.take(found)
-        self._contents.reshape(-1)[at] = self._content.take(found)
-        effects[games] = found
+        keys = self.held.reshape(-1).take(asked)
+        keys *= len(self._cooked)
+        keys += self._base.take(stances)
+        before = self.pots.copy()
+        contents, middle = self._contents.reshape(-1), int(asked.searchsorted(self.n_games))
+        for seat, own in ((0, slice(None, middle)), (1, slice(middle, None))):
+            places = at[own]
+            found = self._table.take(keys[own] + contents.take(places))
+            # Most interactions of a random player do nothing: go on with the few that do.
+            (hits,) = found.nonzero()
+            if not hits.size:
+                continue
+            playing, found, places = games[own].take(hits), found.take(hits), places.take(hits)
+            (dishes,) = (found == self._dish).nonzero()
+            if dishes.size:
+                useful = self._dish_is_useful(playing[dishes], before)
+                found[dishes[useful]] = len(self.effects) - 1
+            self.held[seat][playing] = self._held.take(found)
+            contents[places] = self._content.take(found)
+            effects[seat][playing] = found
+            shaped[seat][playing] = self._shaped.take(found)
+            rewards[playing] += self._reward.take(found)
 
     def _dish_is_useful(self, games: Ints, before: Ints) -> NDArray[np.bool_]:
         lying = (self.counters[:, games] == DISH).any(axis=0)

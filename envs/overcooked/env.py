@@ -15,6 +15,7 @@ from anchorgym.envs.core import JSON, ExpertKind
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.multi import AgentOutcome, MultiAgentEnv
 from anchorgym.envs.overcooked.acting import Acting, LowLevel, MidLevel
+from anchorgym.envs.overcooked.cooks import Cook, make_cook
 from anchorgym.envs.overcooked.encodings import N_FEATURES, Features, Lossless
 from anchorgym.envs.overcooked.kitchen import NO_EFFECT, Kitchen, State
 from anchorgym.envs.overcooked.layouts import Layout, load_layout
@@ -98,6 +99,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         self.reports = Reports(self.kitchen)
         self._lossless, self._features = Lossless(self.kitchen), Features(self.kitchen)
         self._planner: Planner | None = None
+        self._scripts: dict[str, Cook] = {}
         spaces = dict.fromkeys(COOKS, self._space()), dict.fromkeys(COOKS, self._action_space())
         super().__init__(*spaces, split=split, max_turns=max_turns, render_mode=render_mode)
         self.game = self.kitchen.start()
@@ -252,6 +254,24 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         if self._planner is None:
             self._planner = Planner(self.kitchen)
         number = self._planner.action(self.game, COOKS.index(agent))
+        return self.acting.names[number] if self.observation == "text" else number
+
+    def scripted_action(self, agent: str, player: str) -> Any:
+        """Return the next low-level action of a cook by name; its chance is the episode's.
+
+        Args:
+            agent: whose turn it is.
+            player: see `cooks.KINDS`.
+
+        Raises:
+            OptionError: there is no such cook, or actions are mid-level.
+        """
+        if isinstance(self.acting, MidLevel):
+            raise OptionError("scripted cooks have low-level actions: choose actions='low'")
+        if player not in self._scripts:
+            self._scripts[player] = make_cook(player, self.kitchen)
+        seat = COOKS.index(agent)
+        number = self._scripts[player](self.game, seat, self.np_random)
         return self.acting.names[number] if self.observation == "text" else number
 
     def render(self) -> Any:

@@ -35,6 +35,8 @@ class Experience(NamedTuple):
     """(T, n, 2)"""
     effects: NDArray[np.int_]
     """(T, n, 2), indices into `KitchenBatch.effects`."""
+    moved: NDArray[np.bool_]
+    """(T, n, 2): who has got to another cell."""
     horizon: FloatArray
     """(T, n, 2): the value of the state at which a game reached its horizon; 0 elsewhere."""
     done: NDArray[np.bool_]
@@ -95,6 +97,7 @@ class Games:
         actions = torch.empty((ticks, n, 2), dtype=torch.long)
         logprobs, values = torch.empty((ticks, n, 2)), torch.empty((ticks + 1, n, 2))
         steps: list[BatchStep] = []
+        moved = np.zeros((ticks, n, 2), bool)
         horizon = np.zeros((ticks, n, 2), np.float32)
         for tick in range(ticks):
             seen = self.look()
@@ -106,7 +109,9 @@ class Games:
             actions[tick] = torch.from_numpy(chosen)
             logprobs[tick] = logs.view(n, 2, -1).gather(-1, actions[tick, ..., None])[..., 0]
             values[tick] = value.view(n, 2)
+            cells = self.batch.stances >> 2
             steps.append(self._step(chosen))
+            moved[tick] = (cells != self.batch.stances >> 2).T
             if steps[-1].done.any():
                 over = steps[-1].done
                 last = torch.from_numpy(self.look()[over])
@@ -121,6 +126,7 @@ class Games:
             np.array([step.rewards for step in steps], np.float32),
             np.array([step.shaped for step in steps], np.float32),
             np.array([step.effects for step in steps]),
+            moved,
             horizon,
             np.array([step.done for step in steps]),
             self.guests,

@@ -90,7 +90,7 @@ def _state(kitchen: Kitchen, told: Mapping[str, Any]) -> State:
     held = [_item(cook.get("held_object")) for cook in cooks]
     things = {cell(thing["position"]): thing for thing in told["objects"].values()}
     counters = tuple(_item(things.get(at)) for at in kitchen.counters)
-    pots = tuple(_pot(things.get(at)) for at in kitchen.pots)
+    pots = tuple(_pot(kitchen, things.get(at)) for at in kitchen.pots)
     return State((stances[0], stances[1]), (held[0], held[1]), counters, pots)
 
 
@@ -100,11 +100,12 @@ def _item(thing: Mapping[str, Any] | None) -> int:
     return SOUP + _mix(thing) if thing["name"] == "soup" else _ITEMS[thing["name"]]
 
 
-def _pot(thing: Mapping[str, Any] | None) -> int:
+def _pot(kitchen: Kitchen, thing: Mapping[str, Any] | None) -> int:
     if not thing:
         return NOTHING
     _, size, ticks = thing["state"]
-    return started(_mix(thing), ticks) if size == CAPACITY else _mix(thing)
+    mix = _mix(thing)  # the clock of a soup that is ready went on there
+    return started(mix, min(ticks, kitchen.rules.cook_time(mix))) if size == CAPACITY else mix
 
 
 def _mix(soup: Mapping[str, Any]) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.overcooked import Kitchen
-from anchorgym.envs.overcooked.codes import Codes, FloatArray
+from anchorgym.envs.overcooked.codes import Codes
 from anchorgym.training.overcooked.games import Experience, Games, advantages_of
 from anchorgym.training.overcooked.network import CookNet, NeuralCook
 
@@ -43,7 +43,8 @@ class PPOConfig:
         entropy: weight of the entropy at the beginning; it falls to a tenth.
         value: weight of the values' error.
         scale: rewards are multiplied by it.
-        shaping: the share of the iterations after which shaped rewards have faded to nothing.
+        shaping: the share of the iterations after which shaped rewards have faded to nothing; 0
+            gives none.
         partners: the share of games in which a partner, if there is any, has a seat.
     """
 
@@ -129,9 +130,7 @@ class SelfPlay:
         for number in range(config.iterations):
             done = number / config.iterations
             experience = self.games.play(self.net, config.ticks)
-            rewards = self.rewards(experience, max(0.0, 1.0 - done / config.shaping))
-            parts = advantages_of(experience, rewards, config.gamma, config.lam)
-            entropy = self._update(experience, *parts, done)
+            entropy = self._update(experience, *self.judged(experience, done), done)
             self.games.scores = self.games.scores[-config.games :]
             scores = self.games.scores
             yield Progress(
@@ -142,10 +141,17 @@ class SelfPlay:
                 time.process_time() - self._began,
             )
 
-    def rewards(self, experience: Experience, shaping: float) -> FloatArray:
-        """Return what each seat learns from, (T, n, 2): the team's score and its own shaping."""
-        paid = experience.rewards[..., None] + shaping * experience.shaped
-        return (self.config.scale * paid).astype(np.float32)
+    def judged(self, experience: Experience, done: float) -> tuple[Tensor, Tensor]:
+        """Return advantages and returns, (T, n, 2) each.
+
+        Args:
+            experience: of this iteration.
+            done: the share of the training that is over.
+        """
+        config = self.config
+        shaping = max(0.0, 1.0 - done / config.shaping) if config.shaping else 0.0
+        paid = config.scale * (experience.rewards[..., None] + shaping * experience.shaped)
+        return advantages_of(experience, paid.astype(np.float32), config.gamma, config.lam)
 
     def cook(self, *, greedy: bool = False) -> NeuralCook:
         """Return the network as a cook."""

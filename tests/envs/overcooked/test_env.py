@@ -12,9 +12,9 @@ from reference_kitchen import WHY, as_ours, reference_actions, reference_world
 from anchorgym.envs import JointEnv, TurnsEnv, check_parallel_env, make_parallel
 from anchorgym.envs.errors import LayoutError, OptionError, SnapshotError, UnknownTaskError
 from anchorgym.envs.overcooked import CLASSIC, Kitchen, draw_layout, load_layout
-from anchorgym.envs.overcooked.cooks import beside
 from anchorgym.envs.overcooked.encodings import Lossless
 from anchorgym.envs.overcooked.env import COOKS, OvercookedEnv
+from anchorgym.envs.overcooked.seat import beside
 
 ID = "anchorgym/Overcooked-v0"
 SMALL = """

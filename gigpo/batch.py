@@ -171,8 +171,8 @@ class TurnBatch:
         if texts is not None:
             _check_length("texts", len(texts), n_turns)
         anchors, anchor_ids = _within_groups(groups, lists["anchor"])
-        texts = None if text is None else _strings(as_list(text), n_turns)
-        text_codes, text_ids = (None, []) if texts is None else _within_groups(groups, texts)
+        compared = None if text is None else _strings(as_list(text), n_turns)
+        text_codes, text_ids = (None, []) if compared is None else _within_groups(groups, compared)
         batch = cls(
             group=groups,
             trajectory=trajectories,

@@ -116,8 +116,9 @@ def token_columns(episodes: Sequence[Episode], entropies: FloatArray | None = No
 
 
 def text_columns(episodes: Sequence[Episode]) -> TextColumns:
-    """Return what was read and done in each turn, in the batch's order."""
-    turns = [turn for episode in episodes for turn in episode.turns]
+    """Return what was read, the goal first, and done in each turn, in the batch's order."""
+    turns = [(episode.goal, turn) for episode in episodes for turn in episode.turns]
     return TextColumns(
-        tuple(turn.observation for turn in turns), tuple(turn.action for turn in turns)
+        tuple(f"{goal}\n{turn.observation}" for goal, turn in turns),
+        tuple(turn.action for _, turn in turns),
     )

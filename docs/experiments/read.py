@@ -42,6 +42,7 @@ from anchorgym.agents.planning import (
 )
 from anchorgym.envs import make_parallel
 from anchorgym.training.critics import (
+    CollectConfig,
     CriticConfig,
     CriticScorer,
     PlanCritic,
@@ -55,6 +56,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "read.jsonl"
 READ_J = "read_j"
 DATA_TURNS = 30
+IDLE = 0.15
+"""Share of rounds of a critic's data in which all wait, where time goes on meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Task:
         milestones: how many parts the whole reward of 1 comes in; advantages are counted in them.
         attempts: plans without success that are asked for in a round, as in RoCoBench.
         wait_keeps_state: whether nothing happens while all wait.
+        layout: of a kitchen; its name is the level.
     """
 
     env: str
@@ -76,8 +80,18 @@ class Task:
     milestones: int
     attempts: int = 10
     wait_keeps_state: bool = True
+    layout: str = ""
+
+    def world(self, turns: int) -> Any:
+        """Return the world with a limit of turns."""
+        arguments = {"layout": self.layout} if self.layout else {}
+        return make_parallel(self.env, max_turns=turns, **arguments)
 
 
+KITCHENS = [
+    Task("anchorgym/OvercookedPlan-v0", name, cap, 5, wait_keeps_state=False, layout=name)
+    for name, cap in (("cramped_room", 20), ("forced_coordination", 25))
+]
 TASKS = [
     *(
         Task("anchorgym/RoCoSweep-v0", level, 15, 2 * targets)
@@ -157,8 +171,10 @@ def fitted(task: Task, seed: int, runs: Path) -> PlanCritic:
     folder = runs / "read" / f"{task.level}-s{seed}"
     if folder.exists():
         return PlanCritic.load(folder)
-    world = make_parallel(task.env, max_turns=DATA_TURNS)
-    data = collect(world, [task.level], SimulatedPlanner(), seed=10_000 + seed)
+    world = task.world(DATA_TURNS)
+    idle = 0.0 if task.wait_keeps_state else IDLE
+    gathering = CollectConfig(idle=idle)
+    data = collect(world, [task.level], SimulatedPlanner(), config=gathering, seed=10_000 + seed)
     config = CriticConfig(scale=task.milestones, wait_keeps_state=task.wait_keeps_state)
     critic, _ = fit_critic(data, world.waiting, config, seed=seed)
     critic.save(folder)
@@ -167,7 +183,7 @@ def fitted(task: Task, seed: int, runs: Path) -> PlanCritic:
 
 def played(task: Task, loop: Loop, seeds: int) -> dict[str, Any]:
     """Play one method on one level: what became of each seed."""
-    world = make_parallel(task.env, max_turns=task.cap)
+    world = task.world(task.cap)
     policy = PlanningPolicy(SimulatedPlanner(), loop)
     episodes = [play_planned(policy, [world], [(task.level, seed)])[0] for seed in range(seeds)]
     judged = np.array([episode.dialogue.refusal_rate() for episode in episodes]).sum(axis=0)

@@ -83,8 +83,8 @@ class ReAd(GRPO):
         errors = np.concatenate([returns, returns]) / scale - rows @ before
         matrix = rows.T @ rows + self.ridge * np.eye(self.width)
         weights = before + np.linalg.solve(matrix, rows.T @ errors)
-        kept = np.clip(weights, -LARGEST / scale, LARGEST / scale) * scale
-        state["weights"] = kept.tolist()
+        with np.errstate(over="ignore"):  # beyond what is kept, an infinity is as good
+            state["weights"] = np.clip(weights * scale, -LARGEST, LARGEST).tolist()
         return (seeing - blind) @ weights
 
     def features(self, texts: TextColumns) -> tuple[FloatArray, FloatArray]:

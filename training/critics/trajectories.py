@@ -58,6 +58,8 @@ class CollectConfig:
         wandering: an episode begins with up to so many random joint steps that are not kept.
         attempts: plans that are asked for in a round, see `Verified`.
         perturbed: every so many-th episode is played by the worse planner.
+        idle: the chance that all wait in a round, whatever is planned: where the world goes on
+            meanwhile, that is how the value of waiting is seen.
     """
 
     trajectories: int = 400
@@ -65,6 +67,7 @@ class CollectConfig:
     wandering: int = 9
     attempts: int = 3
     perturbed: int = 3
+    idle: float = 0.0
 
 
 def collect(
@@ -108,7 +111,8 @@ def collect(
         session = PlanningPolicy(player, loop).open(_planned(world), rng.randrange(1 << 31))
         turns: list[PlanTurn] = []
         while world.agents and len(turns) < config.turns:
-            turns.append(_turn(world, session))
+            idle = config.idle > 0 and rng.random() < config.idle
+            turns.append(_idle_turn(world) if idle else _turn(world, session))
         if turns:
             kept.append(PlanTrajectory(task, tuple(turns)))
     return kept
@@ -130,7 +134,7 @@ def rows_of(
 
     Every ordered prefix of the plan, from none to all agents, has the return of the turn. A
     rejected plan changes nothing, so its prefixes that hold an action have the return a turn
-    later, gamma * V(s).
+    later, gamma * V(s); where the world goes on meanwhile, rejected plans have no rows.
 
     Args:
         trajectory: of one episode.
@@ -144,11 +148,12 @@ def rows_of(
         value = ahead * scale
         for agents in range(len(turn.plan) + 1):
             yield Row(turn.state, turn.sights, turn.plan[:agents], value)
+        if waiting is None:
+            continue
         for plan in turn.rejected:
             for agents in range(1, len(plan) + 1):
                 yield Row(turn.state, turn.sights, plan[:agents], gamma * value)
-        if waiting is not None:
-            yield Row(turn.state, turn.sights, waiting, gamma * value)
+        yield Row(turn.state, turn.sights, waiting, gamma * value)
 
 
 def _planned(world: MultiAgentTextEnv) -> PlanningEnv:
@@ -168,6 +173,14 @@ def _wander(world: MultiAgentTextEnv, steps: int, rng: random.Random) -> None:
         plan = tuple(rng.choice(world.admissible_actions(name)) for name in world.agents)
         if not planned.problem(plan):
             world.step(dict(zip(world.agents, plan, strict=True)))
+
+
+def _idle_turn(world: MultiAgentTextEnv) -> PlanTurn:
+    planned = _planned(world)
+    state, names = planned.state_vector(), world.possible_agents
+    sights, plan = tuple(planned.situation(name) for name in names), planned.waiting
+    _, rewards, *_ = world.step(dict(zip(names, plan, strict=True)))
+    return PlanTurn(state, sights, plan, (), sum(rewards.values()) / len(rewards))
 
 
 def _turn(world: MultiAgentTextEnv, session: PlanningSession) -> PlanTurn:

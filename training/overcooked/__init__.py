@@ -12,11 +12,13 @@ from anchorgym.training.overcooked.human import (
 )
 from anchorgym.training.overcooked.network import CookError, CookNet, NeuralCook
 from anchorgym.training.overcooked.ppo import PPOConfig, Progress, SelfPlay
+from anchorgym.training.overcooked.seated import CookPolicy
 
 __all__ = [
     "CloneConfig",
     "CookError",
     "CookNet",
+    "CookPolicy",
     "Fit",
     "HumanDataError",
     "HumanGame",

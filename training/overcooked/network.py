@@ -114,6 +114,11 @@ class NeuralCook:
             save_file(self.net.state_dict(), fresh / _WEIGHTS)
             (fresh / _SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
+    @staticmethod
+    def is_kept_in(folder: Path) -> bool:
+        """Whether a folder holds a cook."""
+        return (folder / _SETTINGS).is_file()
+
     @classmethod
     def load(cls, folder: str | Path, kitchen: Kitchen | None = None) -> Self:
         """Read what `save` wrote.

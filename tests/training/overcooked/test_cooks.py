@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from anchorgym.envs.overcooked import Kitchen, State, load_layout
+from anchorgym.agents import RandomPolicy
+from anchorgym.envs import make_parallel
+from anchorgym.envs.errors import OptionError
+from anchorgym.envs.overcooked import ACTIONS, Kitchen, State, load_layout
 from anchorgym.envs.overcooked.batch import KitchenBatch
 from anchorgym.envs.overcooked.codes import Codes
 from anchorgym.envs.overcooked.cooks import GreedyCook, play_out
+from anchorgym.envs.overcooked.env import COOKS
 from anchorgym.training.cli import main
 from anchorgym.training.overcooked import (
     CookError,
+    CookPolicy,
     HumanDataError,
     NeuralCook,
     PPOConfig,
@@ -30,6 +35,8 @@ from anchorgym.training.overcooked import (
 )
 from anchorgym.training.overcooked.games import Games, advantages_of
 from anchorgym.training.overcooked.human import HumanGame, divided
+from anchorgym.training.rollouts import Start
+from anchorgym.training.selfplay import Arenas, play_matches
 
 CRAMPED = Kitchen(load_layout("cramped_room"))
 SMALL = PPOConfig(iterations=3, games=8, ticks=20, horizon=60, epochs=2)
@@ -138,6 +145,23 @@ def test_a_cook_is_kept_whole_and_refuses_strange_kitchens(tmp_path: Path) -> No
     (tmp_path / "cook" / "cook.json").write_text("{}")
     with pytest.raises(CookError, match="holds no cook"):
         NeuralCook.load(tmp_path / "cook")
+
+
+def test_a_cook_takes_a_seat_beside_any_other_policy(tmp_path: Path) -> None:
+    NeuralCook(CRAMPED, greedy=True).save(tmp_path / "cook")
+    assert NeuralCook.is_kept_in(tmp_path / "cook")
+    env = make_parallel("anchorgym/Overcooked-v0", max_turns=10)
+    seats = {"cook_0": CookPolicy.load(tmp_path / "cook", env), "cook_1": RandomPolicy(0)}
+    (match,) = play_matches([seats], Arenas(lambda: env), [Start("cramped_room", 0, 1)])
+    state, cook = CRAMPED.start(), NeuralCook.load(tmp_path / "cook")
+    rng = np.random.default_rng(0)
+    turns = zip(*(match.sides[agent].turns for agent in COOKS), strict=True)
+    for own, other in turns:
+        assert own.action == ACTIONS[cook(state, 0, rng)]
+        state, *_ = CRAMPED.step(state, ACTIONS.index(own.action), ACTIONS.index(other.action))
+    env = make_parallel("anchorgym/Overcooked-v0", actions="mid")
+    with pytest.raises(OptionError, match="low-level"):
+        CookPolicy.load(tmp_path / "cook", env)
 
 
 # People -------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ class KitchenBatch:
         )
         self._compile()
         self.stances = np.zeros((2, n_games), np.int_)
-        """By seat and game; as in `State`."""
+        """By seat and game; as in `State`. To be read: `load` changes it, and what is held."""
         self.held = np.zeros((2, n_games), np.int_)
         """By seat and game; as in `State`."""
         n_slots = len(kitchen.pots) + len(kitchen.counters)

@@ -85,7 +85,8 @@ class ReAd(GRPO):
         weights = before + np.linalg.solve(matrix, rows.T @ errors)
         with np.errstate(over="ignore"):  # beyond what is kept, an infinity is as good
             state["weights"] = np.clip(weights * scale, -LARGEST, LARGEST).tolist()
-        return (seeing - blind) @ weights
+        judged: FloatArray = (seeing - blind) @ weights
+        return judged
 
     def features(self, texts: TextColumns) -> tuple[FloatArray, FloatArray]:
         """Features of each turn without its action and with it, `(n_turns, width)` each."""

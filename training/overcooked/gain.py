@@ -55,8 +55,8 @@ TUNING: Final = PPOConfig(
 def goals_of(experience: Experience, batch: KitchenBatch) -> FloatArray:
     """Return what each seat has reached of its own goals in each tick, (T, n, 2)."""
     worth = np.array([GOALS.get(effect.event, 0.0) for effect in batch.effects], np.float32)
-    found: FloatArray = worth[experience.effects] + np.float32(MOVE) * experience.moved
-    return found
+    found = worth[experience.effects] + MOVE * experience.moved
+    return found.astype(np.float32)
 
 
 class Gain(SelfPlay):

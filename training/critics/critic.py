@@ -145,9 +145,9 @@ class PlanCritic:
                 "use the critic of this task"
             )
         pairs = itertools.combinations(range(self.agents), 2)
-        alike = [(slots[:, i, :width] * slots[:, j, :width]).sum(1) for i, j in pairs]
-        pairs_of = np.array(alike, np.float32).reshape(-1, len(rows)).T
-        return torch.from_numpy(np.concatenate([states, slots.reshape(len(rows), -1), pairs_of], 1))
+        products = [(slots[:, i, :width] * slots[:, j, :width]).sum(1) for i, j in pairs]
+        alike = np.array(products, np.float32).reshape(-1, len(rows)).T
+        return torch.from_numpy(np.concatenate([states, slots.reshape(len(rows), -1), alike], 1))
 
     def save(self, folder: str | Path) -> None:
         """Write weights as safetensors and everything else as JSON, all or nothing."""

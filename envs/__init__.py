@@ -21,6 +21,7 @@ from anchorgym.envs.multi import (
 )
 from anchorgym.envs.multi.checking import check_parallel_env
 from anchorgym.envs.overcooked.env import OvercookedEnv
+from anchorgym.envs.overcooked.planned import OvercookedPlanEnv
 from anchorgym.envs.panels import panel_hash, sub_panel
 from anchorgym.envs.planning import Plan, PlanningEnv
 from anchorgym.envs.redteam.env import RedTeamEnv
@@ -48,6 +49,7 @@ __all__ = [
     "OneActiveEnv",
     "Outcome",
     "OvercookedEnv",
+    "OvercookedPlanEnv",
     "Plan",
     "PlanningEnv",
     "RedTeamEnv",

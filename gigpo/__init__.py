@@ -34,6 +34,7 @@ from anchorgym.gigpo.checking import AlgorithmReport, check_algorithm
 from anchorgym.gigpo.diagnostics import GroupStatistics, group_statistics
 from anchorgym.gigpo.novelty import Counts, Novelty, novelty_bonus
 from anchorgym.gigpo.returns import returns_to_go
+from anchorgym.gigpo.texts import TextColumns
 from anchorgym.gigpo.tokens import TokenColumns
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ __all__ = [
     "Promise",
     "Sample",
     "State",
+    "TextColumns",
     "TokenColumns",
     "TokenView",
     "TurnBatch",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.texts import TextColumns
 from anchorgym.gigpo.tokens import TokenColumns
 
 Rows = dict[str, list[Any]]
@@ -21,7 +22,8 @@ def batch_of(rows: Rows, order: Sequence[int] | None = None) -> TurnBatch:
     order = range(len(rows["group"])) if order is None else order
     columns = {name: [column[i] for i in order] for name, column in rows.items()}
     tokens = TokenColumns.from_rows(columns.pop("logprobs"), columns.pop("entropies"))
-    return TurnBatch.from_rows(**columns, tokens=tokens)
+    texts = TextColumns(tuple(columns.pop("observation")), tuple(columns.pop("action")))
+    return TurnBatch.from_rows(**columns, tokens=tokens, texts=texts)
 
 
 def sampled(
@@ -83,7 +85,7 @@ def lengthened(rows: Rows, trajectory: str, turns: int) -> Rows:
 
 _COLUMNS = (
     *("group", "trajectory", "anchor", "reward", "valid", "turn", "parent", "role"),
-    *("logprobs", "entropies"),
+    *("logprobs", "entropies", "observation", "action"),
 )
 
 
@@ -111,6 +113,8 @@ def _append(
             "role": "ab"[len(name) % 2],
             "logprobs": (-random.exponential(size=n_tokens)).tolist(),
             "entropies": random.exponential(size=n_tokens).tolist(),
+            "observation": f"You are in room {state}.\nIt is turn {number}.",
+            "action": f"go {n_tokens}",
         }
         for column, value in values.items():
             rows[column].append(value)

@@ -33,8 +33,9 @@ State = dict[str, Any]
 MinibatchUnit = Literal["turn", "trajectory", "group"]
 Aggregate = Literal["token_mean", "sequence_mean"]
 KLEstimator = Literal["k1", "k2", "k3"]
-Need = Literal["tokens", "entropies"]
-"""What of `TurnBatch.tokens` an algorithm reads; "entropies" includes "tokens"."""
+Need = Literal["tokens", "entropies", "texts"]
+"""What of `TurnBatch.tokens` an algorithm reads ("entropies" includes "tokens"), or that it reads
+`TurnBatch.texts`."""
 Promise = Literal["zero_sum", "singleton_zero", "per_trajectory"]
 """What `check_algorithm` verifies of an algorithm that claims it:
 
@@ -152,7 +153,7 @@ class Algorithm(ABC):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What `advantages` and `token_columns` read of the batch's tokens; most read nothing."""
+        """What `advantages` and `token_columns` read of tokens and texts; most read nothing."""
         return frozenset()
 
     @property

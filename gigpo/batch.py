@@ -24,6 +24,7 @@ from anchorgym.gigpo.errors import (
     UnknownParentError,
 )
 from anchorgym.gigpo.ids import as_list, factorise, first_rows, pair_codes, typed_key
+from anchorgym.gigpo.texts import TextColumns
 from anchorgym.gigpo.tokens import TokenColumns
 
 # Sums over a million rows of this size are still finite in float64.
@@ -76,6 +77,7 @@ class TurnBatch:
         role_ids: the role that each code of `role` stands for.
         kind: `(n_turns,)` code of what the turn's action does; may be absent.
         tokens: log-probabilities and entropies of the responses; may be absent.
+        texts: what was read and done; may be absent.
     """
 
     group: IntArray
@@ -98,6 +100,7 @@ class TurnBatch:
     role_ids: tuple[object, ...] = ()
     kind: IntArray | None = None
     tokens: TokenColumns | None = None
+    texts: TextColumns | None = None
 
     @classmethod
     def from_rows(
@@ -116,6 +119,7 @@ class TurnBatch:
         role: Iterable[object] | None = None,
         kind: Iterable[object] | None = None,
         tokens: TokenColumns | None = None,
+        texts: TextColumns | None = None,
     ) -> TurnBatch:
         """Build a batch from columns of equal length, `(n_turns,)` each.
 
@@ -136,6 +140,7 @@ class TurnBatch:
             role: which role an agent played, the same in all rows of a trajectory.
             kind: what the turn's action does, such as "take".
             tokens: of the responses, turn by turn in the order of the rows.
+            texts: of the observations and actions, in the order of the rows.
 
         Raises:
             BatchError: the columns do not fit; the subclass says how, the message what to do.
@@ -163,9 +168,11 @@ class TurnBatch:
                 _check_constant(name, column, starts, trajectories, names)
         if tokens is not None:
             _check_length("tokens", len(tokens.lengths), n_turns)
+        if texts is not None:
+            _check_length("texts", len(texts), n_turns)
         anchors, anchor_ids = _within_groups(groups, lists["anchor"])
-        texts = None if text is None else _strings(as_list(text), n_turns)
-        text_codes, text_ids = (None, []) if texts is None else _within_groups(groups, texts)
+        compared = None if text is None else _strings(as_list(text), n_turns)
+        text_codes, text_ids = (None, []) if compared is None else _within_groups(groups, compared)
         batch = cls(
             group=groups,
             trajectory=trajectories,
@@ -185,6 +192,7 @@ class TurnBatch:
             role_ids=tuple(role_ids),
             kind=None if kinds is None else factorise(kinds)[0],
             tokens=tokens,
+            texts=texts,
         )
         batch.require_distinct_turns()
         return batch
@@ -229,6 +237,8 @@ class TurnBatch:
         taken = {k: v[chosen] for k, v in columns.items() if v is not None}
         if self.tokens is not None:
             taken["tokens"] = self.tokens.take(np.arange(len(self))[chosen])
+        if self.texts is not None:
+            taken["texts"] = self.texts.take(np.arange(len(self))[chosen])
         return replace(self, **taken)
 
     def with_returns(self, returns: npt.ArrayLike) -> TurnBatch:

@@ -8,7 +8,15 @@ from typing import Protocol
 
 import numpy as np
 
-from anchorgym.gigpo import Algorithm, Sample, State, TokenColumns, TurnBatch, novelty_bonus
+from anchorgym.gigpo import (
+    Algorithm,
+    Sample,
+    State,
+    TextColumns,
+    TokenColumns,
+    TurnBatch,
+    novelty_bonus,
+)
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.novelty import Counts, Novelty
 from anchorgym.training.rollouts import Episode
@@ -76,7 +84,9 @@ def judged(
         batch: their turns.
         seed: of what is drawn from earlier iterations.
     """
-    if algorithm.needs:
+    if "texts" in algorithm.needs:
+        batch = replace(batch, texts=text_columns(episodes))
+    if algorithm.needs & {"tokens", "entropies"}:
         asked = "entropies" in algorithm.needs
         entropies = learner.entropies(episodes) if asked else None
         batch = replace(batch, tokens=token_columns(episodes, entropies))
@@ -103,3 +113,12 @@ def token_columns(episodes: Sequence[Episode], entropies: FloatArray | None = No
     """Return what algorithms may know of the tokens that were written, in the batch's order."""
     columns = TokenColumns.from_rows(turn.logprobs for e in episodes for turn in e.turns)
     return columns if entropies is None else replace(columns, entropies=entropies)
+
+
+def text_columns(episodes: Sequence[Episode]) -> TextColumns:
+    """Return what was read, the goal first, and done in each turn, in the batch's order."""
+    turns = [(episode.goal, turn) for episode in episodes for turn in episode.turns]
+    return TextColumns(
+        tuple(f"{goal}\n{turn.observation}" for goal, turn in turns),
+        tuple(turn.action for _, turn in turns),
+    )

@@ -184,6 +184,7 @@ def load_seat(env: Any, name: str, seed: int) -> Policy:
     Raises:
         PolicyError: the folder holds no policy.
         TableError: it holds a table that is damaged.
+        CookError: it holds a cook of another kitchen.
     """
     policy = scripted(name, seed)
     if policy is not None:
@@ -194,7 +195,10 @@ def load_seat(env: Any, name: str, seed: int) -> Policy:
         table.engine.reseed(seed)
         return table
     from anchorgym.agents.model_policy import load_policy
+    from anchorgym.training.overcooked import CookPolicy, NeuralCook
 
+    if NeuralCook.is_kept_in(Path(name)):
+        return CookPolicy.load(name, env, seed)
     return load_policy(name, seed=seed)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from anchorgym.agents.planning.asking import Refusal, Score, Scorer
 from anchorgym.agents.planning.room import (
     Planning,
+    Proposal,
     Room,
     accepted,
     scored_too_low,
@@ -50,7 +51,8 @@ class ReAdJ:
     Args:
         scorer: gives the joint advantage.
         threshold: what it must exceed.
-        max_refine: after so many refusals in a round the next feasible plan is taken.
+        max_refine: after so many refusals in a round one more feasible plan is asked for, and the
+            best of all of them is taken, the last among equals.
         attempts: after so many answers without a feasible plan the round is given up.
         samples: so many plans are drawn for each query, and the best of them is judged.
         shares: tell from the start of a round which plans of earlier rounds would be refused
@@ -77,6 +79,7 @@ class ReAdJ:
         if recalled:
             return recalled
         refused = [*room.refused, *(self._shared(known) if self.shares else [])]
+        judged: list[tuple[Proposal, Score]] = []
         vetoes = failures = 0
         while failures < self.attempts:
             query = replace(room.query("joint", "read"), samples=self.samples)
@@ -86,9 +89,12 @@ class ReAdJ:
                 failures += 1
                 continue
             threshold = self.threshold.after(vetoes)
-            best, score = room.best(fine, self.scorer)
-            if vetoes == self.max_refine or self._passes(score, threshold):
+            judged.append(room.best(fine, self.scorer))
+            best, score = judged[-1]
+            if self._passes(score, threshold):
                 return accepted(best)
+            if vetoes == self.max_refine:
+                return accepted(max(judged[::-1], key=lambda pair: pair[1].advantage)[0])
             vetoes += 1
             refused += [vetoed(proposal, self.threshold.after(vetoes)) for proposal in fine]
         return room.fallback(refused)
@@ -129,7 +135,7 @@ class ReAdS:
     Args:
         scorer: gives the local advantage.
         threshold: what it must exceed; each agent begins at its start.
-        max_refine: after so many refusals of an agent in a round its next action is taken.
+        max_refine: after so many refusals of an agent in a round the best of its actions is taken.
         attempts: after so many answers of an agent that do not fit, the plan is begun anew.
         restarts: so many plans are begun in a round at most.
     """
@@ -166,6 +172,7 @@ class ReAdS:
     ) -> Planning:
         """Return the plan with this agent's action; as it was, when none was found."""
         failures = 0
+        judged: list[tuple[float, Proposal]] = []
         while failures < self.attempts:
             query = replace(room.query("agent", "read"), agent=agent, before=before)
             answers = yield from room.ask(telling(query, refused))
@@ -178,9 +185,11 @@ class ReAdS:
             (score,) = self.scorer.local(room.world, before, [proposal.plan[-1]])
             proposal.answer.advantage = score.advantage
             room.now.scored += 1
-            threshold = self.threshold.after(vetoes[agent])
-            if vetoes[agent] == self.max_refine or score.advantage > threshold:
+            judged.append((score.advantage, proposal))
+            if score.advantage > self.threshold.after(vetoes[agent]):
                 return accepted(proposal)
+            if vetoes[agent] == self.max_refine:
+                return accepted(max(judged[::-1], key=lambda pair: pair[0])[1])
             vetoes[agent] += 1
             refused.append(vetoed(proposal, self.threshold.after(vetoes[agent])))
         return before

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ from anchorgym.agents.planning import (
 )
 from anchorgym.envs import make_parallel
 from anchorgym.training.critics import (
+    CollectConfig,
     CriticConfig,
     CriticScorer,
     PlanCritic,
@@ -54,7 +54,13 @@ from anchorgym.training.statistics import Interval, bootstrap, difference_interv
 HERE = Path(__file__).parent
 RESULTS = HERE / "read.jsonl"
 READ_J = "read_j"
-DATA_TURNS = 30
+MEASURES = ("won", "steps", "queries", "scored")
+DATA_TURNS = 40
+"""Long enough for most episodes of a critic's data to end."""
+IDLE = 0.15
+"""Share of rounds of a critic's data in which all wait, where time goes on meanwhile."""
+CRITIC = CriticConfig(scale=20.0, aim="success", targets="bootstrapped", updates=2000, patience=8)
+"""A round that is lost costs 1 where success is near, and less where it is far."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +71,35 @@ class Task:
         env: id of a world that can be planned for.
         level: its task.
         cap: environment steps of an episode.
-        milestones: how many parts the whole reward of 1 comes in; advantages are counted in them.
         attempts: plans without success that are asked for in a round, as in RoCoBench.
         wait_keeps_state: whether nothing happens while all wait.
+        layout: of a kitchen; its name is the level.
     """
 
     env: str
     level: str
     cap: int
-    milestones: int
     attempts: int = 10
     wait_keeps_state: bool = True
+    layout: str = ""
+
+    def world(self, turns: int) -> Any:
+        """Return the world with a limit of turns."""
+        arguments = {"layout": self.layout} if self.layout else {}
+        return make_parallel(self.env, max_turns=turns, **arguments)
 
 
+KITCHENS = [
+    Task("anchorgym/OvercookedPlan-v0", name, cap, wait_keeps_state=False, layout=name)
+    for name, cap in (("cramped_room", 20), ("forced_coordination", 25))
+]
 TASKS = [
     *(
-        Task("anchorgym/RoCoSweep-v0", level, 15, 2 * targets)
-        for level, targets in zip(
-            ("Y1_G1", "Y1_G2", "Y2_G2", "Y2_G3", "Y3_G3"), (2, 3, 4, 5, 6), strict=True
-        )
+        Task("anchorgym/RoCoSweep-v0", level, 15)
+        for level in ("Y1_G1", "Y1_G2", "Y2_G2", "Y2_G3", "Y3_G3")
     ),
-    *(Task("anchorgym/RoCoSandwich-v0", f"recipe{n}", 15, 2 * n + 1) for n in range(1, 5)),
-    *(Task("anchorgym/RoCoSort-v0", f"sort{n}", 15, 3, attempts=15) for n in range(1, 6)),
+    *(Task("anchorgym/RoCoSandwich-v0", f"recipe{n}", 15) for n in range(1, 5)),
+    *(Task("anchorgym/RoCoSort-v0", f"sort{n}", 15, attempts=15) for n in range(1, 6)),
 ]
 
 PAPER = {
@@ -112,8 +125,11 @@ PAPER = {
     "recipe3": {"roco": (0.8, 33.7, 11.5), "react": (0.7, 12.9, 10.1),
                 "central_plan": (1, 10.2, 8), "reflexion": (0.6, 14.9, 10.8),
                 "read_s": (1, 22.1, 8.9)},
+    "cramped_room": {"read_j": (0.4, 23.9, 18.9)},
+    "forced_coordination": {"read_j": (0.3, 27.2, 24.8)},
 }  # fmt: skip
-"""SR, NQ and ES of arXiv 2405.14314, with a language model as the planner."""
+"""SR, NQ and ES of arXiv 2405.14314, with a language model as the planner. In the kitchens no
+baseline there ever delivered."""
 
 
 def plain_loops(task: Task) -> dict[str, Loop]:
@@ -157,9 +173,10 @@ def fitted(task: Task, seed: int, runs: Path) -> PlanCritic:
     folder = runs / "read" / f"{task.level}-s{seed}"
     if folder.exists():
         return PlanCritic.load(folder)
-    world = make_parallel(task.env, max_turns=DATA_TURNS)
-    data = collect(world, [task.level], SimulatedPlanner(), seed=10_000 + seed)
-    config = CriticConfig(scale=task.milestones, wait_keeps_state=task.wait_keeps_state)
+    gathering = CollectConfig(turns=DATA_TURNS, idle=0.0 if task.wait_keeps_state else IDLE)
+    world = task.world(DATA_TURNS + gathering.wandering)
+    data = collect(world, [task.level], SimulatedPlanner(), config=gathering, seed=10_000 + seed)
+    config = replace(CRITIC, wait_keeps_state=task.wait_keeps_state)
     critic, _ = fit_critic(data, world.waiting, config, seed=seed)
     critic.save(folder)
     return critic
@@ -167,7 +184,7 @@ def fitted(task: Task, seed: int, runs: Path) -> PlanCritic:
 
 def played(task: Task, loop: Loop, seeds: int) -> dict[str, Any]:
     """Play one method on one level: what became of each seed."""
-    world = make_parallel(task.env, max_turns=task.cap)
+    world = task.world(task.cap)
     policy = PlanningPolicy(SimulatedPlanner(), loop)
     episodes = [play_planned(policy, [world], [(task.level, seed)])[0] for seed in range(seeds)]
     judged = np.array([episode.dialogue.refusal_rate() for episode in episodes]).sum(axis=0)
@@ -180,7 +197,7 @@ def played(task: Task, loop: Loop, seeds: int) -> dict[str, Any]:
     }
 
 
-def play(critics: list[int], seeds: int, runs: Path) -> None:
+def play(critics: list[int], seeds: int, runs: Path, tasks: Sequence[Task]) -> None:
     """Play what is missing, critic by critic, so that an early end leaves whole tables."""
     done = {(line["level"], line["method"], line["critic"]): line for line in results()}
 
@@ -193,18 +210,18 @@ def play(critics: list[int], seeds: int, runs: Path) -> None:
         with RESULTS.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    for task in TASKS:
+    for task in tasks:
         for method, loop in plain_loops(task).items():
             add(task, method, None, lambda loop=loop: loop)  # type: ignore[misc]
     for seed in critics:
-        for task in TASKS:
+        for task in tasks:
             scorer = CriticScorer(fitted(task, seed, runs))
             matched: dict[str, float] = {}
             for method, make_loop in critic_loops(task, scorer, seed, matched).items():
                 add(task, method, seed, make_loop)
                 if method == READ_J:
                     matched.update(rates(done[task.level, READ_J, seed]))
-    for task in TASKS:
+    for task in tasks:
         everyone = CriticScorer(*(fitted(task, seed, runs) for seed in critics))
         for method, doubt in (("read_j_mean", 0.0), ("read_j_sure", 1.0)):
             loop = ReAdJ(everyone, attempts=task.attempts, doubt=doubt)
@@ -226,63 +243,59 @@ def results() -> Iterator[dict[str, Any]]:
         yield from map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines())
 
 
-@cache
-def table() -> dict[str, dict[str, NDArray[np.float64]]]:
+Figures = dict[str, NDArray[np.float64]]
+
+
+def table(tasks: Sequence[Task]) -> dict[str, Figures]:
     """Return, by method and measure, what each level and seed gave, (n_levels * n_seeds,).
 
-    Critics are averaged over: those of one level judge the same planner with the same seeds.
+    The levels are those that ReAd-J was played on; methods that were not played on all of them
+    are left out. Critics are averaged over: those of one level judge the same planner with the
+    same seeds.
     """
-    found: dict[str, dict[str, dict[str, list[list[float]]]]] = {}
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for line in results():
-        levels = found.setdefault(line["method"], {})
-        for measure in ("won", "steps", "queries", "scored"):
-            levels.setdefault(line["level"], {}).setdefault(measure, []).append(line[measure])
+        found.setdefault(line["method"], {}).setdefault(line["level"], []).append(line)
+    levels = [task.level for task in tasks if task.level in found.get(READ_J, {})]
     return {
         method: {
             measure: np.concatenate(
-                [
-                    np.mean(levels[task.level][measure], axis=0)
-                    for task in TASKS
-                    if task.level in levels
-                ]
+                [np.mean([line[measure] for line in lines[level]], axis=0) for level in levels]
             )
-            for measure in ("won", "steps", "queries", "scored")
+            for measure in MEASURES
         }
-        for method, levels in found.items()
+        for method, lines in found.items()
+        if levels and set(levels) <= set(lines)
     }
 
 
-def summary() -> dict[str, Any]:
-    """Return means with intervals over levels and seeds, and ReAd-J's paired differences."""
-    read = table()[READ_J]
-    rows: dict[str, Any] = {}
-    for method, measures in table().items():
-        rows[method] = {name: bootstrap(values) for name, values in measures.items()}
-        if len(measures["won"]) == len(read["won"]) and method != READ_J:
-            rows[method]["read_j minus it, SR"] = difference_interval(read["won"] - measures["won"])
-            rows[method]["read_j minus it, ES"] = bootstrap(read["steps"] - measures["steps"])
-            rows[method]["read_j minus it, NQ"] = bootstrap(read["queries"] - measures["queries"])
-    return rows
-
-
-def show() -> None:
-    """Print the tables in Markdown."""
-    print("| method | SR | ES | NQ | scored | ReAd-J minus it: SR | ES |")
-    print("|---" * 7 + "|")
-    for method, row in summary().items():
-        cells = [
-            _plain(row[name], 3 if name == "won" else 2) for name in ("won", "steps", "queries")
-        ]
-        cells.append(f"{row['scored'].mean:.1f}")
-        cells += [
-            _plain(row[f"read_j minus it, {name}"], 3) if f"read_j minus it, {name}" in row else "-"
-            for name in ("SR", "ES")
-        ]
+def show(tasks: Sequence[Task]) -> None:
+    """Print means with intervals and ReAd-J's paired differences over levels, in Markdown."""
+    rows = table(tasks)
+    if not rows:
+        return
+    read = rows[READ_J]
+    levels = [task.level for task in tasks if any(_lines(task.level, READ_J))]
+    print(f"\nOver {', '.join(levels)}:\n")
+    print("| method | SR | ES | NQ | scored | ReAd-J minus it: SR | ES | NQ |")
+    print("|---" * 8 + "|")
+    for method, figures in rows.items():
+        cells = [_plain(bootstrap(figures["won"]), 3)]
+        cells += [_plain(bootstrap(figures[name]), 2) for name in ("steps", "queries")]
+        cells.append(f"{figures['scored'].mean():.1f}")
+        if method != READ_J:
+            cells.append(_plain(difference_interval(read["won"] - figures["won"]), 3))
+            gains = (bootstrap(read[name] - figures[name]) for name in ("steps", "queries"))
+            cells += [_plain(gain, 2) for gain in gains]
         print(f"| {method} | {' | '.join(cells)} |")
+
+
+def show_paper() -> None:
+    """Print our figures beside the paper's, level by level, in Markdown."""
     print("\n| level | method | ours SR / NQ / ES | paper SR / NQ / ES |\n|---|---|---|---|")
     for level, methods in PAPER.items():
         for method, paper in methods.items():
-            lines = [x for x in results() if (x["level"], x["method"]) == (level, method)]
+            lines = list(_lines(level, method))
             if lines:
                 won, queries, steps = (
                     np.mean([x[name] for x in lines]) for name in ("won", "queries", "steps")
@@ -291,6 +304,10 @@ def show() -> None:
                 print(
                     f"| {level} | {method} | {won:.2f} / {queries:.1f} / {steps:.1f} | {theirs} |"
                 )
+
+
+def _lines(level: str, method: str) -> Iterator[dict[str, Any]]:
+    return (x for x in results() if (x["level"], x["method"]) == (level, method))
 
 
 def _plain(interval: Interval, digits: int) -> str:
@@ -305,11 +322,15 @@ def main() -> None:
     parser.add_argument("--critics", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where critics are kept")
+    parser.add_argument("--levels", nargs="+", help="only these (default: all)")
     known = parser.parse_args()
     if known.what == "play":
-        play(known.critics, known.seeds, known.runs)
-    else:
-        show()
+        tasks = [t for t in (*TASKS, *KITCHENS) if known.levels is None or t.level in known.levels]
+        play(known.critics, known.seeds, known.runs, tasks)
+        return
+    show(TASKS)
+    show(KITCHENS)
+    show_paper()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ game.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.overcooked.items import CAPACITY, DISH, N_ITEMS, STARTED, size
 from anchorgym.envs.overcooked.kitchen import INTERACT, NO_EFFECT, Effect, Kitchen, State
-from anchorgym.envs.overcooked.layouts import DISHES
+from anchorgym.envs.overcooked.layouts import COUNTER, DISHES, POT
 
 Ints = NDArray[np.int_]
 """All arrays are of numpy's index type: tables are looked up without a conversion."""
+_MANY: Final = 1000
+"""More than there are pots: with a dish on a counter no other is useful."""
 
 
 class BatchStep(NamedTuple):
@@ -54,11 +56,17 @@ class KitchenBatch:
         )
         self._compile()
         self.stances = np.zeros((2, n_games), np.int_)
-        """By seat and game; as in `State`."""
+        """By seat and game; as in `State`. To be read: `load` changes it, and what is held."""
         self.held = np.zeros((2, n_games), np.int_)
         """By seat and game; as in `State`."""
         n_slots = len(kitchen.pots) + len(kitchen.counters)
         self._contents = np.zeros((n_slots + 1, n_games), np.int_)
+        self._game = np.tile(np.arange(n_games), 2)
+        self._touched = np.zeros(n_games, np.bool_)
+        self._waiting = np.zeros(n_games, np.int_)
+        """Pots that want a dish, of each game: see `Kitchen._dish_is_useful`."""
+        self._about = np.zeros(n_games, np.int_)
+        """Dishes in hands; one on a counter counts as many."""
         self.ticks = np.zeros(n_games, np.int_)
         """Ticks played of each game."""
         self.reset()
@@ -80,6 +88,7 @@ class KitchenBatch:
         self.held[:, where] = np.array(state.held)[:, None]
         self._contents[:-1, where] = np.array(state.pots + state.counters)[:, None]
         self.ticks[where] = 0
+        self._count()
 
     def step(self, actions: NDArray[np.integer]) -> BatchStep:
         """Play one tick of every game.
@@ -93,55 +102,72 @@ class KitchenBatch:
         if actions.shape != (self.n_games, 2):
             raise OptionError(f"actions must be of shape {(self.n_games, 2)}, not {actions.shape}")
         by_seat = actions.T.astype(np.int_, order="C")
-        effects = np.zeros((2, self.n_games), np.int_)
-        before = self.pots.copy()
-        for seat in (0, 1):
-            self._interact(seat, by_seat[seat], before, effects[seat])
+        out = np.zeros((3, 2, self.n_games), np.int_)
+        self._interact(by_seat, out)
         self._move(by_seat)
         np.take(self._cooked, self.pots, out=self.pots, mode="clip")
         self.ticks += 1
-        rewards = self._reward.take(effects[0])
-        rewards += self._reward.take(effects[1])
-        shaped = self._shaped.take(effects)
-        return BatchStep(rewards, shaped.T, effects.T, self.ticks >= self.horizon)
+        effects, paid, shaped = out
+        return BatchStep(paid[0] + paid[1], shaped.T, effects.T, self.ticks >= self.horizon)
 
-    def _interact(self, seat: int, actions: Ints, before: Ints, effects: Ints) -> None:
-        """Let one seat interact.
+    def _interact(self, actions: Ints, out: Ints) -> None:
+        """Let both seats interact, the first before the second.
+
+        Both are looked up together. Where the first seat has done something, what the second one's
+        interaction does is looked up again, afterwards: that is in few games.
 
         Args:
-            seat: whose turn it is.
-            actions: of that seat, `(n,)`.
-            before: the pots when the tick began.
-            effects: of that seat, `(n,)`: filled where its interaction does something.
+            actions: by seat, `(2, n)`.
+            out: effects, rewards and shaped rewards, `(3, 2, n)`: filled where something is done.
         """
-        (games,) = (actions == INTERACT).nonzero()
-        stances, held = self.stances[seat].take(games), self.held[seat].take(games)
+        (asked,) = (actions.reshape(-1) == INTERACT).nonzero()
+        games, stances = self._game.take(asked), self.stances.reshape(-1).take(asked)
         at = self._slot.take(stances)
         at *= self.n_games
         at += games
-        held *= len(self._cooked)
-        held += self._contents.take(at)
-        held += self._base.take(stances)
-        found = self._table.take(held)
+        keys = self.held.reshape(-1).take(asked)
+        keys *= len(self._cooked)
+        keys += self._base.take(stances)
+        contents, waiting = self._contents.reshape(-1), self._waiting.copy()
+        found = self._table.take(keys + contents.take(at))
         # Most interactions of a random player do nothing: go on with the few that do.
+        middle = int(asked.searchsorted(self.n_games))
+        touched = games.take(found[:middle].nonzero()[0])
+        self._touched[touched] = True
+        late = self._touched.take(games[middle:]).nonzero()[0] + middle
+        self._touched[touched] = False
+        found[late] = 0
         (hits,) = found.nonzero()
-        if not hits.size:
-            return
-        games, found, at = games.take(hits), found.take(hits), at.take(hits)
-        dishes = (found == self._dish).nonzero()[0]
-        if dishes.size:
-            useful = self._dish_is_useful(games[dishes], before)
-            found[dishes[useful]] = len(self.effects) - 1
-        self.held[seat][games] = self._held.take(found)
-        self._contents.reshape(-1)[at] = self._content.take(found)
-        effects[games] = found
+        self._carry_out(asked.take(hits), at.take(hits), found.take(hits), waiting, out)
+        again = self._table.take(keys.take(late) + contents.take(at.take(late)))
+        (hits,) = again.nonzero()
+        if hits.size:
+            late = late.take(hits)
+            self._carry_out(asked.take(late), at.take(late), again.take(hits), waiting, out)
 
-    def _dish_is_useful(self, games: Ints, before: Ints) -> NDArray[np.bool_]:
-        lying = (self.counters[:, games] == DISH).any(axis=0)
-        in_hands = (self.held[:, games] == DISH).sum(axis=0)
-        waiting = self._waits.take(before[:, games]).sum(axis=0)
-        useful: NDArray[np.bool_] = ~lying & (in_hands < waiting)
-        return useful
+    def _carry_out(self, who: Ints, at: Ints, done: Ints, waiting: Ints, out: Ints) -> None:
+        """Carry out interactions that do something.
+
+        Args:
+            who: interacts, as seat * n + game.
+            at: where, as slot * n + game.
+            done: what it does, as an index into `effects`.
+            waiting: pots that wanted a dish when the tick began, `(n,)`.
+            out: as in `_interact`.
+        """
+        games = self._game.take(who)
+        (dishes,) = (done == self._dish).nonzero()
+        if dishes.size:
+            of = games.take(dishes)
+            done[dishes[waiting.take(of) > self._about.take(of)]] = len(self.effects) - 1
+        self.held.reshape(-1)[who] = self._held.take(done)
+        self._contents.reshape(-1)[at] = self._content.take(done)
+        np.add.at(self._waiting, games, self._more_waiting.take(done))
+        np.add.at(self._about, games, self._more_about.take(done))
+        effects, paid, shaped = out.reshape(3, -1)
+        effects[who] = done
+        paid[who] = self._reward.take(done)
+        shaped[who] = self._shaped.take(done)
 
     def _move(self, actions: Ints) -> None:
         move = self.stances * 6
@@ -179,6 +205,13 @@ class KitchenBatch:
         self.held[:] = np.array([state.held for state in states]).T
         self._contents[:-1] = np.array([state.pots + state.counters for state in states]).T
         self.ticks[:] = ticks
+        self._count()
+
+    def _count(self) -> None:
+        """Count anew what `_carry_out` keeps count of."""
+        self._waiting[:] = self._waits.take(self.pots).sum(axis=0)
+        self._about[:] = self._lying.take(self.counters).sum(axis=0)
+        self._about += (self.held == DISH).sum(axis=0)
 
     # Compiling ------------------------------------------------------------------------------
 
@@ -203,3 +236,13 @@ class KitchenBatch:
         self._base = np.array(kinds) * N_ITEMS * n_contents
         waits = [pot >= STARTED or 0 < size(pot) < CAPACITY for pot in range(n_contents)]
         self._waits = np.array(waits, np.int_)
+        self._lying = np.zeros(n_contents, np.int_)
+        self._lying[DISH] = _MANY
+        self._more_waiting, self._more_about = np.zeros((2, len(self.effects)), np.int_)
+        for number, ((kind, held, content), effect) in enumerate(kitchen.effects.items(), start=1):
+            self._more_about[number] = int(effect.held == DISH) - int(held == DISH)
+            if kind == POT:
+                self._more_waiting[number] = self._waits[effect.content] - self._waits[content]
+            elif kind == COUNTER:
+                self._more_about[number] += self._lying[effect.content] - self._lying[content]
+        self._more_about[-1] = 1

@@ -1,19 +1,17 @@
 """Cooks that need no training: at random, greedy, and with a plan for both.
 
-A cook is a function of (state, seat, generator) and keeps no memory, so it can play a seat of
-`SeatEnv`, whose states can be returned to.
+A cook is a function of (state, seat, generator) and keeps no memory, so it can play a seat of a
+world whose states can be returned to, see `beside`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 import numpy as np
 
 from anchorgym.envs.errors import OptionError, did_you_mean
-from anchorgym.envs.multi import SeatEnv
-from anchorgym.envs.overcooked.env import COOKS, OvercookedEnv
 from anchorgym.envs.overcooked.items import DISH
 from anchorgym.envs.overcooked.jobs import Jobs
 from anchorgym.envs.overcooked.kitchen import ACTIONS, INTERACT, STAY, Kitchen, State
@@ -119,31 +117,6 @@ def make_cook(name: str, kitchen: Kitchen) -> Cook:
             f"unknown cook {name!r}.{did_you_mean(name, KINDS)} There are: {', '.join(KINDS)}"
         )
     return KINDS[name](kitchen)
-
-
-def beside(partner: str | Cook, seat: int = 0, **kwargs: Any) -> SeatEnv:
-    """Return one seat of a kitchen with a cook in the other, as a Gymnasium environment.
-
-    Args:
-        partner: a cook, or its name.
-        seat: the seat to play, 0 or 1.
-        kwargs: of `OvercookedEnv`, with low-level actions.
-
-    Raises:
-        OptionError: no such cook or seat, or mid-level actions.
-    """
-    if seat not in (0, 1) or kwargs.get("actions", "low") != "low":
-        raise OptionError("a seat beside a cook is 0 or 1, and has low-level actions")
-    env = OvercookedEnv(**kwargs)
-    cook = make_cook(partner, env.kitchen) if isinstance(partner, str) else partner
-
-    def others(
-        agent: str, observation: Any, info: Mapping[str, Any], rng: np.random.Generator
-    ) -> Any:
-        number = cook(env.game, COOKS.index(agent), rng)
-        return env.action_names[number] if env.observation == "text" else number
-
-    return SeatEnv(env, COOKS[seat], others)
 
 
 def play_out(

@@ -15,6 +15,7 @@ from anchorgym.envs.core import JSON, ExpertKind
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.multi import AgentOutcome, MultiAgentEnv
 from anchorgym.envs.overcooked.acting import Acting, LowLevel, MidLevel
+from anchorgym.envs.overcooked.cooks import Cook, make_cook
 from anchorgym.envs.overcooked.encodings import N_FEATURES, Features, Lossless
 from anchorgym.envs.overcooked.kitchen import NO_EFFECT, Kitchen, State
 from anchorgym.envs.overcooked.layouts import Layout, load_layout
@@ -54,6 +55,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
             `(width, height, 26)`; "vector", 96 numbers, see `Features`.
         actions: "low" or "mid".
         rules: rules to change, such as {"cooking": "manual", "time": 10}; see `Rules`.
+        drawn: begin a report in words with a drawing of the kitchen, which suits people.
         target: an episode is won, and over, after so many deliveries that were worth something;
             None: it cannot be won.
         split: "standard" is the kitchen's own start; "train", "valid" and "test" are drawn ones.
@@ -81,6 +83,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         observation: Seen = "text",
         actions: Level = "low",
         rules: Mapping[str, Any] | None = None,
+        drawn: bool = False,
         target: int | None = None,
         split: str = "standard",
         max_turns: int = 400,
@@ -94,10 +97,11 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
             raise OptionError(f"a target is at least one delivery, not {target}")
         self.kitchen = Kitchen(load_layout(layout).with_rules(**(rules or {})))
         self.acting: Acting = LowLevel(self.kitchen) if actions == "low" else MidLevel(self.kitchen)
-        self.observation, self.target = observation, target
+        self.observation, self.target, self.drawn = observation, target, drawn
         self.reports = Reports(self.kitchen)
         self._lossless, self._features = Lossless(self.kitchen), Features(self.kitchen)
         self._planner: Planner | None = None
+        self._scripts: dict[str, Cook] = {}
         spaces = dict.fromkeys(COOKS, self._space()), dict.fromkeys(COOKS, self._action_space())
         super().__init__(*spaces, split=split, max_turns=max_turns, render_mode=render_mode)
         self.game = self.kitchen.start()
@@ -150,10 +154,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
             return self._lossless.of_state(self.game, self.max_turns - self.turn)[seat]
         if self.observation == "vector":
             return self._features.of_state(self.game)[seat]
-        report = self.reports.tell(
-            self.game, seat, tick=self.turn, horizon=self.max_turns, score=self.score
-        )
-        return {"text": report}
+        return {"text": self._report(seat)}
 
     def admissible_actions(self, agent: str) -> tuple[Any, ...]:
         """Return the actions that get this cook somewhere, by name or by number."""
@@ -254,15 +255,28 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         number = self._planner.action(self.game, COOKS.index(agent))
         return self.acting.names[number] if self.observation == "text" else number
 
+    def scripted_action(self, agent: str, player: str) -> Any:
+        """Return the next low-level action of a cook by name; its chance is the episode's.
+
+        Args:
+            agent: whose turn it is.
+            player: see `cooks.KINDS`.
+
+        Raises:
+            OptionError: there is no such cook, or actions are mid-level.
+        """
+        if isinstance(self.acting, MidLevel):
+            raise OptionError("scripted cooks have low-level actions: choose actions='low'")
+        if player not in self._scripts:
+            self._scripts[player] = make_cook(player, self.kitchen)
+        seat = COOKS.index(agent)
+        number = self._scripts[player](self.game, seat, self.np_random)
+        return self.acting.names[number] if self.observation == "text" else number
+
     def render(self) -> Any:
         """Return the reports, or a picture `(height, width, 3)` of bytes."""
         if self.render_mode == "ansi":
-            return "\n\n".join(
-                self.reports.tell(
-                    self.game, seat, tick=self.turn, horizon=self.max_turns, score=self.score
-                )
-                for seat in (0, 1)
-            )
+            return "\n\n".join(map(self._report, (0, 1)))
         if self.render_mode == "rgb_array":
             return np.asarray(picture(self.kitchen, self.game, self.score, self._left()))
         return None
@@ -274,6 +288,12 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         seat = COOKS.index(agent)
         refused = [self.acting.refusal(self.game, seat, name) for name in self.acting.names]
         return np.array([not reason for reason in refused], np.int8)
+
+    def _report(self, seat: int) -> str:
+        report = self.reports.tell(
+            self.game, seat, tick=self.turn, horizon=self.max_turns, score=self.score
+        )
+        return f"{self.reports.drawing(self.game, seat)}\n{report}" if self.drawn else report
 
     def _left(self) -> int:
         return self.max_turns - self.turn

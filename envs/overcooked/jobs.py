@@ -58,10 +58,12 @@ class Jobs:
     Args:
         kitchen: where.
         walks: its ways.
+        last: whether the next soup is the last: one pot is enough then, nothing is laid in for
+            another soup, and a dish is fetched before the soup is complete.
     """
 
-    def __init__(self, kitchen: Kitchen, walks: Walks) -> None:
-        self._kitchen, self._walks = kitchen, walks
+    def __init__(self, kitchen: Kitchen, walks: Walks, *, last: bool = False) -> None:
+        self._kitchen, self._walks, self._last = kitchen, walks, last
         self._places: dict[int, list[int]] = {}
         for cell, kind in enumerate(kitchen.kinds):
             self._places.setdefault(kind, []).append(cell)
@@ -106,12 +108,12 @@ class Jobs:
         return self._with_ingredient(state, seat, held)
 
     def _with_dish(self, state: State, seat: int) -> Goal | None:
-        on = [(cell, pot) for cell, pot in self._pots(state) if pot >= STARTED]
+        on = [(cell, pot) for cell, pot in self._pots(state) if pot >= STARTED or self._last]
         stance = state.stances[seat]
         if not on:
             return self._put_down(state, seat)
         waits = [
-            (max(self._walks.distance(stance, cell), self._kitchen.remaining(pot)), cell, pot)
+            (max(self._walks.distance(stance, cell), self._left(pot)), cell, pot)
             for cell, pot in on
         ]
         reached = [wait for wait in waits if self._walks.distance(stance, wait[1]) < FAR]
@@ -186,19 +188,22 @@ class Jobs:
 
     def _wanted(self, state: State) -> dict[str, int]:
         """How many of each job there are to do."""
-        started = sum(pot >= STARTED for pot in state.pots)
-        soon = sum(pot < STARTED and self._is_complete(pot) for pot in state.pots)
+        pots = [pot for _, pot in self._pots(state)]
+        started = sum(pot >= STARTED for pot in pots)
+        soon = sum(pot < STARTED and self._is_complete(pot) for pot in pots)
+        soon += any(self._foresees(state, seat) for seat in (0, 1))
         dishes = state.held.count(DISH)
-        room = sum(self._room(pot) for pot in state.pots)
+        room = sum(self._room(pot) for pot in pots)
         carried = sum(item in (ONION, TOMATO) for item in state.held)
         stock = sum(item in (ONION, TOMATO) for item in state.counters)
         return {
             "soup": 2,
-            "start": 2,
+            "start": sum(map(self._waits_to_be_started, pots)),
             "dish": started + soon - dishes,
             "store dish": started + soon - dishes - state.counters.count(DISH),
-            "ingredient": max(room - carried, 0) or int(started > 0 and carried == 0),
-            "store ingredient": max(room, STOCK) - carried - stock,
+            "ingredient": max(room - carried, 0)
+            or int(started > 0 and carried == 0 and not self._last),
+            "store ingredient": (room if self._last else max(room, STOCK)) - carried - stock,
         }
 
     def _jobs(self, state: State, seat: int) -> Iterator[Job]:
@@ -209,9 +214,10 @@ class Jobs:
         for cell, pot in self._pots(state):
             if self._waits_to_be_started(pot) and self._walks.distance(stance, cell) < FAR:
                 yield Job("start", self._walks.distance(stance, cell), Goal(cell))
-        on = [(c, p) for c, p in self._pots(state) if p >= STARTED or self._is_complete(p)]
+        early = self._foresees(state, seat)
+        on = [(c, p) for c, p in self._pots(state) if p >= STARTED or self._is_complete(p) or early]
         if on:
-            left = min(self._kitchen.remaining(p) if p >= STARTED else 0 for _, p in on)
+            left = min(self._left(p) for _, p in on)
             yield from self._fetch("dish", stance, self._dishes(state), [c for c, _ in on], left)
             yield from self._supply(state, seat, "dish", self._places[DISHES])
         yield from self._ingredients(state, seat, lying)
@@ -263,8 +269,28 @@ class Jobs:
 
     # Details --------------------------------------------------------------------------------
 
-    def _pots(self, state: State) -> Iterable[tuple[int, int]]:
-        return list(zip(self._kitchen.pots, state.pots, strict=True))
+    def _pots(self, state: State) -> list[tuple[int, int]]:
+        """Return (cell, pot) of all pots; for a last soup, of the one that is farthest on."""
+        pots = list(zip(self._kitchen.pots, state.pots, strict=True))
+        return [max(pots, key=lambda pair: self._order(pair[1]))] if self._last else pots
+
+    def _order(self, pot: int) -> tuple[bool, int]:
+        return pot >= STARTED and pot_mix(pot) in self._kitchen.rules.wanted, size(pot_mix(pot))
+
+    def _left(self, pot: int) -> int:
+        return self._kitchen.remaining(pot) if pot >= STARTED else 0
+
+    def _foresees(self, state: State, seat: int) -> bool:
+        """Whether a cook may fetch the last soup's dish while its ingredients are on their way."""
+        (_, pot), *others = self._pots(state)
+        room = self._room(pot)
+        if not self._last or others or room == 0:
+            return False
+        partner = state.held[1 - seat] in (ONION, TOMATO)
+        if self._reaches(state, seat, self._kitchen.pots):
+            return partner and room == 1 and self._reaches(state, 1 - seat, self._kitchen.pots)
+        stock = sum(item in (ONION, TOMATO) for item in (*state.counters, state.held[1 - seat]))
+        return stock >= room
 
     def _reaches(self, state: State, seat: int, cells: Iterable[int]) -> bool:
         return self._walks.nearest(state.stances[seat], cells) is not None

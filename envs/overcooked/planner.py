@@ -29,12 +29,13 @@ class Planner:
 
     Args:
         kitchen: where.
+        last: see `Jobs`.
     """
 
-    def __init__(self, kitchen: Kitchen) -> None:
+    def __init__(self, kitchen: Kitchen, *, last: bool = False) -> None:
         self._kitchen = kitchen
         self._walks = Walks(kitchen)
-        self._jobs = Jobs(kitchen, self._walks)
+        self._jobs = Jobs(kitchen, self._walks, last=last)
 
     def action(self, state: State, seat: int) -> int:
         """Return the low-level action of one cook."""

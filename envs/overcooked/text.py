@@ -36,6 +36,10 @@ _PLACES = {
     DISHES: "the dishes",
     SERVING: "the serving hatch",
 }
+_LEGEND = (
+    "1 is you, 2 your partner; O onions, T tomatoes, D dishes, P pot, S serving hatch, X counter; "
+    "o, t, d, s lie on a counter."
+)
 
 
 class Reports:
@@ -70,6 +74,18 @@ class Reports:
             *self._distances(state, seat),
         ]
         return "\n".join(lines)
+
+    def drawing(self, state: State, seat: int) -> str:
+        """Return the kitchen as a cook would draw it, with what the letters mean."""
+        cells = list("".join(self._kitchen.layout.rows))
+        for cell, item in zip(self._kitchen.counters, state.counters, strict=True):
+            if item:
+                cells[cell] = item_name(item)[0]
+        for name, who in (("1", seat), ("2", 1 - seat)):
+            cells[state.stances[who] >> 2] = name
+        width = self._kitchen.width
+        rows = ("".join(cells[at : at + width]) for at in range(0, len(cells), width))
+        return "\n".join([*rows, _LEGEND])
 
     def orders(self) -> list[str]:
         """Return each order with what it is worth and how long it cooks, the best first."""

@@ -145,11 +145,12 @@ class Sweep(Game[SweepState]):
         return sum(state.places[: self.n_targets]), 2 * self.n_targets
 
     def numbers(self, state: SweepState) -> list[float]:
-        """Six flags a cube, and how many targets are still to be swept and dumped."""
+        """Seven flags a cube, and how many targets are still to be swept and dumped."""
         flags: list[float] = []
         for cube, place in enumerate(state.places):
             flags += [float(place == where) for where in (TABLE, DUSTPAN, BIN)]
             flags += [float(cube < self.n_targets), *(float(cube == at) for at in state.fronts)]
+            flags += [float(state.fronts == (cube, cube))]
         targets = state.places[: self.n_targets]
         return [*flags, targets.count(TABLE) / 6, targets.count(DUSTPAN) / 6]
 

@@ -20,6 +20,7 @@ COMMANDS = (
     "check",
     "envs",
     "setup",
+    "overcooked",
     "redteam-evaluate",
     "serve-webshop",
 )

@@ -7,6 +7,7 @@ agent is Q(s, a^{1:i}) - Q(s, a^{1:i-1}).
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +24,7 @@ from anchorgym.envs import Plan, PlanningEnv
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.planning import FloatArray
 from anchorgym.training.critics.encoders import HashedNgrams, TextEncoder, encoder_from_json
-from anchorgym.training.critics.trajectories import PlanTrajectory, Row, rows_of
+from anchorgym.training.critics.trajectories import Aim, PlanTrajectory, Row, rows_of
 from anchorgym.training.durable import whole_folder
 
 _WEIGHTS, _SETTINGS = "critic.safetensors", "critic.json"
@@ -55,6 +56,8 @@ class CriticConfig:
     gamma: float = 0.95
     scale: float = 1.0
     wait_keeps_state: bool = True
+    aim: Aim = "reward"
+    targets: Literal["returns", "bootstrapped"] = "returns"
     reads: Literal["action", "sight and action"] = "action"
     hidden: int = 256
     layers: int = 1
@@ -69,7 +72,9 @@ class CriticConfig:
 class PlanCritic:
     """Values of plans and of their prefixes, in the units of the scaled reward.
 
-    Absent agents are slots of zeros; each slot also says whether its agent is there.
+    Absent agents are slots of zeros; each slot also says whether its agent is there. Beside the
+    slots stands how alike the actions of each pair of agents are, the product of their codes:
+    whether two do the same is hard to learn from the codes alone.
 
     Args:
         features: length of the world's state vector.
@@ -90,7 +95,7 @@ class PlanCritic:
         self.config = config or CriticConfig()
         self.encoder = encoder or HashedNgrams()
         self.features, self.agents, self.waiting = features, agents, waiting
-        width = features + agents * (self.encoder.width + 1)
+        width = features + agents * (self.encoder.width + 1) + agents * (agents - 1) // 2
         layers: list[nn.Module] = []
         for _ in range(self.config.layers):
             layers += [nn.Linear(width, self.config.hidden), nn.ReLU()]
@@ -139,7 +144,10 @@ class PlanCritic:
                 f"the state has {states.shape[1]} features, the critic knows {self.features}: "
                 "use the critic of this task"
             )
-        return torch.from_numpy(np.concatenate([states, slots.reshape(len(rows), -1)], axis=1))
+        pairs = itertools.combinations(range(self.agents), 2)
+        products = [(slots[:, i, :width] * slots[:, j, :width]).sum(1) for i, j in pairs]
+        alike = np.array(products, np.float32).reshape(-1, len(rows)).T
+        return torch.from_numpy(np.concatenate([states, slots.reshape(len(rows), -1), alike], 1))
 
     def save(self, folder: str | Path) -> None:
         """Write weights as safetensors and everything else as JSON, all or nothing."""
@@ -202,27 +210,55 @@ def fit_critic(
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(trajectories), generator=generator).tolist()
     kept = max(1, round(config.held_out * len(trajectories)))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        features = len(trajectories[0].turns[0].state)
-        critic = PlanCritic(features, len(waiting), waiting, config, encoder)
-    wait = waiting if config.wait_keeps_state else None
-    held, seen = (
-        _tensors(critic, [trajectories[i] for i in part], wait)
-        for part in (order[:kept], order[kept:])
-    )
+    parts = [[trajectories[i] for i in part] for part in (order[:kept], order[kept:])]
+
+    def fresh() -> PlanCritic:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            features = len(trajectories[0].turns[0].state)
+            return PlanCritic(features, len(waiting), waiting, config, encoder)
+
+    critic = fresh()
+    if config.targets == "returns":
+        held, seen = (_tensors(critic, part) for part in parts)
+    else:
+        of_states = fresh()
+        held, seen = (_tensors(of_states, part, only_states=True) for part in parts)
+        _descend(of_states, seen, held, generator)
+        held, seen = (_tensors(critic, part, of_states) for part in parts)
     return critic, _descend(critic, seen, held, generator)
 
 
 def _tensors(
-    critic: PlanCritic, trajectories: Sequence[PlanTrajectory], waiting: Plan | None
+    critic: PlanCritic,
+    trajectories: Sequence[PlanTrajectory],
+    of_states: PlanCritic | None = None,
+    *,
+    only_states: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Return (inputs, values) of all rows."""
+    """Return (inputs, values) of all rows.
+
+    Args:
+        critic: that they are for.
+        trajectories: that they are of.
+        of_states: has the values of states; without it, values are returns.
+        only_states: leave the rows of plans out.
+    """
     config = critic.config
-    rows = [
-        row for path in trajectories for row in rows_of(path, config.gamma, waiting, config.scale)
-    ]
+    waiting = critic.waiting if config.wait_keeps_state else None
+    rows: list[Row] = []
+    for path in trajectories:
+        values = None if of_states is None else _values_along(of_states, path)
+        found = rows_of(path, config.gamma, waiting, config.scale, aim=config.aim, values=values)
+        rows += (row for row in found if not (only_states and row.plan))
     return critic.inputs(rows), torch.tensor([row.value for row in rows])
+
+
+@torch.no_grad()
+def _values_along(critic: PlanCritic, trajectory: PlanTrajectory) -> list[float]:
+    rows = [Row(turn.state, turn.sights, (), 0.0) for turn in trajectory.turns]
+    values: list[float] = critic.net(critic.inputs(rows))[:, 0].tolist()
+    return values
 
 
 def _descend(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from anchorgym.agents.planning import (
     Planner,
@@ -17,6 +17,10 @@ from anchorgym.agents.planning import (
 from anchorgym.envs import MultiAgentTextEnv, Plan, PlanningEnv
 from anchorgym.envs.errors import ContractError
 from anchorgym.envs.planning import FloatArray
+
+Aim = Literal["reward", "success"]
+"""What is to be had: the world's rewards; or 1 for a task that is done, so that values tell how
+soon that is, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,22 @@ class PlanTrajectory:
 
     task: str
     turns: tuple[PlanTurn, ...]
+    won: bool = False
+    """Whether the task was done in the last turn."""
+    cut: bool = False
+    """Whether the episode would have gone on."""
 
-    def returns(self, gamma: float) -> list[float]:
+    def rewards(self, aim: Aim) -> list[float]:
+        """Return what each turn paid, (n_turns,); see `Aim`."""
+        if aim == "success":
+            return [0.0] * (len(self.turns) - 1) + [float(self.won)]
+        return [turn.reward for turn in self.turns]
+
+    def returns(self, gamma: float, aim: Aim = "reward") -> list[float]:
         """Return each turn's discounted sum of rewards from there on, (n_turns,)."""
         found, ahead = [], 0.0
-        for turn in reversed(self.turns):
-            ahead = turn.reward + gamma * ahead
+        for reward in reversed(self.rewards(aim)):
+            ahead = reward + gamma * ahead
             found.append(ahead)
         return found[::-1]
 
@@ -58,6 +72,8 @@ class CollectConfig:
         wandering: an episode begins with up to so many random joint steps that are not kept.
         attempts: plans that are asked for in a round, see `Verified`.
         perturbed: every so many-th episode is played by the worse planner.
+        idle: the chance that all wait in a round, whatever is planned: where the world goes on
+            meanwhile, that is how the value of waiting is seen.
     """
 
     trajectories: int = 400
@@ -65,6 +81,7 @@ class CollectConfig:
     wandering: int = 9
     attempts: int = 3
     perturbed: int = 3
+    idle: float = 0.0
 
 
 def collect(
@@ -108,9 +125,12 @@ def collect(
         session = PlanningPolicy(player, loop).open(_planned(world), rng.randrange(1 << 31))
         turns: list[PlanTurn] = []
         while world.agents and len(turns) < config.turns:
-            turns.append(_turn(world, session))
+            idle = config.idle > 0 and rng.random() < config.idle
+            turns.append(_idle_turn(world) if idle else _turn(world, session))
         if turns:
-            kept.append(PlanTrajectory(task, tuple(turns)))
+            over = not world.agents and world.turn < world.max_turns
+            won = all(world.won(name) for name in world.possible_agents)
+            kept.append(PlanTrajectory(task, tuple(turns), won, cut=not (over or won)))
     return kept
 
 
@@ -124,13 +144,19 @@ class Row(NamedTuple):
 
 
 def rows_of(
-    trajectory: PlanTrajectory, gamma: float, waiting: Plan | None, scale: float = 1.0
+    trajectory: PlanTrajectory,
+    gamma: float,
+    waiting: Plan | None,
+    scale: float = 1.0,
+    *,
+    aim: Aim = "reward",
+    values: Sequence[float] | None = None,
 ) -> Iterator[Row]:
     """Yield the rows of a trajectory.
 
     Every ordered prefix of the plan, from none to all agents, has the return of the turn. A
     rejected plan changes nothing, so its prefixes that hold an action have the return a turn
-    later, gamma * V(s).
+    later, gamma * V(s); where the world goes on meanwhile, rejected plans have no rows.
 
     Args:
         trajectory: of one episode.
@@ -139,16 +165,29 @@ def rows_of(
             gamma * V(s), is a row too. None where the world goes on meanwhile: there the values
             of waiting are those of the turns in which all waited.
         scale: values are multiplied by it.
+        aim: what is to be had.
+        values: V of each turn's state, scaled, (n_turns,): then a plan's value is the reward of
+            its turn and gamma times V of the next state, and the luck of later turns is left out.
+            The last turn of an episode that was cut has none.
     """
-    for turn, ahead in zip(trajectory.turns, trajectory.returns(gamma), strict=True):
-        value = ahead * scale
-        for agents in range(len(turn.plan) + 1):
+    last = len(trajectory.turns) - 1
+    rewards, returns = trajectory.rewards(aim), trajectory.returns(gamma, aim)
+    for number, turn in enumerate(trajectory.turns):
+        state_value = value = returns[number] * scale
+        if values is not None:
+            if number == last and trajectory.cut:
+                return
+            state_value = values[number]
+            value = rewards[number] * scale + (gamma * values[number + 1] if number < last else 0.0)
+        yield Row(turn.state, turn.sights, (), state_value)
+        for agents in range(1, len(turn.plan) + 1):
             yield Row(turn.state, turn.sights, turn.plan[:agents], value)
+        if waiting is None:
+            continue
         for plan in turn.rejected:
             for agents in range(1, len(plan) + 1):
-                yield Row(turn.state, turn.sights, plan[:agents], gamma * value)
-        if waiting is not None:
-            yield Row(turn.state, turn.sights, waiting, gamma * value)
+                yield Row(turn.state, turn.sights, plan[:agents], gamma * state_value)
+        yield Row(turn.state, turn.sights, waiting, gamma * state_value)
 
 
 def _planned(world: MultiAgentTextEnv) -> PlanningEnv:
@@ -168,6 +207,14 @@ def _wander(world: MultiAgentTextEnv, steps: int, rng: random.Random) -> None:
         plan = tuple(rng.choice(world.admissible_actions(name)) for name in world.agents)
         if not planned.problem(plan):
             world.step(dict(zip(world.agents, plan, strict=True)))
+
+
+def _idle_turn(world: MultiAgentTextEnv) -> PlanTurn:
+    planned = _planned(world)
+    state, names = planned.state_vector(), world.possible_agents
+    sights, plan = tuple(planned.situation(name) for name in names), planned.waiting
+    _, rewards, *_ = world.step(dict(zip(names, plan, strict=True)))
+    return PlanTurn(state, sights, plan, (), sum(rewards.values()) / len(rewards))
 
 
 def _turn(world: MultiAgentTextEnv, session: PlanningSession) -> PlanTurn:

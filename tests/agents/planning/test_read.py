@@ -44,6 +44,16 @@ def test_refusals_are_limited_and_only_feasible_plans_are_scored() -> None:
     assert session.room.dialogue.refusal_rate() == (2, 3)
 
 
+def test_when_the_refusals_are_used_up_the_best_plan_of_the_round_is_taken() -> None:
+    poor = Worth(push_push=-1.0, push_kick=-0.5, kick_push=-2.0, push=-0.5, kick=-2.0)
+    session, _, world = planned(ReAdJ(poor, max_refine=2), "push+push", "push+kick", "kick+push")
+    assert play_round(session, world) == ("push", "kick")
+    verdicts = [answer.verdict for answer in session.room.now.answers]
+    assert verdicts == ["refused", "accepted", "passed over"]
+    session, _, world = planned(ReAdS(poor, max_refine=1), "push", "kick", "push", "push")
+    assert play_round(session, world) == ("push", "push")
+
+
 def test_agents_are_asked_in_turn_given_what_is_settled() -> None:
     session, script, world = planned(ReAdS(SCORER), "kick", "push", "pull", "wait", "kick")
     assert play_round(session, world) == ("push", "kick")

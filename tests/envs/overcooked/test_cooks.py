@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from anchorgym.envs.overcooked import CLASSIC, Kitchen, load_layout
-from anchorgym.envs.overcooked.cooks import beside, make_cook, play_out
+from anchorgym.envs.overcooked.cooks import make_cook, play_out
 from anchorgym.envs.overcooked.layouts import CLASSIC as FIVE
 from anchorgym.envs.overcooked.render import TILE, animate, film, picture
+from anchorgym.envs.overcooked.seat import beside
 
 
 def score(name: str, first: str, second: str, seed: int = 0, cooking: str = "auto") -> int:

@@ -12,9 +12,9 @@ from reference_kitchen import WHY, as_ours, reference_actions, reference_world
 from anchorgym.envs import JointEnv, TurnsEnv, check_parallel_env, make_parallel
 from anchorgym.envs.errors import LayoutError, OptionError, SnapshotError, UnknownTaskError
 from anchorgym.envs.overcooked import CLASSIC, Kitchen, draw_layout, load_layout
-from anchorgym.envs.overcooked.cooks import beside
 from anchorgym.envs.overcooked.encodings import Lossless
 from anchorgym.envs.overcooked.env import COOKS, OvercookedEnv
+from anchorgym.envs.overcooked.seat import beside
 
 ID = "anchorgym/Overcooked-v0"
 SMALL = """
@@ -225,3 +225,29 @@ def test_drawn_kitchens_and_their_faults() -> None:
     with pytest.raises(LayoutError, match="Did you mean 'cramped_room'"):
         OvercookedEnv("crampedroom")
     assert load_layout("random3").name == CLASSIC[4]
+
+
+def test_a_drawing_shows_the_kitchen_from_the_readers_side() -> None:
+    env = OvercookedEnv(drawn=True)
+    seen, _ = env.reset()
+    first, second = (seen[cook]["text"].splitlines()[:4] for cook in env.agents)
+    assert first == ["XXPXX", "O  2O", "X1  X", "XDXSX"]
+    assert [line.translate(str.maketrans("12", "21")) for line in second] == first
+    for action in ("north", "west", "interact", "north", "interact"):
+        seen, *_ = env.step({"cook_0": action, "cook_1": "stay"})
+    assert seen["cook_1"]["text"].startswith("XoPXX\nO2 1O\n")
+
+
+def test_scripts_play_by_name_and_only_low_level() -> None:
+    env = OvercookedEnv(max_turns=120)
+    env.reset(seed=0)
+    while env.agents:
+        env.step({cook: env.scripted_action(cook, "greedy") for cook in env.agents})
+    assert env.score >= 20
+    env.reset(seed=0)
+    with pytest.raises(OptionError, match="Did you mean 'greedy'"):
+        env.scripted_action("cook_0", "gredy")
+    mid = OvercookedEnv(actions="mid")
+    mid.reset()
+    with pytest.raises(OptionError, match="low"):
+        mid.scripted_action("cook_0", "greedy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,54 @@ def test_rows_are_prefixes_waiting_and_rejected_plans() -> None:
         (WAITING, 1.0),
     ]
     assert WAITING not in [row.plan for row in rows_of(path, 0.5, None)]
+
+
+def test_with_values_of_states_rows_leave_the_luck_of_later_turns_out() -> None:
+    turns = (turn(("a", "b"), 0.0, ("c", "d")), turn(("e", "f"), 1.0))
+    won = PlanTrajectory("t", turns, won=True)
+    assert won.returns(0.5, "success") == [0.5, 1.0]
+    assert PlanTrajectory("t", turns).returns(0.5, "success") == [0.0, 0.0]
+    rows = rows_of(won, 0.5, WAITING, scale=2.0, aim="success", values=[3.0, 4.0])
+    assert [(row.plan, row.value) for row in rows] == [
+        ((), 3.0),
+        (("a",), 2.0),
+        (("a", "b"), 2.0),
+        (("c",), 1.5),
+        (("c", "d"), 1.5),
+        (WAITING, 1.5),
+        ((), 4.0),
+        (("e",), 2.0),
+        (("e", "f"), 2.0),
+        (WAITING, 2.0),
+    ]
+    cut = PlanTrajectory("t", turns, cut=True)
+    kept = list(rows_of(cut, 0.5, None, values=[3.0, 4.0]))
+    assert [(row.plan, row.value) for row in kept] == [
+        ((), 3.0),
+        (("a",), 2.0),
+        (("a", "b"), 2.0),
+    ]
+
+
+def test_idle_rounds_show_the_value_of_waiting() -> None:
+    config = CollectConfig(trajectories=40, turns=8, wandering=3, idle=0.5)
+    data = collect(Cart(max_turns=11), ["cart"], SimulatedPlanner(), config=config, seed=1)
+    waited = [one.plan == WAITING for path in data for one in path.turns]
+    assert 0.4 < np.mean(waited) < 0.6
+    assert any(path.won for path in data)
+    assert any(path.cut for path in data)
+    assert not any(path.won and path.cut for path in data)
+
+
+def test_a_critic_of_bootstrapped_values_orders_plans(data: list[PlanTrajectory]) -> None:
+    config = replace(QUICK, targets="bootstrapped", aim="success")
+    critic, _ = fit_critic(data, WAITING, config)
+    state, sights = np.eye(4, dtype=np.float32)[1], ("", "")
+    best, half, none = critic.adv_joint(
+        state, sights, [("push", "push"), ("push", "kick"), ("kick", "kick")]
+    )
+    assert best > half > none
+    assert best > 0
 
 
 def test_collecting_keeps_what_was_played_and_rejected(data: list[PlanTrajectory]) -> None:

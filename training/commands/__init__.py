@@ -21,6 +21,9 @@ COMMANDS = (
     "envs",
     "setup",
     "redteam-evaluate",
+    "vgc-clone",
+    "vgc-train",
+    "evaluate-league",
     "serve-webshop",
 )
 """Names of the modules here (with _ for -), in the order in which `--help` lists them."""

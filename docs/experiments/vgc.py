@@ -6,7 +6,7 @@
 A clone of the heuristic player is improved by reinforcement learning on team sets of 1, 4, 16 and
 64, under self-play, fictitious play and the double oracle. All meet on the one team that everybody
 trained on, and on the 72 unseen teams. A part that is among the results is not run again, and a
-training that was interrupted goes on. `--reduced` trains less, on two team sets.
+training that was interrupted goes on. `--reduced` trains less, on one team set.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Plan:
 
     def __init__(self, reduced: bool) -> None:
         self.name = "reduced" if reduced else "full"
-        self.sizes = (1, 16) if reduced else (1, 4, 16, 64)
+        self.sizes = (16,) if reduced else (1, 4, 16, 64)
         self.methods = METHODS[:1] if reduced else METHODS
         self.clone = {"battles": 600, "epochs": 6} if reduced else {"battles": 3000, "epochs": 10}
-        self.rounds, self.updates, self.battles = (1, 24, 64) if reduced else (4, 40, 96)
+        self.rounds, self.updates, self.battles = (1, 20, 48) if reduced else (4, 40, 96)
         self.games = 32 if reduced else 96
         self.group_seeds = (0, 1) if reduced else (0, 1, 2, 3, 4)
         self.group_turns = 6000 if reduced else 40_000

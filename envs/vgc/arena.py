@@ -165,15 +165,22 @@ class Programs:
 def _begin(bridge: Bridge, fixtures: Sequence[tuple[int, Fixture]]) -> list[_Running]:
     begun = []
     for game, fixture in fixtures:
-        wants = _wants(fixture)
-        if isinstance(fixture.start, SavedBattle):
-            battle, frame = bridge.load(fixture.start, wants)
-        else:
-            (battle,), (frame,) = bridge.open([fixture.start], wants)
+        try:
+            battle, frame = _start(bridge, fixture)
+        except BattlesLostError:  # the next request starts a new process
+            battle, frame = _start(bridge, fixture)
         one, two = np.random.SeedSequence(fixture.seed).spawn(2)
         rngs = np.random.default_rng(one), np.random.default_rng(two)
         begun.append(_Running(game, fixture, battle, frame, rngs, 0, frame["turn"], []))
     return begun
+
+
+def _start(bridge: Bridge, fixture: Fixture) -> tuple[int, Frame]:
+    wants = _wants(fixture)
+    if isinstance(fixture.start, SavedBattle):
+        return bridge.load(fixture.start, wants)
+    (battle,), (frame,) = bridge.open([fixture.start], wants)
+    return battle, frame
 
 
 def _wants(fixture: Fixture) -> tuple[str, ...]:
@@ -213,8 +220,9 @@ def _choose(
     except BattlesLostError as error:
         for one in running:
             old = one.battle
-            one.battle, _ = bridge.resume(error.lost[old])
-            chosen[one.battle] = chosen.pop(old)
+            if old in error.lost:
+                one.battle, _ = bridge.resume(error.lost[old])
+                chosen[one.battle] = chosen.pop(old)
         return _exchange(bridge, running, chosen)
 
 

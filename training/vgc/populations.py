@@ -25,7 +25,7 @@ from anchorgym.training.vgc.network import BattleNet, Size
 from anchorgym.training.vgc.policy import TokenPlayer, load_policy, new_net, save_policy
 from anchorgym.training.vgc.ppo import Learner, Track
 
-_SAVED_EVERY = 10
+_SAVED_EVERY = 5
 """Updates between two checkpoints."""
 _FIRST = "player 0"
 

@@ -97,10 +97,10 @@ function likelySet(maker, species, chance, taken) {
 function settleOwn(battle, pokemon, told, shown, turn) {
   const [health, status = ''] = told.condition.split(' ');
   const [left, full] = health.split('/').map(Number);
-  pokemon.baseStoredStats = {...pokemon.baseStoredStats, ...told.stats};
-  Object.assign(pokemon.storedStats, told.stats);
   if (full) pokemon.maxhp = pokemon.baseMaxhp = full;
   settle(battle, pokemon, left, status === 'fnt' ? '' : status, turn, shown);
+  pokemon.baseStoredStats = {...pokemon.baseStoredStats, ...told.stats};
+  Object.assign(pokemon.storedStats, told.stats);
   hold(battle, pokemon, told.item, told.ability || told.baseAbility);
   if (told.terastallized) pokemon.terastallized = told.terastallized;
 }

@@ -93,7 +93,9 @@ _SIDE = re.compile(r"p([12])([ab]?): (.*)")
 _EFFECT = re.compile(r"^(move|ability|item): ")
 
 
-def describe(now: Situation, tables: Tables, log: Sequence[str], error: str = "") -> str:
+def describe(
+    now: Situation, tables: Tables, log: Sequence[str], error: str = "", *, teaches: bool = True
+) -> str:
     """Return what a player who is asked sees, and how to answer.
 
     Args:
@@ -101,14 +103,17 @@ def describe(now: Situation, tables: Tables, log: Sequence[str], error: str = ""
         tables: of the format, for the names.
         log: of its channel, since its last choice.
         error: why the simulator did not take that choice.
+        teaches: whether to say how choices are written.
     """
     parts = [*([f"{error}. Choose again."] if error else []), happened(log, now.seat)]
     if now.preview:
         parts += ["Your team:", *_team(now.own, tables)]
-        parts += ["The foe's team:", *_team(now.foes, tables), _HOW_TO_LEAD]
+        parts += ["The foe's team:", *_team(now.foes, tables)]
     else:
         parts += [_field(now), "Your Pokémon:", *_team(now.own, tables, now.orders)]
-        parts += ["The foe's Pokémon:", *_team(now.foes, tables), _HOW_TO_CHOOSE]
+        parts += ["The foe's Pokémon:", *_team(now.foes, tables)]
+    if teaches:
+        parts.append(_HOW_TO_LEAD if now.preview else _HOW_TO_CHOOSE)
     return "\n".join(part for part in parts if part)
 
 

@@ -39,6 +39,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="for all games, evaluation.json and .png; games in it are not played again",
     )
+    parser.add_argument(
+        "--record",
+        type=int,
+        default=0,
+        metavar="N",
+        help="keep the last N battles that are played in battles.jsonl, for anchorgym replay",
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
@@ -63,6 +70,7 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
         splits=(known.split,) if known.split else tuple(SPLITS),
         refine=known.refine,
         seed=known.seed,
+        record=known.record,
         display=Display(None if known.json else Console(stderr=True)),
     )
     draw(results, known.out / "evaluation.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
+from anchorgym.envs.vgc.records import BattleRecord
+from anchorgym.envs.vgc.replays import keep, write_battles
 from anchorgym.training.durable import write_file
 from anchorgym.training.folders import alone
 from anchorgym.training.league import League, LeagueError, Rules
@@ -90,6 +93,7 @@ def evaluate_league(
     splits: Sequence[str] = tuple(SPLITS),
     refine: int = 0,
     seed: int = 0,
+    record: int = 0,
     display: Display | None = None,
 ) -> list[SplitResult]:
     """Have players meet on seen and unseen teams; every game is kept, and none is played twice.
@@ -102,6 +106,7 @@ def evaluate_league(
         splits: of "seen" and "unseen".
         refine: further games of a split, which go where the payoff table is least sure.
         seed: of teams and chance.
+        record: how many of the battles that are played, the last ones, go into `battles.jsonl`.
         display: shows progress.
 
     Raises:
@@ -112,13 +117,17 @@ def evaluate_league(
         _require_same(players, config, out)
         known, bridge = knowledge(config.format), Bridge()
         try:
-            results = []
+            results, played = [], deque[tuple[str, str, BattleRecord]](maxlen=record)
             for split in splits:
                 hall = Hall(config, bridge, known, lambda name: players[name], SPLITS[split])
+                hall.records = played
                 league = League(hall.play, Rules(seed=seed), folder=out / split)
                 league.add(*players)
                 _fill(league, games, refine, split, display or Display(None))
                 results.append(result_of(league, split))
+            if played:
+                kept = [keep(bridge, battle, (one, two)) for one, two, battle in played]
+                write_battles(out / "battles.jsonl", kept)
         finally:
             bridge.close()
         body = {"teams": config.model_dump(), "splits": [result.to_json() for result in results]}

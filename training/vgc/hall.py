@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -39,8 +40,8 @@ class Hall:
     ) -> None:
         self.config, self.bridge, self.known, self.split = config, bridge, known, split
         self.teams = team_source(config)
-        self.records: list[tuple[str, str, BattleRecord]] | None = None
-        """Set to a list, it takes up every battle with the players of p1 and p2."""
+        self.records: deque[tuple[str, str, BattleRecord]] = deque(maxlen=0)
+        """A longer one takes up every battle with the players of p1 and p2."""
         self._where = where
         self._players: dict[str, Contender] = {}
 
@@ -60,9 +61,8 @@ class Hall:
         payoffs = np.zeros(n)
         for finished in play(self.bridge, self._fixtures(row, column, starts, seed)[:n]):
             payoffs[finished.game] = finished.payoff(finished.game % 2)
-            if self.records is not None:
-                names = (column, row) if finished.game % 2 else (row, column)
-                self.records.append((*names, finished.record))
+            names = (column, row) if finished.game % 2 else (row, column)
+            self.records.append((*names, finished.record))
         return payoffs
 
     def _fixtures(

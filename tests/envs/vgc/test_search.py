@@ -49,7 +49,7 @@ def asked(number: int, frame: Frame) -> Asked:
 def test_what_is_hidden_changes_nothing(bridge: Bridge, known: Knowledge) -> None:
     """The foe is trained otherwise and has others in the back; its player sees none of that."""
     found = 0
-    for start in starts(bridge, 12):
+    for start in starts(bridge, 5):
         start = replace(start, open_sheets=True)
         other = replace(start, teams=(start.teams[0], trained_otherwise(start.teams[1])))
         real = first_turn(bridge, start, ("team 1234", "team 1234"))
@@ -58,12 +58,12 @@ def test_what_is_hidden_changes_nothing(bridge: Bridge, known: Knowledge) -> Non
         if views[0] != views[1]:  # somebody's speed has shown, by whose ability came first
             continue
         found += 1
-        player = SearchPlayer(bridge, known)
+        player = SearchPlayer(bridge, known, samples=1, own=4)
         assert player.choose([asked(*real)]) == player.choose([asked(*hidden)])
         seats = [frame["seats"][0] for _, frame in (real, hidden)]
         imagined = [bridge.imagine(REG_I, seat, 0, [(1, 2, 3, 4)], WANTS)[1] for seat in seats]
         assert imagined[0] == imagined[1]
-    assert found >= 4
+    assert found >= 2
 
 
 def test_an_imagined_battle_looks_like_the_real_one(bridge: Bridge, known: Knowledge) -> None:

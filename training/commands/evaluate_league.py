@@ -20,7 +20,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="PLAYER",
         help="random, max-power, heuristic, search, oracle-search, the folder of a policy or of a "
-        "run (FOLDER:greedy takes its likeliest choices), or NAME=any of these",
+        "run (FOLDER:greedy takes its likeliest choices), language:FOLDER of a chat model, or "
+        "NAME=any of these",
     )
     parser.add_argument("--format", default="gen9vgc2025regi", help="of the battles")
     parser.add_argument("--teams", type=int, default=1, metavar="N", help="seen ones; 1")

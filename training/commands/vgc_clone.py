@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -60,7 +61,7 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
     return EXIT_OK
 
 
-def print_settings(usage: str, settings: list[tuple[str, str, str]]) -> None:
+def print_settings(usage: str, settings: Iterable[tuple[str, str, str]]) -> None:
     """Print how a command is used, and its settings."""
     print(usage)
     for flag, default, meaning in settings:

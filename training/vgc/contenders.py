@@ -14,15 +14,19 @@ from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import Knowledge
 from anchorgym.envs.vgc.players.base import Player, RandomPlayer
 from anchorgym.envs.vgc.players.heuristic import Heuristic
+from anchorgym.envs.vgc.players.language import LanguagePlayer
 from anchorgym.envs.vgc.players.max_power import MaxPowerPlayer
 from anchorgym.envs.vgc.players.search import SearchPlayer
 from anchorgym.envs.vgc.records import BattleRecord, seed_of
 from anchorgym.envs.vgc.teams import VERSUS, GeneratedTeams, PastedTeams, TeamSource, teams_of
+from anchorgym.training.vgc.chatting import chat_model
 from anchorgym.training.vgc.config import BattleConfig
 from anchorgym.training.vgc.policy import TokenPlayer, load_policy
 
 GREEDY: Final = ":greedy"
 """After the folder of a policy: it takes the likeliest choice instead of drawing."""
+LANGUAGE: Final = "language:"
+"""Before the folder of a chat model, which picks from numbered menus."""
 
 _PROGRAMS: Final[dict[str, Callable[[Knowledge], Callable[[np.random.Generator], Player]]]] = {
     "random": lambda known: RandomPlayer,
@@ -38,7 +42,7 @@ def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
     """Return the player of a name: one of `NAMES`, or the folder of a policy.
 
     Args:
-        name: a folder may end in `:greedy`.
+        name: a folder may end in `:greedy`; `language:FOLDER` is a chat model.
         known: of the format.
         bridge: holds the battles, for players that look ahead.
 
@@ -50,11 +54,14 @@ def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
         return Programs(_PROGRAMS[name](known), known.tables)
     if name in SEARCHES:
         return SearchPlayer(bridge, known, oracle=name == "oracle-search")
+    if name.startswith(LANGUAGE):
+        return LanguagePlayer(chat_model(Path(name.removeprefix(LANGUAGE))), known)
     folder = Path(name.removesuffix(GREEDY))
     if not folder.is_dir():
         hint = did_you_mean(name, NAMES)
         raise OptionError(
-            f"no player {name!r}.{hint} There are {', '.join(NAMES)}, and folders of policies"
+            f"no player {name!r}.{hint} There are {', '.join(NAMES)}, folders of policies, and "
+            f"{LANGUAGE}FOLDER"
         )
     net, _ = load_policy(newest_policy(folder))
     return TokenPlayer(net, known, greedy=name.endswith(GREEDY))

@@ -201,8 +201,8 @@ class Groups:
 def batch_of(played: Sequence[_Root]) -> TurnBatch:
     """Return the columns that the algorithms read: a row a decision.
 
-    The anchor of a decision is the state that a battle and its forks have in common; one that
-    nobody forked is an anchor of its own.
+    The whole battles of a group begin in one state, and a fork begins in one of its parent's; any
+    other state is an anchor of its own.
     """
     columns: dict[str, Any] = {
         name: [] for name in ("group", "trajectory", "anchor", "turn", "reward", "parent")
@@ -210,10 +210,10 @@ def batch_of(played: Sequence[_Root]) -> TurnBatch:
     for number, one in enumerate(played):
         last = len(one.choices) - 1
         for i in range(len(one.choices)):
-            at_fork = one.parent is not None and i == 0
+            owner = number if i else -1 if one.parent is None else one.parent
             columns["group"].append(one.group)
             columns["trajectory"].append(number)
-            columns["anchor"].append((one.parent if at_fork else number, one.first + i))
+            columns["anchor"].append((owner, one.first + i))
             columns["turn"].append(one.first + i)
             columns["reward"].append(one.payoff if i == last else 0.0)
             columns["parent"].append(one.parent)

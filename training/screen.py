@@ -28,6 +28,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SLOT = re.compile(r"<[^<>]*>")
 
 
+MOST_LISTED = 80
+"""Actions that are listed unasked: more of them would push the world off the screen."""
+
+
 def plain(text: str) -> str:
     """Return text of a world without the characters that could steer a terminal."""
     return _CONTROL.sub("�", text.replace("\r\n", "\n"))
@@ -129,6 +133,9 @@ def _actions(actions: tuple[str, ...]) -> RenderableType:
     """Number the actions, in columns when there are many."""
     if not actions:
         return Text("no actions are listed: write what you like", style="dim")
+    if len(actions) > MOST_LISTED:
+        text = f"{len(actions)} actions are possible: write one; :actions lists them"
+        return Text(text, style="dim")
     width = len(str(len(actions)))
     cells = [_action(f"{n:>{width}}", action) for n, action in enumerate(actions, 1)]
     if len(cells) <= 5:

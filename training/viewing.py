@@ -10,7 +10,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
@@ -103,21 +103,36 @@ def read_run(run: Path, budget: int = BUDGET) -> dict[str, Any]:
 
 def render(data: Mapping[str, Any]) -> str:
     """Return the page as HTML. Nothing in the data can become markup or run."""
+    title = f"{data['name']}: {data['algorithm']} on {data['env']}"
+    return page_of("view.html", _SCRIPTS, "view.css", title, data)
+
+
+def page_of(
+    template: str, scripts: Sequence[str], style: str, title: str, data: Mapping[str, Any]
+) -> str:
+    """Put a page together: nothing in its data can become markup or run.
+
+    Args:
+        template: file of the page's frame, in `training/page/` as the others are.
+        scripts: files of what it does, in order.
+        style: file of how it looks.
+        title: of the page.
+        data: JSON values, which the scripts find in the element `data`.
+    """
     folder = files("anchorgym.training") / "page"
-    script = "".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    script = "".join((folder / name).read_text(encoding="utf-8") for name in scripts)
     script = f'(() => {{\n"use strict";\n{script}}})();\n'
-    style = (folder / "view.css").read_text(encoding="utf-8")
+    look = (folder / style).read_text(encoding="utf-8")
     block = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     parts = {
-        "TITLE": html.escape(f"{data['name']}: {data['algorithm']} on {data['env']}"),
-        "POLICY": f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}",
-        "STYLE": style,
+        "TITLE": html.escape(title),
+        "POLICY": f"default-src 'none'; style-src {_hash(look)}; script-src {_hash(script)}",
+        "STYLE": look,
         "SCRIPT": script,
         # In JSON, < occurs in strings only; written so, it cannot end the block.
         "DATA": block.replace("<", "\\u003c"),
     }
-    template = (folder / "view.html").read_text(encoding="utf-8")
-    first, *rest = template.split("{{")
+    first, *rest = (folder / template).read_text(encoding="utf-8").split("{{")
     out = [first]
     for piece in rest:  # one pass: what is filled in is not looked at again
         name, _, text = piece.partition("}}")

@@ -18,7 +18,15 @@ from typing import Any, Final
 from anchorgym.envs.vgc.errors import BattlesLostError, BridgeError, TeamError
 from anchorgym.envs.vgc.installation import SCRIPTS, node, simulator
 from anchorgym.envs.vgc.process import LineProcess, ProcessLostError
-from anchorgym.envs.vgc.records import BattleRecord, Choices, Frame, SavedBattle, Seed, Step
+from anchorgym.envs.vgc.records import (
+    BattleRecord,
+    Choices,
+    Frame,
+    SavedBattle,
+    Seat,
+    Seed,
+    Step,
+)
 
 DEADLINE: Final = 60.0
 """Seconds a request may take: a thousand times what a batch of battles does."""
@@ -152,6 +160,53 @@ class Bridge:
         self._records.update(dict.fromkeys(numbers, self.record(battle)))
         return numbers
 
+    def imagine(
+        self, format: str, seat: Seat, number: int, seeds: Sequence[Seed], wants: Sequence[str] = ()
+    ) -> tuple[list[int], list[Frame]]:
+        """Make battles that a player could be in, from what it knows and nothing else.
+
+        Args:
+            format: of the battle.
+            seat: with its `request` (for moves) and `view`.
+            number: 0 or 1, whose seat it is.
+            seeds: of what is hidden from that player, a battle each.
+            wants: what the frames hold of each seat.
+
+        Returns:
+            Their numbers, and how they stand. They have no record.
+        """
+        numbers = [next(self._numbers) for _ in seeds]
+        known = {"seat": number, "view": seat["view"], "request": seat["request"]}
+        ops = [
+            {"op": "imagine", "battle": i, "format": format, "seed": list(seed), **known}
+            | {"wants": list(wants)}
+            for i, seed in zip(numbers, seeds, strict=True)
+        ]
+        return numbers, self._ask(ops)
+
+    def outcomes(
+        self, battle: int, number: int, pairs: Sequence[Choices], seed: Seed
+    ) -> list[float | None]:
+        """Play a turn of a battle in several ways, each on a copy with the same chance.
+
+        Args:
+            battle: which; it stays as it is.
+            number: 0 or 1, for whom.
+            pairs: what both players choose.
+            seed: of chance.
+
+        Returns:
+            How the battle stands for the player then, in [-1, 1], and beyond that if it has ended;
+            None where the simulator does not take the choices.
+        """
+        op = {"op": "outcomes", "battle": battle, "seat": number, "seed": list(seed)}
+        values: list[float | None] = self._ask([op | {"pairs": [list(pair) for pair in pairs]}])[0]
+        return values
+
+    def drop(self, imagined: Sequence[int]) -> None:
+        """Forget battles that were imagined."""
+        self._ask([{"op": "close", "battle": battle} for battle in imagined])
+
     def key(self, battle: int) -> bytes:
         """Return the key of a battle's state: 16 bytes, without turn counter, chance and logs."""
         return bytes.fromhex(self._ask([{"op": "key", "battle": battle}])[0])
@@ -163,6 +218,11 @@ class Bridge:
         """
         lines: list[str] = self._ask([{"op": "log", "battle": battle, "channel": channel}])[0]
         return lines
+
+    def story(self, battle: int) -> list[dict[str, Any]]:
+        """Return a battle as spectators see it: its lines, and how both sides stand after each."""
+        told: list[dict[str, Any]] = self._ask([{"op": "story", "battle": battle}])[0]
+        return told
 
     def discard(self, battles: Sequence[int]) -> None:
         """Forget battles; those that are not there already are."""
@@ -197,6 +257,17 @@ class Bridge:
             return str(self._ask([{"op": "readPaste", "format": format, "paste": paste}])[0])
         except BridgeError as error:
             raise TeamError(str(error)) from error
+
+    def read_log(self, format: str, lines: Sequence[str]) -> dict[str, Any]:
+        """Return who won a battle and what both players decided in it, see js/logs.js.
+
+        Args:
+            format: whose tables are used.
+            lines: of a log in the simulator's protocol, as spectators see it.
+        """
+        op = {"op": "readLog", "format": format, "lines": list(lines)}
+        found: dict[str, Any] = self._ask([op])[0]
+        return found
 
     def tables(self, format: str) -> dict[str, Any]:
         """Return moves, species, items, abilities and the type chart of a format."""

@@ -93,7 +93,9 @@ _SIDE = re.compile(r"p([12])([ab]?): (.*)")
 _EFFECT = re.compile(r"^(move|ability|item): ")
 
 
-def describe(now: Situation, tables: Tables, log: Sequence[str], error: str = "") -> str:
+def describe(
+    now: Situation, tables: Tables, log: Sequence[str], error: str = "", *, teaches: bool = True
+) -> str:
     """Return what a player who is asked sees, and how to answer.
 
     Args:
@@ -101,23 +103,32 @@ def describe(now: Situation, tables: Tables, log: Sequence[str], error: str = ""
         tables: of the format, for the names.
         log: of its channel, since its last choice.
         error: why the simulator did not take that choice.
+        teaches: whether to say how choices are written.
     """
     parts = [*([f"{error}. Choose again."] if error else []), happened(log, now.seat)]
     if now.preview:
         parts += ["Your team:", *_team(now.own, tables)]
-        parts += ["The foe's team:", *_team(now.foes, tables), _HOW_TO_LEAD]
+        parts += ["The foe's team:", *_team(now.foes, tables)]
     else:
         parts += [_field(now), "Your Pokémon:", *_team(now.own, tables, now.orders)]
-        parts += ["The foe's Pokémon:", *_team(now.foes, tables), _HOW_TO_CHOOSE]
+        parts += ["The foe's Pokémon:", *_team(now.foes, tables)]
+    if teaches:
+        parts.append(_HOW_TO_LEAD if now.preview else _HOW_TO_CHOOSE)
     return "\n".join(part for part in parts if part)
 
 
-def happened(log: Sequence[str], seat: int) -> str:
-    """Return the lines of a channel in words, for the player of a seat; small talk is left out."""
-    return "\n".join(text for line in log if (text := _event(line, seat)))
+def happened(log: Sequence[str], seat: int | None) -> str:
+    """Return the lines of a channel in words, for the player of a seat; small talk is left out.
+
+    Args:
+        log: lines of the channel.
+        seat: 0 or 1; None for a spectator.
+    """
+    return "\n".join(text for line in log if (text := event(line, seat)))
 
 
-def _event(line: str, seat: int) -> str:
+def event(line: str, seat: int | None) -> str:
+    """Return one line of a channel in words; nothing for small talk."""
     _, kind, *words = line.split("|")
     if kind == "turn":
         return f"Turn {words[0]}."
@@ -134,14 +145,19 @@ def _event(line: str, seat: int) -> str:
     return f"{said[:-1]} ({_EFFECT.sub('', cause)})." if cause else said
 
 
-def _name(word: str, seat: int) -> str:
+def _name(word: str, seat: int | None) -> str:
     """Return a word of a line as a reader says it: whose Pokémon, which stat, how healthy."""
+    if seat is None and (found := _SIDE.fullmatch(word)):
+        whose = f"Player {found[1]}'s"
+        return f"{whose} side" if found[3].startswith("Player ") else f"{whose} {found[3]}"
     if found := _SIDE.fullmatch(word):
         mine = int(found[1]) - 1 == seat
         if found[3].startswith("Player "):
             return "your side" if mine else "the foe's side"
         return f"your {found[3]}" if mine else f"the foe's {found[3]}"
     if word in ("Player 1", "Player 2"):
+        if seat is None:
+            return word
         return "you" if int(word[-1]) - 1 == seat else "the foe"
     if found := re.fullmatch(r"(\d+)/(\d+)( \w+)?", word):
         return f"{100 * int(found[1]) / int(found[2]):.0f}%"

@@ -22,6 +22,9 @@ COMMANDS = (
     "setup",
     "overcooked",
     "redteam-evaluate",
+    "vgc-clone",
+    "vgc-train",
+    "evaluate-league",
     "serve-webshop",
 )
 """Names of the modules here (with _ for -), in the order in which `--help` lists them."""

@@ -1,4 +1,4 @@
-"""`anchorgym replay`: show recorded episodes, or execute them again and compare."""
+"""`anchorgym replay`: show recorded episodes and battles, or execute them again and compare."""
 
 from __future__ import annotations
 
@@ -36,16 +36,28 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--verify", action="store_true", help="execute the episodes again and compare"
     )
     parser.add_argument("--episode", type=int, metavar="N", help="the N-th of the file, from 1")
+    parser.add_argument(
+        "--html", type=Path, metavar="FOLDER", help="write a page of each recorded battle there"
+    )
     parser.add_argument("--data", metavar="FOLDER", help="the environment's data, if it has moved")
 
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Show an episode, or verify all of them."""
+    from anchorgym.envs.vgc.replays import holds_battles
     from anchorgym.training.replay import trajectory_files
     from anchorgym.training.trajectories import TrajectoryError
+    from anchorgym.training.vgc.replaying import replay_battles
 
     if known.episode is not None and known.episode < 1:
         raise TrajectoryError(f"--episode counts from 1, got {known.episode}")
+    battles = [path for path in known.files if path.is_file() and holds_battles(path)]
+    if battles:
+        if len(battles) < len(known.files):
+            raise TrajectoryError("give files of battles, or of episodes, not both at once")
+        return replay_battles(battles, known.verify, known.html, known.episode)
+    if known.html is not None:
+        raise TrajectoryError("--html is for battles; `anchorgym view` writes the page of a run")
     files = trajectory_files(known.files)
     if known.verify:
         return _verify(files, known.episode, known.data)

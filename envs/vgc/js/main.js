@@ -11,7 +11,10 @@ const {Worker} = require('worker_threads');
 const {loadSimulator} = require('./simulator.js');
 const {Matches} = require('./match.js');
 const {TeamMaker, readPaste} = require('./teams.js');
+const {readLog} = require('./logs.js');
 const {tables} = require('./dex.js');
+const {newView} = require('./view.js');
+const {imagine, standing} = require('./imagine.js');
 
 const [root, parent, mode] = process.argv.slice(2);
 const simulator = loadSimulator(root, mode === '--plain');
@@ -41,7 +44,23 @@ const OPS = {
     for (const copy of into) put(copy, matches.load(saved));
     return into.length;
   },
+  imagine({battle, format, wants, ...known}) {
+    const imagined = imagine(simulator, maker(format), known);
+    return put(battle, matches.imagined(imagined, known.view)).frame(wants);
+  },
+  /** Play each pair of choices on a copy, with the same chance, and say how it comes to stand. */
+  outcomes({battle, seat, pairs, seed}) {
+    const saved = at(battle).save();
+    return pairs.map(choices => {
+      const copy = matches.load(saved);
+      const taken = copy.choose(choices, seed);
+      const worth = taken ? standing(copy.battle, seat) : null;
+      copy.close();
+      return worth;
+    });
+  },
   key: ({battle}) => at(battle).key(),
+  story: ({battle}) => story(at(battle), channelLog(at(battle).battle, 0)),
   log: ({battle, channel}) => channelLog(at(battle).battle, channel),
   close({battle}) {
     at(battle).close();
@@ -54,6 +73,10 @@ const OPS = {
     return sets ? maker(format).problems(sets) || [] : ['it is no packed team'];
   },
   readPaste: ({format, paste}) => readPaste(maker(format), paste),
+  readLog({format, lines}) {
+    const {dex} = maker(format);
+    return readLog({dex, Teams: simulator.Teams, encoder: matches.encoder(dex)}, lines);
+  },
   dex: ({format}) => tables(maker(format).dex),
   layout: ({format}) => matches.encoder(maker(format).dex).layout(),
 };
@@ -85,6 +108,22 @@ function checkFormat(format) {
 function channelLog(battle, channel) {
   const lines = simulator.extractChannelMessages(battle.log.join('\n'), [channel])[channel];
   return lines.filter(line => !line.startsWith('|t:|'));
+}
+
+/** Return the lines that spectators see, each with how both sides stand after it. */
+function story(match, lines) {
+  const view = newView();
+  return lines.filter(line => line && line !== '|').map(line => {
+    match.reader.read(view, line);
+    const sides = view.sides.map(side => side.team.map((pokemon, i) => {
+      const {species, health, status, fainted, seen, terastallized, tera} = pokemon;
+      return [species, Math.round(1000 * health) / 10, status, fainted, side.active.indexOf(i),
+        seen, terastallized ? tera : ''];
+    }));
+    const fields = [view.weather ? view.weather.id : '', ...Object.keys(view.fields)];
+    const conditions = view.sides.map(side => Object.keys(side.conditions));
+    return {line, sides, fields: fields.filter(Boolean), conditions};
+  });
 }
 
 function answer(op) {

@@ -47,6 +47,19 @@ class Matches {
     return match;
   }
 
+  /** Return a match of a battle that a player imagines; both seats are told what that player is. */
+  imagined(battle, view) {
+    const match = new Match(this);
+    match.take(battle);
+    battle.send = (type, data) => match.receive(type, data);
+    battle.sentLogPos = battle.log.length;
+    match.seats.forEach((seat, i) => {
+      seat.view = structuredClone(view);
+      seat.request = battle.sides[i].activeRequest;
+    });
+    return match;
+  }
+
   /** Return a match as it was when `save` wrote it down. */
   load(saved) {
     const {battle: written, seats} = JSON.parse(saved);
@@ -85,15 +98,19 @@ class Match {
    * Hand in what the players choose, and play on to the next question.
    * @param {(string|null)[]} choices - null for a player who is not asked
    * @param {number[]|undefined} seed - of chance from now on; undefined goes on as it would have
+   * @returns {boolean} whether the simulator took them all
    */
   choose(choices, seed) {
     const {battle} = this;
     if (seed) this.reseed(seed);
     for (const seat of this.seats) Object.assign(seat, {log: [], error: ''});
+    let taken = true;
     choices.forEach((choice, i) => {
-      if (choice !== null && !battle.ended) battle.choose(`p${i + 1}`, choice);
+      if (choice === null || battle.ended) return;
+      if (!battle.choose(`p${i + 1}`, choice)) taken = false;
     });
     this.settle();
+    return taken;
   }
 
   /** Redraw what chance will bring. (The simulator's own way writes a line into the log.) */

@@ -46,6 +46,19 @@ class _Deed:
     hurts_partner: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What all choices of a turn have in common."""
+
+    now: Situation
+    own: tuple[Pokemon | None, Pokemon | None]
+    foes: tuple[Pokemon | None, Pokemon | None]
+    threats: list[list[float]]
+    """What each foe may do to each own Pokémon on the field: [foe][own place]."""
+    on_arrival: dict[int, list[float]]
+    """The same for who comes in, by the choice that brings it in: [foe]."""
+
+
 class Heuristic:
     """Plays by estimated damage, one turn ahead, without chance and without memory.
 
@@ -62,15 +75,17 @@ class Heuristic:
             return self._lead(now)
         if now.forced:
             return max(legal_pairs(now.legal), key=lambda pair: self._arrivals(now, pair))
-        threats = self._threats(now)
+        return self.ranked(now)[0]
+
+    def ranked(self, now: Situation) -> list[Pair]:
+        """Return the joint choices of a turn, the one of the greatest estimated worth first."""
+        turn = self._turn(now)
         deeds = [
             {choice: self._deed(now, slot, choice) for choice in now.legal[slot]} for slot in (0, 1)
         ]
-        return max(
+        return sorted(
             legal_pairs(now.legal),
-            key=lambda pair: self._worth(
-                now, pair, (deeds[0][pair[0]], deeds[1][pair[1]]), threats
-            ),
+            key=lambda pair: -self._worth(turn, pair, (deeds[0][pair[0]], deeds[1][pair[1]])),
         )
 
     # The team preview and replacements ------------------------------------------------------
@@ -106,23 +121,22 @@ class Heuristic:
 
     # A turn ---------------------------------------------------------------------------------
 
-    def _threats(self, now: Situation) -> list[list[float]]:
-        """Return what each foe may do to each own Pokémon on the field: [foe][own place]."""
-        return [
-            [self._best(now, foe, own) if foe and own else 0.0 for own in now.active_own()]
-            for foe in now.active_foes()
+    def _turn(self, now: Situation) -> _Turn:
+        own, foes = now.active_own(), now.active_foes()
+        arrivals = {c for legal in now.legal for c in legal if 1 <= c <= 6}
+        threats = [
+            [self._best(now, foe, one) if foe and one else 0.0 for one in own] for foe in foes
         ]
+        on_arrival = {
+            choice: [self._best(now, foe, now.own[choice - 1]) if foe else 0.0 for foe in foes]
+            for choice in arrivals
+        }
+        return _Turn(now, own, foes, threats, on_arrival)
 
-    def _worth(
-        self,
-        now: Situation,
-        pair: Pair,
-        deeds: tuple[_Deed, _Deed],
-        threats: list[list[float]],
-    ) -> float:
+    def _worth(self, turn: _Turn, pair: Pair, deeds: tuple[_Deed, _Deed]) -> float:
         worth = sum(deed.worth for deed in deeds)
         standing = [1.0, 1.0]
-        for place, foe in enumerate(now.active_foes()):
+        for place, foe in enumerate(turn.foes):
             if foe is None:
                 continue
             dealt = min(foe.health, sum(deed.damages[place] for deed in deeds))
@@ -131,37 +145,14 @@ class Heuristic:
                 worth += _KNOCK_OUT
                 early = all(d.first[place] for d in deeds if d.damages[place])
                 standing[place] = 0.0 if early else 0.5
-        for slot, own in enumerate(now.active_own()):
+        for slot, own in enumerate(turn.own):
             if own is None:
                 continue
-            worth -= self._risk(now, slot, pair[slot], deeds[slot], standing, threats)
+            if not deeds[slot].safe:
+                worth -= _risk(turn, slot, own, pair[slot], standing)
             hurt = min(own.health, deeds[1 - slot].hurts_partner) if not deeds[slot].safe else 0.0
             worth -= _PARTNER * (hurt + (_KNOCK_OUT if hurt >= own.health else 0.0))
         return worth
-
-    def _risk(
-        self,
-        now: Situation,
-        slot: int,
-        choice: int,
-        deed: _Deed,
-        standing: Sequence[float],
-        threats: list[list[float]],
-    ) -> float:
-        """Return what an own Pokémon, or who comes in for it, may be expected to lose."""
-        if deed.safe:
-            return 0.0
-        exposed = now.own[choice - 1] if 1 <= choice <= 6 else now.active_own()[slot]
-        assert exposed is not None
-        taken = 0.0
-        for place, foe in enumerate(now.active_foes()):
-            if foe is None or not standing[place]:
-                continue
-            switched = 1 <= choice <= 6
-            hit = self._best(now, foe, exposed) if switched else threats[place][slot]
-            taken += 0.6 * standing[place] * hit  # a foe aims at one of two
-        lost = min(exposed.health, taken)
-        return lost + (_KNOCK_OUT * 0.7 if lost >= exposed.health else 0.0)
 
     def _deed(self, now: Situation, slot: int, choice: int) -> _Deed:
         own, order = now.active_own()[slot], now.orders[slot]
@@ -244,6 +235,20 @@ class Heuristic:
         mine = speed(own, "tailwind" in now.conditions[0])
         theirs = speed(foe, "tailwind" in now.conditions[1])
         return mine < theirs if "trickroom" in now.fields else mine > theirs
+
+
+def _risk(turn: _Turn, slot: int, own: Pokemon, choice: int, standing: Sequence[float]) -> float:
+    """Return what an own Pokémon, or who comes in for it, may be expected to lose."""
+    switched = 1 <= choice <= 6
+    exposed = turn.now.own[choice - 1] if switched else own
+    taken = 0.0
+    for place, foe in enumerate(turn.foes):
+        if foe is None or not standing[place]:
+            continue
+        hit = turn.on_arrival[choice][place] if switched else turn.threats[place][slot]
+        taken += 0.6 * standing[place] * hit  # a foe aims at one of two
+    lost = min(exposed.health, taken)
+    return lost + (_KNOCK_OUT * 0.7 if lost >= exposed.health else 0.0)
 
 
 _POISON_PROOF: Final = ("Poison", "Steel")

@@ -1,0 +1,53 @@
+"""Rankings of a population, against another implementation and against known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anchorgym.training.league import LeagueError
+from anchorgym.training.league.ranking import alpha_rank, elo
+
+CYCLE = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_alpha_rank_is_open_spiel_s(alpha: float, seed: int) -> None:
+    theirs = pytest.importorskip("open_spiel.python.egt.alpharank", reason="no open_spiel")
+    rng = np.random.default_rng(seed)
+    half = rng.uniform(-1, 1, (5, 5))
+    payoffs = half - half.T
+    _, _, expected, *_ = theirs.compute([payoffs], m=20, alpha=alpha)
+    assert alpha_rank(payoffs, alpha=alpha, population=20) == pytest.approx(expected, abs=1e-8)
+
+
+def test_alpha_rank_sees_cycles_and_dominance() -> None:
+    assert alpha_rank(CYCLE) == pytest.approx(np.full(3, 1 / 3))
+    beaten = np.pad(CYCLE, (0, 1), constant_values=0.0)
+    beaten[:3, 3], beaten[3, :3] = 0.2, -0.2
+    assert alpha_rank(beaten) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
+    assert alpha_rank(np.zeros((1, 1))) == pytest.approx([1])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(-300, 300), min_size=2, max_size=6))
+def test_elo_recovers_ratings(ratings: list[float]) -> None:
+    true = np.array(ratings) - np.mean(ratings)
+    shares = 1 / (1 + 10 ** ((true[None] - true[:, None]) / 400))
+    assert elo(1e7 * shares) == pytest.approx(true, abs=0.5)
+
+
+def test_elo_is_finite_for_who_never_loses() -> None:
+    ratings = elo(np.array([[0.0, 16.0], [0.0, 0.0]]))
+    assert np.isfinite(ratings).all()
+    assert ratings[0] > 200
+
+
+def test_matrices_that_are_none_are_refused() -> None:
+    with pytest.raises(LeagueError, match="square"):
+        alpha_rank(np.zeros((2, 3)))
+    with pytest.raises(LeagueError, match="without games"):
+        elo(np.array([[0.0, np.nan], [1.0, 0.0]]))

@@ -1,0 +1,91 @@
+"""Rankings of one population: alpha-rank, which knows cycles, and Elo, which does not.
+
+Sources: Omidshafiei et al. (2019), "alpha-Rank: Multi-Agent Evaluation by Evolution", for a single
+population under its local selection model; Elo as the maximum-likelihood fit of Bradley and Terry
+(1952), by the minorisation of Hunter (2004).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from anchorgym.training.league.rules import FloatArray, LeagueError
+
+_PER_ELO = 400 / math.log(10)
+
+
+def alpha_rank(payoffs: FloatArray, *, alpha: float = 100.0, population: int = 50) -> FloatArray:
+    """Return how much of its time an evolving population spends with each strategy.
+
+    Args:
+        payoffs: (n, n) of the row player, in a symmetric game.
+        alpha: strength of selection; times a difference of payoffs.
+        population: individuals in it.
+
+    Returns:
+        (n,) adding up to 1.
+
+    Raises:
+        LeagueError: the payoffs are no finite square matrix.
+    """
+    payoffs = _square(payoffs)
+    n = len(payoffs)
+    if n == 1:
+        return np.ones(1)
+    advantage = alpha * (payoffs.T - payoffs)  # of the mutant (column) over the resident (row)
+    moves = _fixation(advantage, population) / (n - 1)
+    np.fill_diagonal(moves, 0.0)
+    chain = moves + np.diag(1 - moves.sum(1))
+    system = np.vstack([chain.T - np.eye(n), np.ones(n)])
+    # Rows differ by hundreds of orders of magnitude; the chain's own scale is what counts.
+    stationary = np.linalg.lstsq(system, np.append(np.zeros(n), 1.0), rcond=None)[0]
+    stationary = np.clip(stationary, 0.0, None)
+    return np.asarray(stationary / stationary.sum(), dtype=np.float64)
+
+
+def elo(wins: FloatArray, *, prior: float = 1.0, iterations: int = 2000) -> FloatArray:
+    """Return ratings (n,) with mean 0 that explain who won how often.
+
+    Args:
+        wins: (n, n) games that the row player won against the column's, a draw being half of one.
+        prior: drawn games that every pair is taken to have played beside; they keep the rating of
+            a player who has won everything finite.
+        iterations: at most; it stops when nothing changes any more.
+
+    Raises:
+        LeagueError: the wins are no finite square matrix.
+    """
+    wins = _square(wins) + prior / 2
+    np.fill_diagonal(wins, 0.0)
+    games = wins + wins.T
+    strength = np.ones(len(wins))
+    for _ in range(iterations):
+        meets = games / np.maximum(strength[:, None] + strength[None], 1e-300)
+        new = wins.sum(1) / np.maximum(meets.sum(1), 1e-300)
+        new /= np.exp(np.log(np.maximum(new, 1e-300)).mean())
+        settled = np.abs(np.log(new / strength)).max() < 1e-10
+        strength = new
+        if settled:
+            break
+    return np.asarray(_PER_ELO * np.log(strength), dtype=np.float64)
+
+
+def _fixation(advantage: FloatArray, population: int) -> FloatArray:
+    """Return the chance (n, n) that a single mutant takes over: (1 - e^-u) / (1 - e^-mu)."""
+    u = np.where(np.abs(advantage) < 1e-14, 1.0, advantage)
+    up = np.abs(u)
+    falling = np.exp(-(population - 1) * np.minimum(up, 700 / population))
+    chance = -np.expm1(-up) / -np.expm1(-population * np.minimum(up, 700.0))
+    chance = np.where(u > 0, chance, chance * falling)
+    return np.where(np.abs(advantage) < 1e-14, 1 / population, chance)
+
+
+def _square(values: FloatArray) -> FloatArray:
+    values = np.array(values, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] != values.shape[1] or not len(values):
+        raise LeagueError(f"a ranking needs a square matrix, not one of shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise LeagueError("there are pairs without games: call ensure(games) first")
+    return values

@@ -1,0 +1,1 @@
+"""Learning to battle: a policy over tokens, and populations of such policies."""

@@ -334,10 +334,10 @@ function changeHealth(view, [ident, condition]) {
   if (pokemon) readCondition(pokemon, condition);
 }
 
-/** Read `62/100 par` or `0 fnt`. */
+/** Read `62/100 par`, `20/100y` (the bar's colour, where the share leaves it open) or `0 fnt`. */
 function readCondition(pokemon, condition) {
   const [health, status] = condition.split(' ');
-  const [left, full] = health.split('/').map(Number);
+  const [left, full] = health.split('/').map(part => parseInt(part, 10));
   pokemon.fainted = status === 'fnt';
   pokemon.health = pokemon.fainted ? 0 : left / full;
   pokemon.status = pokemon.fainted ? '' : status || '';

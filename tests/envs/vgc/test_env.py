@@ -204,6 +204,19 @@ def test_strange_options_are_refused(simulator: None) -> None:
         VGCEnv(observations=("text", "smells"))
 
 
+def test_the_colour_of_a_bar_is_no_part_of_its_health(simulator: None) -> None:
+    """Where a share lies between two colours, the simulator names one: `20/100y`."""
+    env = VGCEnv(format="gen9championsvgc2026regmb", observations=("mask",), actions="ids")
+    player = RandomPlayer(np.random.default_rng(0))
+    for battle in range(8):
+        env.reset(seed=battle)
+        while env.agents:
+            asked = [agent for agent in env.agents if env.active(agent)]
+            seen = {agent: env.situation(agent) for agent in asked}
+            assert all(0 <= foe.health <= 1 for now in seen.values() for foe in now.foes)
+            env.step({agent: np.array(player.choose(now)) for agent, now in seen.items()})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["gen9vgc2025regi", "gen9championsvgc2026regmb"])
 @pytest.mark.parametrize("open_sheets", [True, False])

@@ -1,6 +1,6 @@
 """ReAd beside its baselines and controls: resumable, one line of results a level and method.
 
-    python docs/experiments/read.py play --critics 0 1 2 --seeds 40
+    python docs/experiments/read.py play --critics 0 1 2 --seeds 40 [--levels Y3_G3 …]
     python docs/experiments/read.py table
 
 `play` fits the critics of each level (they are kept in --runs), plays every method with the same

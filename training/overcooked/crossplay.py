@@ -16,8 +16,6 @@ from anchorgym.training.overcooked.network import NeuralCook
 from anchorgym.training.statistics import Interval
 
 SIDE = "cook"
-_MOST = 2000.0
-"""No team scores as much in a game of the usual length."""
 
 
 def find_cook(name: str, kitchen: Kitchen) -> Cook:
@@ -80,7 +78,7 @@ def cooks_league(
         scores = play_pair(kitchen, (cooks[row], cooks[column]), n, ticks=ticks, seed=seed)
         return np.stack([scores, scores], axis=1)
 
-    rules = Rules((SIDE,), zero_sum=False, bounds=(0.0, _MOST), block=block)
+    rules = Rules((SIDE,), zero_sum=False, bounds=(0.0, _most(kitchen, ticks)), block=block)
     league = League(play, rules, folder=folder)
     league.add(*cooks)
     return league
@@ -121,6 +119,13 @@ def draw(league: League, path: Path, title: str) -> None:
     axes.set_title(title)
     figure.colorbar(image, label="score of the team", shrink=0.8)
     figure.savefig(path, dpi=110)
+
+
+def _most(kitchen: Kitchen, ticks: int) -> float:
+    """Return a score that no team exceeds: every pot cooks the best soup all the time."""
+    rules = kitchen.rules
+    best = max(ticks / rules.cook_time(mix) * rules.worth(mix) for mix in rules.wanted)
+    return float(len(kitchen.pots) * best)
 
 
 def _cell(score: Interval, between: str) -> str:

@@ -84,7 +84,7 @@ def test_an_imagined_battle_looks_like_the_real_one(bridge: Bridge, known: Knowl
                 for i, seat in enumerate(seats)
             ]
             (frame,) = bridge.choose([Move(number, (choices[0], choices[1]))], WANTS)
-    assert compared > 15
+    assert compared > 10
 
 
 def shown(frame: Frame) -> Any:

@@ -100,7 +100,7 @@ def test_a_population_goes_on_as_if_nothing_had_happened(
     monkeypatch.setattr(populations, "_SAVED_EVERY", 1)
     config = settings(clone, method=method)
     whole = train_population(config, tmp_path / "whole")
-    assert len(whole.history) == 2
+    assert 1 <= len(whole.history) <= 2  # a double oracle ends where a response gains nothing
 
     updates = 0
     update = Learner.update
@@ -108,7 +108,7 @@ def test_a_population_goes_on_as_if_nothing_had_happened(
     def dies(self: Learner, *args: object, **more: object) -> dict[str, float]:
         nonlocal updates
         updates += 1
-        if updates == 4:
+        if updates == 2:
             raise KeyboardInterrupt
         return update(self, *args, **more)  # type: ignore[arg-type]
 
@@ -118,7 +118,7 @@ def test_a_population_goes_on_as_if_nothing_had_happened(
     monkeypatch.setattr(Learner, "update", update)
     resumed = train_population(config, tmp_path / "cut")
     assert resumed.history == whole.history
-    for name in ("player-1", "player-2"):
+    for name in (f"player-{number + 1}" for number in range(len(whole.history))):
         nets = [load_policy(tmp_path / run / "players" / name)[0] for run in ("whole", "cut")]
         one, other = (net.state_dict() for net in nets)
         assert all((one[key] == other[key]).all() for key in one)
@@ -133,11 +133,15 @@ def test_an_exploiter_is_measured_against_its_target(clone: Path, tmp_path: Path
     assert -1 <= gain["low"] <= gain["mean"] <= gain["high"] <= 1
 
 
-@pytest.mark.xfail(reason="choices read from logs agree too seldom with those made: 82 of 135")
+def any_switch(choice: int) -> int:
+    return 1 if 1 <= choice <= 6 else choice
+
+
 def test_logs_say_what_was_chosen(bridge: Bridge, known: Knowledge, tmp_path: Path) -> None:
     """Logs of our own battles, of which we know what was chosen.
 
-    Team sheets are open: without them a log does not say in which order the moves stand.
+    Team sheets are open: without them a log does not say in which order the moves stand. In which
+    order those in the back stand it never says, so that one switch is as good as another here.
     """
     shown_teams = [replace(start, open_sheets=True) for start in starts(bridge, 5)]
     played = play_random(bridge, shown_teams)
@@ -148,7 +152,7 @@ def test_logs_say_what_was_chosen(bridge: Bridge, known: Knowledge, tmp_path: Pa
         (tmp_path / f"{number}.log").write_text("\n".join(log), encoding="utf-8")
         found = bridge.read_log(REG_I, log)
         written = {
-            (seat, pair)
+            (seat, *map(any_switch, pair))
             for step in record.steps
             for seat, text in enumerate(step.choices)
             if text and (pair := read_pair(text))
@@ -158,9 +162,9 @@ def test_logs_say_what_was_chosen(bridge: Bridge, known: Knowledge, tmp_path: Pa
             if -1 in (one, two) or decision["legal"][1] == [0]:
                 continue
             told += 1
-            agree += (decision["seat"], (one, two)) in written
+            agree += (decision["seat"], any_switch(one), any_switch(two)) in written
     assert told > 30
-    assert agree / told > 0.75
+    assert agree / told > 0.85  # a move whose aim has fainted is seen to strike another
     shown = read_logs(tmp_path, REG_I, bridge)
     assert len(shown) > told
     assert set(np.unique(shown.payoffs)) <= {-1.0, 0.0, 1.0}

@@ -160,10 +160,10 @@ class AlgorithmConfig(Section):
     anchor: str = Field("state", pattern=r"^(state|observation|history:[1-9]\d{0,3})$")
     """What turns are grouped by: the world's `state`, the `observation` (the text that was shown),
     or `history:k`, the last k texts."""
-    novelty: Novelty = "none"
+    exploration: Novelty = "none"
     """What seldom met states earn beside the reward: `episodic`, for those new in the episode;
     `global`, for those new in the run; or their `product`. States are what `anchor` says."""
-    novelty_coef: float = Field(0.1, ge=0)
+    exploration_coef: float = Field(0.1, ge=0)
     """Weight of that bonus, which is at most 1 a turn."""
     kl_coef: float = Field(0.0, ge=0)
     """Weight of the divergence from the clone; above 0 costs a second forward pass."""

@@ -94,7 +94,7 @@ class Iterations:
             self._state,
             self._learner,
             played.kept if played.dropped else played.episodes,
-            explored(kept, wanted.novelty, wanted.novelty_coef, self._visits),
+            explored(kept, wanted.exploration, wanted.exploration_coef, self._visits),
             seed,
         )
         learnt = np.repeat(

@@ -24,7 +24,7 @@ DESIGNS: dict[str, dict[str, Any]] = {
         "rollout": {"strategy": "tree", "branching": [2, 2, 2]},
     },
     "hints and novelty": {
-        "algorithm": {"name": "grpo", "novelty": "product"},
+        "algorithm": {"name": "grpo", "exploration": "product"},
         "rollout": {"strategy": "adaptive", "hints": "corrected"},
     },
 }

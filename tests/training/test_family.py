@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from anchorgym.gigpo import algorithm_names
+from anchorgym.gigpo import algorithm_names, make_algorithm
 from anchorgym.training import TrainConfig, job, train
 from anchorgym.training.cli import main
+from anchorgym.training.config import AlgorithmConfig
 
 ALF = "anchorgym/ALFWorld-v0"
 JOB: dict[str, Any] = {
@@ -47,6 +49,12 @@ def flags(clone: Path, **settings: object) -> list[str]:
     given = {f"{section}.{key}": v for section, of in JOB.items() for key, v in of.items()}
     given |= {"policy.name": str(clone), "clone.updates": 0, **settings}
     return [f"--{key}={value}" for key, value in given.items()]
+
+
+@pytest.mark.parametrize("name", algorithm_names())
+def test_no_option_bears_the_name_of_a_setting_of_all(name: str) -> None:
+    own = {field.name for field in fields(type(make_algorithm(name)))}
+    assert not own & (AlgorithmConfig.model_fields.keys() - {"kl_coef"})
 
 
 @pytest.mark.parametrize("name", algorithm_names())

@@ -64,7 +64,7 @@ def test_the_run_leaves_what_it_promises(run: Run) -> None:
     assert (run.folder / "curve.png").read_bytes().startswith(b"\x89PNG")
     records = [json.loads(line) for line in (run.folder / "metrics.jsonl").open()]
     phases = {record["phase"] for record in records}
-    assert phases == {"policy", "clone", "before", "validate", "train", "after"}
+    assert phases == {"policy", "clone", "before", "validate", "train", "anchors", "after"}
     steps = [record for record in records if record["phase"] == "train"]
     assert [step["iteration"] for step in steps] == list(range(1, 26))
     assert {"success", "loss", "entropy", "approximate_kl", "grad_norm"} <= steps[0].keys()

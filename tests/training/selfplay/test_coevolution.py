@@ -74,7 +74,7 @@ def contents(folder: Path) -> dict[str, Any]:
             continue
         if path.suffix == ".safetensors":
             found[name] = {k: v.tolist() for k, v in load_file(path).items()}
-        elif name == "metrics.jsonl":
+        elif name == "metrics.jsonl" or (name.startswith("start/") and path.suffix == ".jsonl"):
             lines = [json.loads(line) for line in path.read_text().splitlines()]
             found[name] = [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
         else:

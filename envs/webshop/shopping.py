@@ -32,7 +32,6 @@ from anchorgym.envs.webshop.shop import Shop
 SEARCH_TEMPLATE: Final = "search[<keywords>]"
 MOST_RESULTS: Final = 50
 _ACTION: Final = re.compile(r"\s*(\w+)\s*\[(.*)\]\s*", re.DOTALL)
-_SUB_PAGES: Final = {clickable(name): name for name in SUB_PAGES}
 _SHOWN: Final = 60
 """Characters of an action that a reason repeats."""
 _BOUGHT: Final = "the purchase is made: nothing is left to do"

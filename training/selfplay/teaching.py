@@ -46,9 +46,27 @@ class TaughtPolicy:
         return _TaughtSession(self, pupil, self.teacher.open(env, agent))
 
 
-class _TaughtSession:
-    def __init__(self, policy: TaughtPolicy, pupil: LanguageSession, teacher: Session) -> None:
+class _Lesson:
+    """A pupil's session beside its teacher's."""
+
+    def __init__(self, pupil: Session, teacher: Session) -> None:
         self.key = pupil.key
+        self._sides = pupil, teacher
+
+    def fork(self, env: Any, turns: int | None = None) -> Session:
+        raise NotImplementedError("lessons are not forked")
+
+    def shelve(self) -> None:
+        raise NotImplementedError("lessons are not forked")
+
+    def close(self) -> None:
+        for session in self._sides:
+            session.close()
+
+
+class _TaughtSession(_Lesson):
+    def __init__(self, policy: TaughtPolicy, pupil: LanguageSession, teacher: Session) -> None:
+        super().__init__(pupil, teacher)
         self._policy, self._pupil, self._teacher = policy, pupil, teacher
         self._row = Demonstration()
 
@@ -68,16 +86,6 @@ class _TaughtSession:
         tokens = self._pupil.write(decision.action)
         self._row.write(tokens, tokens)
         return decision
-
-    def fork(self, env: Any, turns: int | None = None) -> Session:
-        raise NotImplementedError("lessons are not forked")
-
-    def shelve(self) -> None:
-        raise NotImplementedError("lessons are not forked")
-
-    def close(self) -> None:
-        self._pupil.close()
-        self._teacher.close()
 
 
 def starts(panel: Sequence[str], n: int, rng: random.Random) -> list[Start]:
@@ -240,9 +248,9 @@ class _CountedPolicy:
         return _CountedSession(*sides, self.chosen)
 
 
-class _CountedSession:
+class _CountedSession(_Lesson):
     def __init__(self, pupil: TabularSession, teacher: Session, chosen: list[Choice]) -> None:
-        self.key = pupil.key
+        super().__init__(pupil, teacher)
         self._pupil, self._teacher, self._chosen = pupil, teacher, chosen
         self._row = 0
 
@@ -257,13 +265,3 @@ class _CountedSession:
         decision = self._teacher.decide(None)
         self._chosen.append((self._row, self._pupil.options_for(decision.action)))
         return decision
-
-    def fork(self, env: Any, turns: int | None = None) -> Session:
-        raise NotImplementedError("lessons are not forked")
-
-    def shelve(self) -> None:
-        raise NotImplementedError("lessons are not forked")
-
-    def close(self) -> None:
-        self._pupil.close()
-        self._teacher.close()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from anchorgym.gigpo import (
+    TextColumns,
     TokenColumns,
     TurnBatch,
     advantages,
@@ -69,6 +70,12 @@ def with_tokens(batch: TurnBatch, length: int = 8) -> TurnBatch:
     return replace(batch, tokens=tokens)
 
 
+def with_texts(batch: TurnBatch, rows: dict[str, Any]) -> TurnBatch:
+    """The batch with an observation and an action of each turn."""
+    actions = [f"go to room {i % 40}" for i in range(len(batch))]
+    return replace(batch, texts=TextColumns(tuple(rows["anchor"]), tuple(actions)))
+
+
 def forked(n_turns: int, turns: int = TURNS) -> dict[str, Any]:
     """Rows of which every other trajectory left the one before it half-way."""
     rows = columns(n_turns, turns)
@@ -81,15 +88,18 @@ def forked(n_turns: int, turns: int = TURNS) -> dict[str, Any]:
 
 def family() -> list[tuple[str, str, str]]:
     """Return (what, measured, bar) for every algorithm on 64,000 turns."""
-    plain = TurnBatch.from_rows(**columns(64_000))
-    batches = {True: with_tokens(plain), False: plain}
+    made = columns(64_000)
+    plain = TurnBatch.from_rows(**made)
+    tokens, texts = with_tokens(plain), with_texts(plain, made)
+    batches = {"tokens": tokens, "entropies": tokens, "texts": texts}
     table = []
     for name in algorithm_names():
         algorithm = make_algorithm(name)
-        batch = batches[bool(algorithm.needs)]
+        need = min(algorithm.needs, default="")
+        batch = batches.get(need, plain)
         seconds = best(lambda a=algorithm, b=batch: a.advantages(replace(b), a.initial_state()), 3)  # type: ignore[misc]
-        what = f"{name}, 64,000 turns" + (" of 8 tokens" if algorithm.needs else "")
-        table.append((what, f"{seconds * 1e3:.1f} ms", "" if algorithm.needs else "<= 100 ms"))
+        what = f"{name}, 64,000 turns" + (f" with {need}" if need else "")
+        table.append((what, f"{seconds * 1e3:.1f} ms", "" if need else "<= 100 ms"))
     trees = TurnBatch.from_rows(**forked(64_000))
     for options in ({"mode": "tree"}, {"values": "forks"}):
         spo = make_algorithm("spo", **options)

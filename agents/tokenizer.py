@@ -1,10 +1,11 @@
 """A word-level tokenizer built from an environment's own words.
 
-Three things keep sequences short and copying easy, and none of them knows a world:
+Four things keep sequences short and copying easy, and none of them knows a world:
 
 - a name and its number are one token (`" mug 2"`),
 - fixed phrases are one token (`" go to"`, `" you arrive at"`): two words are joined when one of
   them never occurs without the other,
+- so are codes of letters and digits that were met in several texts (`" w0065"`, `" 84in"`),
 - articles, "and" and commas are dropped when no action ever uses them.
 
 Tokens carry the space before them, so an action decodes to exactly what was written. Words that
@@ -28,9 +29,11 @@ SPECIAL = (PAD, EOS, UNK, OBS, CAN, GOAL, ACT)
 
 _FILLERS = ("a", "an", "the", "and", ",")
 _UNIT = r" ?[^\W\d_]+ \d+(?!\w)| ?[^\W\d_]+| ?\d| ?[^\w\s]| ?_"
+_CODE = re.compile(r" ?\b(?:[^\W\d_]+\d|\d+[^\W\d_])[^\W_]*\b")
 _NUMBERED = re.compile(r" ?([^\W\d_]+) (\d+)")
 _SLOT = re.compile(r"<[^<>]*>")
 _MIN_PHRASE_COUNT = 20
+_MIN_CODE_TEXTS = 2
 _SPARE_NUMBERS = 2
 
 
@@ -59,14 +62,14 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
     counts: Counter[str] = Counter()
     for text, count in (read + done).items():
         counts[normalize.normalize_str(text)] += count
-    unit = re.compile(_UNIT)
-    phrases = _phrases([(unit.findall(text), count) for text, count in counts.items()])
-    first = {
-        word.strip()
-        for words in _slot_texts(done)
-        for word in _pattern(phrases).findall(normalize.normalize_str(words))
-    }
-    pattern = _pattern([*phrases, *(word for word in first if word not in phrases)])
+    codes = _codes(counts)
+    unit = _pattern(codes)
+    phrases = _phrases([(unit.findall(text), count) for text, count in counts.items()], codes)
+    first = set()
+    pattern = _pattern(phrases)
+    for slot in _slot_texts(done):
+        first.update(word.strip() for word in pattern.findall(normalize.normalize_str(slot)))
+    pattern = _pattern([*phrases, *first.difference(phrases)])
     words = {word for text in counts for word in pattern.findall(text)}
     words |= first
     for slot in _slot_texts(done):  # there, the words of a phrase may stand apart
@@ -101,9 +104,12 @@ def _pattern(phrases: Iterable[str]) -> re.Pattern[str]:
 
 
 def _bounded(phrase: str) -> str:
-    before = r"(?<![^\W\d_])" if phrase[0].isalpha() else ""
-    after = r"(?![^\W\d_])" if phrase[-1].isalpha() else ""
-    return f"{before}{re.escape(phrase)}{after}"
+    letter, any_of_word = r"[^\W\d_]", r"[^\W_]"
+    before, after = (
+        rf"{letter if end.isalpha() else any_of_word})" if end.isalnum() else ""
+        for end in (phrase[0], phrase[-1])
+    )
+    return f"{before and '(?<!' + before}{re.escape(phrase)}{after and '(?!' + after}"
 
 
 def _slot_texts(actions: Iterable[str]) -> Iterator[str]:
@@ -144,18 +150,27 @@ def _assemble(
     )
 
 
-def _phrases(texts: Sequence[tuple[list[str], int]]) -> list[str]:
-    """Join words that occur together always; names stay apart.
+def _phrases(texts: Sequence[tuple[list[str], int]], codes: Iterable[str]) -> list[str]:
+    """Join words that occur together always; names and codes stay apart.
 
     Args:
         texts: (words, how often the text was met).
+        codes: some of the words.
     """
     rows = list(texts)
     names = {match[1] for row, _ in rows for word in row if (match := _NUMBERED.fullmatch(word))}
+    names.update(codes)
     while joined := _inseparable(rows, names):
         rows = [(_join(row, joined), count) for row, count in rows]
     found = {word for row, _ in rows for word in row}
     return [word for word in found if len(re.findall(_UNIT, word)) > 1]
+
+
+def _codes(texts: Iterable[str]) -> list[str]:
+    """Return words of letters and digits that are no news, with and without a space before."""
+    met = Counter(code.strip() for text in texts for code in set(_CODE.findall(text)))
+    codes = sorted(code for code, n in met.items() if n >= _MIN_CODE_TEXTS)
+    return [space + code for code in codes for space in ("", " ")]
 
 
 def _inseparable(rows: Sequence[tuple[list[str], int]], names: set[str]) -> set[tuple[str, str]]:

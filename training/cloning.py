@@ -252,7 +252,12 @@ class Cloning:
             for group in optimiser.param_groups:
                 group["lr"] = rate * _schedule(self.done, self._updates)
             optimiser.zero_grad()
-        action_loss, observation_loss = _losses(self._policy, batch)
+        draw = torch.Generator().manual_seed(
+            random.Random(f"{self._seed}/read/{self.done}").getrandbits(63)
+        )
+        action_loss, observation_loss = _losses(
+            self._policy, batch, self._config.observation_share, draw
+        )
         loss = action_loss + self._config.observation_weight * observation_loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._policy.model.parameters(), 1.0)
@@ -299,19 +304,25 @@ def _schedule(update: int, updates: int) -> float:
     return warm * (1.0 if done < 0.4 else max(0.02, (1 - done) / 0.6))
 
 
-def _losses(policy: ModelPolicy, batch: Sequence[Demonstration]) -> tuple[Tensor, Tensor]:
+def _losses(
+    policy: ModelPolicy, batch: Sequence[Demonstration], read_share: float, draw: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return the losses of what is done, and of a share of what is read."""
     ids = pad_rows([row.tokens for row in batch], torch.long)
-    kinds = pad_rows([row.kinds for row in batch], torch.long, fill=MISTAKE)[:, 1:]
-    with training_attention(policy.model), fast_precision():
-        hidden = hidden_states(policy.model, ids, use_cache=False)
-        logits = token_logits(policy.model, hidden[:, :-1])
+    kinds = pad_rows([row.kinds for row in batch], torch.long, fill=MISTAKE)[:, 1:].flatten()
     targets = ids.clone()
     for i, row in enumerate(batch):
         for position, token in row.instead.items():
             targets[i, position] = token
-    losses = functional.cross_entropy(
-        logits.flatten(0, 1), targets[:, 1:].flatten(), reduction="none"
-    ).view(kinds.shape)
+    targets = targets[:, 1:].flatten()
+    with training_attention(policy.model), fast_precision():
+        hidden = hidden_states(policy.model, ids, use_cache=False)[:, :-1].flatten(0, 1)
+        if read_share < 1:
+            drawn = torch.rand(len(kinds), generator=draw) < read_share
+            looked_at = (kinds == DONE) | ((kinds == READ) & drawn)
+            hidden, targets, kinds = hidden[looked_at], targets[looked_at], kinds[looked_at]
+        logits = token_logits(policy.model, hidden)
+    losses = functional.cross_entropy(logits, targets, reduction="none")
     return _mean(losses, kinds == DONE), _mean(losses, kinds == READ)
 
 

@@ -135,6 +135,9 @@ class CloneConfig(Section):
     """Of both."""
     observation_weight: float = Field(0.3, ge=0)
     """Weight of predicting what is read, beside what is done."""
+    observation_share: float = Field(1.0, gt=0, le=1)
+    """Share of what is read that is predicted, drawn anew each time: an output over many words is
+    dear where pages are long."""
     max_tokens: int | None = Field(None, ge=32)
     """Longer demonstrations are left out: attention over them costs more than they teach. By
     default 448, or half more than the teacher's episodes have where that is more."""

@@ -65,7 +65,7 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
     codes = _codes(counts)
     unit = _pattern(codes)
     phrases = _phrases([(unit.findall(text), count) for text, count in counts.items()], codes)
-    first = set()
+    first = set[str]()
     pattern = _pattern(phrases)
     for slot in _slot_texts(done):
         first.update(word.strip() for word in pattern.findall(normalize.normalize_str(slot)))

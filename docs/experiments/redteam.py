@@ -39,7 +39,7 @@ DEFENCES = ("naive", "ignore", "verify", "paranoid")
 RESPONSE = "best response"
 SIZE = {"generations": 4, "iterations": 15, "tasks": 32, "group_size": 4}
 TABLE = {"learning_rate": 1.0, "epochs": 4}
-TINY_SIZE = {"generations": 1, "iterations": 6, "tasks": 16, "group_size": 4}
+TINY_SIZE = {"generations": 1, "iterations": 16, "tasks": 16, "group_size": 4}
 TINY = {"name": "tiny", "hidden": 64, "layers": 2, "heads": 2, "feed_forward": 192}
 
 
@@ -90,7 +90,7 @@ def settings(way: Way, seed: int) -> CoevolveConfig:
     roles: dict[str, Any] = {"attacker": role, "defender": role}
     if way.tiny:
         for name, scripts in (("attacker", SCRIPTS), ("defender", DEFENCES)):
-            warmup = {"scripts": scripts, "updates": 160}
+            warmup = {"scripts": scripts, "updates": 800}
             roles[name] = {**role, "policy": TINY, "warmup": warmup}
     if way.attackers:
         roles["attacker"] = {"policy": f"script:{','.join(way.attackers)}", "trainable": False}

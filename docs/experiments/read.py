@@ -223,8 +223,13 @@ def play(critics: list[int], seeds: int, runs: Path, tasks: Sequence[Task]) -> N
                     matched.update(rates(done[task.level, READ_J, seed]))
     for task in tasks:
         everyone = CriticScorer(*(fitted(task, seed, runs) for seed in critics))
-        for method, doubt in (("read_j_mean", 0.0), ("read_j_sure", 1.0)):
-            loop = ReAdJ(everyone, attempts=task.attempts, doubt=doubt)
+        mean = ReAdJ(everyone, attempts=task.attempts)
+        for method, loop in {
+            "read_j_mean": mean,
+            "read_j_sure": replace(mean, doubt=1.0),
+            "read_j_mean_rank5": replace(mean, samples=5),
+            "read_j_mean_thrifty": replace(mean, samples=5, shares=True, recalls=RECALLS),
+        }.items():
             add(task, method, None, lambda loop=loop: loop)  # type: ignore[misc]
 
 

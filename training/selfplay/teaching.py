@@ -23,7 +23,11 @@ Cast = Callable[[random.Random], Seats]
 """Draws who plays what in a match that is learnt from."""
 
 _WAVE = 32
-"""Matches that are played together."""
+"""Matches that are played together, where they are short."""
+_WAVE_TURNS = 800
+"""Turns that they may have in all."""
+_ENOUGH_TEXTS = 12_000
+"""Texts that words are collected from: those of long matches hardly bring new ones."""
 
 
 class TaughtPolicy:
@@ -96,6 +100,12 @@ def starts(panel: Sequence[str], n: int, rng: random.Random) -> list[Start]:
     ]
 
 
+def wave_of(world: Any) -> int:
+    """Return how many matches of a world are played together."""
+    limit = getattr(world, "max_turns", None)
+    return max(1, min(_WAVE, _WAVE_TURNS // limit)) if limit else _WAVE
+
+
 def panel_of(world: Any) -> tuple[str, ...]:
     """Return the tasks that a world trains on; none if it has none."""
     tasks = getattr(world, "tasks", None)
@@ -119,10 +129,13 @@ def new_language_policy(
         ConfigError: the policy could not write what the scripts do.
     """
     rng, panel = random.Random(f"{seed}/vocabulary"), panel_of(arenas.first)
+    wave = wave_of(arenas.first)
     texts: list[str] = []
     actions: list[str] = []
-    for first in range(0, matches, _WAVE):
-        n = min(_WAVE, matches - first)
+    for first in range(0, matches, wave):
+        if len(texts) > _ENOUGH_TEXTS:
+            break
+        n = min(wave, matches - first)
         played = play_matches([cast(rng) for _ in range(n)], arenas, starts(panel, n, rng))
         for side in (side for match in played for side in match.sides.values()):
             texts += [side.goal, *(turn.observation for turn in side.turns)]
@@ -135,18 +148,22 @@ def lessons(
 ) -> Iterator[Demonstration]:
     """Play scripts for ever; yield what `pupil` would read and write in the seats of `agents`."""
     rng, panel = random.Random(seed), panel_of(arenas.first)
+    wave = wave_of(arenas.first)
     while True:
         seats: list[Seats] = []
         taught: list[TaughtPolicy] = []
-        for _ in range(_WAVE):
+        for _ in range(wave):
             scripts = cast(rng)
             own = {
                 agent: TaughtPolicy(pupil, scripts[agent]) for agent in agents if agent in scripts
             }
             taught += own.values()
             seats.append({**scripts, **own})
-        play_matches(seats, arenas, starts(panel, _WAVE, rng))
-        yield from (row for policy in taught for row in policy.rows if row.tokens)
+        play_matches(seats, arenas, starts(panel, wave, rng))
+        rows = [row for policy in taught for row in policy.rows if row.tokens]
+        if pupil.form == "window":  # a row a turn: neighbours are nearly the same
+            rng.shuffle(rows)
+        yield from rows
 
 
 def clone(

@@ -107,3 +107,16 @@ def test_any_word_that_was_searched_for_may_open_a_search() -> None:
         ids = tokenizer.encode(action, add_special_tokens=False)
         assert tokenizer.unk_token_id not in ids
         assert tokenizer.decode(ids).strip() == action
+
+
+def test_codes_that_were_met_in_several_texts_are_single_tokens() -> None:
+    texts = [f"items [ W{n:04d} ] [ W{n + 1:04d} ] of {n}in" for n in range(1, 30)] * 20
+    actions = [f"click[w{n:04d}]" for n in range(1, 31)] + ["click[w9999]"]
+    tokenizer = build_tokenizer(texts, actions)
+    template = TinyTemplate(tokenizer)
+    assert words(template, tokenizer.encode("a W0007 b")).count(" w0007") == 1
+    for action in actions:  # those that were met once are spelled
+        assert template.parse(template.response(action)).action == action
+    assert len(template.response("click[w0007]")) < len(template.response("click[w9999]"))
+    met = {template.response(f"click[w{n:04d}]")[-3] for n in (7, 8, 9)}
+    assert len(met) == 3

@@ -148,6 +148,19 @@ def test_what_is_read_counts_by_the_observation_weight() -> None:
     assert not moved(0.0)
 
 
+def test_a_share_of_what_is_read_is_predicted_and_all_that_is_done() -> None:
+    row = Demonstration([3, 7, 8, 9] * 50 + [5, 9, 1], [READ] * 200 + [DONE] * 3)
+    whole = one_update(new_policy(), row)
+    config = CloneConfig(batch=1, observation_share=0.5)
+    (half,) = clone(new_policy(), itertools.repeat(row), config, updates=1)
+    (again,) = clone(new_policy(), itertools.repeat(row), config, updates=1)
+    (other,) = clone(new_policy(), itertools.repeat(row), config, updates=1, seed=1)
+    assert half == again
+    assert half.action_loss == pytest.approx(whole.action_loss, rel=1e-4)
+    assert half.observation_loss != other.observation_loss
+    assert half.observation_loss == pytest.approx(whole.observation_loss, rel=0.05)
+
+
 def test_cloning_repeats_under_its_seed() -> None:
     def losses(seed: int) -> list[float]:
         rows = iter(shown(WORLD, 64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from itertools import islice
 
 import pytest
@@ -57,6 +58,26 @@ def test_the_seats_of_others_are_not_learnt_from(arenas: Arenas, policy: ModelPo
         policy.tokenizer.decode(row.tokens).count("<act>") == 1
         for row in islice(lessons(policy, ("attacker_0",), arenas, cast, 3), 8)
     )
+
+
+def test_rows_of_single_turns_come_from_all_over_a_long_match() -> None:
+    """Else a pool of them would show the beginning of one match."""
+    kitchens = Arenas(lambda: make_parallel("anchorgym/Overcooked-v0"))
+    cooks = ("cook_0", "cook_1")
+    window = PolicyConfig(**{**SMALL.model_dump(), "form": "window", "history": 0})
+
+    def greedy(_: random.Random) -> Seats:
+        return dict.fromkeys(cooks, ScriptPolicy("greedy"))
+
+    pupil = new_language_policy(
+        kitchens, greedy, window, env_id="anchorgym/Overcooked-v0", matches=2
+    )
+    shown = list(islice(lessons(pupil, cooks, kitchens, greedy, 1), 48))
+    seen = (pupil.tokenizer.decode(row.tokens) for row in shown)
+    ticks = [int(re.findall(r"tick((?: ?\d)+)", text)[0].replace(" ", "")) for text in seen]
+    assert min(ticks) < 100
+    assert max(ticks) > 300
+    assert all(DONE in row.kinds for row in shown)
 
 
 def test_a_policy_is_cloned_then_plays_and_learns_in_its_role(

@@ -5,7 +5,7 @@
 
 The robots of a level of sort cubes share one table, which learns from nothing by playing with
 itself; runs of one seed begin alike and meet the same draws. A line of read_training.jsonl holds
-the share of matches won in each iteration.
+the share of matches won in each iteration. `table` draws docs/read-training.png too.
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from anchorgym.training.selfplay import CoevolveConfig, coevolve
 from anchorgym.training.statistics import Interval, bootstrap
 
-RESULTS = Path(__file__).parent / "read_training.jsonl"
+HERE = Path(__file__).parent
+RESULTS = HERE / "read_training.jsonl"
 ALGORITHMS = ("grpo", "gigpo", "read")
 LEVELS = ("sort3", "sort5")
 ITERATIONS = 60
 LAST = 10
 """Iterations at the end over which success is averaged."""
+COLOURS = ("#8a8f98", "#d9730d", "#2563a8")
 
 
 def config(level: str, algorithm: str, seed: int) -> CoevolveConfig:
@@ -105,6 +109,25 @@ def show() -> None:
         print(f"| {level} | {algorithm} | {' | '.join(cells)} |")
 
 
+def draw(picture: Path) -> None:
+    """Draw the means over seeds, with a band from the least to the most successful of them."""
+    figure = Figure(figsize=(10, 4), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    lines = list(results())
+    for axis, level in zip(figure.subplots(1, len(LEVELS), sharey=True), LEVELS, strict=True):
+        for algorithm, colour in zip(ALGORITHMS, COLOURS, strict=True):
+            won = [x["won"] for x in lines if (x["level"], x["algorithm"]) == (level, algorithm)]
+            x = np.arange(1, ITERATIONS + 1)
+            axis.fill_between(x, np.min(won, axis=0), np.max(won, axis=0), color=colour, alpha=0.15)
+            axis.plot(x, np.mean(won, axis=0), color=colour, lw=2, label=algorithm)
+        axis.set(title=f"RoCoSort, {level}", xlabel="iteration", ylim=(-0.03, 1.03))
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, loc="lower right")
+    figure.axes[0].set_ylabel("matches won in training")
+    figure.savefig(picture)
+
+
 def _cell(values: list[float]) -> str:
     array: NDArray[np.float64] = np.array(values)
     interval: Interval = bootstrap(array)
@@ -121,6 +144,7 @@ def main() -> None:
         play(known.seeds)
     else:
         show()
+        draw(HERE.parent / "read-training.png")
 
 
 if __name__ == "__main__":

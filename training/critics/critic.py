@@ -40,8 +40,13 @@ class CriticConfig:
 
     Args:
         gamma: the discount.
-        scale: rewards are multiplied by it, and with them all advantages.
+        scale: rewards are multiplied by it, and with them all advantages. With the default a round
+            that is lost costs 1 where success is near, and less where it is far.
         wait_keeps_state: whether the state stays when all wait, see `rows_of`.
+        aim: what values are of: the discounted "reward", or "success", 1 in the end. Of success,
+            they tell how many rounds are to go; a sum of progress is larger if it is made early.
+        targets: what plans are fitted to: "returns", or "bootstrapped", reward and value of the
+            state that a plan leads to, which leaves out the planner's luck in later rounds.
         reads: what an agent's code is made of: its action, or what it sees and its action.
         hidden: width of the layers.
         layers: how many hidden layers there are.
@@ -54,10 +59,10 @@ class CriticConfig:
     """
 
     gamma: float = 0.95
-    scale: float = 1.0
+    scale: float = 20.0
     wait_keeps_state: bool = True
-    aim: Aim = "reward"
-    targets: Literal["returns", "bootstrapped"] = "returns"
+    aim: Aim = "success"
+    targets: Literal["returns", "bootstrapped"] = "bootstrapped"
     reads: Literal["action", "sight and action"] = "action"
     hidden: int = 256
     layers: int = 1

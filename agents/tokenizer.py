@@ -104,12 +104,16 @@ def _pattern(phrases: Iterable[str]) -> re.Pattern[str]:
 
 
 def _bounded(phrase: str) -> str:
-    letter, any_of_word = r"[^\W\d_]", r"[^\W_]"
-    before, after = (
-        rf"{letter if end.isalpha() else any_of_word})" if end.isalnum() else ""
-        for end in (phrase[0], phrase[-1])
-    )
-    return f"{before and '(?<!' + before}{re.escape(phrase)}{after and '(?!' + after}"
+    before, after = _continuing(phrase[0]), _continuing(phrase[-1])
+    left, right = before and f"(?<!{before})", after and f"(?!{after})"
+    return f"{left}{re.escape(phrase)}{right}"
+
+
+def _continuing(end: str) -> str:
+    """Return what would go on with the word that a phrase begins or ends with, if it is one."""
+    if end.isalpha():
+        return r"[^\W\d_]"
+    return r"[^\W_]" if end.isdigit() else ""
 
 
 def _slot_texts(actions: Iterable[str]) -> Iterator[str]:

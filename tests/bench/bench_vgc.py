@@ -12,7 +12,8 @@ from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.vgc.bridge import Bridge
 
 BATTLES = 300
-WARM_UP = 60
+WARM_UP = 300
+"""Battles after which the simulator is compiled; a process of a training run plays thousands."""
 POKE_ENV_BATTLES = 60
 
 
@@ -37,7 +38,7 @@ def _beside_poke_env(ours: float) -> list[tuple[str, str, str]]:
     except ImportError as error:
         return [(what, str(error), "")]
     bridge = Bridge()
-    teams = sorted({team for start in starts(bridge, WARM_UP) for team in start.teams})
+    teams = sorted({team for start in starts(bridge, POKE_ENV_BATTLES) for team in start.teams})
     bridge.close()
     theirs = of_poke_env(REG_I, teams, POKE_ENV_BATTLES)
     return [(what, f"{theirs / ours:.1f} times that", ">= 3.5 times")]

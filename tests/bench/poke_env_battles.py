@@ -23,7 +23,7 @@ from poke_env.teambuilder import Teambuilder
 
 from anchorgym.envs.vgc.installation import node, simulator
 
-WARM_UP = 10
+WARM_UP = 60
 ACTIONS = 107
 """Of one slot."""
 DEADLINE = 60.0

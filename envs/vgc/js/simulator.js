@@ -11,11 +11,15 @@ const path = require('path');
 function loadSimulator(root, plain) {
   const inside = file => path.join(root, 'dist', 'sim', file);
   const speed = plain ? null : require('./speed.js');
-  if (speed) speed.internEventNames(inside('battle.js'));
+  if (speed) speed.readFaster(inside('battle.js'));
   const {Battle, extractChannelMessages} = require(inside('battle.js'));
   const {Dex, Teams, TeamValidator, PRNG} = require(root);
   const {State} = require(inside('state.js'));
-  if (speed) speed.skipAbsentCallbacks(Battle);
+  if (speed) {
+    const {Pokemon} = require(inside('pokemon.js'));
+    const {Side} = require(inside('side.js'));
+    speed.skipAbsentCallbacks({Battle, Pokemon, Side});
+  }
   const setsOf = folder => require(path.join(root, 'dist', 'data', 'random-battles', folder));
   return {Battle, Dex, PRNG, State, TeamValidator, Teams, extractChannelMessages, setsOf};
 }

@@ -10,9 +10,11 @@ const TERRAINS = ['electricterrain', 'grassyterrain', 'mistyterrain', 'psychicte
 const ROOMS = ['trickroom', 'gravity', 'magicroom', 'wonderroom'];
 const CONDITIONS = ['tailwind', 'reflect', 'lightscreen', 'auroraveil', 'safeguard', 'mist',
   'spikes', 'toxicspikes', 'stealthrock', 'stickyweb', 'quickguard', 'wideguard'];
+const LAYERED = new Set(['spikes', 'toxicspikes']);
 const STATUSES = ['brn', 'par', 'slp', 'frz', 'psn', 'tox'];
 const BOOSTS = ['atk', 'def', 'spa', 'spd', 'spe', 'accuracy', 'evasion'];
 const STATS = ['hp', 'atk', 'def', 'spa', 'spd', 'spe'];
+const BATTLE_STATS = STATS.slice(1);
 const VOLATILES = ['substitute', 'confusion', 'taunt', 'encore', 'disable', 'leechseed',
   'followme', 'ragepowder', 'helpinghand', 'mustrecharge', 'perish3', 'perish2', 'perish1',
   'yawn', 'imprison', 'protosynthesis', 'quarkdrive', 'saltcure', 'throatchop', 'healblock',
@@ -54,83 +56,107 @@ class Encoder {
   encode(view, seat, request) {
     const rows = new Int16Array(ROWS * WIDTH);
     const own = request ? request.side.pokemon : [];
-    rows.set(this.field(view, seat, request));
+    const foes = view.sides[1 - seat];
+    this.field(new Row(rows, 0), view, seat, request);
     own.forEach((pokemon, i) => {
       const active = request.active && request.active[i];
-      rows.set(this.ownPokemon(view, seat, pokemon, i, active), (1 + i) * WIDTH);
+      this.ownPokemon(new Row(rows, 1 + i), view, seat, pokemon, i, active);
     });
-    const foes = view.sides[1 - seat];
     foes.team.slice(0, 6).forEach((pokemon, i) => {
-      rows.set(this.foePokemon(view, foes, pokemon, i), (7 + i) * WIDTH);
+      this.foePokemon(new Row(rows, 7 + i), view, foes, pokemon, i);
     });
     return Buffer.from(rows.buffer).toString('base64');
   }
 
-  field(view, seat, request) {
+  field(row, view, seat, request) {
     const {turn, weather, fields, sides} = view;
     const lasted = effect => effect ? turn - effect.since + 1 : 0;
     const terrain = TERRAINS.find(id => fields[id]);
-    const numbers = [turn, phaseOf(request), weather ? 1 + WEATHERS.indexOf(weather.id) : 0,
-      lasted(weather), terrain ? 1 + TERRAINS.indexOf(terrain) : 0, lasted(fields[terrain]),
-      ...ROOMS.map(id => lasted(fields[id]))];
+    row.put(turn).put(phaseOf(request));
+    row.put(weather ? 1 + WEATHERS.indexOf(weather.id) : 0).put(lasted(weather));
+    row.put(terrain ? 1 + TERRAINS.indexOf(terrain) : 0).put(lasted(fields[terrain]));
+    for (const id of ROOMS) row.put(lasted(fields[id]));
     for (const side of [sides[seat], sides[1 - seat]]) {
       for (const id of CONDITIONS) {
         const condition = side.conditions[id];
-        const layered = id.endsWith('spikes');
-        numbers.push(layered ? condition?.layers || 0 : lasted(condition));
+        row.put(LAYERED.has(id) ? condition?.layers || 0 : lasted(condition));
       }
-      numbers.push(+side.terastallized, side.team.filter(pokemon => !pokemon.fainted).length);
+      row.put(+side.terastallized).put(side.team.filter(pokemon => !pokemon.fainted).length);
     }
-    return numbers;
   }
 
   /** The own Pokémon are known from the request; what happens on the field, from the view. */
-  ownPokemon(view, seat, known, i, active) {
+  ownPokemon(row, view, seat, known, i, active) {
     const side = view.sides[seat];
     const place = known.active && side.active[i] >= 0 ? i + 1 : 0; // none at the preview
     const seen = place ? side.team[side.active[i]] : null;
     const [species, health, full, status] = readOwn(known);
-    const moves = active ? active.moves : known.moves.map(id => ({id}));
-    return [1, ...this.identity(seen && seen.types, species, known.teraType,
-      known.terastallized), this.index.abilities.get(known.ability || known.baseAbility) || 0,
-    this.itemNumber(known.item, true), ...this.moveNumbers(moves), Math.round(1000 * health / full),
-    1 + STATUSES.indexOf(status), +(health === 0), place, 1,
-    ...(seen ? seen.boosts : BOOSTS.map(() => 0)), full,
-    ...STATS.slice(1).map(stat => known.stats[stat]), ...onField(view, seen)];
+    row.put(1);
+    this.identity(row, seen && seen.types, this.dex.species.get(species), known.teraType,
+      known.terastallized);
+    row.put(this.number('abilities', known.ability || known.baseAbility));
+    row.put(this.itemNumber(known.item, true));
+    for (let k = 0; k < 4; k++) {
+      if (active) this.move(row, active.moves[k]?.id, active.moves[k]);
+      else this.move(row, known.moves[k], null);
+    }
+    row.put(Math.round(1000 * health / full)).put(1 + STATUSES.indexOf(status));
+    row.put(+(health === 0)).put(place).put(1);
+    for (let k = 0; k < BOOSTS.length; k++) row.put(seen ? seen.boosts[k] : 0);
+    row.put(full);
+    for (const stat of BATTLE_STATS) row.put(known.stats[stat]);
+    if (seen) onField(row, view, seen);
   }
 
-  foePokemon(view, side, pokemon, i) {
+  foePokemon(row, view, side, pokemon, i) {
     const species = this.dex.species.get(pokemon.species);
     const place = side.active.indexOf(i) + 1;
-    return [2, ...this.identity(pokemon.types, pokemon.species, pokemon.tera,
-      pokemon.terastallized), this.index.abilities.get(pokemon.ability) || 0,
-    this.itemNumber(pokemon.item, pokemon.itemKnown),
-    ...this.moveNumbers(pokemon.moves.map(id => ({id}))),
-    Math.round(1000 * pokemon.health), 1 + STATUSES.indexOf(pokemon.status), +pokemon.fainted,
-    place, +pokemon.seen, ...pokemon.boosts, ...STATS.map(stat => species.baseStats[stat] || 0),
-    ...onField(view, place ? pokemon : null)];
+    row.put(2);
+    this.identity(row, pokemon.types, species, pokemon.tera, pokemon.terastallized);
+    row.put(this.number('abilities', pokemon.ability));
+    row.put(this.itemNumber(pokemon.item, pokemon.itemKnown));
+    for (let k = 0; k < 4; k++) this.move(row, pokemon.moves[k], null);
+    row.put(Math.round(1000 * pokemon.health)).put(1 + STATUSES.indexOf(pokemon.status));
+    row.put(+pokemon.fainted).put(place).put(+pokemon.seen);
+    for (const boost of pokemon.boosts) row.put(boost);
+    for (const stat of STATS) row.put(species.baseStats[stat] || 0);
+    if (place) onField(row, view, pokemon);
   }
 
-  identity(changed, name, tera, terastallized) {
-    const species = this.dex.species.get(name);
+  identity(row, changed, species, tera, terastallized) {
     const types = changed || species.types;
-    const number = type => this.index.types.get(type) || 0;
-    return [this.index.species.get(species.id) || 0, number(types[0]), number(types[1]),
-      number(tera), +!!terastallized];
+    row.put(this.number('species', species.id));
+    row.put(this.number('types', types[0])).put(this.number('types', types[1]));
+    row.put(this.number('types', tera)).put(+!!terastallized);
   }
 
-  moveNumbers(moves) {
-    return [0, 1, 2, 3].flatMap(i => {
-      const move = moves[i];
-      if (!move) return [0, 0, 0];
-      const left = move.maxpp ? Math.round(100 * move.pp / move.maxpp) : 100;
-      return [this.index.moves.get(move.id) || 0, left, +!!move.disabled];
-    });
+  /** What is left of a move is known of those that may be chosen now. */
+  move(row, id, offered) {
+    const {maxpp = 0, pp = 0, disabled = false} = offered || {};
+    const left = maxpp ? Math.round(100 * pp / maxpp) : 100;
+    row.put(id ? this.number('moves', id) : 0).put(id ? left : 0).put(+!!disabled);
+  }
+
+  number(kind, name) {
+    return this.index[kind].get(name) || 0;
   }
 
   /** 0 is an unknown item, 1 none. */
   itemNumber(id, known) {
-    return id ? this.index.items.get(id) || 0 : +known;
+    return id ? this.number('items', id) : +known;
+  }
+}
+
+/** Fills a row from its first column on; the rest stays 0. */
+class Row {
+  constructor(rows, row) {
+    this.rows = rows;
+    this.at = row * WIDTH;
+  }
+
+  put(number) {
+    this.rows[this.at++] = number;
+    return this;
   }
 }
 
@@ -163,10 +189,9 @@ function readOwn({details, condition}) {
   return [details.split(', ')[0], left, full || 1, status];
 }
 
-function onField(view, pokemon) {
-  const {volatiles, since, protects} = pokemon || {volatiles: {}, since: view.turn + 1, protects: 0};
-  return [...VOLATILES.map(id => volatiles[id] ? view.turn - volatiles[id].since + 1 : 0),
-    view.turn - since + 1, protects];
+function onField(row, view, {volatiles, since, protects}) {
+  for (const id of VOLATILES) row.put(volatiles[id] ? view.turn - volatiles[id].since + 1 : 0);
+  row.put(view.turn - since + 1).put(protects);
 }
 
 module.exports = {Encoder};

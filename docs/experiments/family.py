@@ -44,9 +44,9 @@ JOBS: dict[str, Settings] = {
     "reduced": {
         "env": {"id": WORLD, "max_turns": 30},
         "policy": {"hidden": 96, "layers": 2, "feed_forward": 288, "vocabulary_tasks": 300},
-        "clone": {"updates": 300},
+        "clone": {"updates": 800},
         "rollout": {"iterations": 8, "tasks": 8, "group_size": 8},
-        "learner": {"learning_rate": 1e-3},
+        "learner": {"minibatch": 8},
         "evaluation": {"curve_tasks": 150},
     },
     "main": {

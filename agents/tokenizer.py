@@ -19,6 +19,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -63,13 +64,13 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
     for text, count in (read + done).items():
         counts[normalize.normalize_str(text)] += count
     codes = _codes(counts)
-    unit = _pattern(codes)
+    unit = phrase_pattern(codes)
     phrases = _phrases([(unit.findall(text), count) for text, count in counts.items()], codes)
     first = set[str]()
-    pattern = _pattern(phrases)
+    pattern = phrase_pattern(phrases)
     for slot in _slot_texts(done):
         first.update(word.strip() for word in pattern.findall(normalize.normalize_str(slot)))
-    pattern = _pattern([*phrases, *first.difference(phrases)])
+    pattern = phrase_pattern([*phrases, *first.difference(phrases)])
     words = {word for text in counts for word in pattern.findall(text)}
     words |= first
     for slot in _slot_texts(done):  # there, the words of a phrase may stand apart
@@ -97,16 +98,42 @@ def factors(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
     return kind_of, number_of
 
 
-def _pattern(phrases: Iterable[str]) -> re.Pattern[str]:
-    """Return what finds words and phrases, the longest phrases first; none ends inside a word."""
-    longest = sorted(phrases, key=lambda phrase: (-len(phrase), phrase))
-    return re.compile("|".join([*map(_bounded, longest), _UNIT]))
+@dataclass
+class _Trie:
+    """Phrases by their letters. Those that begin alike share the beginning."""
+
+    following: dict[str, _Trie] = field(default_factory=dict)
+    end: str | None = None
+    """Where a phrase ends here: what must not follow, as an expression."""
+
+    def add(self, phrase: str) -> None:
+        node = self
+        for letter in phrase:
+            node = node.following.setdefault(letter, _Trie())
+        after = _continuing(phrase[-1])
+        node.end = f"(?!{after})" if after else ""
+
+    def expression(self) -> str:
+        """Write the phrases as one regular expression, the longest first."""
+        node, chain = self, ""
+        while node.end is None and len(node.following) == 1:
+            ((letter, node),) = node.following.items()
+            chain += re.escape(letter)
+        ways = [re.escape(letter) + trie.expression() for letter, trie in node.following.items()]
+        ways += [] if node.end is None else [node.end]
+        return chain + (ways[0] if len(ways) == 1 else f"(?:{'|'.join(ways)})")
 
 
-def _bounded(phrase: str) -> str:
-    before, after = _continuing(phrase[0]), _continuing(phrase[-1])
-    left, right = before and f"(?<!{before})", after and f"(?!{after})"
-    return f"{left}{re.escape(phrase)}{right}"
+def phrase_pattern(phrases: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds words and phrases, the longest phrases first; none ends inside a word.
+
+    There can be thousands of phrases: one after the other, all would be tried at every word.
+    """
+    tries: dict[str, _Trie] = {}
+    for phrase in sorted(phrases):
+        before = _continuing(phrase[0])
+        tries.setdefault(f"(?<!{before})" if before else "", _Trie()).add(phrase)
+    return re.compile("|".join([*(left + t.expression() for left, t in tries.items()), _UNIT]))
 
 
 def _continuing(end: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from chat_models import chat_tokenizer
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from anchorgym.agents import View, build_tokenizer
 from anchorgym.agents.template import TemplateError, TinyTemplate
-from anchorgym.agents.tokenizer import factors
+from anchorgym.agents.tokenizer import factors, phrase_pattern
 
 THINGS = ("mug", "plate", "pen")
 PLACES = ("desk", "shelf")
@@ -120,3 +122,20 @@ def test_codes_that_were_met_in_several_texts_are_single_tokens() -> None:
     assert len(template.response("click[w0007]")) < len(template.response("click[w9999]"))
     met = {template.response(f"click[w{n:04d}]")[-3] for n in (7, 8, 9)}
     assert len(met) == 3
+
+
+@given(st.sets(st.text("ab 1.-_é", min_size=1, max_size=6)), st.text("ab 1.-_é", max_size=60))
+def test_phrases_that_share_beginnings_are_found_as_if_each_were_tried(
+    phrases: set[str], text: str
+) -> None:
+    def alone(phrase: str) -> str:
+        """Write a phrase so that it neither begins nor ends within a word or a code."""
+        ends = {True: r"[^\W\d_]", False: r"[^\W_]"}
+        before = f"(?<!{ends[phrase[0].isalpha()]})" if phrase[0].isalnum() else ""
+        after = f"(?!{ends[phrase[-1].isalpha()]})" if phrase[-1].isalnum() else ""
+        return f"{before}{re.escape(phrase)}{after}"
+
+    units = phrase_pattern(()).pattern
+    longest_first = sorted(phrases, key=len, reverse=True)
+    one_by_one = re.compile("|".join([*map(alone, longest_first), units]))
+    assert phrase_pattern(phrases).findall(text) == one_by_one.findall(text)

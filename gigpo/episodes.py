@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorgym.gigpo.algorithm import Algorithm, Promise
+from anchorgym.gigpo.algorithm import Algorithm, Promise, State
 from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
 from anchorgym.gigpo.batch import TurnBatch
-from anchorgym.gigpo.moments import group_spread
+from anchorgym.gigpo.moments import group_spread, standardise
 from anchorgym.gigpo.options import NonNegative
 
 
@@ -56,6 +56,8 @@ class Roots:
 class EpisodeAlgorithm(Algorithm):
     """Base of the algorithms that score trajectories and compare them in their group.
 
+    Their advantage is GRPO's, unless they have one of their own.
+
     Args:
         invalid_penalty: subtracted for every invalid action; not negative.
     """
@@ -80,6 +82,11 @@ class EpisodeAlgorithm(Algorithm):
     def penalties(self, batch: TurnBatch) -> FloatArray:
         """What is subtracted from the reward of each turn, `(n_turns,)`."""
         return np.where(batch.valid, 0.0, self.invalid_penalty)
+
+    def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
+        """Standardised score of each turn's trajectory, `(n_turns,)`; 0 for forks."""
+        roots = self.roots(batch)
+        return roots.per_turn(standardise(roots.score, roots.group))
 
     def scores(self, batch: TurnBatch) -> FloatArray:
         """`S_i`, the sum of `rewards` less penalties over each trajectory, `(n_trajectories,)`."""

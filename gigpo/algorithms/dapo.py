@@ -11,7 +11,6 @@ from anchorgym.gigpo.algorithm import Need, State
 from anchorgym.gigpo.arrays import BoolArray, FloatArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import standardise
 from anchorgym.gigpo.options import NonNegative, Share, Within
 
 
@@ -60,8 +59,3 @@ class DAPO(EpisodeAlgorithm):
         over = self.tokens_of(batch).lengths - (self.max_length - cache)
         charge: FloatArray = np.clip(over / cache, 0.0, 1.0)
         return penalty + charge
-
-    def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
-        """Standardised score of each turn's trajectory, `(n_turns,)`; 0 for forks."""
-        roots = self.roots(batch)
-        return roots.per_turn(standardise(roots.score, roots.group))

@@ -11,7 +11,6 @@ from anchorgym.gigpo.algorithm import Need, Promise, State
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import standardise
 from anchorgym.gigpo.options import NonNegative
 
 
@@ -52,8 +51,7 @@ class EMPG(EpisodeAlgorithm):
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Modulated advantage of each turn, `(n_turns,)`; 0 for forks."""
-        roots = self.roots(batch)
-        base = roots.per_turn(standardise(roots.score, roots.group))
+        base = super().advantages(batch)
         rows = np.flatnonzero(~batch.fork)
         if not len(rows):
             return base

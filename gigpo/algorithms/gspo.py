@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from anchorgym.gigpo.algorithm import State, TokenView
-from anchorgym.gigpo.arrays import FloatArray
-from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.algorithm import TokenView
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import standardise
 from anchorgym.gigpo.options import NonNegative, Within
 
 if TYPE_CHECKING:
@@ -33,11 +30,6 @@ class GSPO(EpisodeAlgorithm):
     clip_low: Annotated[float, Within(0, 1)] = 3e-4
     clip_high: NonNegative = 4e-4
     dual_clip: Annotated[float, Within(1, above=True)] | None = None
-
-    def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
-        """Standardised score of each turn's trajectory, `(n_turns,)`; 0 for forks."""
-        roots = self.roots(batch)
-        return roots.per_turn(standardise(roots.score, roots.group))
 
     def loss(
         self,

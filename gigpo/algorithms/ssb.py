@@ -9,10 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from anchorgym.gigpo.algorithm import Sample, State
-from anchorgym.gigpo.arrays import FloatArray
-from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import standardise
 from anchorgym.gigpo.options import Within
 
 
@@ -40,11 +37,6 @@ class SSB(EpisodeAlgorithm):
     def initial_state(self) -> State:
         """An empty buffer."""
         return {"samples": []}
-
-    def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
-        """Standardised score of each turn's trajectory, `(n_turns,)`; 0 for forks."""
-        roots = self.roots(batch)
-        return roots.per_turn(standardise(roots.score, roots.group))
 
     def replay(
         self, fresh: Sequence[Sample], missing: int, state: State, seed: int

@@ -35,6 +35,8 @@ STOCK_STEPS = 15
 REPEATS = 300
 ROUNDS = 3
 PLAY = 5000
+OFFICIAL = os.environ.get(DATA_VARIABLE)
+"""Read before the stock engine is imported, which sets it to a folder of its own."""
 Row = tuple[str, str, str]
 
 
@@ -119,14 +121,15 @@ def _memory() -> list[Row]:
 
 
 def _index() -> list[Row]:
-    folder = os.environ.get(DATA_VARIABLE)
-    if not folder:
+    if not OFFICIAL:
         return [("index of the official games", f"{DATA_VARIABLE} is not set", "")]
     with tempfile.TemporaryDirectory() as cache:
         before = os.environ.get("ANCHORGYM_CACHE")
         os.environ["ANCHORGYM_CACHE"] = cache
         try:
-            times = [_elapsed(lambda: OfficialGames(Path(folder)).tasks("train")) for _ in range(2)]
+            times = [
+                _elapsed(lambda: OfficialGames(Path(OFFICIAL)).tasks("train")) for _ in range(2)
+            ]
         finally:
             if before is None:
                 del os.environ["ANCHORGYM_CACHE"]

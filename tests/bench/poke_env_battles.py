@@ -37,6 +37,7 @@ def cost(format: str, teams: Sequence[str], battles: int) -> float:
 
     Observations are empty, so that only what poke-env itself does is counted.
     """
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it leaves tasks when it is closed
     with server() as (process, port):
         env = Doubles(teams, battle_format=format, **_connection(port))
         rng = random.Random(0)

@@ -23,7 +23,6 @@ from poke_env.teambuilder import Teambuilder
 
 from anchorgym.envs.vgc.installation import node, simulator
 
-WARM_UP = 60
 ACTIONS = 107
 """Of one slot."""
 DEADLINE = 60.0
@@ -32,8 +31,8 @@ SETTLING = 5.0
 """Seconds after which its own processes answer too: poke-env waits for none of them."""
 
 
-def cost(format: str, teams: Sequence[str], battles: int) -> float:
-    """Return the milliseconds of processor time that a battle takes, server included.
+def cost(format: str, teams: Sequence[str], warm_up: int, battles: int) -> float:
+    """Return the milliseconds of processor time that a battle takes after others, with the server.
 
     Observations are empty, so that only what poke-env itself does is counted.
     """
@@ -41,7 +40,7 @@ def cost(format: str, teams: Sequence[str], battles: int) -> float:
     with server() as (process, port):
         env = Doubles(teams, battle_format=format, **_connection(port))
         rng = random.Random(0)
-        _play(env, WARM_UP, rng)
+        _play(env, warm_up, rng)
         before = _used(process)
         _play(env, battles, rng)
         spent = _used(process) - before

@@ -21,7 +21,9 @@ def answer_in_step(
             engine.free(key)
         if prompt.given:
             engine.append(key, (*prompt.tokens, *prompt.given))
-            answers[key] = Generation(prompt.given, (0.0,) * len(prompt.given), "eos")
+            n, at = len(prompt.given), sampling.temperature
+            temperatures = () if sampling.adaptive is None else (at,) * n
+            answers[key] = Generation(prompt.given, (0.0,) * n, "eos", temperatures=temperatures)
         else:
             engine.submit(key, prompt.tokens, sampling, prompt.allowed)
     while ready := engine.poll():

@@ -142,13 +142,14 @@ class Worlds:
 
 
 class Kept:
-    """Sessions of finished episodes, so that forks can go on from any of their turns.
+    """Sessions of finished episodes and the states they met, so that forks go on from any turn.
 
     As a context manager it closes them at the end.
     """
 
     def __init__(self) -> None:
         self._sessions: dict[int, tuple[Episode, Session]] = {}
+        self._snapshots: dict[int, list[bytes]] = defaultdict(list)
 
     def __enter__(self) -> Kept:
         return self
@@ -157,43 +158,40 @@ class Kept:
         for kept in self._sessions.values():
             kept[1].close()
         self._sessions.clear()
+        self._snapshots.clear()
+
+    def remember(self, episode: Episode, env: TextEnv) -> None:
+        """Keep the state in which an episode takes its next turn."""
+        self._snapshots[id(episode)].append(env.snapshot())
 
     def keep(self, episode: Episode, session: Session) -> None:
         """Keep the session of an episode."""
         session.shelve()
         self._sessions[id(episode)] = episode, session
 
+    def restore(self, env: TextEnv, start: Start, origin: Origin) -> tuple[str, Info]:
+        """Put an environment where a fork begins, and return what is seen there.
+
+        The start's seed redraws the randomness from there on, so that siblings do not share it.
+
+        Raises:
+            ContractError: the environment is in another state than the parent was.
+        """
+        turn = len(origin.lived)
+        seen = env.restore(self._snapshots[id(origin.parent)][turn], seed=start.seed)
+        expected, found = origin.parent.turns[turn].anchor, seen[1]["anchor"]
+        if found != expected:
+            raise ContractError(
+                f"turn {origin.turn} of task {start.task!r} was taken in the state "
+                f"{expected.hex()}, and its snapshot was restored as {found.hex()}: verify the "
+                "environment with `anchorgym check`"
+            )
+        return seen
+
     def fork(self, env: TextEnv, origin: Origin) -> Session:
         """Return a session that has lived through the parent's turns before the origin's."""
         _, session = self._sessions[id(origin.parent)]
         return session.fork(env, origin.turn)
-
-
-def begin(env: TextEnv, start: Start) -> tuple[str, Info]:
-    """Put an environment where an episode begins, and return what is seen there.
-
-    A state in the middle of an episode is come back to by taking its turns again. From there the
-    start's seed redraws the randomness, so that siblings do not share it.
-
-    Raises:
-        ContractError: the same task, seeds and actions led to another state.
-    """
-    origin = start.origin
-    if origin is None:
-        return env.reset(seed=start.seed, options={"task": start.task})
-    seen = begin(env, origin.parent.start)
-    for turn in origin.lived:
-        observation, _, _, _, info = env.step(turn.action)
-        seen = observation, info
-    expected = origin.parent.turns[len(origin.lived)].anchor
-    if seen[1]["anchor"] != expected:
-        raise ContractError(
-            f"turn {origin.turn} of task {start.task!r} was taken in the state "
-            f"{expected.hex()}, and the same actions led to {seen[1]['anchor'].hex()}: verify the "
-            "environment with `anchorgym check`"
-        )
-    env.restore(env.snapshot(), seed=start.seed)
-    return seen
 
 
 def rollout(
@@ -218,8 +216,8 @@ def rollout(
         sampling: how responses are drawn.
         timers: for the CPU seconds.
         patience: an episode is cut as "stuck" after so many invalid turns in a row.
-        kept: the sessions of what was played before; those of these episodes are added. Starts
-            that have an origin need it.
+        kept: sessions and states of what was played before; those of these episodes are added.
+            Starts that have an origin need it.
 
     Returns:
         (n_starts,) episodes, in the order of the starts.
@@ -231,7 +229,7 @@ def rollout(
     timers.start()
     vector = worlds.take(len(starts))
     places = list(zip(starts, vector.envs, strict=True))
-    observations, infos = vector.adopt([begin(env, start) for start, env in places])
+    observations, infos = vector.adopt([_begin(env, start, kept) for start, env in places])
     episodes = [Episode(start, env.task_type(start.task)) for start, env in places]
     sessions = [_open(policy, env, start, kept) for start, env in places]
     for episode, info, seen in zip(episodes, infos["env"], observations, strict=True):
@@ -243,6 +241,9 @@ def rollout(
     try:
         while live:
             live, prompts = _ask(sessions, episodes, live, observations, infos["env"], kept)
+            if kept is not None:
+                for i in live:
+                    kept.remember(episodes[i], vector.envs[i])
             timers.lap("prompts")
             generations = _answers(policy, sessions, live, prompts, sampling)
             timers.lap("generation")
@@ -272,11 +273,17 @@ def rollout(
     return episodes
 
 
-def _open(policy: Policy, env: TextEnv, start: Start, kept: Kept | None) -> Session:
+def _begin(env: TextEnv, start: Start, kept: Kept | None) -> tuple[str, Info]:
     if start.origin is None:
-        return policy.open(env)
+        return env.reset(seed=start.seed, options={"task": start.task})
     if kept is None:
-        raise ValueError("a fork goes on from a session that was kept: give rollout(kept=...)")
+        raise ValueError("a fork goes on from what was kept: give rollout(kept=...)")
+    return kept.restore(env, start, start.origin)
+
+
+def _open(policy: Policy, env: TextEnv, start: Start, kept: Kept | None) -> Session:
+    if start.origin is None or kept is None:
+        return policy.open(env)
     return kept.fork(env, start.origin)
 
 

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from small_policies import small_policy
 
 from anchorgym.agents import ExpertPolicy, Policy, RandomPolicy, Sampling
+from anchorgym.agents.temperature import AdaptiveTemperature
 from anchorgym.envs.errors import ContractError
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import ConfigError, Episode, Start, TrainConfig, Worlds, rollout
 from anchorgym.training.columns import anchor_keys, turn_batch
 from anchorgym.training.parts import assemble
-from anchorgym.training.rollouts import Kept, Origin, begin
+from anchorgym.training.rollouts import Kept, Origin
 from anchorgym.training.sequences import choice_mask, token_sequences
 from anchorgym.training.strategies import make_strategy
 from anchorgym.training.strategies.choosing import value_variance
@@ -114,10 +115,35 @@ def test_siblings_do_not_share_their_chance() -> None:
 
 def test_a_world_that_does_not_come_back_is_named() -> None:
     gym = Worlds(WINDY, max_turns=LIMIT)
-    (parent,) = rollout(RandomPolicy(0), gym, [Start("length 6", 0, 1)], Sampling())
-    parent.turns[3].anchor = b"elsewhere"
-    with pytest.raises(ContractError, match=r"turn 3 .*anchorgym check"):
-        begin(gym.first, Start("length 6", 0, 2, Origin(parent, 3)))
+    with Kept() as kept:
+        (parent,) = rollout(RandomPolicy(0), gym, [Start("length 6", 0, 1)], Sampling(), kept=kept)
+        parent.turns[3].anchor = b"elsewhere"
+        fork = Start("length 6", 0, 2, Origin(parent, 3))
+        with pytest.raises(ContractError, match=r"turn 3 .*anchorgym check"):
+            rollout(RandomPolicy(0), gym, [fork], Sampling(), kept=kept)
+    with pytest.raises(ValueError, match="kept"):
+        rollout(RandomPolicy(0), gym, [fork], Sampling())
+
+
+def test_a_fork_is_restored_and_takes_no_turn_to_get_there(monkeypatch: Any) -> None:
+    gym = Worlds(WINDY, max_turns=LIMIT)
+    taken = []
+    step = type(gym.first).step
+
+    def counted(self: Any, action: Any) -> Any:
+        taken.append(action)
+        return step(self, action)
+
+    monkeypatch.setattr(type(gym.first), "step", counted)
+    with Kept() as kept:
+        (parent,) = rollout(RandomPolicy(0), gym, [Start("length 6", 0, 1)], Sampling(), kept=kept)
+        starts = [Start("length 6", 0, 2, Origin(parent, 3))] * 2
+        forks = rollout(RandomPolicy(0), gym, starts, Sampling(), kept=kept)
+        again = Start("length 6", 0, 3, Origin(forks[0], 4))
+        (nested,) = rollout(RandomPolicy(0), gym, [again], Sampling(), kept=kept)
+    played = [parent, *forks, nested]
+    assert len(taken) == sum(len(episode.turns) for episode in played)
+    assert nested.turns[0].anchor == forks[0].turns[1].anchor
 
 
 @pytest.mark.parametrize("name", ["grpo", "rloo", "ngrpo", "gigpo", "copo"])
@@ -252,15 +278,19 @@ def test_hints_are_given_to_groups_that_score_nothing_and_to_no_others() -> None
     assert [episode.start.hint for episode in lost] == [0, 0, 0, 3, 3]
 
 
+@pytest.mark.parametrize("adaptive", [True, False])
 @pytest.mark.parametrize("masked", [True, False])
-def test_hinted_turns_are_the_experts_and_the_rest_is_the_policys(masked: bool) -> None:
+def test_hinted_turns_are_the_experts_and_the_rest_is_the_policys(
+    masked: bool, adaptive: bool
+) -> None:
     policy = small_policy(ERRANDS, tasks=10, max_response=5)
     gym = Worlds(ERRANDS, max_turns=LIMIT)
     task = gym.first.tasks()[3]
     (expert,) = rollout(ExpertPolicy(), gym, [Start(task)], Sampling())
     starts = [Start(task, 0, i, hint=2) for i in range(4)]
     hinted = HintedPolicy(policy, iter([2] * 4))
-    episodes = rollout(hinted, gym, starts, Sampling(5, 1.0))
+    rule = AdaptiveTemperature(strength=0.5, centre=1.0, above=0.5, below=2.0)
+    episodes = rollout(hinted, gym, starts, Sampling(5, 1.0, rule if adaptive else None))
     if masked:
         mask_hints(episodes)
     for episode in episodes:
@@ -268,8 +298,11 @@ def test_hinted_turns_are_the_experts_and_the_rest_is_the_policys(masked: bool) 
         (row,) = token_sequences(episode, [1.0] * len(episode.turns))
         tokens = torch.tensor([row.tokens])
         with torch.no_grad():
-            table = torch.log_softmax(policy.model(input_ids=tokens).logits[0, :-1], -1)
-        scored = table.gather(1, tokens[0, 1:, None])[:, 0][torch.tensor(row.written)[1:]]
+            logits = policy.model(input_ids=tokens).logits[0, :-1][torch.tensor(row.written)[1:]]
+        assert len(row.temperatures) == (len(row.logprobs) if adaptive else 0)
+        table = torch.log_softmax(logits / torch.tensor(row.temperatures or [1.0])[:, None], -1)
+        written = tokens[0, 1:][torch.tensor(row.written)[1:]]
+        scored = table.gather(1, written[:, None])[:, 0]
         given = 0 if masked else sum(len(t.response) for t in episode.turns[:2])
         assert row.logprobs[:given] == [0.0] * given
         assert set(row.turns) == set(range(2 if masked else 0, len(episode.turns)))

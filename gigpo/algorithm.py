@@ -36,12 +36,14 @@ KLEstimator = Literal["k1", "k2", "k3"]
 Need = Literal["tokens", "entropies", "texts"]
 """What of `TurnBatch.tokens` an algorithm reads ("entropies" includes "tokens"), or that it reads
 `TurnBatch.texts`."""
-Promise = Literal["zero_sum", "singleton_zero", "per_trajectory"]
+Promise = Literal["zero_sum", "singleton_zero", "per_trajectory", "roots_only"]
 """What `check_algorithm` verifies of an algorithm that claims it:
 
 - zero_sum: where every trajectory of a group has one turn, its advantages add up to 0;
 - singleton_zero: a group of one trajectory that meets no state twice gives exactly 0;
-- per_trajectory: a trajectory that takes more turns to the same end weighs no more on others.
+- per_trajectory: a trajectory that takes more turns to the same end weighs no more on others;
+- roots_only: forks get 0, and change nothing for others. (Those that compare turns taken in one
+  state, or value states, do not claim it: that is what forks are for.)
 """
 
 
@@ -206,7 +208,8 @@ class Algorithm(ABC):
     def keep(self, batch: TurnBatch, state: State) -> BoolArray:
         """Which groups are trained on, `(n_groups,)`; the others are sampled anew. All.
 
-        The batch has no tokens yet: what is dropped is not worth looking at them.
+        The batch has neither tokens nor bonuses yet: groups are told by how their task went, and
+        what is dropped is not worth looking at.
         """
         return np.ones(batch.n_groups, np.bool_)
 
@@ -233,11 +236,18 @@ class Algorithm(ABC):
         return ()
 
     def rewards(self, batch: TurnBatch) -> FloatArray:
-        """What algorithms use as the reward of each turn, `(n_turns,)`: scaled, truncation valued.
+        """What algorithms learn from as the reward of each turn, `(n_turns,)`.
 
-        Penalties are not in it. Scaled rewards stay within `LARGEST`.
+        The batch's rewards and bonuses, scaled, and truncation valued. Penalties are not in it.
+        Scaled rewards stay within `LARGEST`.
         """
-        reward = batch.reward
+        return self._scaled(batch, batch.paid)
+
+    def task_rewards(self, batch: TurnBatch) -> FloatArray:
+        """`rewards` without the batch's bonuses, `(n_turns,)`: what says who succeeded."""
+        return self._scaled(batch, batch.reward)
+
+    def _scaled(self, batch: TurnBatch, reward: FloatArray) -> FloatArray:
         if self.reward_scale != 1:
             reward = np.clip(reward * self.reward_scale, -LARGEST, LARGEST)
         return reward + self.truncation_rewards(batch) if self.truncation_value else reward

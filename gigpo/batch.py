@@ -43,6 +43,7 @@ _ROW_COLUMNS = (
     "returns",
     "role",
     "kind",
+    "bonus",
 )
 
 
@@ -78,6 +79,8 @@ class TurnBatch:
         kind: `(n_turns,)` code of what the turn's action does; may be absent.
         tokens: log-probabilities and entropies of the responses; may be absent.
         texts: what was read and done; may be absent.
+        bonus: `(n_turns,)` what learning pays beside the task, such as for novelty; may be absent.
+            It is learnt from, and says nothing of who succeeded.
     """
 
     group: IntArray
@@ -101,6 +104,7 @@ class TurnBatch:
     kind: IntArray | None = None
     tokens: TokenColumns | None = None
     texts: TextColumns | None = None
+    bonus: FloatArray | None = None
 
     @classmethod
     def from_rows(
@@ -209,6 +213,11 @@ class TurnBatch:
     def n_trajectories(self) -> int:
         """One more than the largest trajectory code."""
         return len(self.trajectory_group)
+
+    @property
+    def paid(self) -> FloatArray:
+        """`(n_turns,)` what is learnt from: `reward` and `bonus`."""
+        return self.reward if self.bonus is None else self.reward + self.bonus
 
     @cached_property
     def order(self) -> IntArray:

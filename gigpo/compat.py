@@ -39,7 +39,7 @@ def episode_advantages(
     """Episode advantages, `(n_turns,)`; `per_turn=False` takes statistics over first rows."""
     _reject_forks(batch)
     original = _originals(batch)
-    total = np.bincount(batch.trajectory, batch.reward * original, batch.n_trajectories)
+    total = np.bincount(batch.trajectory, batch.paid * original, batch.n_trajectories)
     score = (total[batch.trajectory] - invalid_penalty * ~batch.valid).astype(np.float32)
     sample = np.ones(len(batch), np.bool_)
     if not per_turn:
@@ -120,7 +120,7 @@ def _returns(batch: TurnBatch, gamma: float) -> FloatArray:
     once = batch.take(rows)
     length = np.bincount(once.trajectory, minlength=once.n_trajectories)
     last = np.cumsum(length) - 1
-    reward = once.reward[once.order].astype(np.float32)
+    reward = once.paid[once.order].astype(np.float32)
     running = np.zeros(len(length), np.float32)
     returns = np.empty(len(once))
     for back in range(int(length.max(initial=0))):

@@ -67,16 +67,18 @@ class EpisodeAlgorithm(Algorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """All of them."""
-        return frozenset({"zero_sum", "singleton_zero", "per_trajectory"})
+        return frozenset({"zero_sum", "singleton_zero", "per_trajectory", "roots_only"})
 
     def outcomes(self, batch: TurnBatch) -> FloatArray:
-        """Undiscounted sum of each trajectory's `rewards`, without penalties, `(n_trajectories,)`.
+        """How each trajectory's task went, `(n_trajectories,)`: the sum of its `task_rewards`.
+
+        Neither penalties nor bonuses are in it.
 
         Raises:
             RepeatedTurnError: rows were repeated; a sum would count them twice.
         """
         batch.require_distinct_turns()
-        total = np.bincount(batch.trajectory, self.rewards(batch), batch.n_trajectories)
+        total = np.bincount(batch.trajectory, self.task_rewards(batch), batch.n_trajectories)
         return total.astype(np.float64)
 
     def penalties(self, batch: TurnBatch) -> FloatArray:

@@ -26,7 +26,7 @@ def returns_to_go(batch: TurnBatch, gamma: float, reward: FloatArray | None = No
     """
     batch.require_distinct_turns()
     order = batch.order
-    returns = (batch.reward if reward is None else reward)[order]
+    returns = (batch.paid if reward is None else reward)[order]
     length = np.bincount(batch.trajectory, minlength=batch.n_trajectories)
     ahead = np.repeat(np.cumsum(length), length) - 1 - np.arange(len(batch))
     reach, discount = 1, gamma

@@ -28,6 +28,11 @@ class Played:
         """The episodes that are trained on."""
         return [e for e in self.episodes if e.start.group not in self.dropped]
 
+    @property
+    def lost(self) -> list[Episode]:
+        """The episodes that are not."""
+        return [e for e in self.episodes if e.start.group in self.dropped]
+
 
 class Drawing:
     """Draws the groups of an iteration.

@@ -14,7 +14,7 @@ from anchorgym.agents.engine import Sampling
 from anchorgym.agents.model_policy import ModelPolicy
 from anchorgym.agents.policy import ExpertPolicy
 from anchorgym.agents.temperature import AdaptiveTemperature
-from anchorgym.gigpo import Counts, State, TurnBatch
+from anchorgym.gigpo import Counts, State, TurnBatch, novelty_bonus
 from anchorgym.training.columns import anchor_census, turn_batch
 from anchorgym.training.config import ConfigError, TrainConfig
 from anchorgym.training.drawing import Drawing, Played
@@ -58,6 +58,7 @@ class Iterations:
         self.anchors = anchor_census([], config.algorithm.anchor)
         """What the step groups of the last iteration are like."""
         self._kept: Kept | None = None
+        self._expert_turns = 0
         strategy = make_strategy(
             config, parts.algorithm, state, limit=parts.gym.first.max_turns, solve=self._solve
         )
@@ -79,6 +80,7 @@ class Iterations:
             ConfigError: no episode had room for a turn.
         """
         began = time.process_time()
+        self._expert_turns = 0
         played = self._played(random.Random(f"{self._config.seed}/{iteration}"))
         batch = self._batch(played.episodes)
         if len(batch) == 0:
@@ -89,6 +91,10 @@ class Iterations:
         seed = self._config.seed + iteration
         kept = self._batch(played.kept) if played.dropped else batch
         wanted = self._config.algorithm
+        if (
+            played.dropped and wanted.exploration != "none"
+        ):  # what is not learnt from was visited all the same
+            novelty_bonus(self._batch(played.lost), wanted.exploration, self._visits)
         lesson = judged(
             self._parts.algorithm,
             self._state,
@@ -116,6 +122,7 @@ class Iterations:
         self._timers.lap("update")
         return {
             **_figures(played.episodes),
+            "expert_turns": self._expert_turns,
             "valid": float(np.mean(batch.valid)),
             "zero_advantage": float(np.mean(advantages == 0)),
             "dropped_groups": len(played.dropped),
@@ -154,7 +161,11 @@ class Iterations:
     def _solve(self, tasks: Sequence[str]) -> list[int]:
         """Return how many turns the expert needs for each task."""
         starts = [Start(task) for task in tasks]
-        return [len(e.turns) for e in rollout(ExpertPolicy(), self._parts.gym, starts, Sampling())]
+        lengths = [
+            len(e.turns) for e in rollout(ExpertPolicy(), self._parts.gym, starts, Sampling())
+        ]
+        self._expert_turns += sum(lengths)
+        return lengths
 
     def _batch(self, episodes: Sequence[Episode]) -> TurnBatch:
         forks = self._config.rollout.has_forks

@@ -59,11 +59,10 @@ class Lesson:
 
 
 def explored(batch: TurnBatch, kind: Novelty, weight: float, visits: Counts) -> TurnBatch:
-    """Return a batch whose rewards hold a novelty bonus; its visits are counted."""
+    """Return a batch with a bonus for novelty; its visits are counted."""
     if kind == "none":
         return batch
-    bonus = novelty_bonus(batch, kind, visits)
-    return replace(batch, reward=batch.reward + weight * bonus)
+    return replace(batch, bonus=weight * novelty_bonus(batch, kind, visits))
 
 
 def judged(
@@ -102,8 +101,9 @@ def _replayed(algorithm: Algorithm, state: State, lesson: Lesson, seed: int) -> 
     """Have the algorithm draw rows of earlier iterations, and store those of this one."""
     unit = algorithm.minibatch_unit
     rows = training_rows(lesson.episodes, lesson.advantages, lesson.columns, unit)
-    all_ones = np.ones(len(lesson.advantages))
-    missing = len(training_rows(lesson.episodes, all_ones)) - len(rows)
+    # What was sampled from a task's start should teach; a fork that does not is not missed.
+    roots = [e.start.origin is None for e in lesson.episodes for _ in e.turns]
+    missing = len(training_rows(lesson.episodes, np.array(roots, np.float64))) - len(rows)
     fresh = [Sample(float(np.mean(np.abs(row.advantages))), row.to_json()) for row in rows]
     drawn = algorithm.replay(fresh, missing, state, seed)
     return [TokenSequence(**sample.row) for sample in drawn]

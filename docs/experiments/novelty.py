@@ -104,7 +104,7 @@ def iterate(
     columns, read, actions = played["columns"], played["read"], played["actions"]
     batch = TurnBatch.from_rows(reward=played["reward"], **columns)
     kind, weight = WAYS[way]
-    batch = replace(batch, reward=batch.reward + weight * novelty_bonus(batch, kind, counts))
+    batch = replace(batch, bonus=weight * novelty_bonus(batch, kind, counts))
     advantage = make_algorithm("gigpo", norm="mean").advantages(batch)
     share = np.exp(logits - logits.max(1, keepdims=True))
     share /= share.sum(1, keepdims=True)

@@ -5,6 +5,11 @@ are sampled from the policy, after what the expert has done. The expert's turns 
 (`masked`), or learnt from too (`corrected`): as samples of the expert, which was certain of them,
 so that the policy ratio of their tokens is the probability that the policy gives them, as in LUFFY
 (arXiv 2504.14945).
+
+Beside a success that was helped, what the policy did by itself in the same states is below average
+too, right or wrong; and a baseline that is to say what the policy scores by itself (those of rloo,
+rae and spo) takes scores in that were helped. That is the price, and why hints are off by default.
+The turns that the expert takes to say how many it needs are logged as `expert_turns`.
 """
 
 from __future__ import annotations

@@ -237,6 +237,30 @@ def per_trajectory(trial: Trial) -> Iterator[Fault]:
             )
 
 
+def roots_only(trial: Trial) -> Iterator[Fault]:
+    """Forks get exactly 0, and change nothing for the trajectories that began at a task's start."""
+    for random in trial.rounds():
+        rows = sampled(random, forks=True)
+        roots = [i for i, parent in enumerate(rows["parent"]) if parent is None]
+        values = trial.advantages(batch_of(rows))
+        alone = trial.advantages(batch_of(rows, roots))
+        forks = np.setdiff1d(np.arange(len(values)), roots)
+        if values[forks].any():
+            yield Fault(
+                f"a turn of a fork got {values[forks][values[forks] != 0][0]:.6g}",
+                'take batch.fork out, or do not promise "roots_only"',
+            )
+        change = np.abs(values[roots] - alone)
+        if change.max(initial=0) > _TOLERANCE:
+            row = int(change.argmax())
+            yield Fault(
+                f"a turn's advantage is {alone[row]:.6g} without forks in the batch, and "
+                f"{values[roots][row]:.6g} with them",
+                "forks were selected, not sampled: leave them out of the statistics of episodes "
+                '(EpisodeAlgorithm.roots does), or do not promise "roots_only"',
+            )
+
+
 def loss(trial: Trial) -> Iterator[Fault]:
     """The loss and its gradient are finite, and make good turns likelier, bad ones less so."""
     import torch
@@ -258,6 +282,11 @@ def loss(trial: Trial) -> Iterator[Fault]:
             yield Fault(
                 "where the policy has not moved yet, less loss makes good turns less likely",
                 "loss is minimised: check its sign",
+            )
+        elif advantages.any() and not gradient.any():
+            yield Fault(
+                "there are advantages, and a loss whose gradient is 0 everywhere",
+                "have the loss depend on logprobs, with the sign and size of the advantages",
             )
 
 

@@ -22,7 +22,7 @@ _FOR_ALL = (
     checks.decisions,
     checks.loss,
 )
-_CLAIMED = (checks.zero_sum, checks.singleton_zero, checks.per_trajectory)
+_CLAIMED = (checks.zero_sum, checks.singleton_zero, checks.per_trajectory, checks.roots_only)
 _MOST_FINDINGS = 3
 
 

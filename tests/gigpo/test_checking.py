@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from anchorgym.gigpo.algorithms.grpo import GRPO
 from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
 from anchorgym.gigpo.errors import AlgorithmCheckError, OptionError
 
-ALL: frozenset[Promise] = frozenset({"zero_sum", "singleton_zero", "per_trajectory"})
+ALL: frozenset[Promise] = frozenset({"zero_sum", "singleton_zero", "per_trajectory", "roots_only"})
 
 
 @pytest.mark.parametrize("name", algorithm_names())
@@ -142,13 +142,15 @@ class PerTurnKeep(Base):
 
 class Uncentred(Base):
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
-        rivals = np.bincount(batch.trajectory_group)[batch.group] > 1
+        roots = batch.trajectory_group[~batch.trajectory_fork]
+        rivals = (np.bincount(roots)[batch.group] > 1) & ~batch.fork
         return np.where(rivals, batch.reward, 0.0)
 
 
 class Lonely(Base):
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
-        lone = np.bincount(batch.trajectory_group)[batch.group] == 1
+        roots = batch.trajectory_group[~batch.trajectory_fork]
+        lone = (np.bincount(roots)[batch.group] == 1) & ~batch.fork
         return super().advantages(batch) + np.where(lone & (batch.turn > 0), 1.0, 0.0)
 
 
@@ -160,6 +162,23 @@ class PerTurn(Base):
 class UphillLoss(Base):
     def loss(self, view: Any, logprobs: Any, entropy: Any, reference: Any, advantages: Any) -> Any:
         return super().loss(view, logprobs, entropy, reference, -advantages)
+
+
+class DeadLoss(Base):
+    def loss(self, view: Any, logprobs: Any, *_: Any) -> Any:
+        return super().loss(view, logprobs, None, None, 0 * logprobs.detach())
+
+
+class CountsForks(Base):
+    def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
+        unknown = np.zeros(batch.n_trajectories, np.bool_)
+        whole = replace(batch, fork=unknown[batch.trajectory], trajectory_fork=unknown)
+        return np.where(batch.fork, 0.0, super().advantages(whole))
+
+
+class TrainsForks(Base):
+    def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
+        return np.where(batch.fork, 0.5, super().advantages(batch))
 
 
 class Crashing(Base):
@@ -183,9 +202,12 @@ class Crashing(Base):
         (Overdrawn, "decisions", "allocate gave"),
         (PerTurnKeep, "decisions", "keep gave shape"),
         (UphillLoss, "loss", "good turns less likely"),
+        (DeadLoss, "loss", "gradient is 0 everywhere"),
         (Uncentred, "zero_sum", "add up to"),
         (Lonely, "singleton_zero", "without a rival got 1"),
         (PerTurn, "per_trajectory", "7 turns longer"),
+        (CountsForks, "roots_only", "without forks in the batch"),
+        (TrainsForks, "roots_only", "a turn of a fork got 0.5"),
     ],
 )
 def test_a_broken_promise_is_named(faulty: type[GRPO], check: str, seen: str) -> None:
@@ -195,6 +217,6 @@ def test_a_broken_promise_is_named(faulty: type[GRPO], check: str, seen: str) ->
     others = {finding.check for finding in report.findings} - {check}
     assert not others, report.summary()
     assert all(finding.remedy for finding in found)
-    told = f"(?s){faulty.__name__}: 1 of 9 .*FAILED   {check}"
+    told = f"(?s){faulty.__name__}: 1 of 10 .*FAILED   {check}"
     with pytest.raises(AlgorithmCheckError, match=told):
         report.raise_if_failed()

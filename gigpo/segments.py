@@ -88,6 +88,18 @@ def fork_origins(batch: TurnBatch) -> IntArray:
     return origin
 
 
+def parents_first(batch: TurnBatch, origin: IntArray) -> list[int]:
+    """Trajectories, each after the one that it left, given their `fork_origins`."""
+    parent = np.where(origin >= 0, batch.trajectory[origin], -1)
+    left: dict[int, list[int]] = defaultdict(list)
+    for trajectory, of in enumerate(parent.tolist()):
+        left[of].append(trajectory)
+    found = left[-1]
+    for trajectory in found:  # grows while it is read
+        found += left.get(trajectory, [])
+    return found
+
+
 def sampled_values(batch: TurnBatch, togo: FloatArray) -> tuple[BoolArray, FloatArray]:
     """Rows in whose states forks began, and the mean return of those forks, `(n_turns,)` each."""
     origin = fork_origins(batch)[batch.trajectory[first_turns(batch)]]
@@ -116,7 +128,7 @@ def tree_values(batch: TurnBatch, togo: FloatArray) -> tuple[BoolArray, FloatArr
         cuts[int(batch.trajectory[row])].append(row)
     value = np.zeros(len(batch))
     branch = np.where(begins >= 0, togo[begins], 0.0)
-    for trajectory in _leaves_first(batch, origin):
+    for trajectory in reversed(parents_first(batch, origin)):
         surprise = 0.0
         for row in reversed(cuts.get(trajectory, [])):
             branches = [togo[row] - surprise, *(branch[fork] for fork in forks_at[row])]
@@ -149,16 +161,3 @@ def _start(
         fresh = ~cut[rows]
         value[rows[fresh]] = values[fresh]
         cut[rows] = True
-
-
-def _leaves_first(batch: TurnBatch, origin: IntArray) -> list[int]:
-    """Trajectories, forks before what they left."""
-    depth = np.zeros(batch.n_trajectories, np.int64)
-    parent = np.where(origin >= 0, batch.trajectory[origin], -1)
-    level = np.flatnonzero(parent < 0)
-    while len(level):
-        members = np.isin(parent, level)
-        depth[members] = depth[level[0]] + 1
-        level = np.flatnonzero(members)
-    trajectories: list[int] = np.argsort(-depth, kind="stable").tolist()
-    return trajectories

@@ -79,6 +79,8 @@ def training_rows(
 ) -> list[TokenSequence]:
     """Return the sequences of episodes that have something to teach: a non-zero advantage.
 
+    A fork of which an algorithm says nothing is no member of its group, whatever the unit is.
+
     Args:
         episodes: in the order of the batch.
         advantages: (n_turns,), the episodes' turns one after another.
@@ -92,6 +94,8 @@ def training_rows(
         size = sum(len(turn.response) for turn in episode.turns)
         tokens = slice(first_token, first_token + size)
         first_turn, first_token = turns.stop, tokens.stop
+        if episode.start.origin is not None and not advantages[turns].any():
+            continue
         parts = {name: values[tokens].tolist() for name, values in (columns or {}).items()}
         for row in token_sequences(episode, advantages[turns].tolist(), parts):
             row.trajectory, row.group = number, episode.start.group

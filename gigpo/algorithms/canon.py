@@ -45,7 +45,7 @@ class CANON(EpisodeAlgorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """A lone trajectory gets 0; halves of unequal size do not balance."""
-        return frozenset({"singleton_zero"})
+        return frozenset({"singleton_zero", "roots_only"})
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Conditional advantage of each turn's trajectory, `(n_turns,)`; 0 for forks."""

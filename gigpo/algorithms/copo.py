@@ -1,4 +1,4 @@
-"""Consistency-aware policy optimisation (COPO): where a group agrees, compare it with others."""
+"""Consistency-aware policy optimisation (COPO, arXiv 2508.04138): agreed groups, told apart."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class COPO(EpisodeAlgorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """Groups are compared, so that within one nothing need add up to 0."""
-        return frozenset({"per_trajectory"})
+        return frozenset({"per_trajectory", "roots_only"})
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """The two advantages of each turn's trajectory, blended, `(n_turns,)`; 0 for forks."""

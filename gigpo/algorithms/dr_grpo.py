@@ -22,13 +22,18 @@ if TYPE_CHECKING:
 class DrGRPO(EpisodeAlgorithm):
     """`A(i) = S_i - mean_j S_j`; the loss is the sum over tokens by a constant length.
 
+        loss = sum over tokens / (number of trajectories * length)
+
     Where GRPO divides by the deviation, tasks that are almost always or almost never solved weigh
-    more; where a loss divides by a response's own length, long failures are punished less. Here
-    `loss = sum over tokens / (n_turns * length)`: a response is a turn's.
+    more; where a loss divides by a response's own length, long failures are punished less. What is
+    a response in the paper is here all that a trajectory wrote, in all its turns, so that neither
+    more tokens nor more turns make a failure cheaper. Mini-batches are made of whole trajectories.
 
     Args:
-        length: the constant, in tokens a response.
+        length: the constant, in tokens a trajectory.
     """
+
+    minibatch_unit = "trajectory"
 
     length: Annotated[float, Within(0, above=True)] = 512.0
 
@@ -45,7 +50,7 @@ class DrGRPO(EpisodeAlgorithm):
         reference: Tensor | None,
         advantages: Tensor,
     ) -> tuple[Tensor, LossStatistics]:
-        """PPO's terms, summed over tokens and divided by a length that no response changes."""
-        n_turns = max(len(view.turn[view.mask].unique()), 1)
-        changes = {"aggregate": "token_mean", "denominator": n_turns * self.length}
+        """PPO's terms, summed over tokens and divided by a length that no trajectory changes."""
+        members = max(len(view.trajectory[view.mask].unique()), 1)
+        changes = {"aggregate": "token_mean", "denominator": members * self.length}
         return self.clipped_loss(view, logprobs, entropy, reference, advantages, **changes)

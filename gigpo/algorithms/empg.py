@@ -47,7 +47,7 @@ class EMPG(EpisodeAlgorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """None of a group: the bonus is centred over the batch."""
-        return frozenset()
+        return frozenset({"roots_only"})
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Modulated advantage of each turn, `(n_turns,)`; 0 for forks."""
@@ -61,12 +61,13 @@ class EMPG(EpisodeAlgorithm):
         return np.where(batch.fork, 0.0, value - value[rows].mean())
 
     def turn_entropies(self, batch: TurnBatch) -> FloatArray:
-        """`H` of each turn, `(n_turns,)`."""
+        """`H` of each turn, `(n_turns,)`; forks do not enter its scale."""
         tokens = self.tokens_of(batch)
         entropy = tokens.means(np.asarray(tokens.entropies, np.float64))
         if self.scaling == "none":
             return entropy
-        low, high = float(entropy.min()), float(entropy.max())
+        of_roots = entropy[~batch.fork]
+        low, high = float(of_roots.min()), float(of_roots.max())
         return (entropy - low) / (high - low) if high - low > 1e-9 else np.zeros(len(entropy))
 
     def _clarity(self, batch: TurnBatch, entropy: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 
 from anchorgym.gigpo import compat as verl
-from anchorgym.gigpo.algorithm import State
+from anchorgym.gigpo.algorithm import Promise, State
 from anchorgym.gigpo.algorithms.grpo import GRPO
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.gigpo.arrays import FloatArray
@@ -41,6 +41,11 @@ class GiGPO(GRPO):
     step_weight: NonNegative = 1.0
     similarity: Annotated[float, Within(0, 1, above=True)] | None = None
     penalty_in_steps: bool = False
+
+    @property
+    def promises(self) -> frozenset[Promise]:
+        """GRPO's, but that forks enter step groups."""
+        return super().promises - {"roots_only"}
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Episode plus weighted step advantage of each turn, `(n_turns,)`."""

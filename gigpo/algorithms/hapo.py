@@ -37,6 +37,9 @@ class HAPO(EpisodeAlgorithm):
     Tokens that were decided anyway are drawn colder, learn less, and may become much less likely;
     those at forks in the road are drawn hotter, learn more, and may become much likelier. In a
     task of many turns the tokens are those of all responses, and the trajectory is scored as one.
+    The equations are the paper's. (Its code applies the factor of A' only where the ratio is far
+    from 1 for h > 0 and near 1 for h <= 0, which at the first step of an update leaves tokens of
+    high entropy with A.)
     The first iteration has no batch before it, and draws all tokens at T.
 
     Args:
@@ -56,7 +59,7 @@ class HAPO(EpisodeAlgorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """Trajectories weigh by their tokens, so sums over trajectories need not be 0."""
-        return frozenset({"singleton_zero"})
+        return frozenset({"singleton_zero", "roots_only"})
 
     def temperature(self, state: State) -> EntropyTemperature | None:
         """By the quantile and the extremes of the batch before."""

@@ -35,7 +35,7 @@ class NGRPO(EpisodeAlgorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """Trajectories weigh the same; with the virtual one, sums are not 0."""
-        return frozenset({"per_trajectory"})
+        return frozenset({"per_trajectory", "roots_only"})
 
     def keep(self, batch: TurnBatch, state: State) -> BoolArray:
         """The groups in which somebody did not reach `best`, `(n_groups,)`."""

@@ -36,7 +36,7 @@ class PublicBaseline(EpisodeAlgorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """All of them until the turns of the batch are whitened together, then none of a group."""
-        return frozenset() if self.whiten else super().promises
+        return frozenset({"roots_only"}) if self.whiten else super().promises
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Advantage of each turn, `(n_turns,)`."""

@@ -15,16 +15,20 @@ from anchorgym.gigpo.options import Share
 
 @dataclass(frozen=True, kw_only=True)
 class RAE(EpisodeAlgorithm):
-    """`A(i) = S_i - b(role of i)`; then `b <- decay b + (1 - decay) mean S` over the role's batch.
+    """`A(i) = S_i - b(role of i)`, with a running mean `b` of what each role scores.
+
+        b <- d b + (1 - d) mean S,    d = decay^n, over the n trajectories of the role in the batch
+
+    `decay` is a trajectory's, as where scores come one by one; the batch moves the baseline by its
+    mean all at once, which no order of rows changes. The baseline is read before the batch that it
+    judges moves it. It begins at 0.
 
     In a game of two roles one side may win more often whoever plays it; a running mean for each
-    role takes that out, so that nobody is credited with the seat it was given. The baseline is read
-    before the batch that it judges moves it, by the mean over the batch, which no order of rows
-    changes. It begins at 0. Without roles there is one. All turns of a trajectory share its
-    advantage; groups play no part. Forks get 0.
+    role takes that out, so that nobody is credited with the seat it was given. Without roles there
+    is one. All turns of a trajectory share its advantage; groups play no part. Forks get 0.
 
     Args:
-        decay: of the running mean.
+        decay: of the running mean, for each trajectory.
     """
 
     decay: Share = 0.95
@@ -32,7 +36,7 @@ class RAE(EpisodeAlgorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """None of a group: it is not compared within itself."""
-        return frozenset()
+        return frozenset({"roots_only"})
 
     def initial_state(self) -> State:
         """No role was seen yet."""
@@ -52,5 +56,6 @@ class RAE(EpisodeAlgorithm):
         total = np.bincount(of_root, roots.score, len(names))
         for role in np.flatnonzero(count).tolist():
             mean = float(total[role] / count[role])
-            known[names[role]] = self.decay * float(baseline[role]) + (1 - self.decay) * mean
+            left = float(self.decay ** int(count[role]))
+            known[names[role]] = left * float(baseline[role]) + (1 - left) * mean
         return roots.per_turn(roots.score - baseline[of_root])

@@ -22,8 +22,11 @@ class ReinforcePP(EpisodeAlgorithm):
 
     `R_t` is the return-to-go of turn t, which all tokens of its response share; rewards come when
     a turn is over, so discounting runs over turns. `b_i` is 0, or the mean score of trajectory i's
-    group in the baseline variant. Tasks are compared with each other: a lone trajectory is judged
-    too, and nothing adds up to zero inside a group. Forks get 0, and enter no statistic.
+    group in the baseline variant. Where the paper takes the KL divergence out of the reward of each
+    token, here it is a term of the loss.
+
+    Tasks are compared with each other: a lone trajectory is judged too, and nothing adds up to zero
+    inside a group. Forks get 0, and enter no statistic.
 
     Args:
         gamma: discount of the return-to-go.
@@ -43,7 +46,7 @@ class ReinforcePP(EpisodeAlgorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """None of a group."""
-        return frozenset()
+        return frozenset({"roots_only"})
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Whitened return-to-go of each turn, `(n_turns,)`."""

@@ -45,7 +45,8 @@ class SPO(EpisodeAlgorithm):
     Args:
         mode: `chain` or `tree`; the latter needs forks.
         values: what `chain` values states by, `anchors` or `forks`.
-        samples: trajectories that must have met a state, under `anchors`.
+        samples: trajectories that must have met a state, under `anchors`. (Under `forks`, a value
+            is made of as many as began there: `siblings` in the fork strategy.)
         probability_mask: tokens that were likelier than this when they were sampled learn nothing:
             the paper credits a segment to the few where it could have turned out otherwise, those
             below 0.9. None credits all.
@@ -68,8 +69,8 @@ class SPO(EpisodeAlgorithm):
 
     @property
     def promises(self) -> frozenset[Promise]:
-        """All in a chain of anchors."""
-        return frozenset() if self.needs_forks else super().promises
+        """All in a chain of anchors, but that forks value states."""
+        return frozenset() if self.needs_forks else super().promises - {"roots_only"}
 
     def advantages(self, batch: TurnBatch, state: State | None = None) -> FloatArray:
         """Advantage of each turn's segment, `(n_turns,)`.

@@ -1,4 +1,4 @@
-"""Exploration in rollouts (XRPO): more of them where they tell most, more for what was unlikely."""
+"""Exploration in rollouts (XRPO, arXiv 2510.06672): where they tell most, and what was unlikely."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class XRPO(EpisodeAlgorithm):
         A(i)  += min(max(novelty (1 - eta(i)), 0), cap A(i))    where i succeeded and A(i) > 0
 
     `s_i` is here the mean log-probability of what trajectory i wrote, in all its turns, when it was
-    sampled. Known from secondary sources.
+    sampled. Known from secondary sources. The paper's solved examples
+    in the prompts of tasks that nobody solves are left out.
 
     Args:
         base: first rollouts of every task, which begin to measure s; at least 2.
@@ -71,7 +72,7 @@ class XRPO(EpisodeAlgorithm):
     @property
     def promises(self) -> frozenset[Promise]:
         """The bonus does not add up to 0."""
-        return frozenset({"singleton_zero", "per_trajectory"})
+        return frozenset({"singleton_zero", "per_trajectory", "roots_only"})
 
     def allocate(
         self,

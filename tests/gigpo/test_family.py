@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,22 @@ class Slow:
     def groups(self) -> Iterator[list[str]]:
         for group in sorted({self.group[name] for name in self.roots}):
             yield [name for name in self.roots if self.group[name] == group]
+
+    def before(self, name: str) -> Turns:
+        """What a fork's parents took before it began."""
+        first = self.of[name][0]
+        if first["parent"] is None:
+            return []
+        taken = [*self.before(first["parent"]), *self.of[first["parent"]]]
+        return [turn for turn in taken if turn["turn"] < first["turn"]]
+
+    def forks_at(self, name: str, number: int) -> list[str]:
+        """The forks that left a trajectory where it took the turn of this number."""
+        return [
+            fork
+            for fork, turns in self.of.items()
+            if turns[0]["parent"] == name and turns[0]["turn"] == number
+        ]
 
     def tokens(self, name: str, column: str) -> list[float]:
         return [value for turn in self.of[name] for value in turn[column]]
@@ -140,7 +156,7 @@ def hapo(slow: Slow, names: list[str]) -> list[float]:
 
 
 def drpo(slow: Slow, names: list[str]) -> list[float]:
-    won = [slow.score(name) > 0 for name in names]
+    won = [slow.outcome(name) > 0 for name in names]
     return [(1.0 if w else -1.0) if len(set(won)) == 2 else 0.0 for w in won]
 
 
@@ -199,10 +215,11 @@ def hgpo(slow: Slow) -> list[float]:
     clusters: dict[Any, list[float]] = defaultdict(list)
     member: dict[int, list[tuple[Any, float]]] = {}
     for name, turns in slow.of.items():
-        anchors = [turn["anchor"] for turn in turns]
+        before = slow.before(name)
+        anchors = [turn["anchor"] for turn in [*before, *turns]]
         for t, togo in enumerate(slow.togo(name, 0.95)):
-            pasts = [tuple(anchors[max(0, t + 1 - k) : t + 1]) for k in (1, 2, 3)]
-            keys = [(slow.group[name], k, past) for k, past in enumerate(pasts)]
+            seen = anchors[: len(before) + t + 1]
+            keys = [(slow.group[name], k, tuple(seen[-k:])) for k in (1, 2, 3) if len(seen) >= k]
             member[id(turns[t])] = [(key, togo) for key in keys]
             for key in keys:
                 clusters[key].append(togo)
@@ -218,7 +235,8 @@ def hgpo(slow: Slow) -> list[float]:
 
 def empg(slow: Slow) -> list[float]:
     mean = {id(t): sum(t["entropies"]) / max(len(t["entropies"]), 1) for t in slow.turns}
-    low, high = min(mean.values()), max(mean.values())
+    of_roots = [mean[id(t)] for name in slow.roots for t in slow.of[name]]
+    low, high = min(of_roots), max(of_roots)
     scaled = {key: (value - low) / (high - low) for key, value in mean.items()}
     base: dict[str, float] = {}
     for names in slow.groups():
@@ -260,6 +278,113 @@ def spo_anchors(slow: Slow) -> list[float]:
     return [found[id(turn)] for turn in slow.turns]
 
 
+def credited(
+    slow: Slow, cuts: Callable[[str], dict[int, float]], names: Iterable[str]
+) -> list[float]:
+    """Each segment's rewards and what its state's value gained; `cuts` values turns by place."""
+    found: dict[int, float] = {}
+    for name in names:
+        turns, valued = slow.of[name], cuts(name)
+        for (first, before), (end, after) in itertools.pairwise(
+            [*sorted(valued.items()), (len(turns), 0.0)]
+        ):
+            paid = sum(slow.reward(turn, lambda turn: 0.0) for turn in turns[first:end])
+            found |= {id(turn): paid + after - before for turn in turns[first:end]}
+    return [found.get(id(turn), 0.0) for turn in slow.turns]
+
+
+def mean_of(values: Iterable[float]) -> float:
+    known = list(values)
+    return sum(known) / len(known)
+
+
+def spo_forks(slow: Slow) -> list[float]:
+    def cuts(name: str) -> dict[int, float]:
+        valued = {}
+        for place, turn in enumerate(slow.of[name]):
+            if forks := slow.forks_at(name, turn["turn"]):
+                valued[place] = mean_of(slow.score(fork) for fork in forks)
+        group = [other for other in slow.roots if slow.group[other] == slow.group[name]]
+        return {**valued, 0: mean_of(slow.score(other) for other in group)}
+
+    return credited(slow, cuts, slow.roots)
+
+
+def spo_tree(slow: Slow) -> list[float]:
+    def branch(name: str, place: int) -> float:
+        """What is earned from a place on, up to the next node, and what that is worth."""
+        turns, paid = slow.of[name], 0.0
+        for i in range(place, len(turns)):
+            if i > place and slow.forks_at(name, turns[i]["turn"]):
+                return paid + node(name, i)
+            paid += slow.reward(turns[i], lambda turn: 0.0)
+        return paid
+
+    def node(name: str, place: int) -> float:
+        forks = slow.forks_at(name, slow.of[name][place]["turn"])
+        return mean_of([branch(name, place), *(whole(fork) for fork in forks)])
+
+    def whole(name: str) -> float:
+        forked = slow.forks_at(name, slow.of[name][0]["turn"])
+        return node(name, 0) if forked else branch(name, 0)
+
+    def cuts(name: str) -> dict[int, float]:
+        turns = slow.of[name]
+        valued = {
+            place: node(name, place)
+            for place, turn in enumerate(turns)
+            if slow.forks_at(name, turn["turn"])
+        }
+        parent = turns[0]["parent"]
+        if parent is not None:
+            numbers = [turn["turn"] for turn in slow.of[parent]]
+            start = node(parent, numbers.index(turns[0]["turn"]))
+        else:
+            group = [other for other in slow.roots if slow.group[other] == slow.group[name]]
+            start = mean_of(whole(other) for other in group)
+        return {0: start, **valued}
+
+    return credited(slow, cuts, slow.of)
+
+
+def gigpo(slow: Slow) -> list[float]:
+    returns = {
+        id(turn): (sum(0.95 ** (j - i) * t["reward"] for j, t in enumerate(turns) if j >= i))
+        for turns in slow.of.values()
+        for i, turn in enumerate(turns)
+    }
+    cells: dict[Any, Turns] = defaultdict(list)
+    for turn in slow.turns:
+        cells[turn["group"], turn["anchor"]].append(turn)
+    steps = {}
+    for turns in cells.values():
+        many = len(turns) > 1
+        values = standard([returns[id(turn)] for turn in turns]) if many else [0.0]
+        steps |= {id(turn): value for turn, value in zip(turns, values, strict=True)}
+    episodes = grouped(lambda slow, names: grpo(slow, names) if len(names) > 1 else [0.0])(slow)
+    return [a + steps[id(turn)] for a, turn in zip(episodes, slow.turns, strict=True)]
+
+
+def canon_annealed(slow: Slow) -> list[float]:
+    mu = 1 - mean_of(min(max(slow.outcome(name), 0.0), 1.0) for name in slow.roots)
+    return grouped(canon(mu, "entropy"))(slow)
+
+
+def rae(slow: Slow) -> list[float]:
+    # The second batch of two that are the same: the first has moved the baselines from 0.
+    played: dict[str, list[float]] = defaultdict(list)
+    for name in slow.roots:
+        played[slow.of[name][0]["role"]].append(slow.score(name))
+    baseline = {}
+    for role, scores in played.items():
+        baseline[role] = 0.0
+        for _ in scores:
+            baseline[role] = 0.95 * baseline[role] + 0.05 * mean_of(scores)
+    return slow.spread(
+        {name: slow.score(name) - baseline[slow.of[name][0]["role"]] for name in slow.roots}
+    )
+
+
 CASES: list[tuple[str, dict[str, Any], Callable[[Slow], list[float]]]] = [
     ("grpo", {}, grouped(grpo)),
     ("dr_grpo", {}, grouped(dr_grpo)),
@@ -280,6 +405,11 @@ CASES: list[tuple[str, dict[str, Any], Callable[[Slow], list[float]]]] = [
     ("hgpo", {}, hgpo),
     ("empg", {}, empg),
     ("spo", {"samples": 3}, spo_anchors),
+    ("spo", {"values": "forks"}, spo_forks),
+    ("spo", {"mode": "tree"}, spo_tree),
+    ("gigpo", {}, gigpo),
+    ("canon", {"mode": "annealed"}, canon_annealed),
+    ("rae", {}, rae),
 ]
 
 
@@ -291,9 +421,26 @@ def test_transcription(name: str, options: dict[str, Any], slow: Any) -> None:
         random = np.random.default_rng(seed)
         rows = sampled(random, groups=4, members=6, turns=4, forks=True)
         algorithm = make_algorithm(name, invalid_penalty=PENALTY, **options)
-        found = algorithm.advantages(batch_of(rows), algorithm.initial_state())
+        state = algorithm.initial_state()
+        if name == "rae":
+            algorithm.advantages(batch_of(rows), state)
+        found = algorithm.advantages(batch_of(rows), state)
         np.testing.assert_allclose(found, slow(Slow(rows)), rtol=1e-9, atol=1e-9)
         assert (found != 0).any()
+
+
+def test_canon_by_length() -> None:
+    algorithm = make_algorithm("canon", metric="length", invalid_penalty=PENALTY)
+    for seed in range(15):
+        random = np.random.default_rng(seed)
+        rows = sampled(random, groups=4, members=6, turns=4, forks=True)
+        # Powers of two: no trajectory is as long as another, so that halves have no ties.
+        lengths = 2 ** random.permutation(len(rows["group"]) % 12 + np.arange(len(rows["group"])))
+        for i, n in enumerate((lengths % 4099).tolist()):
+            rows["logprobs"][i] = rows["entropies"][i] = [1.0] * n
+        found = algorithm.advantages(batch_of(rows))
+        expected = grouped(canon(1.0, "length"))(Slow(rows))
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_canon_anneals_with_success_and_shares_ties() -> None:
@@ -320,9 +467,9 @@ def test_rae_reads_its_baselines_before_it_moves_them() -> None:
     algorithm = make_algorithm("rae")
     state = algorithm.initial_state()
     assert algorithm.advantages(batch, state).tolist() == [1, 0, 1]
-    # x scored 1/2 on average and o scored 1: 0.05 of it each.
-    assert state["baselines"] == pytest.approx({"x": 0.025, "o": 0.05})
-    assert algorithm.advantages(batch, state).tolist() == pytest.approx([0.975, -0.025, 0.95])
+    # x scored 1/2 on average, twice: 1 - 0.95^2 = 0.0975 of it. o scored 1 once: 0.05 of it.
+    assert state["baselines"] == pytest.approx({"x": 0.0975 / 2, "o": 0.05})
+    assert algorithm.advantages(batch, state).tolist() == pytest.approx([0.95125, -0.04875, 0.95])
 
 
 def test_hapo_scales_entropies_and_remembers_the_scale() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from anchorgym.gigpo import TokenColumns, TurnBatch, make_algorithm
 from anchorgym.gigpo.algorithms.xrpo import information, quantile
@@ -67,7 +68,7 @@ def test_dr_grpo_divides_by_a_constant() -> None:
     ratios = (new - view.old_logprobs).exp().tolist()
     terms = [clipped(r, a, 0.2, 0.2) for r, a in zip(ratios, advantages.tolist(), strict=True)]
     found = loss_of("dr_grpo", view, new, advantages, length=10, dual_clip=None)
-    assert found == pytest.approx(sum(terms) / (len(LENGTHS) * 10))
+    assert found == pytest.approx(sum(terms) / (len(GROUPS_OF) * 10))
 
 
 def test_gspo_has_one_ratio_a_response() -> None:
@@ -120,8 +121,13 @@ def test_drpo_tells_successes_from_failures() -> None:
         w = [math.exp((1 - length[i] / 20) / 0.1) for i in won]
         total = sum(wi * (s[i] - failures) for wi, i in zip(w, won, strict=True))
         per_group.append(total / sum(w))
-    found = loss_of("drpo", view, new, advantages, max_length=20)
-    assert found == pytest.approx(-sum(per_group) / 2)
+    moved = (new - view.old_logprobs).tolist()
+    divergence = sum(math.exp(d) - 1 - d for d in moved) / len(moved)
+    for beta, delta in ((0, 1e-4), (1000, 1e-4), (1000, divergence + 1)):
+        options = {"max_length": 20, "beta": beta, "delta": delta}
+        price = max(beta * (divergence - delta), 0) * divergence
+        found = loss_of("drpo", view, new, advantages, **options)
+        assert found == pytest.approx(price - sum(per_group) / 2)
 
 
 def test_reg_grpo_regresses_log_ratios() -> None:
@@ -150,6 +156,40 @@ def test_xrpo_sends_rollouts_where_they_inform() -> None:
     shared = make_algorithm("xrpo", explore=5.0, rounds=2).allocate("abc", 8, {}, played)
     assert shared.sum() == 4  # the first of two rounds
     assert shared.min() > 0  # nobody is forgotten
+
+
+def test_xrpo_allocates_like_its_formula() -> None:
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        played = [
+            (random.random(int(random.integers(2, 9))) < random.random()).astype(float).tolist()
+            for _ in range(5)
+        ]
+        explore, budget = float(random.choice([0.0, 0.1, 1.0])), int(random.integers(1, 30))
+        counts, total = [len(scores) for scores in played], sum(map(len, played))
+
+        def half_width(n: int, scores: list[float]) -> float:
+            return float(t_quantile(n - 1)) * float(np.std(scores, ddof=1)) / math.sqrt(n)
+
+        for _ in range(budget):
+            gain = [
+                half_width(n, scores)
+                - half_width(n + 1, scores)
+                + explore * math.sqrt(math.log(1 + total) / n)
+                for n, scores in zip(counts, played, strict=True)
+            ]
+            counts[max(range(5), key=lambda task: (gain[task], -task))] += 1
+        found = make_algorithm("xrpo", explore=explore, rounds=1, base=2).allocate(
+            range(5), budget, {}, played
+        )
+        done = total - 2 * 5  # a single round: all that is left
+        assert found.sum() == min(budget, done + budget)
+        apart = np.abs(found - (np.array(counts) - [len(scores) for scores in played]))
+        assert apart.max() <= 1, (found, counts)  # the quantile is exact to 2 in a thousand
+
+
+def t_quantile(degrees: int) -> float:
+    return float(stats.t.ppf(0.975, degrees))
 
 
 def test_ngrpo_by_hand() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from pathlib import Path
@@ -21,6 +22,7 @@ from anchorgym.gigpo import make_algorithm
 from anchorgym.training import Episode, Start, TrainConfig, Worlds, rollout, train
 from anchorgym.training.config import LearnerConfig
 from anchorgym.training.learner import Learner
+from anchorgym.training.rollouts import Kept, Origin
 from anchorgym.training.rows import TokenRows, minibatches, training_rows
 
 WORLD = "test/CandidKeyDoor-v0"
@@ -89,6 +91,40 @@ def test_groups_stay_whole_and_rows_of_average_score_with_them() -> None:
         [{0: 3}, {1: 3}],
         [{1: 3}, {0: 3}],
     )
+
+
+def test_forks_that_nothing_is_said_of_are_no_members_of_their_group() -> None:
+    policy = small_policy(WORLD, tasks=10, max_response=4)
+    gym, sampling = Worlds(WORLD, max_turns=4), Sampling(4, 0.7)
+    task = make(WORLD).tasks()[0]
+    with Kept() as kept:
+        roots = rollout(policy, gym, [Start(task, 0, i) for i in range(2)], sampling, kept=kept)
+        starts = [Start(task, 0, 9 + i, Origin(roots[0], 1)) for i in range(2)]
+        forks = rollout(policy, gym, starts, sampling, kept=kept)
+    episodes = [*roots, *forks]
+    values = np.repeat([1.0, 0.0, 0.0, 0.5], [len(episode.turns) for episode in episodes])
+    rows = training_rows(episodes, values, unit="group")
+    assert [row.trajectory for row in rows] == [0, 1, 3]  # the root that scored average stays
+
+
+@pytest.mark.parametrize("name", ["dapo", "drpo"])
+def test_those_that_ask_who_won_learn_where_some_win(name: str, tmp_path: Path) -> None:
+    job = TrainConfig.parse(
+        {
+            "env": "test/Errands-v0",
+            "policy": {"hidden": 32, "layers": 1, "heads": 2, "vocabulary_tasks": 4},
+            "clone": {"updates": 40, "batch": 4, "learning_rate": 0.01, "corrections": 0},
+            "algorithm": {"name": name},
+            "rollout": {"iterations": 1, "tasks": 4, "group_size": 8, "max_turns": 12},
+            "evaluation": {"tasks": 1, "curve_tasks": 1},
+        }
+    )
+    folder = train(job, tmp_path / "run").folder
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    (step,) = [record for record in records if record["phase"] == "train"]
+    assert 0 < step["success"] < 1
+    assert step["steps"] > 0
+    assert step["grad_norm"] > 0
 
 
 def test_a_loss_sees_turns_trajectories_and_columns() -> None:

@@ -52,7 +52,7 @@ JOBS: dict[str, Settings] = {
     "main": {
         "env": {"id": WORLD},
         "rollout": {"iterations": 6},
-        "evaluation": {"curve_tasks": 300},
+        "evaluation": {"curve_tasks": 200},
     },
 }
 """By name: what differs from the defaults. The curve's panel is the exam's, measured at the

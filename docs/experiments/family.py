@@ -83,6 +83,10 @@ WAYS: dict[str, Settings] = {
 eight iterations in six."""
 
 
+CLONE = "clone"
+"""What all ways of a seed begin from."""
+
+
 def settings(job: str, seed: int, way: Settings, start: Path | None) -> TrainConfig:
     """Return the settings of a run: of the clone that others begin from, where `start` is None."""
     base = {section: dict(values) for section, values in JOBS[job].items()}
@@ -106,22 +110,30 @@ def finished(config: TrainConfig, folder: Path) -> Path:
     return folder
 
 
+def cloned(job: str, seed: int, runs: Path) -> Path:
+    """Return the policy that all ways of a seed go on from."""
+    return finished(settings(job, seed, {}, None), runs / f"{job}-clone-s{seed}") / "policy"
+
+
+def successes(job: str, policy: Path, temperature: float) -> dict[str, float]:
+    """Measure a policy on the job's tasks."""
+    tasks = JOBS[job]["evaluation"]["curve_tasks"]
+    played = evaluate(load_policy(policy), WORLD, split=PANEL, tasks=tasks, temperature=temperature)
+    return asdict(played.success)
+
+
 def measured(job: str, name: str, seed: int, runs: Path) -> dict[str, Any]:
     """Run one way with one seed, and return its line of results."""
-    clone = finished(settings(job, seed, {}, None), runs / f"{job}-clone-s{seed}") / "policy"
+    clone = cloned(job, seed, runs)
+    if name == CLONE:
+        greedy, sampled = (successes(job, clone, temperature) for temperature in (0.0, 1.0))
+        return {"job": job, "way": name, "seed": seed, "greedy": {"0": greedy}, "sampled": sampled}
     stem = name.replace(", ", "-").replace(" ", "-")
     folder = finished(settings(job, seed, WAYS[name], clone), runs / f"{job}-{stem}-s{seed}")
     records = [json.loads(line) for line in (folder / "metrics.jsonl").open(encoding="utf-8")]
     steps = [record for record in records if record["phase"] == "train"]
     curve = [record for record in records if record["phase"] == "validate"]
     cost = json.loads((folder / "result.json").read_text(encoding="utf-8"))["cpu_seconds"]
-    sampled = evaluate(
-        load_policy(folder / "policy"),
-        WORLD,
-        split=PANEL,
-        tasks=JOBS[job]["evaluation"]["curve_tasks"],
-        temperature=1.0,
-    )
     return {
         "job": job,
         "way": name,
@@ -129,7 +141,7 @@ def measured(job: str, name: str, seed: int, runs: Path) -> dict[str, Any]:
         "settings": WAYS[name],
         "iterations": len(steps),
         "greedy": {str(point["iteration"]): point["success"] for point in curve},
-        "sampled": asdict(sampled.success),
+        "sampled": successes(job, folder / "policy", 1.0),
         "training_success": [round(step["success"], 4) for step in steps],
         "zero_advantage": float(np.mean([step["zero_advantage"] for step in steps])),
         "turns": sum(step["environment_turns"] for step in steps),
@@ -139,10 +151,10 @@ def measured(job: str, name: str, seed: int, runs: Path) -> dict[str, Any]:
 
 
 def run(job: str, seeds: Sequence[int], names: Sequence[str], runs: Path, minutes: float) -> None:
-    """Run what is missing, all ways of a seed before those of the next."""
+    """Run what is missing, all ways of a seed before those of the next; the clone comes first."""
     begun = time.monotonic()
     for seed in seeds:
-        for name in names:
+        for name in (CLONE, *names):
             if (job, name, seed) in {(r["job"], r["way"], r["seed"]) for r in results()}:
                 continue
             if time.monotonic() - begun > 60 * minutes:
@@ -160,11 +172,6 @@ def results() -> list[dict[str, Any]]:
 
 
 # The table ------------------------------------------------------------------------------------
-
-
-def at_first(line: dict[str, Any]) -> float:
-    """Greedy success of the clone."""
-    return float(line["greedy"]["0"]["mean"])
 
 
 def greedy(line: dict[str, Any]) -> float:
@@ -220,10 +227,13 @@ def table(job: str) -> str:
     lines = [line for line in results() if line["job"] == job]
     base = {line["seed"]: line for line in lines if line["way"] == "grpo"}
     rows = [
-        "| | seeds | greedy | minus clone | minus grpo | sampled | minus grpo | half-way "
-        "| CPU s | turns | tokens | zero advantage |",
-        "|" + "---|" * 12,
+        "| | seeds | greedy | minus clone | minus grpo | sampled | minus clone | minus grpo "
+        "| half-way | CPU s | turns | tokens | zero advantage |",
+        "|" + "---|" * 13,
     ]
+    clones = {line["seed"]: line for line in lines if line["way"] == CLONE}
+    first = [percent([of(line) for line in clones.values()]) for of in (greedy, sampled)]
+    rows.append(f"| clone | {len(clones)} | {first[0]} | | | {first[1]} |{' |' * 7}")
     known = {line["way"] for line in lines}
     for name in [name for name in WAYS if name in known]:
         of = [line for line in lines if line["way"] == name]
@@ -232,9 +242,10 @@ def table(job: str) -> str:
             name,
             str(len(of)),
             percent([greedy(line) for line in of]),
-            percent([greedy(line) - at_first(line) for line in of], "+"),
+            percent(difference(of, clones, greedy), "+"),
             percent(difference(other, base, greedy), "+"),
             percent([sampled(line) for line in of]),
+            percent(difference(of, clones, sampled), "+"),
             percent(difference(other, base, sampled), "+"),
             percent([half_way(line) for line in of]),
             f"{np.mean([learning_seconds(line) for line in of]):.0f}",
@@ -243,8 +254,6 @@ def table(job: str) -> str:
             f"{100 * np.mean([line['zero_advantage'] for line in of]):.0f} %",
         ]
         rows.append(f"| {' | '.join(cells)} |")
-    clones = {line["seed"]: at_first(line) for line in lines}
-    rows.append(f"\nThe clones that all began from: greedy {percent(list(clones.values()))}.")
     return "\n".join(rows)
 
 

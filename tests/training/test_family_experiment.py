@@ -47,9 +47,9 @@ def test_what_is_missing_is_run_from_one_clone_and_put_into_a_table(
     family.main()
     lines = (tmp_path / "family.jsonl").read_text()
     assert lines.startswith(began)
-    one, other = map(json.loads, lines.splitlines())
-    assert (one["way"], other["way"], one["seed"]) == (*ways, 3)
-    assert one["greedy"]["0"] == other["greedy"]["0"]  # the same clone
+    clone, one, other = map(json.loads, lines.splitlines())
+    assert (clone["way"], one["way"], other["way"], one["seed"]) == ("clone", *ways, 3)
+    assert clone["greedy"]["0"] == one["greedy"]["0"] == other["greedy"]["0"]
     assert sorted(one["greedy"]) == ["0", "1", "2"]
     assert one["turns"] >= other["turns"] > 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
@@ -58,9 +58,10 @@ def test_what_is_missing_is_run_from_one_clone_and_put_into_a_table(
         "reduced-grpo-s3",
     ]
     table = family.table("reduced").splitlines()
-    assert table[2].startswith("| grpo | 1 | ")
-    assert table[3].startswith("| gigpo, fork | 1 | ")
-    assert len({line.count("|") for line in table[:4]}) == 1
+    assert table[2].startswith("| clone | 1 | ")
+    assert table[3].startswith("| grpo | 1 | ")
+    assert table[4].startswith("| gigpo, fork | 1 | ")
+    assert len({line.count("|") for line in table}) == 1
 
 
 def test_intervals_are_students(family: ModuleType) -> None:

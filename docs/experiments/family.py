@@ -12,7 +12,7 @@ interrupted goes on where it was. `--minutes` begins no further run after so lon
 The reduced job is small so that every algorithm can be given five seeds: 0.3 million parameters,
 episodes of 30 turns, eight iterations of eight tasks and eight episodes. `--job main` is the
 default job of `anchorgym train`. Success is measured on tasks of valid_unseen, on which nothing is
-chosen.
+chosen: greedily in the turns of the job, and sampled in all that the world gives.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from scipy import stats
 
 from anchorgym.agents.model_policy import load_policy
 from anchorgym.gigpo import algorithm_names
-from anchorgym.training import RunFinishedError, TrainConfig, evaluate, train
+from anchorgym.training import RunFinishedError, TrainConfig, Worlds, evaluate, train
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
 WORLD = "anchorgym/ALFWorld-v0"
@@ -115,10 +115,18 @@ def cloned(job: str, seed: int, runs: Path) -> Path:
     return finished(settings(job, seed, {}, None), runs / f"{job}-clone-s{seed}") / "policy"
 
 
-def successes(job: str, policy: Path, temperature: float) -> dict[str, float]:
-    """Measure a policy on the job's tasks."""
+def greedily(job: str, policy: Path) -> dict[str, float]:
+    """Measure a policy as the curve does: greedy, in the turns of the job."""
+    env = JOBS[job]["env"]
+    worlds = Worlds(WORLD, **{name: value for name, value in env.items() if name != "id"})
     tasks = JOBS[job]["evaluation"]["curve_tasks"]
-    played = evaluate(load_policy(policy), WORLD, split=PANEL, tasks=tasks, temperature=temperature)
+    return asdict(evaluate(load_policy(policy), worlds, split=PANEL, tasks=tasks).success)
+
+
+def sampling(job: str, policy: Path) -> dict[str, float]:
+    """Measure a policy at temperature 1, in all turns that the world gives."""
+    tasks = JOBS[job]["evaluation"]["curve_tasks"]
+    played = evaluate(load_policy(policy), WORLD, split=PANEL, tasks=tasks, temperature=1.0)
     return asdict(played.success)
 
 
@@ -126,8 +134,8 @@ def measured(job: str, name: str, seed: int, runs: Path) -> dict[str, Any]:
     """Run one way with one seed, and return its line of results."""
     clone = cloned(job, seed, runs)
     if name == CLONE:
-        greedy, sampled = (successes(job, clone, temperature) for temperature in (0.0, 1.0))
-        return {"job": job, "way": name, "seed": seed, "greedy": {"0": greedy}, "sampled": sampled}
+        line = {"job": job, "way": name, "seed": seed}
+        return {**line, "greedy": {"0": greedily(job, clone)}, "sampled": sampling(job, clone)}
     stem = name.replace(", ", "-").replace(" ", "-")
     folder = finished(settings(job, seed, WAYS[name], clone), runs / f"{job}-{stem}-s{seed}")
     records = [json.loads(line) for line in (folder / "metrics.jsonl").open(encoding="utf-8")]
@@ -141,7 +149,7 @@ def measured(job: str, name: str, seed: int, runs: Path) -> dict[str, Any]:
         "settings": WAYS[name],
         "iterations": len(steps),
         "greedy": {str(point["iteration"]): point["success"] for point in curve},
-        "sampled": successes(job, folder / "policy", 1.0),
+        "sampled": sampling(job, folder / "policy"),
         "training_success": [round(step["success"], 4) for step in steps],
         "zero_advantage": float(np.mean([step["zero_advantage"] for step in steps])),
         "turns": sum(step["environment_turns"] for step in steps),

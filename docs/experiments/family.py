@@ -4,6 +4,7 @@
     python docs/experiments/family.py run --seeds 0 --only grpo gigpo --minutes 30
     python docs/experiments/family.py run --job main --only grpo gigpo
     python docs/experiments/family.py table
+    python docs/experiments/family.py draw
 
 All runs of a seed go on from one clone, which is made once and kept among the runs. What ran is
 appended to docs/experiments/family.jsonl as it comes, and is not run again; a run that was
@@ -28,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from rich.console import Console
 from scipy import stats
 
@@ -36,6 +39,7 @@ from anchorgym.gigpo import algorithm_names
 from anchorgym.training import RunFinishedError, TrainConfig, Worlds, evaluate, train
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
+PICTURE = Path(__file__).parents[1] / "family.png"
 WORLD = "anchorgym/ALFWorld-v0"
 PANEL = "valid_unseen"
 Settings = dict[str, Any]
@@ -265,10 +269,38 @@ def table(job: str) -> str:
     return "\n".join(rows)
 
 
+def draw(job: str, picture: Path) -> None:
+    """Draw what each way has gained over its clones, sampled and greedy, with 95 % intervals."""
+    lines = [line for line in results() if line["job"] == job]
+    clones = {line["seed"]: line for line in lines if line["way"] == CLONE}
+    ways = {name: [line for line in lines if line["way"] == name] for name in WAYS}
+    gains = {
+        name: [interval(difference(of, clones, measure)) for measure in (sampled, greedy)]
+        for name, of in ways.items()
+        if of
+    }
+    names = sorted(gains, key=lambda name: gains[name][0][0])
+    figure = Figure(figsize=(9, 1.6 + 0.22 * len(names)), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for side, (axis, title) in enumerate(zip(panels, ("sampled", "greedy"), strict=True)):
+        for height, name in enumerate(names):
+            mean, width = (100 * value for value in gains[name][side])
+            colour = "#d9730d" if name == "grpo" else "#2563a8"
+            axis.errorbar(mean, height, xerr=width, fmt="o", ms=4, color=colour, elinewidth=1)
+        axis.axvline(0, color="#8a8f98", lw=1)
+        axis.axvline(100 * gains["grpo"][side][0], color="#d9730d", lw=1, ls=":")
+        axis.set(title=f"{title} success, points above the clone")
+        axis.grid(axis="x", alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(names)), names, fontsize=8)
+    figure.savefig(picture)
+
+
 def main() -> None:
-    """Run what is missing, or print the table."""
+    """Run what is missing, print the table, or draw it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("command", choices=("run", "table"))
+    parser.add_argument("command", choices=("run", "table", "draw"))
     parser.add_argument("--job", choices=tuple(JOBS), default="reduced")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--only", nargs="+", choices=tuple(WAYS), default=tuple(WAYS))
@@ -277,6 +309,8 @@ def main() -> None:
     known = parser.parse_args()
     if known.command == "table":
         print(table(known.job))
+    elif known.command == "draw":
+        draw(known.job, PICTURE)
     else:
         run(known.job, known.seeds, known.only, known.runs, known.minutes)
 

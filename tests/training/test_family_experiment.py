@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
+from matplotlib.image import imread
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "experiments" / "family.py"
 TINY: dict[str, Any] = {
@@ -62,6 +63,8 @@ def test_what_is_missing_is_run_from_one_clone_and_put_into_a_table(
     assert table[3].startswith("| grpo | 1 | ")
     assert table[4].startswith("| gigpo, fork | 1 | ")
     assert len({line.count("|") for line in table}) == 1
+    family.draw("reduced", tmp_path / "family.png")
+    assert imread(tmp_path / "family.png").std() > 0
 
 
 def test_intervals_are_students(family: ModuleType) -> None:

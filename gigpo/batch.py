@@ -80,7 +80,8 @@ class TurnBatch:
         tokens: log-probabilities and entropies of the responses; may be absent.
         texts: what was read and done; may be absent.
         bonus: `(n_turns,)` what learning pays beside the task, such as for novelty; may be absent.
-            It is learnt from, and says nothing of who succeeded.
+            It is learnt from, and says nothing of who succeeded. `dataclasses.replace` sets it,
+            once there is a batch that `novelty_bonus` can count in.
     """
 
     group: IntArray

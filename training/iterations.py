@@ -91,9 +91,8 @@ class Iterations:
         seed = self._config.seed + iteration
         kept = self._batch(played.kept) if played.dropped else batch
         wanted = self._config.algorithm
-        if (
-            played.dropped and wanted.exploration != "none"
-        ):  # what is not learnt from was visited all the same
+        # What is not learnt from was visited all the same.
+        if played.dropped and wanted.exploration != "none":
             novelty_bonus(self._batch(played.lost), wanted.exploration, self._visits)
         lesson = judged(
             self._parts.algorithm,

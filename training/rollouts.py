@@ -241,10 +241,11 @@ def rollout(
     try:
         while live:
             live, prompts = _ask(sessions, episodes, live, observations, infos["env"], kept)
+            timers.lap("prompts")
             if kept is not None:
                 for i in live:
                     kept.remember(episodes[i], vector.envs[i])
-            timers.lap("prompts")
+                timers.lap("environment")
             generations = _answers(policy, sessions, live, prompts, sampling)
             timers.lap("generation")
             actions: list[str | None] = [None] * len(starts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,18 +22,18 @@ FOUR = TurnBatch.from_rows(
 )
 
 
-def near(found: Any, *expected: float) -> None:
+def assert_near(found: Any, *expected: float) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["grpo", "gspo", "reg_grpo", "ssb", "dapo"])
 def test_a_third_of_a_group_succeeds(name: str) -> None:
     # Mean 1/3, deviation sqrt((4/9 + 1/9 + 1/9) / 2) = 1/sqrt(3).
-    near(make_algorithm(name).advantages(FOUR), 2 / ROOT3, -1 / ROOT3, -1 / ROOT3, 0)
+    assert_near(make_algorithm(name).advantages(FOUR), 2 / ROOT3, -1 / ROOT3, -1 / ROOT3, 0)
 
 
 def test_dr_grpo() -> None:
-    near(make_algorithm("dr_grpo").advantages(FOUR), 2 / 3, -1 / 3, -1 / 3, 0)
+    assert_near(make_algorithm("dr_grpo").advantages(FOUR), 2 / 3, -1 / 3, -1 / 3, 0)
 
 
 def test_dr_grpo_charges_a_token_the_same_in_long_and_short_trajectories() -> None:
@@ -43,24 +44,24 @@ def test_dr_grpo_charges_a_token_the_same_in_long_and_short_trajectories() -> No
             view, new, None, None, torch.full_like(new, -1.0)
         )
         (gradient,) = torch.autograd.grad(loss, new)
-        near(gradient, *[1 / 100] * n_turns)
+        assert_near(gradient, *[1 / 100] * n_turns)
 
 
 def test_rloo() -> None:
     # Against the mean of the others: 1 - 0, 0 - 1/2, 0 - 1/2.
-    near(make_algorithm("rloo").advantages(FOUR), 1, -1 / 2, -1 / 2, 0)
+    assert_near(make_algorithm("rloo").advantages(FOUR), 1, -1 / 2, -1 / 2, 0)
 
 
 def test_reinforce_pp() -> None:
     # Over the batch: mean 1/2, deviation 1/2.
-    near(make_algorithm("reinforce_pp").advantages(FOUR), 1, -1, -1, 1)
+    assert_near(make_algorithm("reinforce_pp").advantages(FOUR), 1, -1, -1, 1)
 
 
 def test_copo() -> None:
     # Groups score 1/3 and 1: mean 2/3, deviation sqrt(2)/3, so -+ 1/sqrt(2) across them.
     bits = -(math.log2(1 / 3) / 3 + 2 * math.log2(2 / 3) / 3)
     w = 1 / (1 + math.exp(-5 * (bits - 1)))
-    near(
+    assert_near(
         make_algorithm("copo").advantages(FOUR),
         w * 2 / ROOT3 - (1 - w) / ROOT2,
         -w / ROOT3 - (1 - w) / ROOT2,
@@ -71,16 +72,16 @@ def test_copo() -> None:
 
 def test_drpo() -> None:
     algorithm = make_algorithm("drpo")
-    near(algorithm.advantages(FOUR), 1, -1, -1, 0)
+    assert_near(algorithm.advantages(FOUR), 1, -1, -1, 0)
     # A success of mean log-probability -1 against two failures of -2: the gap is 1.
     new = torch.tensor([-1.0, -2.0, -2.0], requires_grad=True)
     view = _view(new, trajectory=[0, 1, 2])
     labels = torch.tensor([1.0, -1.0, -1.0])
-    near(algorithm.loss(view, new, None, None, labels)[0].item(), -1)
+    assert_near(algorithm.loss(view, new, None, None, labels)[0].item(), -1)
     # Every ratio is exp(0.1): exp(0.1) - 1 - 0.1 = 0.0051709 nats, 0.0050709 more than are free.
     view.old_logprobs = view.old_logprobs - 0.1
     held = algorithm.loss(view, new, None, None, labels)[0].item()
-    near(held, -1 + 1000 * 0.0050709 * 0.0051709)
+    assert_near(held, -1 + 1000 * 0.0050709 * 0.0051709)
 
 
 def test_drpo_counts_a_clumsy_success_as_one() -> None:
@@ -108,18 +109,18 @@ def three_walks() -> TurnBatch:
 def test_gigpo() -> None:
     # Episodes 2/3, -1/3, -1/3; in s0 1/2, -1/2; in s1 2/3, -1/3, -1/3.
     found = make_algorithm("gigpo", gamma=1.0, norm="mean").advantages(three_walks())
-    near(found, 7 / 6, 4 / 3, -5 / 6, -2 / 3, -1 / 3, -2 / 3)
+    assert_near(found, 7 / 6, 4 / 3, -5 / 6, -2 / 3, -1 / 3, -2 / 3)
 
 
 def test_hgpo() -> None:
     # In s1, after s0: 1/2, -1/2. Weights 2 and 3; what has seen one state has one level.
     found = make_algorithm("hgpo", gamma=1.0).advantages(three_walks())
     after = (2 * 2 / 3 + 3 / 2) / 5, (-2 / 3 - 3 / 2) / 5
-    near(found, 1 / 2, after[0], -1 / 2, after[1], 0, -1 / 3)
+    assert_near(found, 1 / 2, after[0], -1 / 2, after[1], 0, -1 / 3)
     # Two values of +-1/2 are 1/sqrt(2) of their deviation; of 1, 0, 0 see above.
     found = make_algorithm("hgpo", gamma=1.0, norm="mean_std").advantages(three_walks())
     after = (2 * 2 / ROOT3 + 3 / ROOT2) / 5, (-2 / ROOT3 - 3 / ROOT2) / 5
-    near(found, 1 / ROOT2, after[0], -1 / ROOT2, after[1], 0, -1 / ROOT3)
+    assert_near(found, 1 / ROOT2, after[0], -1 / ROOT2, after[1], 0, -1 / ROOT3)
 
 
 def test_hgpo_gives_a_fork_the_history_of_what_it_left() -> None:
@@ -134,7 +135,7 @@ def test_hgpo_gives_a_fork_the_history_of_what_it_left() -> None:
         parent=[None] * 4 + ["a", "b"],
     )
     found = make_algorithm("hgpo", gamma=1.0, history=1).advantages(batch)
-    near(found, 0, 1 / 2, 0, -1 / 2, -1 / 2, 1 / 2)
+    assert_near(found, 0, 1 / 2, 0, -1 / 2, -1 / 2, 1 / 2)
 
 
 def test_empg() -> None:
@@ -151,7 +152,7 @@ def test_empg() -> None:
     first, last, other = gain / ROOT2 + 0.1 * e, gain * e / ROOT2, -gain * e / ROOT2
     mean = (first + last + other) / 3
     found = make_algorithm("empg").advantages(batch)
-    near(found, first - mean, last - mean, other - mean)
+    assert_near(found, first - mean, last - mean, other - mean)
 
 
 def test_hapo_weighs_by_tokens() -> None:
@@ -163,7 +164,7 @@ def test_hapo_weighs_by_tokens() -> None:
         reward=[1, 0],
         tokens=TokenColumns.from_rows([[-1.0] * 3, [-1.0]], [[1.0] * 3, [1.0]]),
     )
-    near(make_algorithm("hapo").advantages(batch), 1 / ROOT3, -ROOT3)
+    assert_near(make_algorithm("hapo").advantages(batch), 1 / ROOT3, -ROOT3)
 
 
 def test_xrpo_pays_for_an_unlikely_success() -> None:
@@ -178,10 +179,12 @@ def test_xrpo_pays_for_an_unlikely_success() -> None:
 
     algorithm = make_algorithm("xrpo")
     # eta = exp(-1/2): 2.5 (1 - 0.6065) = 0.98 is more than half of the advantage.
-    near(algorithm.advantages(batch(-2.0)), 1.5 / ROOT2, -1 / ROOT2)
+    assert_near(algorithm.advantages(batch(-2.0)), 1.5 / ROOT2, -1 / ROOT2)
     # eta = exp(-1/20): 2.5 (1 - 0.9512) = 0.1219 is not.
-    near(algorithm.advantages(batch(-1.1)), 1 / ROOT2 + 2.5 * (1 - math.exp(-0.05)), -1 / ROOT2)
-    near(algorithm.advantages(batch(-0.5)), 1 / ROOT2, -1 / ROOT2)  # likelier than the other
+    assert_near(
+        algorithm.advantages(batch(-1.1)), 1 / ROOT2 + 2.5 * (1 - math.exp(-0.05)), -1 / ROOT2
+    )
+    assert_near(algorithm.advantages(batch(-0.5)), 1 / ROOT2, -1 / ROOT2)  # likelier than the other
 
 
 def test_dapo_charges_for_long_responses() -> None:
@@ -193,7 +196,7 @@ def test_dapo_charges_for_long_responses() -> None:
         reward=[1] * 3,
         tokens=TokenColumns.from_rows([[-1.0] * n for n in (8, 9, 12)]),
     )
-    near(make_algorithm("dapo", max_length=10).advantages(batch), 1, 0, -1)
+    assert_near(make_algorithm("dapo", max_length=10).advantages(batch), 1, 0, -1)
 
 
 def test_gspo_clips_the_mean_ratio() -> None:
@@ -212,7 +215,7 @@ def test_reg_grpo_regresses() -> None:
     view.old_logprobs = torch.zeros_like(new)
     target = torch.tensor([0.5, -0.5], dtype=torch.float64)
     loss, _ = make_algorithm("reg_grpo", floor=0.75).loss(view, new, None, None, target)
-    near(loss.item(), (0.5 - 0.8) ** 2)
+    assert_near(loss.item(), (0.5 - 0.8) ** 2)
 
 
 def test_rae() -> None:
@@ -222,9 +225,9 @@ def test_rae() -> None:
     )
     algorithm = make_algorithm("rae", decay=0.9)
     state = algorithm.initial_state()
-    near(algorithm.advantages(batch, state), 1, 0, 1)
+    assert_near(algorithm.advantages(batch, state), 1, 0, 1)
     assert state["baselines"] == pytest.approx({"o": 0.19 / 2, "x": 0.1})
-    near(algorithm.advantages(batch, state), 1 - 0.095, -0.095, 0.9)
+    assert_near(algorithm.advantages(batch, state), 1 - 0.095, -0.095, 0.9)
 
 
 BONUS = np.array([0.9, 0.0, 0.9, 0.0])
@@ -232,8 +235,6 @@ BONUS = np.array([0.9, 0.0, 0.9, 0.0])
 
 @pytest.mark.parametrize("name", ["drpo", "canon", "ngrpo", "xrpo", "copo", "dapo"])
 def test_a_bonus_is_learnt_from_and_is_no_success(name: str) -> None:
-    from dataclasses import replace
-
     tokens = TokenColumns.from_rows([[-3.0], [-1.0], [-1.0], [-1.0]], [[1.0], [2.0], [3.0], [4.0]])
     lost = TurnBatch.from_rows(**COLUMNS, reward=[0] * 4, tokens=tokens)
     explored = replace(lost, bonus=BONUS)
@@ -247,7 +248,9 @@ def test_a_bonus_is_learnt_from_and_is_no_success(name: str) -> None:
     assert after[0] > after[1]
     assert after[0] - after[1] > before[0] - before[1]
     if name == "xrpo":
-        near(after, *make_algorithm("grpo").advantages(explored))  # nobody succeeded: no extra
+        assert_near(
+            after, *make_algorithm("grpo").advantages(explored)
+        )  # nobody succeeded: no extra
     if name == "copo":
         assert algorithm.parts(explored)[0][0] < 0.01  # outcomes agree: hardly any weight
 

@@ -434,10 +434,11 @@ def test_canon_by_length() -> None:
     for seed in range(15):
         random = np.random.default_rng(seed)
         rows = sampled(random, groups=4, members=6, turns=4, forks=True)
-        # Powers of two: no trajectory is as long as another, so that halves have no ties.
-        lengths = 2 ** random.permutation(len(rows["group"]) % 12 + np.arange(len(rows["group"])))
-        for i, n in enumerate((lengths % 4099).tolist()):
-            rows["logprobs"][i] = rows["entropies"][i] = [1.0] * n
+        # No trajectory is as long as another, so that halves have no ties.
+        names = list(dict.fromkeys(rows["trajectory"]))
+        extra = dict(zip(names, (100 * random.permutation(len(names))).tolist(), strict=True))
+        for i, name in enumerate(rows["trajectory"]):
+            rows["logprobs"][i] = rows["entropies"][i] = [1.0] * (1 + extra.pop(name, 0))
         found = algorithm.advantages(batch_of(rows))
         expected = grouped(canon(1.0, "length"))(Slow(rows))
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)

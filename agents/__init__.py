@@ -5,35 +5,32 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from anchorgym.agents.human import HumanPolicy
-from anchorgym.agents.parsing import parse_tagged
-from anchorgym.agents.policy import (
-    Decision,
+from anchorgym.agents.engines.contract import Generation
+from anchorgym.agents.engines.trie import Trie
+from anchorgym.agents.policies.base import Decision, Policy, Prompt, Session, View
+from anchorgym.agents.policies.human import HumanPolicy
+from anchorgym.agents.policies.scripted import (
     ExpertPolicy,
-    Generation,
-    Policy,
-    Prompt,
     RandomPolicy,
     ScriptedPolicy,
     ScriptPolicy,
-    Session,
-    View,
 )
-from anchorgym.agents.trie import Trie
+from anchorgym.agents.prompts.parsing import parse_tagged
 
 if TYPE_CHECKING:
-    from anchorgym.agents.chat import ChatTemplate
-    from anchorgym.agents.engine import Engine, Sampling, TorchEngine
-    from anchorgym.agents.language import LanguagePolicy
-    from anchorgym.agents.model_policy import (
+    from anchorgym.agents.engines.contract import Engine, Sampling
+    from anchorgym.agents.engines.torch_engine import TorchEngine
+    from anchorgym.agents.policies.language import LanguagePolicy
+    from anchorgym.agents.policies.model import (
         ModelPolicy,
         PolicyError,
         PromptSettings,
         load_policy,
     )
-    from anchorgym.agents.template import Template, TemplateError, TinyTemplate
-    from anchorgym.agents.tiny import build_tiny
-    from anchorgym.agents.tokenizer import build_tokenizer
+    from anchorgym.agents.policies.tiny import build_tiny
+    from anchorgym.agents.prompts.chat import ChatTemplate
+    from anchorgym.agents.prompts.template import Template, TemplateError, TinyTemplate
+    from anchorgym.agents.prompts.tokenizer import build_tokenizer
 
 __all__ = [
     "ChatTemplate",
@@ -66,20 +63,20 @@ __all__ = [
 ]
 
 _LAZY = {
-    "ChatTemplate": "chat",
-    "Engine": "engine",
-    "LanguagePolicy": "language",
-    "ModelPolicy": "model_policy",
-    "PolicyError": "model_policy",
-    "PromptSettings": "model_policy",
-    "Sampling": "engine",
-    "Template": "template",
-    "TemplateError": "template",
-    "TinyTemplate": "template",
-    "TorchEngine": "engine",
-    "build_tiny": "tiny",
-    "build_tokenizer": "tokenizer",
-    "load_policy": "model_policy",
+    "ChatTemplate": "prompts.chat",
+    "Engine": "engines.contract",
+    "LanguagePolicy": "policies.language",
+    "ModelPolicy": "policies.model",
+    "PolicyError": "policies.model",
+    "PromptSettings": "policies.model",
+    "Sampling": "engines.contract",
+    "Template": "prompts.template",
+    "TemplateError": "prompts.template",
+    "TinyTemplate": "prompts.template",
+    "TorchEngine": "engines.torch_engine",
+    "build_tiny": "policies.tiny",
+    "build_tokenizer": "prompts.tokenizer",
+    "load_policy": "policies.model",
 }
 
 

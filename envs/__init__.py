@@ -5,7 +5,8 @@ several agents.
 """
 
 from anchorgym.envs.alfworld.env import ALFWorldEnv
-from anchorgym.envs.checking import CheckReport, check_env
+from anchorgym.envs.checking.check import CheckReport, check_env
+from anchorgym.envs.checking.parallel import check_parallel_env
 from anchorgym.envs.core import AnchoredEnv, ExpertKind, Info, Outcome, TextEnv
 from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
 from anchorgym.envs.multi import (
@@ -19,7 +20,6 @@ from anchorgym.envs.multi import (
     SeatEnv,
     TurnsEnv,
 )
-from anchorgym.envs.multi.checking import check_parallel_env
 from anchorgym.envs.overcooked.env import OvercookedEnv
 from anchorgym.envs.overcooked.planned import OvercookedPlanEnv
 from anchorgym.envs.panels import panel_hash, sub_panel

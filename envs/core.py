@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypedDict, runt
 import gymnasium as gym
 from gymnasium.utils import seeding
 
-from anchorgym.envs._bookkeeping import (
+from anchorgym.envs.bookkeeping import (
     checksum,
     digest,
     generator,
@@ -113,7 +113,7 @@ class AnchoredEnv(Protocol):
 class TextEnv(gym.Env[str, str], ABC):
     """A Gymnasium environment of text turns that keeps the `AnchoredEnv` contract.
 
-    A world implements `tasks`, `start`, `act`, `admissible_actions`, `state` and `load`, and
+    A world implements `tasks`, `start`, `act`, `admissible_actions`, `save` and `load`, and
     sets `goal` in `start`. Everything else (turn limit, invalid and poisoned input, infos,
     anchors, snapshots) is done here. An action is invalid when `act` gives a `reason`; it costs
     a turn and never raises.
@@ -163,7 +163,7 @@ class TextEnv(gym.Env[str, str], ABC):
         """Put the world at the start of `task`, set `self.goal`, return the first observation.
 
         The task id fixes the start, so draw nothing from `np_random` here. Chance belongs in
-        `act`: draw a hidden secret at the first action that needs it, and keep it in `state`;
+        `act`: draw a hidden secret at the first action that needs it, and keep it in `save`;
         or make the secret part of the task id.
 
         Raises:
@@ -179,12 +179,12 @@ class TextEnv(gym.Env[str, str], ABC):
         """Return the actions that do something in the present state."""
 
     @abstractmethod
-    def state(self) -> JSON:
+    def save(self) -> JSON:
         """Return everything that changed since `start`, as JSON values."""
 
     @abstractmethod
     def load(self, state: JSON) -> None:
-        """Take a state that `state` returned, after `start` of the same task."""
+        """Take a state that `save` returned, after `start` of the same task."""
 
     def won(self) -> bool:
         """Whether the goal holds now."""
@@ -219,8 +219,8 @@ class TextEnv(gym.Env[str, str], ABC):
         raise NoExpertError(f"{type(self).__name__} has no {kind} expert")
 
     def anchor(self) -> bytes:
-        """Return the key of the present state: 16 bytes, a hash of `state()` by default."""
-        return digest(self.state())
+        """Return the key of the present state: 16 bytes, a hash of `save()` by default."""
+        return digest(self.save())
 
     # The Gymnasium side ---------------------------------------------------------------------
 
@@ -291,7 +291,7 @@ class TextEnv(gym.Env[str, str], ABC):
                 "task": self.task,
                 "turn": self._turn,
                 "observation": self._observation,
-                "state": self.state(),
+                "state": self.save(),
                 "rng": rng,
             }
         )

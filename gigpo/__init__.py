@@ -27,10 +27,10 @@ from anchorgym.gigpo.algorithms import (
     find_algorithm,
     make_algorithm,
 )
+from anchorgym.gigpo.anchor_statistics import AnchorReport, anchor_report
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.gigpo.batch import TurnBatch
-from anchorgym.gigpo.census import AnchorReport, anchor_report
-from anchorgym.gigpo.checking import AlgorithmReport, check_algorithm
+from anchorgym.gigpo.checking.check import AlgorithmReport, check_algorithm
 from anchorgym.gigpo.diagnostics import GroupStatistics, group_statistics
 from anchorgym.gigpo.novelty import Counts, Novelty, novelty_bonus
 from anchorgym.gigpo.returns import returns_to_go

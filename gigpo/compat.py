@@ -25,7 +25,7 @@ from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.errors import BatchError, IdTypeError
 from anchorgym.gigpo.ids import first_rows, pair_codes
-from anchorgym.gigpo.moments import EPSILON, Norm
+from anchorgym.gigpo.normalization import EPSILON, Norm
 
 Float32Array = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy as np
 from anchorgym.gigpo.algorithm import Algorithm, Promise, State
 from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
 from anchorgym.gigpo.batch import TurnBatch
-from anchorgym.gigpo.moments import group_spread, standardise
+from anchorgym.gigpo.normalization import group_spread, standardise
 from anchorgym.gigpo.options import NonNegative
 
 

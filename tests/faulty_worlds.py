@@ -329,7 +329,7 @@ class KeepsItsDrawnFuture(KeyDoor):
         outcome = super().act(action)
         return outcome._replace(observation=outcome.observation + wind)
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return [self.at, self.has_key, self.open, self.gusts]
 
     def load(self, state: Any) -> None:
@@ -369,7 +369,7 @@ class ListingDrawsRandomness(WindyCorridor):
 
 @fault("restore")
 class ForgetsTheKey(KeyDoor):
-    def state(self) -> Any:
+    def save(self) -> Any:
         return [self.at, 0, self.open]
 
 
@@ -461,7 +461,7 @@ class InvalidActionsCount(KeyDoor):
         self.tries += 1
         return super().act(action)
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return [self.at, self.has_key, self.open, self.tries]
 
     def load(self, state: Any) -> None:
@@ -507,7 +507,7 @@ class RewardOnceOnly(KeyDoor):
         self.visited = sorted({*self.visited, self.at})
         return outcome._replace(reward=outcome.reward + 0.1 * new)
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return [self.at, self.has_key, self.open, self.visited]
 
     def load(self, state: Any) -> None:

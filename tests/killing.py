@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from anchorgym.agents import ModelPolicy
-from anchorgym.training import checkpoints, job
-from anchorgym.training.cloning import Cloning
-from anchorgym.training.learner import Learner
-from anchorgym.training.reporting import MetricsLog
+from anchorgym.training.imitation.cloning import Cloning
+from anchorgym.training.learning.learner import Learner
+from anchorgym.training.run import checkpoints, job
+from anchorgym.training.run.metrics import MetricsLog
 
 KILLED = -signal.SIGKILL
 

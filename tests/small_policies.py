@@ -6,8 +6,8 @@ from typing import Any
 
 from anchorgym.agents import ModelPolicy
 from anchorgym.training import TrainConfig
-from anchorgym.training.parts import assemble, new_policy
-from anchorgym.training.reporting import Display
+from anchorgym.training.run.components import assemble, new_policy
+from anchorgym.training.run.display import Display
 
 
 def small_policy(env_id: str, *, tasks: int = 20, seed: int = 0, **settings: Any) -> ModelPolicy:

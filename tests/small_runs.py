@@ -14,10 +14,10 @@ from anchorgym.agents import Policy, RandomPolicy, Sampling
 from anchorgym.gigpo import make_algorithm
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.training import Start, TrainConfig, Worlds, rollout
-from anchorgym.training.columns import turn_batch
-from anchorgym.training.evaluation import Evaluation, paired_difference, summarise
-from anchorgym.training.rollouts import Episode
-from anchorgym.training.trajectories import episode_record, write_trajectories
+from anchorgym.training.evaluation.evaluate import Evaluation, paired_difference, summarise
+from anchorgym.training.inspect.trajectories import episode_record, write_trajectories
+from anchorgym.training.learning.columns import turn_batch
+from anchorgym.training.rollout.types import Episode
 
 
 def record_training(

@@ -38,7 +38,7 @@ class KeyDoor(TextEnv):
         self.has_key, self.open = self.has_key or action == "take key", action == "open door"
         return Outcome(f"You are at place {self.at}.", float(self.open), self.open)
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return [self.at, self.has_key, self.open]
 
     def load(self, state: Any) -> None:
@@ -87,7 +87,7 @@ class WindyCorridor(TextEnv):
             self.at = min(self.at + 1, self.length)
         return Outcome(f"You are at {self.at}.", float(self.won()), self.won())
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return self.at
 
     def load(self, state: Any) -> None:
@@ -124,7 +124,7 @@ class Shelf(TextEnv):
         self.seen = action[7:-1]
         return Outcome(f"You find: {self.seen}", float(self.won()), self.won())
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return self.seen
 
     def load(self, state: Any) -> None:
@@ -160,7 +160,7 @@ class Guess(TextEnv):
         hint = "too low" if self.guess < self.number else "too high"
         return Outcome("Yes!" if self.won() else hint, float(self.won()), self.won())
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return self.guess
 
     def load(self, state: Any) -> None:
@@ -211,7 +211,7 @@ class Rooms(TextEnv):
     def won(self) -> bool:
         return self.at == self.target
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return self.at
 
     def load(self, state: Any) -> None:
@@ -257,7 +257,7 @@ class Errands(TextEnv):
         self.at = min(max(self.at + {"west": -1, "east": 1}.get(action, 0), 0), 5)
         return Outcome(f"You are at place {self.at}.", float(self.open), self.open)
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return [self.at, self.has_key, self.open]
 
     def load(self, state: Any) -> None:

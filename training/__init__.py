@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from anchorgym.training.config import ConfigError, TrainConfig
+from anchorgym.training.config.sections import ConfigError, TrainConfig
 
 if TYPE_CHECKING:
-    from anchorgym.training.evaluation import (
+    from anchorgym.training.evaluation.evaluate import (
         Comparison,
         Evaluation,
         PanelError,
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
         evaluate,
         paired_difference,
     )
-    from anchorgym.training.rollouts import Episode, Start, Turn, Worlds, rollout
-    from anchorgym.training.statistics import Interval
-    from anchorgym.training.trainer import (
+    from anchorgym.training.evaluation.statistics import Interval
+    from anchorgym.training.rollout.env_pool import Worlds
+    from anchorgym.training.rollout.rollouts import rollout
+    from anchorgym.training.rollout.types import Episode, Start, Turn
+    from anchorgym.training.run.trainer import (
         Run,
         RunBusyError,
         RunExistsError,
@@ -49,23 +51,23 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Comparison": "evaluation",
-    "Episode": "rollouts",
-    "Evaluation": "evaluation",
-    "Interval": "statistics",
-    "PanelError": "evaluation",
-    "Run": "trainer",
-    "RunBusyError": "trainer",
-    "RunExistsError": "trainer",
-    "RunFinishedError": "trainer",
-    "Start": "rollouts",
-    "Turn": "rollouts",
-    "Worlds": "rollouts",
-    "compare": "evaluation",
-    "evaluate": "evaluation",
-    "paired_difference": "evaluation",
-    "rollout": "rollouts",
-    "train": "trainer",
+    "Comparison": "evaluation.evaluate",
+    "Episode": "rollout.types",
+    "Evaluation": "evaluation.evaluate",
+    "Interval": "evaluation.statistics",
+    "PanelError": "evaluation.evaluate",
+    "Run": "run.trainer",
+    "RunBusyError": "run.trainer",
+    "RunExistsError": "run.trainer",
+    "RunFinishedError": "run.trainer",
+    "Start": "rollout.types",
+    "Turn": "rollout.types",
+    "Worlds": "rollout.env_pool",
+    "compare": "evaluation.evaluate",
+    "evaluate": "evaluation.evaluate",
+    "paired_difference": "evaluation.evaluate",
+    "rollout": "rollout.rollouts",
+    "train": "run.trainer",
 }
 
 

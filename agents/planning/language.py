@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
-from anchorgym.agents.chat import ChatTemplate
-from anchorgym.agents.engine import Engine, Sampling
-from anchorgym.agents.model_policy import ModelPolicy
-from anchorgym.agents.parsing import END_THINK
+from anchorgym.agents.engines.contract import Engine, Sampling
 from anchorgym.agents.planning.asking import Query, Request
 from anchorgym.agents.planning.prompts import write_prompt
+from anchorgym.agents.policies.model import ModelPolicy
+from anchorgym.agents.prompts.chat import ChatTemplate
+from anchorgym.agents.prompts.parsing import END_THINK
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.planning import PlanningEnv
 

@@ -26,7 +26,7 @@ from anchorgym.envs import TextEnv, make
 from anchorgym.gigpo import TurnBatch
 from anchorgym.gigpo.algorithms.action_groups import of_kinds
 from anchorgym.gigpo.arrays import FloatArray
-from anchorgym.training.columns import action_kind
+from anchorgym.training.learning.columns import action_kind
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
 MISTAKES, GAMMA, LIMIT = 0.3, 0.95, 30

@@ -34,7 +34,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from scipy import stats
 
-from anchorgym.agents.model_policy import load_policy
+from anchorgym.agents.policies.model import load_policy
 from anchorgym.gigpo import algorithm_names
 from anchorgym.training import RunFinishedError, TrainConfig, Worlds, evaluate, train
 

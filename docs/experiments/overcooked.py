@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from anchorgym.envs.overcooked import Kitchen, load_layout
 from anchorgym.envs.overcooked.cooks import Cook, make_cook
-from anchorgym.training.overcooked import (
+from anchorgym.training.evaluation.statistics import bootstrap
+from anchorgym.training.worlds.overcooked import (
     NeuralCook,
     SelfPlay,
     clone,
@@ -36,9 +37,8 @@ from anchorgym.training.overcooked import (
     read_games,
     table,
 )
-from anchorgym.training.overcooked.gain import Gain, GainConfig, play_beside
-from anchorgym.training.overcooked.human import divided
-from anchorgym.training.statistics import bootstrap
+from anchorgym.training.worlds.overcooked.gain import Gain, GainConfig, play_beside
+from anchorgym.training.worlds.overcooked.human import divided
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "overcooked.jsonl"

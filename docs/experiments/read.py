@@ -48,8 +48,8 @@ from anchorgym.training.critics import (
     collect,
     fit_critic,
 )
-from anchorgym.training.planning import play_planned
-from anchorgym.training.statistics import Interval, bootstrap, difference_interval
+from anchorgym.training.evaluation.statistics import Interval, bootstrap, difference_interval
+from anchorgym.training.rollout.planning import play_planned
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "read.jsonl"

@@ -24,8 +24,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from anchorgym.training.evaluation.statistics import Interval, bootstrap
 from anchorgym.training.selfplay import CoevolveConfig, coevolve
-from anchorgym.training.statistics import Interval, bootstrap
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "read_training.jsonl"

@@ -27,11 +27,11 @@ import numpy as np
 
 from anchorgym.agents import Policy, ScriptPolicy
 from anchorgym.envs import make_parallel
-from anchorgym.training.redteam import best_attacker, evaluate_teams
-from anchorgym.training.redteam.measuring import RunOfTeams
+from anchorgym.training.evaluation.statistics import over_seeds
 from anchorgym.training.selfplay import Arenas, CoevolveConfig, coevolve
 from anchorgym.training.selfplay.assembly import empty_table
-from anchorgym.training.statistics import over_seeds
+from anchorgym.training.worlds.redteam import best_attacker, evaluate_teams
+from anchorgym.training.worlds.redteam.measuring import RunOfTeams
 
 RESULTS = Path(__file__).with_name("redteam.jsonl")
 SCRIPTS = ("blatant", "authority", "peer_spoof")

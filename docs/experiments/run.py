@@ -32,7 +32,7 @@ from anchorgym.training import (
     paired_difference,
     train,
 )
-from anchorgym.training.overrides import parse_settings
+from anchorgym.training.config.overrides import parse_settings
 
 HERE = Path(__file__).parent
 

@@ -20,14 +20,14 @@ from typing import Any
 
 from rich.console import Console
 
-from anchorgym.training.reporting import Display
-from anchorgym.training.statistics import over_seeds
-from anchorgym.training.vgc.anchored import GroupConfig, compare
-from anchorgym.training.vgc.cloning import clone_battles
-from anchorgym.training.vgc.config import BattleConfig, CloneBattlesConfig, PopulationConfig
-from anchorgym.training.vgc.evaluating import evaluate_league
-from anchorgym.training.vgc.populations import train_population
-from anchorgym.training.vgc.report import draw
+from anchorgym.training.evaluation.statistics import over_seeds
+from anchorgym.training.run.display import Display
+from anchorgym.training.worlds.vgc.anchored import GroupConfig, compare
+from anchorgym.training.worlds.vgc.cloning import clone_battles
+from anchorgym.training.worlds.vgc.config import BattleConfig, CloneBattlesConfig, PopulationConfig
+from anchorgym.training.worlds.vgc.evaluating import evaluate_league
+from anchorgym.training.worlds.vgc.populations import train_population
+from anchorgym.training.worlds.vgc.report import draw
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "vgc.jsonl"

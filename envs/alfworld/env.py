@@ -108,9 +108,9 @@ class ALFWorldEnv(TextEnv):
     def act(self, action: str) -> Outcome:
         """Carry out a command."""
         world = self.world
-        before = world.standing.won
+        before = world.goal_progress.won
         observation = world.step(action)
-        won = world.standing.won
+        won = world.goal_progress.won
         return Outcome(observation, 1.0 if won and not before else 0.0, won, world.problem)
 
     def config(self) -> Mapping[str, JSON]:
@@ -125,7 +125,7 @@ class ALFWorldEnv(TextEnv):
         """Return the commands that are possible now, sorted."""
         return self.world.admissible()
 
-    def state(self) -> JSON:
+    def save(self) -> JSON:
         """Return the state of the game as JSON values."""
         return self.world.state()
 
@@ -135,11 +135,11 @@ class ALFWorldEnv(TextEnv):
 
     def won(self) -> bool:
         """Whether the goal holds now."""
-        return self.world.standing.won
+        return self.world.goal_progress.won
 
     def progress(self) -> float:
-        """Return the share of the subgoals that hold; see `standing.assess`."""
-        return self.world.standing.progress
+        """Return the share of the subgoals that hold; see `goal_progress.assess`."""
+        return self.world.goal_progress.progress
 
     def anchor(self) -> bytes:
         """Return the key of the state, kept up to date by each change; see `World.anchor`."""
@@ -147,8 +147,8 @@ class ALFWorldEnv(TextEnv):
 
     def extra_info(self) -> Mapping[str, Any]:
         """Return the goal-condition success rate."""
-        standing = self.world.standing
-        return {"goal_condition_success_rate": standing.met / standing.conditions}
+        goal_progress = self.world.goal_progress
+        return {"goal_condition_success_rate": goal_progress.met / goal_progress.conditions}
 
     def expert_action(self, kind: ExpertKind = "honest") -> str:
         """Return the next command of the expert that knows what was seen, or everything.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self
 
 from anchorgym.envs.alfworld.game import Game
-from anchorgym.envs.alfworld.standing import Standing, assess
+from anchorgym.envs.alfworld.goal_progress import GoalProgress, assess
 
 NOTHING: Final = -1
 """What is held by empty hands."""
@@ -32,12 +32,12 @@ class State:
         opened: the receptacles that are open.
         contents: of each receptacle, the objects in it, sorted.
         absent: (object, receptacle) facts that an object is not there any more. Picking up makes
-            them and putting back ends them; "Next to it, you see …" is about them. Kept only
+            them and putting back ends them; "Next to it, you see …" is about them. ForkStore only
             where another receptacle at the same location could take the object.
         objects_at: (object, location) facts that can be noticed: those of `game.located`
             objects, and of objects of which some `absent` receptacle is at that location.
         clean, hot, cool, sliced, toggled: the objects that are, where that can be noticed.
-        standing: how far the game has come.
+        goal_progress: how far the game has come.
         seen: bit r is set when the content of receptacle r was shown since the start. It is a
             memory of the player's, and no part of the anchor.
     """
@@ -52,6 +52,7 @@ class State:
         "contents",
         "cool",
         "game",
+        "goal_progress",
         "holding",
         "hot",
         "location",
@@ -59,12 +60,11 @@ class State:
         "opened",
         "seen",
         "sliced",
-        "standing",
         "toggled",
     )
     _anchor: bytes | None
     _admissible: tuple[str, ...] | None
-    standing: Standing
+    goal_progress: GoalProgress
 
     def __init__(self, game: Game) -> None:
         self.game = game
@@ -73,7 +73,7 @@ class State:
     @property
     def won(self) -> bool:
         """Whether the goal holds now."""
-        return self.standing.won
+        return self.goal_progress.won
 
     def anchor(self) -> bytes:
         """Return 16 bytes that name this state: all that any future depends on, and no more.
@@ -170,7 +170,7 @@ class State:
         self._assess()
 
     def _assess(self) -> None:
-        self.standing = assess(self)
+        self.goal_progress = assess(self)
         self._stale = False
 
     def _flip(self, *fact: Any) -> None:

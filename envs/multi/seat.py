@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from anchorgym.envs._bookkeeping import checksum, generator, pack, unpack
+from anchorgym.envs.bookkeeping import checksum, generator, pack, unpack
 from anchorgym.envs.errors import OptionError, ResetNeededError, SnapshotError, did_you_mean
 from anchorgym.envs.multi.contract import AgentInfo
 from anchorgym.envs.multi.world import MultiAgentEnv

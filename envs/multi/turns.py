@@ -7,7 +7,7 @@ from typing import Any
 from pettingzoo.utils import AgentSelector
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
-from anchorgym.envs._bookkeeping import checksum, digest, pack, unpack
+from anchorgym.envs.bookkeeping import checksum, digest, pack, unpack
 from anchorgym.envs.errors import ResetNeededError, SnapshotError
 from anchorgym.envs.multi.world import MultiAgentEnv
 

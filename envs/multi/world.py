@@ -11,7 +11,7 @@ from gymnasium import Space
 from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
-from anchorgym.envs._bookkeeping import (
+from anchorgym.envs.bookkeeping import (
     checksum,
     digest,
     generator,

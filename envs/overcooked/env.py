@@ -10,7 +10,7 @@ from gymnasium import Space
 from gymnasium.spaces import Box, Dict, Discrete
 from numpy.typing import NDArray
 
-from anchorgym.envs._bookkeeping import digest
+from anchorgym.envs.bookkeeping import digest
 from anchorgym.envs.core import JSON, ExpertKind
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.multi import AgentOutcome, MultiAgentEnv

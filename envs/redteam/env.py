@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from anchorgym.envs._bookkeeping import digest
+from anchorgym.envs.bookkeeping import digest
 from anchorgym.envs.core import JSON, ExpertKind
 from anchorgym.envs.errors import (
     NoExpertError,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from anchorgym.envs._bookkeeping import digest
+from anchorgym.envs.bookkeeping import digest
 from anchorgym.envs.core import JSON, ExpertKind
 from anchorgym.envs.errors import ResetNeededError, UnknownTaskError
 from anchorgym.envs.multi import AgentOutcome, MultiAgentTextEnv

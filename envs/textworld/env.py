@@ -115,7 +115,7 @@ class TextWorldEnv(TextEnv):
         """Return the commands that are possible now, sorted; none where that is not known."""
         return self.play.admissible()
 
-    def state(self) -> JSON:
+    def save(self) -> JSON:
         """Return the commands carried out since the start."""
         self.play.keep()
         return {"commands": list(self.play.done)}
@@ -180,7 +180,7 @@ class TextWorldEnv(TextEnv):
         twin._playing = ""
         if self._play is not None:
             twin.start(self._playing)
-            twin.load(self.state())
+            twin.load(self.save())
         return twin
 
 

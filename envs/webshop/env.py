@@ -153,7 +153,7 @@ class WebShopEnv(TextEnv):
         """Return what can be done on this page; `search[<keywords>]` stands for every search."""
         return self.shopping.actions()
 
-    def state(self) -> JSON:
+    def save(self) -> JSON:
         """Return where the customer is and what was seen."""
         return self.shopping.state()
 

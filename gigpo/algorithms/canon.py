@@ -11,7 +11,7 @@ from anchorgym.gigpo.algorithm import Need, Promise, State
 from anchorgym.gigpo.arrays import FloatArray, IntArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm, Roots
-from anchorgym.gigpo.moments import group_spread
+from anchorgym.gigpo.normalization import group_spread
 
 
 @dataclass(frozen=True, kw_only=True)

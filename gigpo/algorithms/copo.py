@@ -11,7 +11,7 @@ from anchorgym.gigpo.algorithm import Need, Promise, State, TokenView
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm, Roots
-from anchorgym.gigpo.moments import standardise
+from anchorgym.gigpo.normalization import standardise
 from anchorgym.gigpo.options import Within
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from anchorgym.gigpo.algorithm import State, TokenView
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import standardise
+from anchorgym.gigpo.normalization import standardise
 from anchorgym.gigpo.options import Within
 
 if TYPE_CHECKING:

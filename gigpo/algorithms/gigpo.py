@@ -13,7 +13,7 @@ from anchorgym.gigpo.algorithms.grpo import GRPO
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.batch import LARGEST, TurnBatch
-from anchorgym.gigpo.moments import standardise
+from anchorgym.gigpo.normalization import standardise
 from anchorgym.gigpo.options import NonNegative, Share, Within
 from anchorgym.gigpo.returns import returns_to_go
 

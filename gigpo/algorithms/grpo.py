@@ -13,7 +13,7 @@ from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
 from anchorgym.gigpo.errors import OptionError
-from anchorgym.gigpo.moments import Norm, standardise
+from anchorgym.gigpo.normalization import Norm, standardise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from anchorgym.gigpo.algorithm import EntropyTemperature, Need, Promise, State, 
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import weighted_standardise
+from anchorgym.gigpo.normalization import weighted_standardise
 from anchorgym.gigpo.options import Share, Within
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
 from anchorgym.gigpo.ids import pair_codes
-from anchorgym.gigpo.moments import SPREAD_TOLERANCE, standardise
+from anchorgym.gigpo.normalization import SPREAD_TOLERANCE, standardise
 from anchorgym.gigpo.options import NonNegative, Share, Within
 from anchorgym.gigpo.returns import returns_to_go
 from anchorgym.gigpo.segments import first_turns, fork_origins, parents_first

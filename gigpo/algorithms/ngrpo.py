@@ -11,7 +11,7 @@ from anchorgym.gigpo.algorithm import Promise, State
 from anchorgym.gigpo.arrays import BoolArray, FloatArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import standardise
+from anchorgym.gigpo.normalization import standardise
 from anchorgym.gigpo.options import NonNegative, Within
 
 

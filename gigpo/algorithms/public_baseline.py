@@ -10,7 +10,7 @@ from anchorgym.gigpo.algorithm import Promise, State
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import standardise
+from anchorgym.gigpo.normalization import standardise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from anchorgym.gigpo.algorithm import Need, Promise, State
 from anchorgym.gigpo.arrays import BoolArray, FloatArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import SPREAD_TOLERANCE
+from anchorgym.gigpo.normalization import SPREAD_TOLERANCE
 from anchorgym.gigpo.options import Share, Within
 from anchorgym.gigpo.returns import returns_to_go
 from anchorgym.gigpo.segments import (

@@ -15,7 +15,7 @@ from anchorgym.gigpo.algorithm import Need, Promise, State
 from anchorgym.gigpo.arrays import FloatArray, IntArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.episodes import EpisodeAlgorithm
-from anchorgym.gigpo.moments import standardise
+from anchorgym.gigpo.normalization import standardise
 from anchorgym.gigpo.options import NonNegative, Share, Within
 
 _Z = NormalDist().inv_cdf(0.975)

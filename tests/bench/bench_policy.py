@@ -13,11 +13,13 @@ from anchorgym.agents import ModelPolicy, Sampling, View
 from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import Episode, Start, TrainConfig, Turn, Worlds, rollout
-from anchorgym.training.config import LearnerConfig
-from anchorgym.training.learner import Learner
-from anchorgym.training.parts import assemble, new_policy
-from anchorgym.training.reporting import Display
-from anchorgym.training.rollouts import Kept, Origin, Timers
+from anchorgym.training.config.sections import LearnerConfig
+from anchorgym.training.learning.learner import Learner
+from anchorgym.training.rollout.fork_store import ForkStore
+from anchorgym.training.rollout.timers import Timers
+from anchorgym.training.rollout.types import Origin
+from anchorgym.training.run.components import assemble, new_policy
+from anchorgym.training.run.display import Display
 
 WORLD = "anchorgym/ALFWorld-v0"
 EPISODES, TURNS = 32, 20
@@ -80,7 +82,7 @@ def forking(policy: ModelPolicy, starts: Sequence[Start]) -> Iterator[tuple[str,
     best: dict[tuple[bool, int], float] = defaultdict(lambda: float("inf"))
     for _ in range(ROUNDS):
         worlds = Worlds(WORLD, max_turns=TURNS)
-        with Kept() as kept:
+        with ForkStore() as kept:
             roots = rollout(policy, worlds, starts, sampling(policy), kept=kept)
             for keep in (True, False):
                 if not keep:

@@ -34,7 +34,7 @@ class Echo(TextEnv):
     def admissible_actions(self) -> tuple[str, ...]:
         return ("walk", "wait")
 
-    def state(self) -> Any:
+    def save(self) -> Any:
         return None
 
     def load(self, state: Any) -> None:

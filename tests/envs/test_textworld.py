@@ -162,7 +162,7 @@ def test_a_command_that_changes_nothing_costs_the_turn_and_is_undone(
     env: TextWorldEnv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    before, state = env.anchor(), env.state()
+    before, state = env.anchor(), env.save()
     refused = [
         "dance", "take", "go north. go south", "undo", "save", "script", "restart", "quit", "g",
         "tw-trace-actions", "open \N{SNOWMAN}", "look\nlook now", "x" * 199, "\ud800", "l",
@@ -172,7 +172,7 @@ def test_a_command_that_changes_nothing_costs_the_turn_and_is_undone(
         assert (reward, terminated, info["action_valid"]) == (0.0, False, False), action
         assert info["reason"]
         assert observation
-        assert (env.anchor(), env.state()) == (before, state), action
+        assert (env.anchor(), env.save()) == (before, state), action
     assert env.turn == len(refused)
     assert list(tmp_path.iterdir()) == []
     other = make_env(env._files.root / "simple.z8")

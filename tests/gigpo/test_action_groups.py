@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anchorgym.gigpo import TokenColumns, TurnBatch, advantages, check_algorithm, make_algorithm
-from anchorgym.training.columns import action_kind
+from anchorgym.training.learning.columns import action_kind
 
 
 def four_turns() -> TurnBatch:

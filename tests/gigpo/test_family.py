@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from anchorgym.gigpo import Sample, TokenColumns, TurnBatch, make_algorithm
-from anchorgym.gigpo._samples import Rows, batch_of, sampled
+from anchorgym.gigpo.checking.samples import Rows, batch_of, sampled
 
 Turns = list[dict[str, Any]]
 PENALTY = 0.1

@@ -12,8 +12,8 @@ import worlds  # noqa: F401  (registers the test worlds)
 from anchorgym.gigpo import find_algorithm
 from anchorgym.training import TrainConfig
 from anchorgym.training.cli import main
-from anchorgym.training.config import CLONE_UPDATES
-from anchorgym.training.parts import assemble, completed
+from anchorgym.training.config.sections import CLONE_UPDATES
+from anchorgym.training.run.components import assemble, completed
 
 
 def test_check_passes_a_sound_environment(capsys: pytest.CaptureFixture[str]) -> None:

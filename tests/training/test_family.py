@@ -12,8 +12,8 @@ import pytest
 from anchorgym.gigpo import algorithm_names, make_algorithm
 from anchorgym.training import TrainConfig, job, train
 from anchorgym.training.cli import main
-from anchorgym.training.config import AlgorithmConfig
-from anchorgym.training.iterations import Iterations
+from anchorgym.training.config.sections import AlgorithmConfig
+from anchorgym.training.run.iterations import Iterations
 
 ALF = "anchorgym/ALFWorld-v0"
 JOB: dict[str, Any] = {

@@ -36,8 +36,8 @@ def environment_arguments(known: argparse.Namespace, rest: list[str]) -> dict[st
     Raises:
         ConfigError: a flag of another kind.
     """
-    from anchorgym.training.config import ConfigError
-    from anchorgym.training.overrides import parse_settings
+    from anchorgym.training.config.overrides import parse_settings
+    from anchorgym.training.config.sections import ConfigError
 
     settings = parse_settings(rest)
     own = settings.pop("env", {})

@@ -16,7 +16,7 @@ from rich.text import Text
 from anchorgym.training.commands import EXIT_OK
 
 if TYPE_CHECKING:
-    from anchorgym.training.catalogue import Details, Entry
+    from anchorgym.training.inspect.catalogue import Details, Entry
 
 HELP = "list the environments, or describe one"
 
@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Print the table, or the description of each environment that is named."""
-    from anchorgym.training.catalogue import details, entry, registered
+    from anchorgym.training.inspect.catalogue import details, entry, registered
 
     modules = [name[:-1] for name in known.names if name.endswith(":")]
     ids = [name for name in known.names if not name.endswith(":")]

@@ -15,8 +15,8 @@ from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK, environment_a
 
 if TYPE_CHECKING:
     from anchorgym.envs import TextEnv
-    from anchorgym.training.measurement import Measurement
-    from anchorgym.training.players import Player
+    from anchorgym.training.evaluation.measurement import Measurement
+    from anchorgym.training.evaluation.players import Player
 
 HELP = "measure a policy, or two side by side"
 TAKES_ENV_ARGUMENTS = True
@@ -53,10 +53,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Play the panel and print the figures."""
-    from anchorgym.training.measurement import Measurement, Plan, measure
-    from anchorgym.training.players import load_player
-    from anchorgym.training.reporting import Display
-    from anchorgym.training.rollouts import Worlds
+    from anchorgym.training.evaluation.measurement import Measurement, Plan, measure
+    from anchorgym.training.evaluation.players import load_player
+    from anchorgym.training.rollout.env_pool import Worlds
+    from anchorgym.training.run.display import Display
 
     # A split that is named is also what the environment is made with: its data may lack others.
     arguments = environment_arguments(known, rest)
@@ -94,7 +94,7 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _show(measurement: Measurement, known: argparse.Namespace) -> None:
-    from anchorgym.training.evaluation_report import table
+    from anchorgym.training.evaluation.report import table
 
     if known.out:
         measurement.write(known.out)
@@ -116,7 +116,7 @@ def _show(measurement: Measurement, known: argparse.Namespace) -> None:
 
 
 def _env_id(asked: str | None, players: Sequence[Player]) -> str:
-    from anchorgym.training.config import ConfigError
+    from anchorgym.training.config.sections import ConfigError
 
     known = [player.env_id for player in players if player.env_id]
     env_id = asked or next(iter(known), None)
@@ -128,7 +128,7 @@ def _env_id(asked: str | None, players: Sequence[Player]) -> str:
 
 
 def _split(env: TextEnv) -> str:
-    from anchorgym.training.parts import held_out_splits
+    from anchorgym.training.run.components import held_out_splits
 
     return next(iter(held_out_splits(env)), env.split)
 

@@ -52,10 +52,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Play, rank and print."""
-    from anchorgym.training.reporting import Display
-    from anchorgym.training.vgc.config import BattleConfig
-    from anchorgym.training.vgc.evaluating import SPLITS, evaluate_league
-    from anchorgym.training.vgc.report import draw, tables
+    from anchorgym.training.run.display import Display
+    from anchorgym.training.worlds.vgc.config import BattleConfig
+    from anchorgym.training.worlds.vgc.evaluating import SPLITS, evaluate_league
+    from anchorgym.training.worlds.vgc.report import draw, tables
 
     config = BattleConfig(
         format=known.format,

@@ -13,7 +13,7 @@ from rich.console import Console
 from anchorgym.training.commands import EXIT_OK
 
 if TYPE_CHECKING:
-    from anchorgym.training.overcooked import PPOConfig
+    from anchorgym.training.worlds.overcooked import PPOConfig
 
 HELP = "train cooks by self-play, clone people, and pair them all"
 
@@ -64,8 +64,8 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
 
 def _train(known: argparse.Namespace) -> int:
     from anchorgym.envs.overcooked import Kitchen, load_layout
-    from anchorgym.training.overcooked import NeuralCook, SelfPlay, play_pair
-    from anchorgym.training.reporting import Display
+    from anchorgym.training.run.display import Display
+    from anchorgym.training.worlds.overcooked import NeuralCook, SelfPlay, play_pair
 
     kitchen, console = Kitchen(load_layout(known.layout)), Console()
     config = _config(known)
@@ -89,7 +89,7 @@ def _train(known: argparse.Namespace) -> int:
 
 
 def _config(known: argparse.Namespace) -> PPOConfig:
-    from anchorgym.training.overcooked import PPOConfig
+    from anchorgym.training.worlds.overcooked import PPOConfig
 
     given = {f.name: getattr(known, f.name, None) for f in fields(PPOConfig)}
     return PPOConfig(**{name: value for name, value in given.items() if value is not None})
@@ -97,8 +97,8 @@ def _config(known: argparse.Namespace) -> PPOConfig:
 
 def _clone(known: argparse.Namespace) -> int:
     from anchorgym.envs.overcooked import Kitchen, load_layout
-    from anchorgym.training.overcooked import clone, fit_of, read_games
-    from anchorgym.training.overcooked.human import divided
+    from anchorgym.training.worlds.overcooked import clone, fit_of, read_games
+    from anchorgym.training.worlds.overcooked.human import divided
 
     kitchen, console = Kitchen(load_layout(known.layout)), Console()
     parts = divided(read_games(known.data, kitchen), known.part)
@@ -117,8 +117,8 @@ def _clone(known: argparse.Namespace) -> int:
 
 def _crossplay(known: argparse.Namespace) -> int:
     from anchorgym.envs.overcooked import Kitchen, load_layout
-    from anchorgym.training.overcooked import cooks_league, draw, find_cook, table
-    from anchorgym.training.overcooked.crossplay import scores_of
+    from anchorgym.training.worlds.overcooked import cooks_league, draw, find_cook, table
+    from anchorgym.training.worlds.overcooked.crossplay import scores_of
 
     kitchen = Kitchen(load_layout(known.layout))
     named = [cook.rpartition("=")[::2] for cook in known.cooks]

@@ -13,9 +13,9 @@ from rich.console import Console
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK, environment_arguments
 
 if TYPE_CHECKING:
-    from anchorgym.training.playing import Game
-    from anchorgym.training.screen import Screen
-    from anchorgym.training.trajectories import EpisodeRecord
+    from anchorgym.training.inspect.trajectories import EpisodeRecord
+    from anchorgym.training.play.playing import Game
+    from anchorgym.training.play.screen import Screen
 
 HELP = "play an environment, or watch a policy play it"
 TAKES_SETTINGS = True
@@ -71,7 +71,7 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
     from anchorgym.envs.registration import is_parallel
 
     if is_parallel(known.env):
-        from anchorgym.training.round_table import sit_down
+        from anchorgym.training.play.round_table import sit_down
 
         return sit_down(known, arguments)
     if known.seat is not None or known.others:
@@ -85,8 +85,8 @@ class _Table:
 
     def __init__(self, known: argparse.Namespace, arguments: dict[str, Any]) -> None:
         from anchorgym.envs import make
-        from anchorgym.training.playing import Game
-        from anchorgym.training.screen import Screen
+        from anchorgym.training.play.playing import Game
+        from anchorgym.training.play.screen import Screen
 
         self.known, self.arguments = known, arguments
         _check_writable(known.record)
@@ -97,7 +97,7 @@ class _Table:
 
     def play(self) -> int:
         """Have a person play."""
-        from anchorgym.training.playing import play_person
+        from anchorgym.training.play.playing import play_person
 
         self._introduce("Type an action or its number; :help lists what else can be typed.")
         status = EXIT_OK
@@ -113,8 +113,8 @@ class _Table:
 
     def watch(self) -> int:
         """Have a policy play, and show its turns one by one."""
-        from anchorgym.training.players import load_player
-        from anchorgym.training.playing import play_policy
+        from anchorgym.training.evaluation.players import load_player
+        from anchorgym.training.play.playing import play_policy
 
         known, game = self.known, self.game
         policy = load_player(known.policy, seed=self.seed).make()
@@ -161,7 +161,7 @@ class _Table:
         self.screen.say(how)
 
     def _ended(self, game: Game) -> None:
-        from anchorgym.training.playing import expert_game
+        from anchorgym.training.play.playing import expert_game
 
         expert = None
         if self.known.policy != "expert":
@@ -176,7 +176,7 @@ class _Table:
         """Write the record that was asked for: the line of play as it stands."""
         if self.known.record is None:
             return
-        from anchorgym.training.trajectories import Header, write_trajectories
+        from anchorgym.training.inspect.trajectories import Header, write_trajectories
 
         header: Header = {
             "format": 1,
@@ -191,7 +191,7 @@ class _Table:
 
 def _check_writable(record: Path | None) -> None:
     """Say that a record cannot be written before the game, not after it."""
-    from anchorgym.training.config import ConfigError
+    from anchorgym.training.config.sections import ConfigError
 
     if record is None:
         return

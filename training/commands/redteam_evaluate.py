@@ -14,7 +14,7 @@ from rich.console import Console
 from anchorgym.training.commands import EXIT_OK
 
 if TYPE_CHECKING:
-    from anchorgym.training.redteam.report import RedTeamReport
+    from anchorgym.training.worlds.redteam.report import RedTeamReport
 
 HELP = "measure a red-team run: attacks, contagion, utility, fresh attackers"
 
@@ -55,7 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Measure and print."""
-    from anchorgym.training.redteam.report import WIDTH, pooled
+    from anchorgym.training.worlds.redteam.report import WIDTH, pooled
 
     console = Console(width=max(WIDTH, Console().width))
     reports = [_measured(folder, known) for folder in known.folders]
@@ -75,9 +75,9 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
 
 def _measured(folder: Path, known: argparse.Namespace) -> RedTeamReport:
     """Measure a run, and keep what was found where that is asked for."""
-    from anchorgym.training.redteam.measuring import measure_run
-    from anchorgym.training.redteam.report import draw
-    from anchorgym.training.reporting import Display
+    from anchorgym.training.run.display import Display
+    from anchorgym.training.worlds.redteam.measuring import measure_run
+    from anchorgym.training.worlds.redteam.report import draw
 
     with tempfile.TemporaryDirectory() as scratch:
         report = measure_run(
@@ -103,7 +103,7 @@ def _measured(folder: Path, known: argparse.Namespace) -> RedTeamReport:
 
 def _tell(folder: Path, known: argparse.Namespace, console: Console) -> None:
     """Print the transcripts that are asked for."""
-    from anchorgym.training.redteam.measuring import transcripts
+    from anchorgym.training.worlds.redteam.measuring import transcripts
 
     for text in transcripts(folder, known.transcripts, split=known.split, seed=known.seed):
         console.print(f"\n{text}", highlight=False, markup=False)

@@ -17,8 +17,8 @@ from rich.text import Text
 from anchorgym.training.commands import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 
 if TYPE_CHECKING:
-    from anchorgym.training.replay import Difference
-    from anchorgym.training.trajectories import EpisodeRecord, TurnRecord
+    from anchorgym.training.inspect.replay import Difference
+    from anchorgym.training.inspect.trajectories import EpisodeRecord, TurnRecord
 
 HELP = "show recorded episodes, or --verify them by executing them again"
 
@@ -45,9 +45,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Show an episode, or verify all of them."""
     from anchorgym.envs.vgc.replays import holds_battles
-    from anchorgym.training.replay import trajectory_files
-    from anchorgym.training.trajectories import TrajectoryError
-    from anchorgym.training.vgc.replaying import replay_battles
+    from anchorgym.training.inspect.replay import trajectory_files
+    from anchorgym.training.inspect.trajectories import TrajectoryError
+    from anchorgym.training.worlds.vgc.replaying import replay_battles
 
     if known.episode is not None and known.episode < 1:
         raise TrajectoryError(f"--episode counts from 1, got {known.episode}")
@@ -69,8 +69,8 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _verify(files: Sequence[Path], only: int | None, data: str | None) -> int:
-    from anchorgym.training.replay import Replayer
-    from anchorgym.training.trajectories import TrajectoryError
+    from anchorgym.training.inspect.replay import Replayer
+    from anchorgym.training.inspect.trajectories import TrajectoryError
 
     replayer, began = Replayer(data), time.monotonic()
     episodes = turns = unreadable = 0
@@ -112,7 +112,7 @@ def _verdict(differences: Sequence[Difference]) -> str:
 
 
 def _show(file: Path, number: int) -> None:
-    from anchorgym.training.trajectories import TrajectoryError, read_trajectories
+    from anchorgym.training.inspect.trajectories import TrajectoryError, read_trajectories
 
     header, episodes = read_trajectories(file)
     episode = next(islice(episodes, number - 1, None), None)

@@ -44,7 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Train, or show what would be done."""
-    from anchorgym.training.overrides import describe, parse_settings
+    from anchorgym.training.config.overrides import describe, parse_settings
     from anchorgym.training.selfplay import CoevolveConfig, RoleConfig
     from anchorgym.training.selfplay.config import read_coevolve_config
 

@@ -15,8 +15,8 @@ from rich.table import Table
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
 
 if TYPE_CHECKING:
-    from anchorgym.training.config import TrainConfig
-    from anchorgym.training.trainer import Run
+    from anchorgym.training.config.sections import TrainConfig
+    from anchorgym.training.run.trainer import Run
 
 _TRAIN_USAGE = """\
 anchorgym train [@file.toml] [--out FOLDER] [--dry-run] [--quiet] [settings]
@@ -45,8 +45,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Train, or show what would be done."""
-    from anchorgym.training.config import TrainConfig
-    from anchorgym.training.overrides import describe, parse_settings
+    from anchorgym.training.config.overrides import describe, parse_settings
+    from anchorgym.training.config.sections import TrainConfig
 
     if known.help:
         print(_TRAIN_USAGE)
@@ -59,7 +59,7 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
         return _resume(known, rest)
     config = TrainConfig.parse(parse_settings(rest))
     if known.dry_run:
-        from anchorgym.training.parts import assemble, completed
+        from anchorgym.training.run.components import assemble, completed
 
         print(completed(config, assemble(config)).model_dump_json(indent=2))
         return EXIT_OK
@@ -68,8 +68,8 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
 
 def _resume(known: argparse.Namespace, rest: list[str]) -> int:
     """Go on with a run; settings beside its own are refused."""
-    from anchorgym.training.config import ConfigError
-    from anchorgym.training.trainer import RunFinishedError, read_config
+    from anchorgym.training.config.sections import ConfigError
+    from anchorgym.training.run.trainer import RunFinishedError, read_config
 
     others = [*rest, *(["--out"] if known.out else []), *(["--dry-run"] if known.dry_run else [])]
     if others:
@@ -86,8 +86,8 @@ def _resume(known: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _train(config: TrainConfig, out: Path, console: Console, *, resume: bool = False) -> int:
-    from anchorgym.training.anchor_picture import read_anchors
-    from anchorgym.training.trainer import train
+    from anchorgym.training.inspect.plotting.anchors import read_anchors
+    from anchorgym.training.run.trainer import train
 
     console.print(f"run        {out}", highlight=False)
     try:

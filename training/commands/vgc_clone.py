@@ -35,11 +35,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Collect demonstrations, and train on them."""
-    from anchorgym.training.folders import read_settings
-    from anchorgym.training.overrides import describe, parse_settings
-    from anchorgym.training.reporting import Display
-    from anchorgym.training.vgc.cloning import POLICY, clone_battles
-    from anchorgym.training.vgc.config import CloneBattlesConfig
+    from anchorgym.training.config.overrides import describe, parse_settings
+    from anchorgym.training.config.run_folders import read_settings
+    from anchorgym.training.run.display import Display
+    from anchorgym.training.worlds.vgc.cloning import POLICY, clone_battles
+    from anchorgym.training.worlds.vgc.config import CloneBattlesConfig
 
     if known.help:
         print_settings(_USAGE, describe(CloneBattlesConfig))

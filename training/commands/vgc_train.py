@@ -35,11 +35,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Train, and print the payoffs of the players."""
+    from anchorgym.training.config.overrides import describe, parse_settings
     from anchorgym.training.league import payoff_table
-    from anchorgym.training.overrides import describe, parse_settings
-    from anchorgym.training.reporting import Display
-    from anchorgym.training.vgc.config import PopulationConfig
-    from anchorgym.training.vgc.populations import read_population_config, train_population
+    from anchorgym.training.run.display import Display
+    from anchorgym.training.worlds.vgc.config import PopulationConfig
+    from anchorgym.training.worlds.vgc.populations import read_population_config, train_population
 
     if known.help:
         print_settings(_USAGE, describe(PopulationConfig))

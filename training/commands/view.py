@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(known: argparse.Namespace, rest: list[str]) -> int:
     """Write the page and print its path."""
-    from anchorgym.training.viewing import write_page
+    from anchorgym.training.inspect.viewing import write_page
 
     page = write_page(known.folder, known.out)
     for problem in page.unreadable:

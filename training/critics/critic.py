@@ -23,9 +23,9 @@ from anchorgym.agents.planning import Score
 from anchorgym.envs import Plan, PlanningEnv
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.planning import FloatArray
+from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.critics.encoders import HashedNgrams, TextEncoder, encoder_from_json
 from anchorgym.training.critics.trajectories import Aim, PlanTrajectory, Row, rows_of
-from anchorgym.training.durable import whole_folder
 
 _WEIGHTS, _SETTINGS = "critic.safetensors", "critic.json"
 

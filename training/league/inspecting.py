@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.league.league import League
 from anchorgym.training.league.solvers import MetaSolver
-from anchorgym.training.statistics import Interval
 
 
 def describe(league: League, solver: str | MetaSolver = "equilibrium") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.league.rules import (
     FloatArray,
     LeagueError,
@@ -20,7 +21,6 @@ from anchorgym.training.league.sampling import Sampling
 from anchorgym.training.league.solvers import MetaSolver, find_meta_solver
 from anchorgym.training.league.storing import Store
 from anchorgym.training.league.table import Block, PayoffTable
-from anchorgym.training.statistics import Interval
 
 _LEAST_WEIGHT = 0.02
 """Of a pair that has no part in the meta-strategies, when games are allotted."""

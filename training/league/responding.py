@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.league.league import League
 from anchorgym.training.league.rules import LeagueError, Mixture
 from anchorgym.training.league.solvers import MetaSolver
-from anchorgym.training.statistics import Interval
 
 BestRespond = Callable[[Mixture, int], str]
 """Trains a player against a mixture of opponents, with a seed, and returns its name.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from anchorgym.training.durable import sync, write_file
+from anchorgym.training.config.durable import sync, write_file
 from anchorgym.training.league.rules import LeagueError, Rules
 from anchorgym.training.league.table import Block
 
@@ -25,7 +25,7 @@ FORMAT = 1
 _LEAGUE, _GAMES = "league.json", "games.jsonl"
 
 
-class Kept(NamedTuple):
+class StoredLeague(NamedTuple):
     """What `league.json` holds."""
 
     rules: Rules
@@ -59,7 +59,7 @@ class Store:
         }
         write_file(self.folder / _LEAGUE, json.dumps(body, indent=1) + "\n")
 
-    def read(self) -> Kept:
+    def read(self) -> StoredLeague:
         """Read what `write` wrote.
 
         Raises:
@@ -75,7 +75,7 @@ class Store:
             players = {
                 side: [str(name) for name in body["players"][side]] for side in known["sides"]
             }
-            return Kept(Rules(**known), players, list(body["history"]))
+            return StoredLeague(Rules(**known), players, list(body["history"]))
         except FileNotFoundError as error:
             raise LeagueError(f"{self.folder} holds no league") from error
         except (OSError, ValueError, KeyError, TypeError) as error:

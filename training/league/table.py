@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from anchorgym.training.evaluation.statistics import Interval, bootstrap, unseen_share
 from anchorgym.training.league.rules import FloatArray, LeagueError, Rules
-from anchorgym.training.statistics import Interval, bootstrap, unseen_share
 
 
 class Block(NamedTuple):

@@ -1,8 +1,8 @@
 """Self-play: roles of a world that learn from and against each other."""
 
+from anchorgym.training.rollout.matches import Arenas, Match, play_matches
 from anchorgym.training.selfplay.coevolution import Generation, LeagueExistsError, coevolve
 from anchorgym.training.selfplay.config import CoevolveConfig, RoleConfig
-from anchorgym.training.selfplay.matches import Arenas, Match, play_matches
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anchorgym.agents.tabular import TabularPolicy
-from anchorgym.training.config import LearnerConfig
+from anchorgym.agents.policies.tabular import TabularPolicy
+from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig, RoleConfig
 from anchorgym.training.selfplay.roles import RoleError, Roles, agents_of, roles_of
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from anchorgym.agents.policy import Policy
-from anchorgym.agents.tabular import TabularPolicy
+from anchorgym.agents.policies.base import Policy
+from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import make_algorithm
-from anchorgym.training.checkpoints import Checkpoint, Checkpoints, Tensors
-from anchorgym.training.durable import write_file
-from anchorgym.training.folders import CONFIG, alone, require_equal
+from anchorgym.training.config.durable import write_file
+from anchorgym.training.config.run_folders import CONFIG, alone, require_equal
+from anchorgym.training.imitation.scripts import panel_of
 from anchorgym.training.league import (
     Exploitation,
     League,
@@ -26,8 +26,11 @@ from anchorgym.training.league import (
     exploit,
     payoff_table,
 )
-from anchorgym.training.reporting import Display, MetricsLog
-from anchorgym.training.rollouts import Start
+from anchorgym.training.rollout.matches import Arenas, Match, Seats, play_matches
+from anchorgym.training.rollout.types import Start
+from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints, Tensors
+from anchorgym.training.run.display import Display
+from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.selfplay.assembly import (
     empty_table,
     league_sides,
@@ -35,14 +38,12 @@ from anchorgym.training.selfplay.assembly import (
     role_settings,
     world_arguments,
 )
-from anchorgym.training.selfplay.beginnings import Beginnings
 from anchorgym.training.selfplay.config import CoevolveConfig, read_coevolve_config
-from anchorgym.training.selfplay.fixtures import Fixtures, reseed
-from anchorgym.training.selfplay.matches import Arenas, Match, Seats, play_matches
+from anchorgym.training.selfplay.initial_policies import InitialPolicies
+from anchorgym.training.selfplay.league_games import LeagueGames, reseed
 from anchorgym.training.selfplay.players import Players, newest, role_of
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles
 from anchorgym.training.selfplay.schedules import Figures, roles_in_turn
-from anchorgym.training.selfplay.teaching import panel_of
 
 
 class LeagueExistsError(AnchorgymError, FileExistsError):
@@ -138,11 +139,11 @@ class Coevolution:
         self.arenas = Arenas(lambda: make_parallel(config.env.id, **world_arguments(config)))
         agents = self.arenas.first.possible_agents
         self.settings = role_settings(config, agents)
-        self._beginnings = Beginnings(
+        self._initial_policies = InitialPolicies(
             config, self.settings, self.arenas, folder / "start", policies, display
         )
-        self._beginnings.warm_up()
-        fresh = self._beginnings.fresh
+        self._initial_policies.warm_up()
+        fresh = self._initial_policies.fresh
         self._players = Players(folder / "players", fresh, self._frozen, self._empty)
         self.roles = self._make_roles()
         self.trained = tuple(
@@ -157,7 +158,7 @@ class Coevolution:
             bounds=config.league.bounds,
             seed=config.seed,
         )
-        fixtures = Fixtures(
+        fixtures = LeagueGames(
             self.arenas,
             self._players,
             {name: agents for name, (_, agents) in self.settings.items()},
@@ -324,7 +325,7 @@ class Coevolution:
         self._players.add(player, roles.roles[side].policy)
         return player
 
-    # Parts ----------------------------------------------------------------------------------
+    # Components ----------------------------------------------------------------------------------
 
     def _make_roles(self, alone: str | None = None) -> Roles:
         """Return fresh roles; with `alone`, the others follow what they follow now, untrained."""
@@ -337,7 +338,7 @@ class Coevolution:
             if policy is None and name == alone and not settings.trainable:
                 policy = self._empty()  # what answers a script need be none
             elif policy is None:
-                policy = made[owner] = self._beginnings.fresh(owner)
+                policy = made[owner] = self._initial_policies.fresh(owner)
             trains = settings.trainable if alone is None else name == alone
             options = settings.algorithm.options
             algorithm = make_algorithm(settings.algorithm.name, **options) if trains else None

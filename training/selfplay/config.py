@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from anchorgym.training.config import (
+from anchorgym.training.config.run_folders import read_settings
+from anchorgym.training.config.sections import (
     CLONE_UPDATES,
     AlgorithmConfig,
     CloneConfig,
@@ -16,7 +17,6 @@ from anchorgym.training.config import (
     PolicyConfig,
     Section,
 )
-from anchorgym.training.folders import read_settings
 from anchorgym.training.selfplay.schedules import ScheduleConfig
 
 TABULAR = "tabular"
@@ -51,7 +51,7 @@ class WarmupConfig(Section):
     matches: int = Field(256, ge=1)
     """That a table counts."""
     updates: int = Field(CLONE_UPDATES, ge=1)
-    """Optimiser steps of a language policy."""
+    """Optimizer steps of a language policy."""
     batch: int = Field(8, ge=1)
     """Transcripts a step."""
     learning_rate: float = Field(2e-3, gt=0)
@@ -65,7 +65,7 @@ class WarmupConfig(Section):
 
     @property
     def cloning(self) -> CloneConfig:
-        """The settings of the optimiser."""
+        """The settings of the optimizer."""
         return CloneConfig(**self.model_dump(exclude={"scripts", "matches"}))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from anchorgym.agents.model_policy import ModelPolicy, load_policy
-from anchorgym.agents.policy import ExpertPolicy, Policy, RandomPolicy, ScriptPolicy
-from anchorgym.agents.tabular import TabularPolicy
-from anchorgym.training.durable import whole_folder
+from anchorgym.agents.policies.base import Policy
+from anchorgym.agents.policies.model import ModelPolicy, load_policy
+from anchorgym.agents.policies.scripted import ExpertPolicy, RandomPolicy, ScriptPolicy
+from anchorgym.agents.policies.tabular import TabularPolicy
+from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.selfplay.roles import RoleError
 
 _LOADED = 24

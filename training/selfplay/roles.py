@@ -10,21 +10,21 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorgym.agents.model_policy import ModelPolicy
-from anchorgym.agents.policy import Policy
-from anchorgym.agents.tabular import TabularPolicy
+from anchorgym.agents.policies.base import Policy
+from anchorgym.agents.policies.model import ModelPolicy
+from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
 from anchorgym.gigpo import Algorithm, State, TurnBatch
-from anchorgym.training.checkpoints import Tensors
-from anchorgym.training.columns import anchor_keys
-from anchorgym.training.config import LearnerConfig
-from anchorgym.training.learner import Learner
-from anchorgym.training.lessons import Lesson, judged
-from anchorgym.training.rollouts import Episode
-from anchorgym.training.schedules import learning_rate
-from anchorgym.training.selfplay.matches import Match
-from anchorgym.training.selfplay.table_learner import TableLearner
-from anchorgym.training.sequences import TokenSequence
+from anchorgym.training.config.sections import LearnerConfig
+from anchorgym.training.learning.columns import anchor_keys
+from anchorgym.training.learning.learner import Learner
+from anchorgym.training.learning.learner_batch import LearnerBatch, compute_advantages
+from anchorgym.training.learning.schedules import learning_rate
+from anchorgym.training.learning.sequences import TokenSequence
+from anchorgym.training.learning.table_learner import TableLearner
+from anchorgym.training.rollout.matches import Match
+from anchorgym.training.rollout.types import Episode
+from anchorgym.training.run.checkpoints import Tensors
 
 Grouping = Literal["role", "agent"]
 """Whose trajectories are compared with each other: all agents of a role, or each agent's own."""
@@ -46,7 +46,7 @@ class AnyLearner(Protocol):
         columns: Mapping[str, NDArray[np.float64]] | None = None,
         replayed: Sequence[TokenSequence] = (),
     ) -> dict[str, float]:
-        """Take the optimiser steps of one iteration."""
+        """Take the optimizer steps of one iteration."""
         ...
 
     def entropies(self, episodes: Sequence[Episode]) -> NDArray[np.float64]:
@@ -200,7 +200,7 @@ class Roles:
             For each role, what was measured.
         """
         measured: dict[str, dict[str, float]] = {}
-        lessons: dict[str, list[Lesson]] = {}
+        lessons: dict[str, list[LearnerBatch]] = {}
         for role in self.roles.values():
             sides = role.sides(matches)
             measured[role.name] = _figures([side for _, side in sides])
@@ -211,7 +211,7 @@ class Roles:
                 continue
             episodes = [side for _, side in sides]
             owner = self._learner_of[role.name]
-            lesson = judged(
+            lesson = compute_advantages(
                 role.algorithm,
                 role.state,
                 self.learners[owner],
@@ -222,7 +222,7 @@ class Roles:
             measured[role.name]["zero_advantage"] = float(np.mean(lesson.advantages == 0))
             lessons.setdefault(owner, []).append(lesson)
         for owner, parts in lessons.items():
-            lesson = Lesson.joined(parts)
+            lesson = LearnerBatch.joined(parts)
             statistics = self.learners[owner].update(
                 lesson.episodes,
                 lesson.advantages,

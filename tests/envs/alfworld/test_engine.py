@@ -103,9 +103,9 @@ def test_states_are_kept_exactly(goal: Goal, kitchen: Kitchen, seed: int) -> Non
         restored = World(game)
         restored.load(json.loads(json.dumps(world.state())))
         assert _everything(restored) == _everything(world)
-        standing = world.standing
-        assert standing.won == (standing.progress == 1) == (standing.met == standing.conditions)
-        assert 0 <= standing.progress <= 1
+        found = world.goal_progress
+        assert found.won == (found.progress == 1) == (found.met == found.conditions)
+        assert 0 <= found.progress <= 1
 
 
 @settings(max_examples=60)
@@ -294,4 +294,4 @@ def _some_command(world: World, rng: random.Random) -> str:
 
 
 def _everything(world: World) -> tuple[object, ...]:
-    return world.state(), world.anchor(), world.admissible(), world.standing
+    return world.state(), world.anchor(), world.admissible(), world.goal_progress

@@ -132,11 +132,11 @@ def test_a_purchase_pays_its_score_or_only_whether_it_is_exact(
 )
 def test_what_cannot_be_done_costs_a_turn_and_says_why(action: str, reason: str) -> None:
     env = shop()
-    before, state = env.anchor(), env.state()
+    before, state = env.anchor(), env.save()
     observation, reward, *_, info = env.step(action)
     assert (env.turn, reward, info["action_valid"]) == (1, 0, False)
     assert reason in info["reason"]
-    assert (env.anchor(), env.state()) == (before, state)
+    assert (env.anchor(), env.save()) == (before, state)
     assert observation == env.shown()
 
 

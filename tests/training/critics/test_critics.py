@@ -32,7 +32,7 @@ from anchorgym.training.critics import (
     rows_of,
 )
 from anchorgym.training.critics.encoders import encoder_from_json
-from anchorgym.training.planning import play_planned
+from anchorgym.training.rollout.planning import play_planned
 
 WAITING = ("wait", "wait")
 QUICK = CriticConfig(updates=600, every=50, hidden=64, scale=3.0)

@@ -14,12 +14,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from anchorgym.agents import RandomPolicy
-from anchorgym.agents.tabular import TabularPolicy
+from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import register
 from anchorgym.envs.errors import ContractError, OptionError
-from anchorgym.training.config import ConfigError
-from anchorgym.training.folders import RunBusyError
-from anchorgym.training.reporting import Display, Phase
+from anchorgym.training.config.run_folders import RunBusyError
+from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.run.display import Display, Phase
 from anchorgym.training.selfplay import (
     CoevolveConfig,
     LeagueExistsError,

@@ -9,12 +9,12 @@ import parallel_worlds  # noqa: F401  (registers the test worlds)
 import pytest
 
 from anchorgym.agents import ExpertPolicy
-from anchorgym.agents.tabular import TabularPolicy
+from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.gigpo import TurnBatch, make_algorithm
 from anchorgym.training import Start
-from anchorgym.training.config import LearnerConfig
-from anchorgym.training.selfplay.matches import Arenas, Match, play_matches
+from anchorgym.training.config.sections import LearnerConfig
+from anchorgym.training.rollout.matches import Arenas, Match, play_matches
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles, agents_of, roles_of
 from anchorgym.training.selfplay.schedules import ScheduleConfig, roles_in_turn
 

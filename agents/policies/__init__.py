@@ -1,0 +1,1 @@
+"""Policies: who decides, from scripts and people to language models and tables."""

@@ -1,0 +1,159 @@
+"""Language policies: template + memory + engine."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal, NamedTuple
+
+from anchorgym.agents.engines.contract import Generation
+from anchorgym.agents.engines.torch_engine import TorchEngine
+from anchorgym.agents.policies.base import Decision, Prompt, View
+from anchorgym.agents.prompts.template import PastTurn, Template
+from anchorgym.envs import TextEnv
+
+Form = Literal["transcript", "window"]
+ShownActions = Literal["none", "new", "all"]
+
+
+class LanguagePolicy:
+    """A policy that writes its actions with a language model.
+
+    Args:
+        template: turns into tokens, responses into actions.
+        engine: samples the responses.
+        form: what is read before a response. In a `transcript` each turn appends what is new, and
+            the engine keeps the rest; a `window` is written anew each turn, with the last turns.
+        history: how many past turns a window shows.
+        shows_actions: which admissible actions a prompt lists: none, all, or those that are `new`,
+            which the first turn of the episode did not offer. What can be done all the time need
+            not be read in every turn.
+        constrained: whether only admissible actions can be written (where any are known).
+        max_context: an episode whose prompt would grow beyond so many tokens is cut.
+        max_response: longest response, in tokens.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        engine: TorchEngine,
+        *,
+        form: Form = "transcript",
+        history: int = 2,
+        shows_actions: ShownActions = "none",
+        constrained: bool = False,
+        max_context: int,
+        max_response: int,
+    ) -> None:
+        self.template = template
+        self._engine = engine
+        self.form: Form = form
+        self.history = history
+        self.shows_actions: ShownActions = shows_actions
+        self.constrained = constrained
+        self.max_context = max_context
+        self.max_response = max_response
+        self._ids = itertools.count()
+
+    @property
+    def engine(self) -> TorchEngine:
+        """The engine that writes the responses."""
+        return self._engine
+
+    def open(self, env: TextEnv, agent: str = "agent") -> LanguageSession:
+        """Begin an episode with an empty memory."""
+        return LanguageSession(self, next(self._ids))
+
+
+class _Memory(NamedTuple):
+    """What a session knows between two turns."""
+
+    length: int = 0
+    """Of the context, in tokens."""
+    stop: str = ""
+    """How the last response ended; "" before the first."""
+    past: tuple[PastTurn, ...] = ()
+    """The last turns, as many as a window shows."""
+
+
+class LanguageSession:
+    """The memory of one episode, and the length of what its engine holds: token in, token out."""
+
+    def __init__(self, policy: LanguagePolicy, key: int) -> None:
+        self.key = key
+        self._policy = policy
+        self._memories = [_Memory()]  # after each turn: a fork may go back to any
+        self._length = 0
+        self._observation = ""
+        self._first: frozenset[str] | None = None
+
+    def prompt(self, observation: str, view: View) -> Prompt | None:
+        """Return what is read before the next response; None when the context is full."""
+        policy, template = self._policy, self._policy.template
+        memory = self._memories[-1]
+        restart = policy.form == "window" or not memory.stop
+        allowed = None
+        if policy.constrained and view.admissible_actions:
+            allowed = template.choices(view.admissible_actions, policy.max_response)
+        view = view._replace(admissible_actions=self._shown(view.admissible_actions))
+        if policy.form == "window":
+            tokens = template.window(observation, view, memory.past, len(self._memories) - 1)
+        else:
+            tokens = template.turn(observation, view, memory.stop)
+        before = 0 if restart else memory.length
+        if before + len(tokens) + policy.max_response > policy.max_context:
+            return None
+        self._length = before + len(tokens)
+        self._observation = observation
+        return Prompt(tuple(tokens), restart, allowed)
+
+    def decide(self, generation: Generation | None) -> Decision:
+        """Take the response into the memory and return the action it means."""
+        if generation is None:
+            raise TypeError("a language session decides from what its engine wrote")
+        decision = self._policy.template.parse(generation.tokens)
+        self._remember(len(generation.tokens), decision.action, generation.stop)
+        return decision
+
+    def write(self, action: str) -> list[int]:
+        """Take an action of somebody else for the policy's own; return the tokens it would write.
+
+        They are not handed to the engine: whoever calls this does, before the next response.
+        """
+        tokens = self._policy.template.response(action)
+        self._remember(len(tokens), action, "eos")
+        return tokens
+
+    def fork(self, env: TextEnv, turns: int | None = None) -> LanguageSession:
+        """Return a session with the same memory; see `Session.fork`."""
+        turns = len(self._memories) - 1 if turns is None else turns
+        twin = self._policy.open(env)
+        twin._memories = self._memories[: turns + 1]
+        twin._first = self._first if turns else None
+        if self._policy.form == "transcript" and turns:
+            self._policy.engine.fork(self.key, twin.key, self._memories[turns].length)
+        return twin
+
+    def shelve(self) -> None:
+        """Have the engine put its memory of this session aside; see `Session.shelve`."""
+        self._policy.engine.shelve(self.key)
+
+    def close(self) -> None:
+        """Free the engine's memory of this session."""
+        self._policy.engine.free(self.key)
+
+    def _shown(self, admissible: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the admissible actions that the prompt shows."""
+        if self._policy.shows_actions == "none":
+            return ()
+        if self._policy.shows_actions == "all":
+            return admissible
+        if self._first is None:
+            self._first = frozenset(admissible)
+        return tuple(action for action in admissible if action not in self._first)
+
+    def _remember(self, n_tokens: int, action: str, stop: str) -> None:
+        shown = self._policy.history
+        past = (*self._memories[-1].past, PastTurn(self._observation, action))
+        self._memories.append(
+            _Memory(self._length + n_tokens, stop, past[max(0, len(past) - shown) :])
+        )

@@ -1,0 +1,179 @@
+"""Language policies that hold their model: they can be trained, saved and loaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging as hf_logging
+
+from anchorgym.agents.engines.torch_engine import TorchEngine
+from anchorgym.agents.policies.language import Form, LanguagePolicy, ShownActions
+from anchorgym.agents.prompts.chat import ChatTemplate
+from anchorgym.agents.prompts.template import Template, TinyTemplate
+from anchorgym.envs.errors import AnchorgymError
+
+SETTINGS_FILE = "anchorgym_policy.json"
+_TEMPLATES: dict[str, type[TinyTemplate] | type[ChatTemplate]] = {
+    "tiny": TinyTemplate,
+    "chat": ChatTemplate,
+}
+_CHAT_RESPONSE = 256
+
+
+class PolicyError(AnchorgymError, ValueError):
+    """A folder or setting that makes no policy."""
+
+
+class PromptSettings(BaseModel):
+    """How a policy reads and writes: saved beside its model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    template: Literal["tiny", "chat"] = "tiny"
+    form: Form = "transcript"
+    history: int = Field(2, ge=0)
+    shows_actions: ShownActions = "none"
+    constrained: bool = False
+    max_context: int | None = Field(None, ge=1)
+    """Longest prompt with its response, in tokens; by default all positions of the model."""
+    max_response: int = Field(8, ge=1)
+
+    @classmethod
+    def for_chat(cls) -> Self:
+        """Return those of GiGPO's prompt: the last two turns and the admissible actions."""
+        return cls(template="chat", form="window", shows_actions="all", max_response=_CHAT_RESPONSE)
+
+
+class ModelPolicy(LanguagePolicy):
+    """A language policy with its model and tokenizer.
+
+    Args:
+        model: a causal language model.
+        tokenizer: with the markers that the template needs.
+        prompt: how it reads and writes.
+        env_id: the environment whose words it knows; "" for models that know language.
+        seed: of the sampling noise.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        prompt: PromptSettings | None = None,
+        *,
+        env_id: str = "",
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.prompt_settings = prompt = prompt or PromptSettings()
+        self.env_id = env_id
+        template: Template = _TEMPLATES[prompt.template](tokenizer)
+        if prompt.constrained and prompt.template != "tiny":
+            raise PolicyError(
+                "constrained decoding needs responses that are an action alone: set "
+                "policy.constrained to false, or use the template 'tiny'"
+            )
+        positions: int = model.config.max_position_embeddings
+        super().__init__(
+            template,
+            TorchEngine(model, template.eos_id, seed=seed),
+            form=prompt.form,
+            history=prompt.history,
+            shows_actions=prompt.shows_actions,
+            constrained=prompt.constrained,
+            max_context=min(positions, prompt.max_context or positions),
+            max_response=prompt.max_response,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write model, tokenizer and settings as safetensors and JSON, all or nothing."""
+        folder = Path(folder)
+        fresh, stale = (folder.with_name(f"{folder.name}.{kind}") for kind in ("new", "old"))
+        for leftover in (fresh, stale):
+            shutil.rmtree(leftover, ignore_errors=True)
+        with _no_progress_bars():
+            self.model.save_pretrained(fresh)
+            self.tokenizer.save_pretrained(fresh)
+        settings = {"env_id": self.env_id, **self.prompt_settings.model_dump()}
+        (fresh / SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        if folder.exists():
+            folder.rename(stale)
+        fresh.rename(folder)
+        shutil.rmtree(stale, ignore_errors=True)
+
+    def with_prompt(self, **changes: object) -> ModelPolicy:
+        """Return a policy of the same model, tokenizer and noise with other prompt settings.
+
+        Raises:
+            PolicyError: there is no such setting, or it cannot have that value.
+        """
+        settings = {**self.prompt_settings.model_dump(), **changes}
+        prompt = _validated(settings, "prompt settings")
+        return ModelPolicy(self.model, self.tokenizer, prompt, env_id=self.env_id)
+
+
+def load_policy(folder: str | Path, *, seed: int = 0) -> ModelPolicy:
+    """Read a policy that was saved, or any chat model in Hugging Face format.
+
+    A model that was not saved by `ModelPolicy.save` is prompted through its tokenizer's chat
+    template, with the last two turns and the admissible actions (`PromptSettings.for_chat`).
+
+    Raises:
+        PolicyError: the folder holds neither.
+    """
+    folder = Path(folder)
+    settings = folder / SETTINGS_FILE
+    if settings.is_file():
+        env_id, prompt = _read_settings(settings)
+    elif (folder / "config.json").is_file() and (folder / "tokenizer.json").is_file():
+        env_id, prompt = "", PromptSettings.for_chat()
+    else:
+        raise PolicyError(
+            f"{folder} holds no policy ({SETTINGS_FILE} is missing) and no Hugging Face model "
+            "with config.json and tokenizer.json: give the folder that a run has saved, such as "
+            "runs/NAME/policy"
+        )
+    with _no_progress_bars():
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return ModelPolicy(model.eval(), tokenizer, prompt, env_id=env_id, seed=seed)
+
+
+def _read_settings(path: Path) -> tuple[str, PromptSettings]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        env_id = settings.pop("env_id")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PolicyError(f"{path} is damaged ({error!r}): save the policy again") from error
+    if not isinstance(env_id, str):
+        raise PolicyError(f"{path} is damaged (env_id is no text): save the policy again")
+    return env_id, _validated(settings, str(path))
+
+
+def _validated(settings: dict[str, object], source: str) -> PromptSettings:
+    try:
+        return PromptSettings.model_validate(settings)
+    except ValidationError as error:
+        wrong = "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())
+        raise PolicyError(f"{source} cannot be used: {wrong}") from error
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """A model of a few megabytes needs no bar, and the caller has a display of its own."""
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            hf_logging.enable_progress_bar()

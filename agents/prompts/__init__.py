@@ -1,0 +1,1 @@
+"""Prompts: how text becomes tokens, and tokens become actions."""

@@ -1,0 +1,1 @@
+"""Conformance checks for algorithms: does one keep what every algorithm promises?"""

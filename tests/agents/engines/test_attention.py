@@ -1,0 +1,77 @@
+"""The attention that training uses against the one that sampling uses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from anchorgym.agents.engines.attention import plain_attention, training_attention
+
+BATCH, HEADS, LENGTH, WIDTH = 2, 4, 9, 8
+
+
+def leaves(kv_heads: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        torch.randn(BATCH, heads, LENGTH, WIDTH, generator=generator).requires_grad_()
+        for heads in (HEADS, kv_heads, kv_heads)
+    ]
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2, 1])
+def test_values_and_gradients_equal_the_fused_kernel(kv_heads: int) -> None:
+    scale = 0.3
+    query, key, value = plain = leaves(kv_heads)
+    mixed, none = plain_attention(torch.nn.Module(), query, key, value, None, scale)
+    assert none is None
+    query, key, value = fused = leaves(kv_heads)
+    truth = functional.scaled_dot_product_attention(
+        query, key, value, is_causal=True, scale=scale, enable_gqa=True
+    ).transpose(1, 2)
+    assert torch.allclose(mixed, truth, atol=1e-6)
+    weight = torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
+    (mixed * weight).sum().backward()
+    (truth * weight).sum().backward()
+    for ours, theirs in zip(plain, fused, strict=True):
+        assert torch.allclose(ours.grad, theirs.grad, atol=1e-5)
+
+
+def test_a_model_gives_the_same_logits_and_goes_back_to_its_own_attention() -> None:
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=20,
+            hidden_size=16,
+            intermediate_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            attn_implementation="sdpa",
+        )
+    )
+    ids = torch.randint(0, 20, (3, 11))
+    with torch.no_grad():
+        truth = model(ids).logits
+        with training_attention(model):
+            assert model.config._attn_implementation != "sdpa"
+            assert torch.allclose(model(ids).logits, truth, atol=1e-5)
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_an_error_inside_leaves_the_model_as_it_was() -> None:
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=4,
+            hidden_size=8,
+            intermediate_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            attn_implementation="sdpa",
+        )
+    )
+    with pytest.raises(KeyboardInterrupt), training_attention(model):
+        raise KeyboardInterrupt
+    assert model.config._attn_implementation == "sdpa"

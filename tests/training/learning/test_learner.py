@@ -1,0 +1,199 @@
+"""The policy update against PPO written out token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+import worlds  # noqa: F401  (registers the test worlds)
+from small_policies import small_policy
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from anchorgym.agents import ModelPolicy, Sampling
+from anchorgym.envs import make
+from anchorgym.gigpo import make_algorithm
+from anchorgym.training import Episode, Start, Worlds, rollout
+from anchorgym.training.config.sections import LearnerConfig
+from anchorgym.training.learning.learner import Learner
+
+WORLD = "test/CandidKeyDoor-v0"
+TEMPERATURE = 0.7
+CLIP, DUAL, ENTROPY = 0.2, 3.0, 0.01
+
+
+def new_policy() -> ModelPolicy:
+    return small_policy(WORLD, tasks=10, max_response=4)
+
+
+def play(policy: ModelPolicy, n: int = 6) -> list[Episode]:
+    """Episodes of different lengths: two of them are cut short."""
+    policy.engine.reseed(5)
+    starts = [Start(task, 0, i) for i, task in enumerate(make(WORLD).tasks() * n)][:n]
+    long = rollout(policy, Worlds(WORLD, max_turns=7), starts[2:], Sampling(4, TEMPERATURE))
+    short = rollout(policy, Worlds(WORLD, max_turns=3), starts[:2], Sampling(4, TEMPERATURE))
+    return [long[0], *short, *long[1:]]
+
+
+def noise_of(episodes: Sequence[Episode]) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=sum(len(e.turns) for e in episodes)) * 2
+
+
+def plain_descent(learner: Learner) -> None:
+    """Make an update move the weights by minus the sum of gradients."""
+    learner.optimizer = torch.optim.SGD(learner.policy.model.parameters(), lr=1.0)
+
+
+def new_learner(policy: ModelPolicy, kl_coef: float = 0.0, **changes: float) -> Learner:
+    algorithm = make_algorithm("grpo", kl_coef=kl_coef, entropy_coef=ENTROPY)
+    config = LearnerConfig(**{"minibatch": 100, "max_grad_norm": 1e9, **changes})
+    return Learner(policy, algorithm, config, temperature=TEMPERATURE)
+
+
+def shift(policy: ModelPolicy, size: float = 0.02) -> None:
+    """Move the weights away from those that the episodes were sampled with."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in policy.model.parameters():
+            parameter += size * torch.randn(parameter.shape, generator=generator)
+
+
+def weights(policy: ModelPolicy) -> Tensor:
+    return torch.cat([p.detach().flatten().clone() for p in policy.model.parameters()])
+
+
+def gradients(policy: ModelPolicy) -> Tensor:
+    return torch.cat([p.grad.flatten() for p in policy.model.parameters()])
+
+
+def slow_loss(
+    model: PreTrainedModel,
+    reference: PreTrainedModel,
+    episodes: Sequence[Episode],
+    advantages: Sequence[float],
+    kl_coef: float,
+) -> Tensor:
+    """Read every token after the one before it, one episode and one token at a time."""
+    terms: list[Tensor] = []
+    values = iter(advantages)
+    for episode in episodes:
+        transcript: list[int] = []
+        for turn in episode.turns:
+            advantage = next(values)
+            transcript += turn.context
+            for token, old in zip(turn.response, turn.logprobs, strict=True):
+                ids = torch.tensor([transcript])
+                table = torch.log_softmax(model(ids).logits[0, -1] / TEMPERATURE, -1)
+                with torch.no_grad():
+                    known = torch.log_softmax(reference(ids).logits[0, -1] / TEMPERATURE, -1)
+                ratio = torch.exp(table[token] - old)
+                bounded = ratio.clamp(1 - CLIP, 1 + CLIP)
+                term = torch.maximum(-advantage * ratio, -advantage * bounded)
+                if advantage < 0 and term > -advantage * DUAL:
+                    term = torch.tensor(-advantage * DUAL)
+                entropy = -(table.exp() * table).sum()
+                gap = known[token] - table[token]
+                terms.append(term - ENTROPY * entropy + kl_coef * (gap.exp() - gap - 1))
+                transcript.append(token)
+    return torch.stack(terms).mean()
+
+
+@pytest.mark.parametrize("kl_coef", [0.0, 0.5])
+def test_loss_and_gradient_equal_ppo_token_by_token(kl_coef: float) -> None:
+    policy, reference = new_policy(), new_policy()
+    episodes = play(policy)
+    advantages = noise_of(episodes)
+    learner = new_learner(policy, kl_coef)  # the reference is what the policy is now
+    shift(policy)
+    slow = slow_loss(policy.model, reference.model, episodes, advantages.tolist(), kl_coef)
+    slow.backward()
+    expected, before = gradients(policy), weights(policy)
+    plain_descent(learner)
+    statistics = learner.update(episodes, advantages, seed=0)
+    assert statistics["loss"] == pytest.approx(slow.item(), abs=2e-5)
+    assert statistics["clip_fraction"] > 0
+    assert (statistics["reference_kl"] > 0) == (kl_coef > 0)
+    assert torch.allclose(before - weights(policy), expected, atol=2e-5)
+
+
+def test_order_of_episodes_and_padding_do_not_change_the_gradient() -> None:
+    def step(reverse: bool, seed: int) -> Tensor:
+        policy = new_policy()
+        episodes = play(policy)
+        sizes = np.cumsum([len(e.turns) for e in episodes])[:-1]
+        parts = list(zip(episodes, np.split(noise_of(episodes), sizes), strict=True))
+        parts = parts[::-1] if reverse else parts
+        learner = new_learner(policy)
+        plain_descent(learner)
+        before = weights(policy)
+        learner.update([e for e, _ in parts], np.concatenate([a for _, a in parts]), seed)
+        return weights(policy) - before
+
+    assert torch.allclose(step(False, 0), step(True, 7), atol=1e-5)
+
+
+def test_every_episode_is_in_one_minibatch_of_each_epoch() -> None:
+    policy = new_policy()
+    episodes = play(policy, 7)
+    statistics = new_learner(policy, minibatch=2, epochs=3).update(episodes, noise_of(episodes), 0)
+    assert (statistics["rows"], statistics["steps"]) == (7, 3 * 4)
+
+
+def test_episodes_without_advantage_are_left_out() -> None:
+    policy, alone = new_policy(), new_policy()
+    episodes = play(policy)
+    advantages = noise_of(episodes)
+    first = len(episodes[0].turns)
+    advantages[first:] = 0
+    statistics = new_learner(policy).update(episodes, advantages, 0)
+    assert (statistics["rows"], statistics["steps"]) == (1, 1)
+    new_learner(alone).update(episodes[:1], advantages[:first], 0)
+    assert torch.allclose(weights(policy), weights(alone), atol=1e-6)
+
+
+def test_nothing_moves_where_no_turn_has_an_advantage() -> None:
+    policy = new_policy()
+    before = weights(policy)
+    episodes = play(policy)
+    statistics = new_learner(policy).update(episodes, 0 * noise_of(episodes), 0)
+    assert (statistics["rows"], statistics["steps"]) == (0, 0)
+    assert torch.equal(weights(policy), before)
+
+
+def test_good_responses_become_likelier_and_bad_ones_less_likely() -> None:
+    policy = new_policy()
+    episodes = play(policy)
+    good = np.repeat([i % 2 == 0 for i in range(len(episodes))], [len(e.turns) for e in episodes])
+    learner = new_learner(policy, learning_rate=1e-3)
+    for seed in range(5):
+        learner.update(episodes, np.where(good, 1.0, -1.0), seed)
+    new = scores(policy, episodes, TEMPERATURE)
+    old = [sum(turn.logprobs) for episode in episodes for turn in episode.turns]
+    assert np.mean((new - old)[good]) > 0 > np.mean((new - old)[~good])
+
+
+def test_tokens_are_scored_at_the_temperature_they_were_sampled_at() -> None:
+    policy = new_policy()
+    episodes = play(policy)
+    statistics = new_learner(policy).update(episodes, noise_of(episodes), 0)
+    assert statistics["approximate_kl"] == pytest.approx(0, abs=1e-6)
+    assert statistics["clip_fraction"] == 0
+
+
+def scores(policy: ModelPolicy, episodes: Sequence[Episode], temperature: float) -> np.ndarray:
+    """Log-probability of each turn's response."""
+    found = []
+    for episode in episodes:
+        transcript: list[int] = []
+        for turn in episode.turns:
+            transcript += turn.context
+            ids = torch.tensor([[*transcript, *turn.response]])
+            with torch.no_grad():
+                logits = policy.model(ids).logits[0, len(transcript) - 1 : -1]
+            table = torch.log_softmax(logits / temperature, -1)
+            picked = table.gather(1, torch.tensor(turn.response)[:, None])
+            found.append(picked.sum().item())
+            transcript += turn.response
+    return np.array(found)

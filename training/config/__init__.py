@@ -1,0 +1,1 @@
+"""Settings: their sections, flags and files, and the folders of runs."""

@@ -1,0 +1,1 @@
+"""Evaluation: playing held-out tasks, comparing policies, intervals and reports."""

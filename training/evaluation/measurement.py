@@ -1,0 +1,175 @@
+"""One or two players measured on a panel, greedily and sampled, and what is kept of it.
+
+`evaluation.json` holds, beside the settings:
+
+    policies    a list of {"name": …, "greedy": figures, "sampled": figures}, see `Evaluation`
+    comparison  {"greedy": …, "sampled": …} of two players, the first minus the second, see
+                `Comparison`; empty for one
+    complete    false when measuring was interrupted: what had been finished is there
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.evaluation.evaluate import Comparison, Evaluation, compare, evaluate
+from anchorgym.training.evaluation.players import Player
+from anchorgym.training.inspect.trajectories import (
+    FORMAT,
+    EpisodeRecord,
+    Header,
+    episode_record,
+    write_trajectories,
+)
+from anchorgym.training.rollout.env_pool import Worlds
+from anchorgym.training.rollout.types import Episode
+from anchorgym.training.run.display import Display, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be measured."""
+
+    env_id: str
+    arguments: Mapping[str, Any]
+    """What the environment is made with."""
+    split: str
+    tasks: int | None = None
+    """How many of the split's panel; all by default."""
+    modes: tuple[str, ...] = ("greedy", "sampled")
+    temperature: float = 1.0
+    """Of sampled play."""
+    samples: int = 4
+    """Episodes of a task in sampled play."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if "sampled" in self.modes and not 0 < self.temperature < float("inf"):
+            raise ConfigError(
+                f"--temperature: sampling needs one above 0, got {self.temperature:g}; for greedy "
+                "play alone give --mode greedy"
+            )
+        if self.samples < 1:
+            raise ConfigError(f"--samples must be at least 1, got {self.samples}")
+
+
+@dataclass(slots=True)
+class Measurement:
+    """What was measured so far."""
+
+    plan: Plan
+    names: tuple[str, ...]
+    """Of the players, one or two."""
+    found: dict[str, list[Evaluation]] = field(default_factory=dict)
+    """Mode: an evaluation of each player. Modes appear when all players have played them."""
+    records: list[EpisodeRecord] = field(default_factory=list)
+    """The episodes of these modes, where they are kept."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every mode was finished."""
+        return set(self.found) == set(self.plan.modes)
+
+    @property
+    def comparisons(self) -> dict[str, Comparison]:
+        """Mode: the first player compared with the second; empty for one player."""
+        if len(self.names) < 2:
+            return {}
+        return {mode: compare(*both) for mode, both in self.found.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the episodes as JSON values."""
+        plan, first = self.plan, next(iter(self.found.values()))[0]
+        policies = [
+            {"name": name, **{mode: each[i].to_json() for mode, each in self.found.items()}}
+            for i, name in enumerate(self.names)
+        ]
+        return {
+            "format": FORMAT,
+            "env": plan.env_id,
+            "arguments": dict(plan.arguments),
+            "split": plan.split,
+            "seed": plan.seed,
+            "panel": first.panel,
+            "tasks": len(first.tasks),
+            "split_tasks": first.split_tasks,
+            "complete": self.complete,
+            "policies": policies,
+            "comparison": {mode: found.to_json() for mode, found in self.comparisons.items()},
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write `evaluation.json`, `evaluation.png` and, if kept, `episodes.jsonl`."""
+        from anchorgym.training.evaluation.picture import draw_evaluation
+
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.to_json(), indent=1, allow_nan=False)
+        (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+        draw_evaluation(self, folder / "evaluation.png")
+        if self.records:
+            header: Header = {
+                "format": FORMAT,
+                "env": self.plan.env_id,
+                "arguments": dict(self.plan.arguments),
+                "purpose": "evaluate",
+            }
+            write_trajectories(folder / "episodes.jsonl", header, self.records)
+
+
+def measure(
+    measurement: Measurement,
+    players: Sequence[Player],
+    worlds: Worlds,
+    display: Display,
+    *,
+    keep_episodes: bool = False,
+) -> None:
+    """Play every mode of a plan and fill in the measurement, mode by mode.
+
+    Both players meet the same tasks and the same seeds. An interrupt leaves the modes that all
+    players had finished: part of a panel, which is sorted by kind of task, would mislead.
+    """
+    plan = measurement.plan
+    panel = len(worlds.first.tasks(plan.split))
+    tasks = panel if plan.tasks is None else min(plan.tasks, panel)
+    for mode in plan.modes:
+        samples = plan.samples if mode == "sampled" else 1
+        records: list[EpisodeRecord] = []
+        with display.phase(mode, tasks * samples * len(players)) as phase:
+            found = [
+                evaluate(
+                    player.make(),
+                    worlds,
+                    split=plan.split,
+                    tasks=plan.tasks,
+                    temperature=plan.temperature if mode == "sampled" else 0.0,
+                    samples=samples,
+                    seed=plan.seed,
+                    observe=_Watch(phase, player.name, mode, records if keep_episodes else None),
+                )
+                for player in players
+            ]
+        measurement.found[mode] = found
+        measurement.records += records
+
+
+class _Watch:
+    """Sees episodes as they are finished: shows progress and keeps records."""
+
+    def __init__(
+        self, phase: Phase, name: str, mode: str, records: list[EpisodeRecord] | None
+    ) -> None:
+        self._phase, self._records = phase, records
+        self._name, self._mode = name, mode
+
+    def __call__(self, episodes: Sequence[Episode]) -> None:
+        for episode in episodes:
+            self._phase.step(self._name)
+            if self._records is not None:
+                record = episode_record(episode)
+                self._records.append({**record, "policy": self._name, "mode": self._mode})

@@ -1,0 +1,150 @@
+"""Evaluations as tables for people."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from anchorgym.training.evaluation.evaluate import Comparison, Evaluation
+from anchorgym.training.evaluation.statistics import Interval
+
+Column = tuple[str, Evaluation]
+"""What a column is headed by, and what it shows."""
+
+_INTERVAL_WIDTH = len("100.0 [100.0, 100.0]")
+
+
+def table(
+    columns: Sequence[Column], comparison: Comparison | None = None, width: int = 100
+) -> Table:
+    """Return evaluations on one panel side by side.
+
+    Args:
+        columns: at least one.
+        comparison: of the first with the second, as a further column.
+        width: that there is, in characters.
+    """
+    n_intervals = len(columns) + (comparison is not None)
+    broken = width < 30 + n_intervals * (_INTERVAL_WIDTH + 4)
+    found = [evaluation for _, evaluation in columns]
+    out = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title_justify="left", caption_justify="left")
+    out.title = f"{found[0].env}, {_panel(found[0])}".removeprefix(", ")
+    out.add_column("success in %", min_width=18, overflow="ellipsis")
+    out.add_column("tasks", justify="right", min_width=5)
+    needed = _INTERVAL_WIDTH - 6 if broken else _INTERVAL_WIDTH
+    for name, evaluation in columns:
+        heading = f"{name}\n{_how(evaluation)}".lstrip("\n")
+        out.add_column(heading, min_width=needed, overflow="fold")
+    if comparison is not None:
+        out.add_column("difference\npaired", min_width=needed + 1)
+    for rows in (
+        _success_rows(found, comparison),
+        _type_rows(found, comparison),
+        _pass_rows(found),
+    ):
+        for label, tasks, *cells in rows:
+            cells = [cell.replace(" [", "\n[") if broken else cell for cell in cells]
+            out.add_row(label, tasks, *cells, style="" if label[0] in " p" else "bold")
+        out.add_section()
+    for label, show in _PLAIN_ROWS:
+        out.add_row(label, "", *(show(evaluation) for evaluation in found))
+    out.caption = _caption(found, comparison)
+    return out
+
+
+def as_text(
+    columns: Sequence[Column], comparison: Comparison | None = None, width: int = 100
+) -> str:
+    """Return the table as plain text."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(table(columns, comparison, width), highlight=False)
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+
+
+_Rows = Iterator[tuple[str, ...]]
+"""Label, tasks, and a cell for each column."""
+
+
+def _success_rows(found: Sequence[Evaluation], comparison: Comparison | None) -> _Rows:
+    difference = [comparison.difference.signed()] if comparison else []
+    tasks = str(len(found[0].task_shares))
+    yield "all tasks", tasks, *(str(evaluation.success) for evaluation in found), *difference
+    if any(evaluation.worst is not None for evaluation in found):
+        yield "worst type", "", *(_worst(evaluation) for evaluation in found)
+
+
+def _type_rows(found: Sequence[Evaluation], comparison: Comparison | None) -> _Rows:
+    for kind in filter(None, found[0].type_success):
+        difference = [comparison.by_type[kind].signed()] if comparison else []
+        tasks = str(found[0].by_type[kind][1] // found[0].samples)
+        yield f"  {kind}", tasks, *(_of_type(evaluation, kind) for evaluation in found), *difference
+
+
+def _pass_rows(found: Sequence[Evaluation]) -> _Rows:
+    """Yield pass@k and pass^k where tasks were played more than once."""
+    ks = sorted({k for evaluation in found for k in evaluation.pass_at if k > 1})
+    for label, part in (("pass@", "pass_at"), ("pass^", "pass_all")):
+        for k in ks:
+            cells = (getattr(evaluation, part).get(k) for evaluation in found)
+            yield f"{label}{k}", "", *("" if cell is None else str(cell) for cell in cells)
+
+
+def _returns(evaluation: Evaluation) -> str:
+    return "" if evaluation.returns is None else f"{evaluation.returns:.3f}"
+
+
+def _turns_won(evaluation: Evaluation) -> str:
+    return "" if evaluation.turns_won is None else f"{evaluation.turns_won:.1f}"
+
+
+def _stops(evaluation: Evaluation) -> str:
+    return ", ".join(f"{stop or 'unknown'} {n}" for stop, n in evaluation.stops.items())
+
+
+_PLAIN_ROWS: tuple[tuple[str, Callable[[Evaluation], str]], ...] = (
+    ("rewards an episode", _returns),
+    ("turns an episode", lambda e: f"{e.turns:.1f}"),
+    ("turns of those won", _turns_won),
+    ("invalid actions", lambda e: f"{100 * e.invalid:.1f} %"),
+    ("episodes ended by", _stops),
+)
+
+
+def _caption(found: Sequence[Evaluation], comparison: Comparison | None) -> str:
+    ways = {e.samples == 1: "Wilson's" if e.samples == 1 else "tasks resampled" for e in found}
+    how = " / ".join(ways.values())
+    lines = [f"95 % intervals ({how}); panel {found[0].panel[:12]}"]
+    if comparison is not None:
+        each = all(e.samples == 1 for e in found)
+        only = "won by the first alone" if each else "won more often by the first"
+        lines.append(
+            f"{comparison.better} of {comparison.tasks} tasks {only},\n{comparison.worse} by the "
+            f"second: p = {comparison.p:.3g} (exact sign test)"
+        )
+    return "\n".join(lines)
+
+
+def _panel(evaluation: Evaluation) -> str:
+    n, whole = len(evaluation.task_shares), evaluation.split_tasks
+    part = f"{n} of {whole} tasks" if n < whole else f"{n} tasks"
+    return f"{evaluation.split}: {part}"
+
+
+def _how(evaluation: Evaluation) -> str:
+    how = "greedy" if evaluation.temperature == 0 else f"sampled at {evaluation.temperature:g}"
+    return how if evaluation.samples == 1 else f"{how}, {evaluation.samples} times"
+
+
+def _worst(evaluation: Evaluation) -> str:
+    kind = evaluation.worst
+    return "" if kind is None else f"{evaluation.type_success[kind]}\n{kind}"
+
+
+def _of_type(evaluation: Evaluation, kind: str) -> str:
+    success: Interval | None = evaluation.type_success.get(kind)
+    return "" if success is None else str(success)

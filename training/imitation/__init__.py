@@ -1,0 +1,1 @@
+"""Imitation: cloning, teachers, and corrections by them (DAgger)."""

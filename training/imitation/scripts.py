@@ -1,0 +1,285 @@
+"""A first lesson from scripts: the words of language policies, clones, and counted tables."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from anchorgym.agents.engines.contract import Generation
+from anchorgym.agents.policies.base import Decision, Policy, Prompt, Session, View
+from anchorgym.agents.policies.language import LanguageSession
+from anchorgym.agents.policies.model import ModelPolicy
+from anchorgym.agents.policies.tabular import TabularPolicy, TabularSession
+from anchorgym.training.config.sections import CloneConfig, PolicyConfig
+from anchorgym.training.imitation.cloning import CloneStep, Cloning, Demonstration
+from anchorgym.training.rollout.matches import Arenas, Seats, play_matches
+from anchorgym.training.rollout.types import Start
+from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints
+from anchorgym.training.run.components import tiny_policy
+
+Cast = Callable[[random.Random], Seats]
+"""Draws who plays what in a match that is learnt from."""
+
+_WAVE = 32
+"""Matches that are played together, where they are short."""
+_WAVE_TURNS = 800
+"""Turns that they may have in all."""
+_ENOUGH_TEXTS = 12_000
+"""Texts that words are collected from: those of long matches hardly bring new ones."""
+
+
+class TaughtPolicy:
+    """Plays as a script does, and notes what a pupil would have read and written.
+
+    Args:
+        pupil: whose prompts and words they are.
+        teacher: decides; it needs no engine.
+    """
+
+    engine = None
+
+    def __init__(self, pupil: ModelPolicy, teacher: Policy) -> None:
+        self.pupil, self.teacher = pupil, teacher
+        self.rows: list[Demonstration] = []
+
+    def open(self, env: Any, agent: str = "agent") -> _TaughtSession:
+        """Begin an episode."""
+        pupil = self.pupil.open(env, agent)
+        return _TaughtSession(self, pupil, self.teacher.open(env, agent))
+
+
+class _Lesson:
+    """A pupil's session beside its teacher's."""
+
+    def __init__(self, pupil: Session, teacher: Session) -> None:
+        self.key = pupil.key
+        self._sides = pupil, teacher
+
+    def fork(self, env: Any, turns: int | None = None) -> Session:
+        raise NotImplementedError("lessons are not forked")
+
+    def shelve(self) -> None:
+        raise NotImplementedError("lessons are not forked")
+
+    def close(self) -> None:
+        for session in self._sides:
+            session.close()
+
+
+class _TaughtSession(_Lesson):
+    def __init__(self, policy: TaughtPolicy, pupil: LanguageSession, teacher: Session) -> None:
+        super().__init__(pupil, teacher)
+        self._policy, self._pupil, self._teacher = policy, pupil, teacher
+        self._row = Demonstration()
+
+    def prompt(self, observation: str, view: View) -> Prompt | None:
+        self._teacher.prompt(observation, view)
+        prompt = self._pupil.prompt(observation, view)
+        if prompt is None:
+            return None
+        if prompt.restart:
+            self._row = Demonstration()
+            self._policy.rows.append(self._row)
+        self._row.read(prompt.tokens)
+        return Prompt()
+
+    def decide(self, generation: Generation | None) -> Decision:
+        decision = self._teacher.decide(None)
+        tokens = self._pupil.write(decision.action)
+        self._row.write(tokens, tokens)
+        return decision
+
+
+def starts(panel: Sequence[str], n: int, rng: random.Random) -> list[Start]:
+    """Draw the starts of matches; a world without tasks is started by its seed alone."""
+    return [
+        Start(panel[rng.randrange(len(panel))] if panel else "", i, rng.getrandbits(31))
+        for i in range(n)
+    ]
+
+
+def wave_of(world: Any) -> int:
+    """Return how many matches of a world are played together."""
+    limit = getattr(world, "max_turns", None)
+    return max(1, min(_WAVE, _WAVE_TURNS // limit)) if limit else _WAVE
+
+
+def panel_of(world: Any) -> tuple[str, ...]:
+    """Return the tasks that a world trains on; none if it has none."""
+    tasks = getattr(world, "tasks", None)
+    return tuple(tasks()) if callable(tasks) else ()
+
+
+def new_language_policy(
+    arenas: Arenas, cast: Cast, config: PolicyConfig, *, env_id: str, matches: int, seed: int = 0
+) -> ModelPolicy:
+    """Build an untrained policy with the words that scripts read and write in a world.
+
+    Args:
+        arenas: of the world.
+        cast: draws the scripts.
+        config: of the model.
+        env_id: of the world.
+        matches: that words are collected from.
+        seed: of what is played, and of the weights.
+
+    Raises:
+        ConfigError: the policy could not write what the scripts do.
+    """
+    rng, panel = random.Random(f"{seed}/vocabulary"), panel_of(arenas.first)
+    wave = wave_of(arenas.first)
+    texts: list[str] = []
+    actions: list[str] = []
+    for first in range(0, matches, wave):
+        if len(texts) > _ENOUGH_TEXTS:
+            break
+        n = min(wave, matches - first)
+        played = play_matches([cast(rng) for _ in range(n)], arenas, starts(panel, n, rng))
+        for side in (side for match in played for side in match.sides.values()):
+            texts += [side.goal, *(turn.observation for turn in side.turns)]
+            actions += [turn.action for turn in side.turns if turn.action]
+    return tiny_policy(config, texts, actions, env_id=env_id, seed=seed)
+
+
+def lessons(
+    pupil: ModelPolicy, agents: Sequence[str], arenas: Arenas, cast: Cast, seed: int | str
+) -> Iterator[Demonstration]:
+    """Play scripts for ever; yield what `pupil` would read and write in the seats of `agents`."""
+    rng, panel = random.Random(seed), panel_of(arenas.first)
+    wave = wave_of(arenas.first)
+    while True:
+        seats: list[Seats] = []
+        taught: list[TaughtPolicy] = []
+        for _ in range(wave):
+            scripts = cast(rng)
+            own = {
+                agent: TaughtPolicy(pupil, scripts[agent]) for agent in agents if agent in scripts
+            }
+            taught += own.values()
+            seats.append({**scripts, **own})
+        play_matches(seats, arenas, starts(panel, wave, rng))
+        rows = [row for policy in taught for row in policy.rows if row.tokens]
+        if pupil.form == "window":  # a row a turn: neighbours are nearly the same
+            rng.shuffle(rows)
+        yield from rows
+
+
+def clone(
+    pupil: ModelPolicy,
+    agents: Sequence[str],
+    arenas: Arenas,
+    cast: Cast,
+    config: CloneConfig,
+    *,
+    updates: int,
+    seed: int = 0,
+    checkpoints: Checkpoints | None = None,
+    noted: Callable[[], int] = lambda: 0,
+) -> Iterator[CloneStep]:
+    """Train a policy in place on what scripts do in the seats of `agents`; a yield an update.
+
+    Args:
+        pupil: is trained.
+        agents: whose seats are learnt from.
+        arenas: of the world.
+        cast: draws the scripts.
+        config: of the optimizer; scripts make no mistakes, whatever it says of noise.
+        updates: how many optimizer steps.
+        seed: of what is played, and of the order of batches.
+        checkpoints: where it goes on from, and where every pool is kept.
+        noted: returns how long the log of the steps is, which is kept with them.
+    """
+
+    def pool(number: int) -> Iterator[Demonstration]:
+        shown = lessons(pupil, agents, arenas, cast, f"{seed}/lessons/{number}")
+        longest = config.max_tokens or pupil.max_context
+        return (row for row in shown if len(row.tokens) <= longest)
+
+    with Cloning(pupil, pool, config, updates=updates, seed=seed) as cloning:
+        saved = checkpoints.newest() if checkpoints else None
+        if saved:
+            cloning.resume(saved.state["done"], saved.tensors)
+        while cloning.done < updates:
+            yield from cloning.pool()
+            if checkpoints:
+                state = {"done": cloning.done, "bytes": noted()}
+                checkpoints.save(Checkpoint(state, cloning.tensors()))
+
+
+def count(
+    pupil: TabularPolicy,
+    agents: Sequence[str],
+    arenas: Arenas,
+    cast: Cast,
+    *,
+    matches: int,
+    seed: int | str = 0,
+) -> None:
+    """Give a table the likelihoods of what scripts do in the seats of `agents`.
+
+    Each option is as likely as it was chosen in a situation, and once more than that; an action
+    that several options would write counts for all of them in equal parts.
+
+    Args:
+        pupil: is changed in place.
+        agents: whose seats are learnt from.
+        arenas: of the world.
+        cast: draws the scripts.
+        matches: that are played.
+        seed: of what is played.
+    """
+    rng, panel = random.Random(seed), panel_of(arenas.first)
+    chosen: list[Choice] = []
+    for first in range(0, matches, _WAVE):
+        n = min(_WAVE, matches - first)
+        seats: list[Seats] = []
+        for _ in range(n):
+            scripts = cast(rng)
+            own = {a: _CountedPolicy(pupil, scripts[a], chosen) for a in agents if a in scripts}
+            seats.append({**scripts, **own})
+        play_matches(seats, arenas, starts(panel, n, rng))
+    logits = pupil.model.logits.data
+    counts = torch.zeros_like(logits)
+    for row, options in chosen:
+        counts[row, options] += 1 / max(1, len(options))
+    logits += counts.log1p()
+
+
+Choice = tuple[int, list[int]]
+"""A row of a table, and the options that would have written what was chosen there."""
+
+
+class _CountedPolicy:
+    """Plays as a script does, and notes which options of a table would have done the same."""
+
+    engine = None
+
+    def __init__(self, pupil: TabularPolicy, teacher: Policy, chosen: list[Choice]) -> None:
+        self.pupil, self.teacher, self.chosen = pupil, teacher, chosen
+
+    def open(self, env: Any, agent: str = "agent") -> _CountedSession:
+        """Begin an episode."""
+        sides = self.pupil.open(env, agent), self.teacher.open(env, agent)
+        return _CountedSession(*sides, self.chosen)
+
+
+class _CountedSession(_Lesson):
+    def __init__(self, pupil: TabularSession, teacher: Session, chosen: list[Choice]) -> None:
+        super().__init__(pupil, teacher)
+        self._pupil, self._teacher, self._chosen = pupil, teacher, chosen
+        self._row = 0
+
+    def prompt(self, observation: str, view: View) -> Prompt | None:
+        self._teacher.prompt(observation, view)
+        prompt = self._pupil.prompt(observation, view)
+        if prompt is not None:
+            self._row = prompt.tokens[0]
+        return prompt
+
+    def decide(self, generation: Generation | None) -> Decision:
+        decision = self._teacher.decide(None)
+        self._chosen.append((self._row, self._pupil.options_for(decision.action)))
+        return decision

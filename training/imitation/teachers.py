@@ -1,0 +1,97 @@
+"""Who shows a new policy how a world is played."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from anchorgym.envs import Info, TextEnv
+from anchorgym.envs.errors import NoExpertError
+from anchorgym.training.config.sections import ConfigError
+
+Teacher = Callable[[TextEnv, Info, random.Random], str]
+"""Names the next action in the episode that the environment is in."""
+
+
+def find_teacher(env: TextEnv, task: str | None = None) -> tuple[Teacher, bool]:
+    """Return the environment's honest expert, or else random play; and whether it is the expert.
+
+    It is asked for in the task given, by default in one that the environment draws. Random play
+    over admissible actions teaches what can be written in a world. What is worth writing is then
+    left to reinforcement.
+
+    Raises:
+        ConfigError: the environment has no expert and lists no action that could be played.
+    """
+    _, info = env.reset(seed=0, options=None if task is None else {"task": task})
+    try:
+        env.expert_action("honest")
+    except NoExpertError:
+        if not _playable(info):
+            raise ConfigError(
+                f"{type(env).__name__} has neither an honest expert nor admissible actions to "
+                "learn from: implement expert_action, or start from a trained policy"
+            ) from None
+        return _random_action, False
+    return _expert_action, True
+
+
+def _expert_action(env: TextEnv, info: Info, rng: random.Random) -> str:
+    return env.expert_action("honest")
+
+
+def _random_action(env: TextEnv, info: Info, rng: random.Random) -> str:
+    playable = _playable(info)
+    return rng.choice(playable) if playable else ""
+
+
+def _playable(info: Info) -> list[str]:
+    return _complete(info["admissible_actions"])
+
+
+def _complete(actions: Sequence[str]) -> list[str]:
+    """Leave out templates such as `search[<words>]`."""
+    return [action for action in actions if not re.search(r"<[^<>]*>", action)]
+
+
+def near_miss(
+    action: str, admissible: Sequence[str], earlier: Sequence[str], rng: random.Random
+) -> str:
+    """Return what a copying policy could write by mistake instead of `action`.
+
+    Half are the action with a number nearby, a fifth were possible a turn ago, the rest are
+    possible now. By chance, or where nothing else is, it may be `action` itself.
+    """
+    kind = rng.random()
+    numbers = list(re.finditer(r"\d+", action))
+    if kind < 0.5 and numbers:
+        spot = rng.choice(numbers)
+        other = max(1, int(spot[0]) + rng.choice((-2, -1, 1, 2)))
+        return f"{action[: spot.start()]}{other}{action[spot.end() :]}"
+    pool = _complete(earlier if kind < 0.7 and earlier else admissible)
+    return rng.choice(pool) if pool else action
+
+
+def sample_words(
+    env: TextEnv, panel: Sequence[str], teacher: Teacher, tasks: int, seed: int = 0
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Play tasks of a panel, with mistakes, and note the environment's words.
+
+    Yields:
+        (texts that were read, actions that could have been written), for each task.
+    """
+    rng = random.Random(seed)
+    for i in range(tasks):
+        observation, info = env.reset(seed=i, options={"task": panel[rng.randrange(len(panel))]})
+        texts, actions = [info["goal"], observation], list(info["admissible_actions"])
+        over = info["won"]
+        while not over:
+            right = teacher(env, info, rng)
+            wrong = rng.random() < 0.3
+            action = near_miss(right, info["admissible_actions"], (), rng) if wrong else right
+            observation, _, ended, cut, info = env.step(action)
+            texts.append(observation)
+            actions += [right, *info["admissible_actions"]]
+            over = ended or cut
+        yield texts, actions

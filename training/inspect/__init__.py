@@ -1,0 +1,1 @@
+"""Inspection: recorded episodes, their replay, and the pages that show a run."""

@@ -1,0 +1,212 @@
+"""What can be said of registered environments without playing them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import pettingzoo
+
+from anchorgym.agents.policies.human import experts
+from anchorgym.envs import MultiAgentEnv, TextEnv, make, make_parallel, panel_hash
+from anchorgym.envs.errors import AnchorgymError, UnknownEnvError
+from anchorgym.envs.registration import is_parallel
+
+_ARGUMENT = re.compile(r"^ {4}(?P<name>\w+): (?P<text>.+(?:\n {8}.*)*)", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An environment, as a line of the table says it."""
+
+    id: str
+    about: str
+    """The first line of its docstring."""
+    splits: dict[str, int] = field(default_factory=dict)
+    """Tasks of each split that its data holds."""
+    max_turns: int | None = None
+    expert: bool = False
+    agents: tuple[str, ...] = ()
+    """Of a world of several."""
+    problem: str = ""
+    """Why it cannot be made, and the remedy; empty when it can."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """Something that an environment is made with."""
+
+    name: str
+    default: str
+    """As Python writes it; empty where there is none."""
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """An environment at length."""
+
+    entry: Entry
+    doc: str
+    arguments: list[Argument]
+    panels: dict[str, str]
+    """SHA-256 of each split's tasks, in their order."""
+    experts: list[str]
+    """"honest", "full"."""
+    task: str
+    goal: str
+    observation: str
+    actions: list[str]
+    """An example of a start."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        values = asdict(self)
+        return {**values.pop("entry"), **values}
+
+
+def registered(modules: Sequence[str] = ()) -> list[str]:
+    """Return the ids of our environments, and of those that modules register.
+
+    Raises:
+        UnknownEnvError: a module cannot be imported.
+    """
+    before = _all_ids()
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UnknownEnvError(f"cannot import {module!r}: {error}") from error
+    ours = {name for name in _all_ids() if name.startswith("anchorgym/")}
+    theirs = {name for name in _all_ids() if name not in before or _is_of(name, modules)}
+    return sorted(ours) + sorted(theirs - ours)
+
+
+def entry(env_id: str) -> Entry:
+    """Look at an environment; one that cannot be made is described by what is wrong."""
+    name = env_id.rpartition(":")[2]
+    try:
+        env: Any = make_parallel(env_id) if is_parallel(env_id) else make(env_id)
+    except (AnchorgymError, ImportError) as error:
+        return Entry(name, _about(_class(name)), problem=str(error))
+    kind = type(env)
+    if not isinstance(env, TextEnv | MultiAgentEnv):  # a stranger's
+        return Entry(name, _about(kind), agents=tuple(env.possible_agents))
+    base = TextEnv if isinstance(env, TextEnv) else MultiAgentEnv
+    expert = kind.expert_action is not base.expert_action
+    agents = () if isinstance(env, TextEnv) else tuple(env.possible_agents)
+    return Entry(name, _about(kind), _splits(env), env.max_turns, expert, agents)
+
+
+def details(env_id: str) -> Details:
+    """Look at an environment closely, and start it once.
+
+    Raises:
+        AnchorgymError: it does not exist, or cannot be made or started.
+    """
+    line = entry(env_id)
+    if line.agents:
+        return _details_of_several(make_parallel(env_id), line)
+    env = make(env_id)
+    observation, info = env.reset(seed=0)
+    return Details(
+        entry=line,
+        doc=inspect.getdoc(type(env)) or "",
+        arguments=_arguments(type(env), dict(_spec(line.id).kwargs)),
+        panels={split: panel_hash(env.tasks(split)) for split in line.splits},
+        experts=list(experts(env)),
+        task=info["task_id"],
+        goal=info["goal"],
+        observation=observation,
+        actions=list(info["admissible_actions"]),
+    )
+
+
+def _details_of_several(env: Any, line: Entry) -> Details:
+    """Look at a world of several agents through the eyes of the first that is asked."""
+    observations, infos = env.reset(seed=0)
+    agent = next((a for a in env.agents if infos[a].get("active", True)), env.agents[0])
+    seen, info = observations[agent], infos[agent]
+    text = seen.get("text") if isinstance(seen, dict) else None
+    kinds = ["honest"] if line.expert else []
+    return Details(
+        entry=line,
+        doc=inspect.getdoc(type(env)) or "",
+        arguments=_arguments(type(env), dict(_spec(line.id).kwargs)),
+        panels={split: panel_hash(env.tasks(split)) for split in line.splits},
+        experts=kinds,
+        task=info.get("task_id", ""),
+        goal=info.get("goal", ""),
+        observation=text if isinstance(text, str) else str(seen),
+        actions=[str(action) for action in info.get("admissible_actions", ())],
+    )
+
+
+def _all_ids() -> set[str]:
+    return {*gym.registry, *pettingzoo.parallel_registry}
+
+
+def _splits(env: Any) -> dict[str, int]:
+    sizes = {}
+    for split in env.splits:
+        try:
+            sizes[split] = len(env.tasks(split))
+        except AnchorgymError:  # the data does not hold it
+            continue
+    return sizes
+
+
+def _spec(name: str) -> Any:
+    return gym.registry[name] if name in gym.registry else pettingzoo.parallel_registry[name]
+
+
+def _class(name: str) -> object:
+    """Return what an id makes, where that can be imported."""
+    point = _spec(name).entry_point if name in _all_ids() else None
+    if not isinstance(point, str):
+        return point
+    module, _, attribute = point.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return None
+
+
+def _is_of(name: str, modules: Sequence[str]) -> bool:
+    point = _spec(name).entry_point
+    module = point.partition(":")[0] if isinstance(point, str) else getattr(point, "__module__", "")
+    return any(module == m or str(module).startswith(f"{m}.") for m in modules)
+
+
+def _about(kind: object) -> str:
+    own = getattr(kind, "__doc__", None) if kind is not None else None
+    return inspect.cleandoc(own or "").partition("\n")[0]
+
+
+def _arguments(kind: type[TextEnv], registered: dict[str, Any]) -> list[Argument]:
+    about = _argument_docs(TextEnv) | _argument_docs(kind)
+    found = []
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        missing = parameter.default is parameter.empty
+        default = registered.get(name, None if missing else parameter.default)
+        known = not missing or name in registered
+        found.append(Argument(name, repr(default) if known else "", about.get(name, "")))
+    return found
+
+
+def _argument_docs(kind: type[object]) -> dict[str, str]:
+    """Read the `Args:` of a docstring: name, and what it says."""
+    text = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")[2]
+    part = re.split(r"\n\w", text, maxsplit=1)[0]
+    return {m["name"]: " ".join(m["text"].split()) for m in _ARGUMENT.finditer(part)}

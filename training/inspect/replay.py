@@ -1,0 +1,216 @@
+"""Recorded episodes executed again, and compared with what was recorded.
+
+An environment is made as the header of the file says, reset to each episode's task and seed, and
+given its actions. All that the environment says has to be what was recorded: goal, observations,
+anchors, rewards, validity and reasons, why the episode stopped and whether it was won.
+
+What no environment says (the policy's response, advantages, group numbers) cannot be executed;
+nor can one see an episode exchanged for another that could have happened just so. Both change
+the file's digest, where its header holds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anchorgym.envs import TextEnv, make
+from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
+from anchorgym.training.inspect.trajectories import (
+    EpisodeRecord,
+    Header,
+    TrajectoryError,
+    digest_of,
+    read_trajectories,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A value that was recorded and is not what the environment says."""
+
+    file: Path
+    line: int
+    """Of the file, from 1; 0 for the file as a whole."""
+    turn: int
+    """Of the episode, from 1; 0 for the episode as a whole."""
+    field: str
+    recorded: Any
+    found: Any
+
+    @property
+    def episode(self) -> int:
+        """Number in the file, from 1; 0 for the file as a whole."""
+        return max(0, self.line - 1)
+
+    def __str__(self) -> str:
+        where = f"{self.file}"
+        if self.line:
+            where += f", line {self.line}: episode {self.episode}"
+        if self.turn:
+            where += f", turn {self.turn}"
+        return f"{where}: {self.field} was {_short(self.recorded)}, is {_short(self.found)}"
+
+
+@dataclass(slots=True)
+class Verification:
+    """What came of executing recorded episodes again."""
+
+    episodes: int = 0
+    turns: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    unsealed: list[Path] = field(default_factory=list)
+    """Files without a digest, in which only what can be executed was verified."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything was as recorded."""
+        return not self.differences
+
+
+class Replayer:
+    """Makes environments as headers ask for them, and keeps the last one.
+
+    Args:
+        data: used as the environment's data folder instead of the recorded one.
+    """
+
+    def __init__(self, data: str | None = None) -> None:
+        self._data = data
+        self._made: tuple[str, dict[str, Any]] | None = None
+        self._env: TextEnv | None = None
+
+    def verify(self, path: Path, only: int | None = None) -> Verification:
+        """Execute the episodes of a file again.
+
+        Args:
+            path: the file.
+            only: number of the one episode to be verified, from 1; by default all are, and that
+                the file is as it was written.
+
+        Raises:
+            TrajectoryError: the file cannot be read, or its environment cannot be made.
+        """
+        header, episodes = read_trajectories(path)
+        env = self._make(path, header)
+        result = Verification()
+        for number, episode in enumerate(episodes, 1):
+            if only is None or number == only:
+                result.episodes += 1
+                result.turns += len(episode["turns"])
+                result.differences += _verify(env, path, number + 1, episode)
+        if only is not None and not result.episodes:
+            raise TrajectoryError(f"{path} holds no episode {only}")
+        if only is None:
+            result.differences += _verify_file(path, header, result.episodes)
+            if "digest" not in header:
+                result.unsealed.append(path)
+        return result
+
+    def _make(self, path: Path, header: Header) -> TextEnv:
+        arguments = dict(header["arguments"])
+        if self._data is not None:
+            arguments["data"] = self._data
+        if self._env is None or self._made != (header["env"], arguments):
+            try:
+                self._env = make(header["env"], **arguments)
+            except AnchorgymError as error:
+                raise TrajectoryError(
+                    f"{path}: cannot make the environment that was recorded: {error} "
+                    "(data that has moved is named with --data FOLDER)"
+                ) from error
+            self._made = header["env"], arguments
+        return self._env
+
+
+def trajectory_files(paths: Sequence[Path]) -> list[Path]:
+    """Return files as they are, and of a folder, or a run's, all that hold recorded episodes.
+
+    Raises:
+        TrajectoryError: a folder holds none.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        folder = path / "episodes" if (path / "episodes").is_dir() else path
+        found = sorted(file for file in folder.glob("*.jsonl") if file.name != "metrics.jsonl")
+        if not found:
+            raise TrajectoryError(f"{path} holds no recorded episodes (*.jsonl)")
+        files += found
+    return files
+
+
+def _verify_file(path: Path, header: Header, episodes: int) -> Iterator[Difference]:
+    if header.get("episodes", episodes) != episodes:
+        yield Difference(path, 0, 0, "number of episodes", header.get("episodes"), episodes)
+    if "digest" in header:
+        found = digest_of(path)
+        if found != header["digest"]:
+            yield Difference(path, 0, 0, "digest", header["digest"], found)
+
+
+def _verify(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iterator[Difference]:
+    """Execute one episode and yield what differs.
+
+    A turn that differs is not the end: the actions are executed on, so that what was recorded
+    after it is compared too.
+    """
+
+    def differ(turn: int, **pairs: tuple[Any, Any]) -> Iterator[Difference]:
+        for name, (recorded, found) in pairs.items():
+            if recorded != found:
+                yield Difference(path, line, turn, name, recorded, found)
+
+    try:
+        observation, info = env.reset(seed=episode["seed"], options={"task": episode["task"]})
+    except UnknownTaskError as error:
+        yield Difference(path, line, 0, "task", episode["task"], str(error))
+        return
+    cut = over_early = False
+    yield from differ(
+        0,
+        goal=(episode["goal"], info["goal"]),
+        task_type=(episode["task_type"], env.task_type(episode["task"])),
+    )
+    ended = info["won"]
+    restores = dict(episode["fork"]["restores"]) if "fork" in episode else {}
+    for number, turn in enumerate(episode["turns"], 1):
+        if number - 1 in restores:
+            env.restore(env.snapshot(), seed=restores[number - 1])
+        over_early = over_early or ended or cut
+        yield from differ(
+            number,
+            observation=(turn["observation"], observation),
+            anchor=(turn["anchor"], info["anchor"].hex()),
+        )
+        observation, reward, ended, cut, info = env.step(turn["action"])
+        yield from differ(
+            number,
+            reward=(turn["reward"], float(reward)),
+            valid=(turn["valid"], info["action_valid"]),
+            reason=(turn["reason"], info["reason"]),
+        )
+    yield from differ(
+        0,
+        won=(episode["won"], info["won"]),
+        stop=(episode["stop"], _stop(episode["stop"], over_early, ended, cut)),
+        final_observation=(episode["final_observation"], observation),
+    )
+
+
+def _stop(recorded: str, over_early: bool, ended: bool, cut: bool) -> str:
+    """Return why the episode stopped; a reason of the policy's own is taken as it is recorded."""
+    if over_early:
+        return "over before its last turn"
+    if ended or cut:
+        return "terminated" if ended else "turns"
+    return "not over yet" if recorded in ("terminated", "turns") else recorded
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:60]} … {text[-30:]}"

@@ -1,0 +1,265 @@
+"""Recorded episodes: JSON Lines that can be read, drawn, and executed again.
+
+The first line of a file is its header, every further one an episode. What a header and an episode
+hold are the typed dictionaries below; keys that are not known are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+
+from anchorgym.envs.errors import AnchorgymError
+
+if TYPE_CHECKING:
+    from anchorgym.training.rollout.types import Episode
+
+FORMAT = 1
+
+
+class TrajectoryError(AnchorgymError, ValueError):
+    """A file that does not hold recorded episodes."""
+
+
+class Header(TypedDict):
+    """What all episodes of a file share."""
+
+    format: int
+    env: str
+    """Id of the environment."""
+    arguments: dict[str, Any]
+    """What it was made with, such as `max_turns`."""
+    purpose: str
+    """"train", "evaluate" or "play"."""
+    iteration: NotRequired[int]
+    """Of the run, for training episodes."""
+    episodes: NotRequired[int]
+    """How many follow; `write_trajectories` fills it in."""
+    digest: NotRequired[str]
+    """SHA-256 of the file, see `digest_of`; `write_trajectories` fills it in."""
+
+
+class TurnRecord(TypedDict):
+    """One observation, one response, one transition."""
+
+    observation: str
+    anchor: str
+    """Key of the state in which the turn was taken, in hexadecimal."""
+    response: str
+    """What the policy wrote, as text; empty for policies that write none."""
+    action: str
+    reward: float
+    valid: bool
+    reason: str
+    """Why the action was invalid."""
+    advantage: NotRequired[float]
+    """Of the turn, in training episodes."""
+    step_group: NotRequired[int]
+    """Which anchor group of the file the turn fell in; turns with equal numbers were compared."""
+
+
+class ForkRecord(TypedDict):
+    """Where an episode went on from another one of its group."""
+
+    turn: int
+    """Its first own turn, from 0; those before it are the other's."""
+    restores: list[tuple[int, int]]
+    """(turn, seed) of each time that the state was restored before a turn, and its randomness
+    redrawn: more than one where a fork was forked."""
+
+
+class EpisodeRecord(TypedDict):
+    """One episode, from its task's start to its end."""
+
+    task: str
+    task_type: str
+    seed: int
+    """Given to `reset`."""
+    group: int
+    """Episodes with equal numbers started from one task and were compared."""
+    goal: str
+    won: bool
+    stop: str
+    """"terminated", "turns", "context" or "stuck", as in `Episode`; "left" where a person stopped
+    playing."""
+    turns: list[TurnRecord]
+    final_observation: str
+    """What was seen after the last action."""
+    policy: NotRequired[str]
+    """Who played, in evaluations."""
+    mode: NotRequired[str]
+    """"greedy" or "sampled", in evaluations."""
+    fork: NotRequired[ForkRecord]
+
+
+def episode_record(
+    episode: Episode,
+    advantages: Sequence[float] | None = None,
+    step_groups: Sequence[int] | None = None,
+) -> EpisodeRecord:
+    """Return an episode as JSON values.
+
+    Args:
+        episode: what was played.
+        advantages, step_groups: (n_turns,) of the episode's own turns, where it was trained on.
+    """
+    turns: list[TurnRecord] = []
+    for i, turn in enumerate(episode.history, -episode.first_turn):
+        record: TurnRecord = {
+            "observation": turn.observation,
+            "anchor": turn.anchor.hex(),
+            "response": turn.text,
+            "action": turn.action,
+            "reward": turn.reward,
+            "valid": turn.valid,
+            "reason": turn.reason,
+        }
+        if advantages is not None and i >= 0:
+            record["advantage"] = round(float(advantages[i]), 6)
+        if step_groups is not None and i >= 0:
+            record["step_group"] = int(step_groups[i])
+        turns.append(record)
+    root, *forks = _line_of(episode)
+    whole: EpisodeRecord = {
+        "task": episode.start.task,
+        "task_type": episode.task_type,
+        "seed": root.start.seed,
+        "group": episode.start.group,
+        "goal": episode.goal,
+        "won": episode.won,
+        "stop": episode.stop,
+        "turns": turns,
+        "final_observation": episode.final_observation,
+    }
+    if forks:
+        restores = [(fork.first_turn, fork.start.seed) for fork in forks]
+        whole["fork"] = {"turn": episode.first_turn, "restores": restores}
+    return whole
+
+
+def _line_of(episode: Episode) -> list[Episode]:
+    """Return an episode and those that it was forked from, the first one first."""
+    origin = episode.start.origin
+    return [*(_line_of(origin.parent) if origin else ()), episode]
+
+
+def write_trajectories(path: Path, header: Header, episodes: Iterable[EpisodeRecord]) -> None:
+    """Write a file, all or nothing; its header tells how many episodes it holds, and its digest."""
+    lines = [_line(episode) for episode in episodes]
+    whole: Header = {**header, "episodes": len(lines)}
+    whole["digest"] = _digest(dict(whole), lines)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new")
+    with fresh.open("wb") as file:
+        file.writelines([_line(whole), *lines])
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file: of its header without the digest, and of all other lines.
+
+    Raises:
+        TrajectoryError: there is no such file, or it does not begin with a header.
+    """
+    read_trajectories(path)
+    with path.open("rb") as file:
+        return _digest(json.loads(file.readline()), file)
+
+
+def read_trajectories(path: Path) -> tuple[Header, Iterator[EpisodeRecord]]:
+    """Return the header of a file, and its episodes as they are read.
+
+    Raises:
+        TrajectoryError: there is no such file, or it holds something else; the episodes raise it
+            too, naming the line.
+    """
+    lines = _lines(path)
+    header = next(lines, None)
+    if not _is_header(header):
+        raise TrajectoryError(
+            f"{path} does not begin with the header of recorded episodes (format {FORMAT}): give "
+            "a file from the folder episodes/ of a run"
+        )
+    return cast(Header, header), (_episode(path, n, line) for n, line in enumerate(lines, 2))
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for n, line in enumerate(file, 1):
+                try:
+                    yield json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise TrajectoryError(f"{path}, line {n}: not JSON ({error})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrajectoryError(f"cannot read {path}: {error}") from error
+
+
+def _line(record: Header | EpisodeRecord) -> bytes:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _digest(header: dict[str, Any], lines: Iterable[bytes]) -> str:
+    header = {key: value for key, value in header.items() if key != "digest"}
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for line in lines:
+        digest.update(line)
+    return digest.hexdigest()
+
+
+def _is_header(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.get("format") == FORMAT
+        and isinstance(value.get("env"), str)
+        and isinstance(value.get("arguments"), dict)
+    )
+
+
+_Types = Mapping[str, tuple[type, ...]]
+_EPISODE: _Types = {
+    "task": (str,),
+    "task_type": (str,),
+    "seed": (int,),
+    "group": (int,),
+    "goal": (str,),
+    "won": (bool,),
+    "stop": (str,),
+    "turns": (list,),
+    "final_observation": (str,),
+}
+_TURN: _Types = {
+    "observation": (str,),
+    "anchor": (str,),
+    "response": (str,),
+    "action": (str,),
+    "reward": (int, float),
+    "valid": (bool,),
+    "reason": (str,),
+}
+
+
+def _episode(path: Path, line: int, record: Any) -> EpisodeRecord:
+    _require(record, _EPISODE, f"{path}, line {line}: an episode")
+    if record["seed"] < 0:
+        raise TrajectoryError(f"{path}, line {line}: an episode has the seed {record['seed']}")
+    for number, turn in enumerate(record["turns"], 1):
+        _require(turn, _TURN, f"{path}, line {line}: turn {number}")
+    return cast(EpisodeRecord, record)
+
+
+def _require(record: Any, kinds: _Types, what: str) -> None:
+    """Verify that a record holds the keys that it must, with values of these types."""
+    if not isinstance(record, dict):
+        raise TrajectoryError(f"{what} is no JSON object")
+    if missing := sorted(set(kinds) - set(record)):
+        raise TrajectoryError(f"{what} lacks {', '.join(missing)}")
+    for key, types in kinds.items():
+        if type(record[key]) not in types:  # True would pass for an int
+            raise TrajectoryError(f"{what} has the {key} {str(record[key])[:60]!r}")

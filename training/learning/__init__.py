@@ -1,0 +1,1 @@
+"""Learning: from episodes to advantages, training rows and weight updates."""

@@ -1,0 +1,83 @@
+"""Episodes as the columns that algorithms work on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from anchorgym.gigpo import AnchorReport, TurnBatch, anchor_report
+from anchorgym.training.rollout.types import Episode
+
+
+def turn_batch(episodes: Sequence[Episode], anchor: str, *, forks: bool = False) -> TurnBatch:
+    """Return the turns of episodes, one row each.
+
+    Args:
+        episodes: of whole groups, so that a fork's parent is among them.
+        anchor: what turns are grouped by, see `anchor_keys`.
+        forks: whether there may be forks: then each row names its trajectory's parent, or None.
+    """
+    rows = [(n, i, e) for n, e in enumerate(episodes) for i in range(len(e.turns))]
+    turns = [episode.turns[i] for _, i, episode in rows]
+    return TurnBatch.from_rows(
+        group=np.array([e.start.group for _, _, e in rows]),
+        trajectory=np.array([n for n, _, _ in rows]),
+        anchor=[key for e in episodes for key in anchor_keys(e, anchor)],
+        turn=np.array([e.first_turn + i for _, i, e in rows], np.int64),
+        reward=np.array([turn.reward for turn in turns]),
+        valid=np.array([turn.valid for turn in turns]),
+        truncated=np.array([e.stop != "terminated" for _, _, e in rows]),
+        parent=_parents(episodes) if forks else None,
+        kind=[action_kind(turn.action) for turn in turns],
+    )
+
+
+def action_kind(action: str) -> str:
+    """Return what an action does: its first word, such as "go" or "search"."""
+    word = re.match(r"\W*(\w+)", action)
+    return word[1].lower() if word else ""
+
+
+def anchor_statistics(episodes: Sequence[Episode], anchor: str) -> AnchorReport:
+    """Return what the step groups of episodes are like, see `AnchorReport`."""
+    rows = [(n, i, e) for n, e in enumerate(episodes) for i in range(len(e.turns))]
+    return anchor_report(
+        group=[e.start.group for _, _, e in rows],
+        trajectory=[n for n, _, _ in rows],
+        turn=[e.first_turn + i for _, i, e in rows],
+        anchor=[key for e in episodes for key in anchor_keys(e, anchor)],
+        state=[e.turns[i].anchor for _, i, e in rows],
+        text=[e.turns[i].observation for _, i, e in rows],
+    )
+
+
+def _parents(episodes: Sequence[Episode]) -> list[int | None]:
+    """Number of the episode that each turn's episode left, (n_turns,)."""
+    number = {id(episode): n for n, episode in enumerate(episodes)}
+    parents: list[int | None] = []
+    for episode in episodes:
+        origin = episode.start.origin
+        parent = None if origin is None else number[id(origin.parent)]
+        parents += [parent] * len(episode.turns)
+    return parents
+
+
+def anchor_keys(episode: Episode, anchor: str) -> list[Hashable]:
+    """Return what each turn of an episode is grouped by, (n_turns,).
+
+    Args:
+        episode: that was played.
+        anchor: "state", the key that the environment gave; "observation", the text that was shown;
+            "history:k", the last k texts ("history:1" is "observation"), of a fork also those that
+            its parents were shown before.
+    """
+    if anchor == "state":
+        return [turn.anchor for turn in episode.turns]
+    if anchor == "observation":
+        return [turn.observation for turn in episode.turns]
+    length = int(anchor.removeprefix("history:"))
+    texts = [turn.observation for turn in episode.history]
+    first = episode.first_turn
+    return [tuple(texts[max(0, i + 1 - length) : i + 1]) for i in range(first, len(texts))]

@@ -1,0 +1,232 @@
+"""A person, or nobody, at the table of a world of several agents; others play the other seats."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from anchorgym.agents.engines.contract import Generation
+from anchorgym.agents.policies.base import Decision, Policy, Prompt, Session, View
+from anchorgym.agents.policies.human import Desk, HumanPolicy
+from anchorgym.agents.policies.scripted import RandomPolicy, ScriptedPolicy
+from anchorgym.agents.policies.tabular import TabularPolicy
+from anchorgym.envs import ExpertKind, TextEnv
+from anchorgym.envs.errors import NoExpertError, OptionError, did_you_mean
+from anchorgym.training.imitation.scripts import panel_of
+from anchorgym.training.rollout.matches import Arenas, Match, play_matches
+from anchorgym.training.rollout.types import Start
+from anchorgym.training.selfplay.assembly import empty_table
+from anchorgym.training.selfplay.players import scripted
+from anchorgym.training.selfplay.roles import agents_of
+
+_MOST_TRIES = 200
+"""Tasks that are begun to find one in which a seat takes part."""
+
+
+class UsualPolicy(ScriptedPolicy):
+    """Plays as the world's honest expert, and at random where it has none."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = RandomPolicy(seed)
+
+    def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
+        """Ask the expert of the agent."""
+        try:
+            return str(env.expert_action(agent, "honest"))
+        except (NoExpertError, AttributeError):  # strangers' worlds know no experts
+            return self._random.choose(env, observation, view)
+
+
+class Seat:
+    """What a desk asks of a world, for one of its agents."""
+
+    def __init__(self, env: Any, agent: str, view: View, turn: int) -> None:
+        self._env, self._agent, self._view = env, agent, view
+        self.turn = getattr(env, "turn", turn)
+        self.max_turns = getattr(env, "max_turns", None) or "?"
+
+    def admissible_actions(self) -> tuple[str, ...]:
+        """Return what the agent can do."""
+        return self._view.admissible_actions
+
+    def expert_action(self, kind: ExpertKind = "honest") -> str:
+        """Return what an expert would do in the agent's place.
+
+        Raises:
+            NoExpertError: there is none.
+        """
+        if not hasattr(self._env, "expert_action"):
+            raise NoExpertError(f"this world has no {kind} expert")
+        return str(self._env.expert_action(self._agent, kind))
+
+
+class SeatedPerson(ScriptedPolicy):
+    """A person who plays one agent of several.
+
+    Args:
+        desk: where they sit.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._person, self._turns = HumanPolicy(desk), 0
+
+    def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
+        """Show the turn and ask.
+
+        Raises:
+            EOFError: the person leaves.
+        """
+        seat = Seat(env, agent, view, self._turns)
+        self._turns += 1
+        return self._person.choose(cast(TextEnv, seat), observation, view)
+
+
+class Announced:
+    """A policy whose turns are shown as they are taken.
+
+    Args:
+        policy: plays.
+        desk: where it is shown.
+    """
+
+    def __init__(self, policy: Policy, desk: Desk) -> None:
+        self.policy, self.desk = policy, desk
+        self.engine = policy.engine
+        self.max_response = getattr(policy, "max_response", 8)
+
+    def open(self, env: Any, agent: str = "agent") -> Session:
+        """Begin an episode."""
+        return _AnnouncedSession(self.policy.open(env, agent), agent, self.desk)
+
+
+class _AnnouncedSession:
+    def __init__(self, session: Session, agent: str, desk: Desk) -> None:
+        self.key = session.key
+        self._session, self._agent, self._desk = session, agent, desk
+
+    def prompt(self, observation: str, view: View) -> Prompt | None:
+        return self._session.prompt(observation, view)
+
+    def decide(self, generation: Generation | None) -> Decision:
+        decision = self._session.decide(generation)
+        self._desk.say(f"{self._agent}: {decision.action}")
+        return decision
+
+    def fork(self, env: Any, turns: int | None = None) -> Session:
+        return _AnnouncedSession(self._session.fork(env, turns), self._agent, self._desk)
+
+    def shelve(self) -> None:
+        self._session.shelve()
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def find_seat(env: Any, name: str | None) -> str:
+    """Return the agent that is named.
+
+    Raises:
+        OptionError: there is none of that name, or none is named.
+    """
+    agents = list(env.possible_agents)
+    if name is None:
+        raise OptionError(
+            f"say which seat is yours, --seat {' or '.join(agents)}; or have others play them all: "
+            "--policy PLAYER"
+        )
+    if name not in agents:
+        raise OptionError(
+            f"there is no seat {name!r}.{did_you_mean(name, agents)} There are {', '.join(agents)}"
+        )
+    return name
+
+
+def fill_seats(
+    env: Any, everybody: str | None, given: Sequence[str], seed: int
+) -> dict[str, Policy]:
+    """Return who plays each agent.
+
+    Args:
+        env: the world.
+        everybody: who plays where nothing else is said; None for experts where there are some.
+        given: `SEAT=PLAYER`, where a seat may be a pattern such as `defender_*`.
+        seed: of what they draw.
+
+    Raises:
+        OptionError: one of them is no such thing.
+        RoleError: a pattern names no agent.
+        PolicyError: a folder holds no policy.
+    """
+    usual = UsualPolicy(seed) if everybody is None else load_seat(env, everybody, seed)
+    seats: dict[str, Policy] = dict.fromkeys(env.possible_agents, usual)
+    for assignment in given:
+        pattern, equals, player = assignment.partition("=")
+        if not equals:
+            raise OptionError(f"--with takes SEAT=PLAYER, got {assignment!r}")
+        seats |= dict.fromkeys(
+            agents_of([pattern], env.possible_agents), load_seat(env, player, seed)
+        )
+    return seats
+
+
+def load_seat(env: Any, name: str, seed: int) -> Policy:
+    """Return the policy of a name: `expert`, `random`, `script:NAME,NAME`, or a saved one's folder.
+
+    Raises:
+        PolicyError: the folder holds no policy.
+        TableError: it holds a table that is damaged.
+        CookError: it holds a cook of another kitchen.
+    """
+    policy = scripted(name, seed)
+    if policy is not None:
+        return policy
+    if TabularPolicy.is_kept_in(Path(name)):
+        table = empty_table(env)
+        table.load(name)
+        table.engine.reseed(seed)
+        return table
+    from anchorgym.agents.policies.model import load_policy
+    from anchorgym.training.worlds.overcooked import CookPolicy, NeuralCook
+
+    if NeuralCook.is_kept_in(Path(name)):
+        return CookPolicy.load(name, env, seed)
+    return load_policy(name, seed=seed)
+
+
+def start_for(env: Any, seat: str | None, task: str | None, seed: int) -> Start:
+    """Return a start of the task that is named, or of one drawn in which a seat takes part.
+
+    Raises:
+        OptionError: the seat takes no part in the task that is named, or in any that was drawn.
+        UnknownTaskError: there is no such task.
+    """
+    panel = panel_of(env)
+    if task is None and not panel:
+        return Start("", 0, seed)
+    rng = random.Random(seed)
+    drawn = [task] if task is not None else [rng.choice(panel) for _ in range(_MOST_TRIES)]
+    for one in drawn:
+        env.reset(seed=seed, options={"task": one})
+        if seat is None or seat in env.agents:
+            return Start(one, 0, seed)
+    raise OptionError(
+        f"{seat} takes no part in task {drawn[-1]!r}: give --task one in which it does"
+    )
+
+
+def play_seats(env: Any, seats: Mapping[str, Policy], start: Start, temperature: float) -> Match:
+    """Play one match.
+
+    Args:
+        env: where.
+        seats: who plays each agent.
+        start: of the match.
+        temperature: of saved policies; 0 is greedy.
+
+    Raises:
+        EOFError: a person left.
+    """
+    (match,) = play_matches([seats], Arenas(lambda: env), [start], temperature=temperature)
+    return match

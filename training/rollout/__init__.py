@@ -1,0 +1,1 @@
+"""Rollouts: episodes, the environments they are played in, and the drivers that play them."""

@@ -1,0 +1,1 @@
+"""Drivers: how the requests of many episodes meet engines."""

@@ -1,0 +1,86 @@
+"""What sits between a policy, which reads and writes text, and any PettingZoo world.
+
+Text worlds of ours pass through. In other worlds arrays become words, and what is written is read
+back as an element of the action space; a world without anchors, goals or lists of admissible
+actions simply gives none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import Space
+from gymnasium.spaces import Discrete
+
+from anchorgym.agents.policies.base import View
+from anchorgym.envs.errors import ContractError
+
+_MASKS = ("action_mask", "legal_actions_mask")
+
+
+def as_text(observation: Any) -> str:
+    """Return what is seen as text: its own if it has some, else its numbers."""
+    if isinstance(observation, str):
+        return observation
+    if isinstance(observation, Mapping):
+        if isinstance(observation.get("text"), str):
+            return str(observation["text"])
+        parts = {key: value for key, value in observation.items() if key not in _MASKS}
+        if len(parts) == 1:
+            return as_text(next(iter(parts.values())))
+        return " ".join(f"{key} {as_text(value)}" for key, value in parts.items())
+    values = np.asarray(observation)
+    if values.dtype.kind == "f":
+        return " ".join(f"{value:.3g}" for value in values.ravel())
+    return " ".join(map(str, values.ravel().tolist()))
+
+
+def as_view(observation: Any, info: Mapping[str, Any], space: Space[Any]) -> View:
+    """Return what a policy may see of an agent's info; what is not said is left empty."""
+    actions = info.get("admissible_actions")
+    if actions is None:
+        actions = _legal(observation, info, space)
+    return View(
+        str(info.get("goal", "")),
+        tuple(map(str, actions)),
+        bool(info.get("action_valid", True)),
+        str(info.get("reason", "")),
+    )
+
+
+def as_action(text: str, view: View, space: Space[Any]) -> Any:
+    """Read what was written as an element of the action space; None where it is none of them."""
+    if not isinstance(space, Discrete):
+        return text
+    if view.admissible_actions and text not in view.admissible_actions:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def instead(view: View, space: Space[Any]) -> Any:
+    """Return what a stranger's world is given for an action that could not be read.
+
+    Worlds of the contract are told nothing, and say what that costs; others expect an action.
+
+    Raises:
+        ContractError: there is nothing that could be given.
+    """
+    if isinstance(space, Discrete):
+        return int(view.admissible_actions[0]) if view.admissible_actions else int(space.start)
+    raise ContractError(f"an action could not be read, and {space} names no other to take")
+
+
+def _legal(observation: Any, info: Mapping[str, Any], space: Space[Any]) -> tuple[int, ...]:
+    if not isinstance(space, Discrete):
+        return ()
+    sources = [info, observation] if isinstance(observation, Mapping) else [info]
+    for source in sources:
+        for name in _MASKS:
+            if source.get(name) is not None:
+                return tuple(int(i) + int(space.start) for i in np.flatnonzero(source[name]))
+    return tuple(range(int(space.start), int(space.start + space.n)))

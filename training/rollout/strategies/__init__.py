@@ -1,0 +1,84 @@
+"""How the groups of an iteration are rolled out.
+
+    independent   every episode from its task's start, as many of each as the algorithm says
+    adaptive      the same, with more of the tasks whose success is least certain (XRPO's rule)
+    fork          some episodes from the start, then siblings from states that they reached
+    tree          some episodes from the start, which branch at fixed turns (SPO's tree)
+
+A fork begins in the restored state with fresh randomness, and with the memory of the episode that
+it leaves. It was selected rather than sampled: its turns are compared with others taken in the same
+state, and never enter the statistics of episodes. By default, forks may take the turns that the
+episodes which groups lack would have taken, so that all strategies cost the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+from anchorgym.gigpo import Algorithm, State
+from anchorgym.gigpo.algorithms.xrpo import XRPO
+from anchorgym.gigpo.arrays import IntArray
+from anchorgym.training.config.sections import TrainConfig
+from anchorgym.training.learning.columns import anchor_keys
+from anchorgym.training.rollout.strategies.budget import Budget
+from anchorgym.training.rollout.strategies.choosing import Rarest, Uncertain
+from anchorgym.training.rollout.strategies.fork import Fork
+from anchorgym.training.rollout.strategies.hints import Hints
+from anchorgym.training.rollout.strategies.independent import Independent
+from anchorgym.training.rollout.strategies.strategy import Play, Strategy
+from anchorgym.training.rollout.strategies.tree import Tree
+from anchorgym.training.rollout.types import Episode
+
+__all__ = ["Play", "Strategy", "make_strategy"]
+
+
+def make_strategy(
+    config: TrainConfig,
+    algorithm: Algorithm,
+    state: State,
+    *,
+    limit: int,
+    solve: Callable[[Sequence[str]], Sequence[int]],
+) -> Strategy:
+    """Return the strategy that a configuration names.
+
+    Args:
+        config: of the job.
+        algorithm: says how often tasks are played.
+        state: what it remembers.
+        limit: turns after which the environment cuts a training episode.
+        solve: says how many turns an expert needs for each of some tasks.
+    """
+    rollout = config.rollout
+    strategy = _bare(config, algorithm, state, limit)
+    if rollout.hints == "off":
+        return strategy
+    return Hints(strategy, episodes=rollout.hint_episodes, share=rollout.hint_share, solve=solve)
+
+
+def _bare(config: TrainConfig, algorithm: Algorithm, state: State, limit: int) -> Strategy:
+    rollout = config.rollout
+    budget = Budget(rollout.group_size, limit, rollout.fork_turns)
+
+    def allocate(tasks: Sequence[str], left: int, played: Sequence[Sequence[float]]) -> IntArray:
+        return algorithm.allocate(tasks, left, state, played)
+
+    def adaptive(tasks: Sequence[str], left: int, played: Sequence[Sequence[float]]) -> IntArray:
+        rule = XRPO(base=max(2, rollout.group_size // 2))
+        return rule.allocate(tasks, left, {}, played)
+
+    def keys(episode: Episode) -> Sequence[Hashable]:
+        return anchor_keys(episode, config.algorithm.anchor)
+
+    if rollout.strategy == "adaptive":
+        return Independent(adaptive, rollout.group_size)
+    if rollout.strategy == "fork":
+        choose = Rarest(keys) if rollout.fork_from == "rarest" else Uncertain(keys)
+        roots = Independent(allocate, rollout.roots)
+        return Fork(roots, choose, siblings=rollout.siblings, budget=budget)
+    if rollout.strategy == "tree":
+        first, *branching = rollout.branching
+        segment = rollout.segment_turns or max(1, limit // len(rollout.branching))
+        roots = Independent(allocate, first)
+        return Tree(roots, branching=branching, segment=segment, budget=budget)
+    return Independent(allocate, rollout.group_size)

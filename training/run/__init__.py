@@ -1,0 +1,1 @@
+"""Training runs: the job, its components, checkpoints, metrics and display."""

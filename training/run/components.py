@@ -1,0 +1,240 @@
+"""The components of a training job, put together before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from anchorgym.agents.policies.model import ModelPolicy, PromptSettings, load_policy
+from anchorgym.agents.policies.tiny import build_tiny
+from anchorgym.agents.prompts.template import TinyTemplate
+from anchorgym.agents.prompts.tokenizer import build_tokenizer
+from anchorgym.envs import TextEnv, sub_panel
+from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError
+from anchorgym.gigpo import Algorithm, make_algorithm
+from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError
+from anchorgym.training.config.sections import ConfigError, PolicyConfig, TrainConfig
+from anchorgym.training.imitation.teachers import Teacher, find_teacher, sample_words
+from anchorgym.training.rollout.env_pool import Worlds
+from anchorgym.training.run.display import Display
+
+_HELD_OUT = ("test", "valid_unseen", "valid_seen", "valid", "dev")
+"""Splits that are not trained on, the most telling first."""
+_SPARE_TOKENS = 2
+"""Beyond the longest response that an action was seen to need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """Which tasks are for what."""
+
+    train: tuple[str, ...]
+    """Everything that is learnt from: vocabulary, demonstrations, corrections, iterations."""
+    test: str
+    """Split of the figures before and after."""
+    validation: str
+    """Split of the curve. Where it is the one trained on, its tasks are not in `train`."""
+    validation_tasks: int
+    """So many of its tasks, see `sub_panel`."""
+    chooses: bool
+    """Whether validation may choose the best policy: it is of other tasks than the test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """What a job is made of."""
+
+    algorithm: Algorithm
+    worlds: Worlds
+    """Where evaluations are played."""
+    train_envs: Worlds
+    """Where training episodes are played; they may be cut earlier."""
+    train_arguments: Mapping[str, Any]
+    """What the worlds of training episodes were made with."""
+    panels: Panels
+    teacher: Teacher
+    expert: bool
+    """Whether the teacher is an expert."""
+    policy: ModelPolicy | None
+    """The policy to go on from; None for a new one."""
+
+
+def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Components:
+    """Make or load every part of a job but a new policy.
+
+    Args:
+        config: of the job.
+        policy: to go on with, in place of the one that `config` names.
+
+    Raises:
+        AnchorgymError: a part does not exist, does not take its settings, or has no tasks.
+    """
+    env = config.env
+    algorithm = _algorithm(config)
+    arguments = {**env.arguments, "split": env.split}
+    worlds = Worlds(env.id, **arguments)
+    limit = min(worlds.first.max_turns, config.rollout.max_turns)
+    train_arguments = {**arguments, "max_turns": limit}
+    train_envs = Worlds(env.id, **train_arguments)
+    if not worlds.first.tasks():
+        raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
+    panels = _panels(worlds.first, config)
+    teacher, expert = find_teacher(worlds.first, panels.train[0])
+    if config.rollout.hints != "off" and not expert:
+        raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
+    if policy is None and config.policy.name != "tiny":
+        policy = _loaded_policy(config)
+    return Components(
+        algorithm, worlds, train_envs, train_arguments, panels, teacher, expert, policy
+    )
+
+
+def _algorithm(config: TrainConfig) -> Algorithm:
+    try:
+        algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
+    except OptionError as error:
+        raise ConfigError(f"algorithm.{error.option}: {error}") from error
+    except UnknownAlgorithmError as error:
+        raise ConfigError(f"algorithm.name: {error}") from error
+    if algorithm.needs_forks and not config.rollout.has_forks:
+        raise ConfigError(
+            f"rollout.strategy: {config.algorithm.name} with these options values states by forks: "
+            "choose tree or fork"
+        )
+    return algorithm
+
+
+def completed(config: TrainConfig, components: Components) -> TrainConfig:
+    """Return the settings with all that they leave open filled in, the algorithm's options too."""
+    values = config.model_dump(mode="json")
+    values["algorithm"] |= asdict(components.algorithm)
+    values["env"]["max_turns"] = components.worlds.first.max_turns
+    values["clone"]["updates"] = config.clone_updates
+    values["evaluation"] |= {
+        "split": components.panels.test,
+        "curve_split": components.panels.validation,
+    }
+    return TrainConfig.parse(values)
+
+
+def _loaded_policy(config: TrainConfig) -> ModelPolicy:
+    """Load a policy; it is prompted as it was saved, but for what is set otherwise."""
+    policy = load_policy(config.policy.name, seed=config.seed)
+    changes = config.policy.prompt_changes()
+    return policy.with_prompt(**changes) if changes else policy
+
+
+def new_policy(config: TrainConfig, components: Components, display: Display) -> ModelPolicy:
+    """Build an untrained policy with a tokenizer made of the environment's words.
+
+    Raises:
+        ConfigError: the policy could not write an action of this environment.
+    """
+    p = config.policy
+    env = components.worlds.first
+    panel = components.panels.train
+    tasks = min(p.vocabulary_tasks, 50 * len(panel))
+    texts: list[str] = []
+    actions: list[str] = []
+    with display.phase("vocabulary", tasks) as phase:
+        for read, written in sample_words(env, panel, components.teacher, tasks):
+            texts += read
+            actions += written
+            phase.step()
+    return tiny_policy(p, texts, actions, env_id=config.env.id, seed=config.seed)
+
+
+def tiny_policy(
+    config: PolicyConfig, texts: Sequence[str], actions: Sequence[str], *, env_id: str, seed: int
+) -> ModelPolicy:
+    """Build an untrained policy that knows some words.
+
+    Args:
+        config: its size, and how it reads and writes.
+        texts: that were read, with the repetition they have in play.
+        actions: that could have been written.
+        env_id: where.
+        seed: of the weights.
+
+    Raises:
+        ConfigError: the policy could not write one of these actions.
+    """
+    tokenizer = build_tokenizer(texts, actions)
+    needed = _longest_response(TinyTemplate(tokenizer), set(actions))
+    if config.max_response is not None and config.max_response < needed:
+        raise ConfigError(
+            f"policy.max_response: an action of {env_id} needs {needed} tokens, "
+            f"but {config.max_response} are allowed"
+        )
+    return build_tiny(
+        tokenizer,
+        hidden=config.hidden,
+        layers=config.layers,
+        heads=config.heads,
+        kv_heads=config.kv_heads,
+        feed_forward=config.feed_forward,
+        max_context=config.max_context,
+        prompt=PromptSettings(
+            form=config.form,
+            history=config.history,
+            shows_actions=config.shows_actions,
+            constrained=config.constrained,
+            max_response=config.max_response or needed + _SPARE_TOKENS,
+        ),
+        env_id=env_id,
+        seed=seed,
+    )
+
+
+def _longest_response(template: TinyTemplate, actions: Iterable[str]) -> int:
+    """Return how many tokens the longest action needs; all must come back as written."""
+    longest = 1
+    for action in actions:
+        tokens = template.response(action)
+        back = template.parse(tokens).action
+        if back != action:
+            raise ConfigError(
+                f"the word-level tokenizer cannot write the action {action[:80]!r}: it would "
+                f"become {back[:80]!r}. Use single spaces and no space at the ends"
+            )
+        longest = max(longest, len(tokens))
+    return longest
+
+
+def _panels(env: TextEnv, config: TrainConfig) -> Panels:
+    """Say which tasks are for what.
+
+    Splits that are asked for must exist; by default they are the most telling ones that do.
+    """
+    e = config.evaluation
+    for asked in (e.split, e.curve_split):
+        if asked is not None and asked not in env.splits:
+            raise UnknownSplitError(asked, env.splits)
+        if asked is not None and not env.tasks(asked):
+            raise DataError(f"split {asked!r} holds no tasks to evaluate on")
+    there, train = held_out_splits(env), tuple(env.tasks())
+    test = e.split or next(iter(there), env.split)
+    others = sorted(split for split in there if split != test)
+    validation = e.curve_split or next(iter(others), env.split)
+    tasks = min(e.curve_tasks, len(env.tasks(validation)))
+    if validation != env.split or test == env.split:
+        return Panels(train, test, validation, tasks, chooses=validation != test)
+    tasks = min(tasks, len(train) // 4)
+    if tasks == 0:  # too few to hold any out
+        return Panels(train, test, validation, len(train), chooses=False)
+    held_out = frozenset(sub_panel(train, tasks))
+    rest = tuple(task for task in train if task not in held_out)
+    return Panels(rest, test, validation, tasks, chooses=True)
+
+
+def held_out_splits(env: TextEnv) -> list[str]:
+    """Return the splits of an environment that are not trained on, the most telling first."""
+    return [split for split in _HELD_OUT if split != env.split and _has_tasks(env, split)]
+
+
+def _has_tasks(env: TextEnv, split: str) -> bool:
+    try:
+        return split in env.splits and len(env.tasks(split)) > 0
+    except AnchorgymError:  # a split that the data does not hold
+        return False

@@ -1,0 +1,396 @@
+"""A training job as steps that can be left and taken up again.
+
+What is drawn in a step depends on the seed, the phase and the step's number alone, and the engine
+begins every step anew. So weights, optimizers and a few counters are all that a checkpoint has to
+hold, and saving one changes nothing: a run that was killed ends with the bits of one that was not.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from anchorgym.agents.policies.model import ModelPolicy, load_policy
+from anchorgym.envs import panel_hash
+from anchorgym.gigpo import Counts, State
+from anchorgym.training.config.durable import whole_folder
+from anchorgym.training.config.sections import TrainConfig
+from anchorgym.training.evaluation.evaluate import Evaluation, evaluate
+from anchorgym.training.imitation.cloning import Cloning, Demonstration, demonstrations, usual_limit
+from anchorgym.training.imitation.dagger import Corrections
+from anchorgym.training.inspect.plotting.anchors import draw_anchors
+from anchorgym.training.inspect.plotting.curve import draw_curve
+from anchorgym.training.inspect.recording import Recorder
+from anchorgym.training.learning.learner import Learner
+from anchorgym.training.learning.schedules import learning_rate
+from anchorgym.training.rollout.timers import Timers
+from anchorgym.training.rollout.types import Episode
+from anchorgym.training.run.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    Checkpoints,
+    Tensors,
+    load_parameters,
+    parameters_of,
+)
+from anchorgym.training.run.components import Components, new_policy
+from anchorgym.training.run.display import Display
+from anchorgym.training.run.iterations import Iterations
+from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.run.results import Run, write_result
+
+START = "start"
+"""Folder of the policy that the job began with: its tokenizer, and the shape of its model."""
+
+_PHASES = ("clone", "before", "reinforce", "after")
+"""In their order; the vocabulary comes before the first checkpoint."""
+_TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
+"""Of the final figures, by mode."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a job is, as JSON values."""
+
+    phase: str = _PHASES[0]
+    done: int = 0
+    """Updates or iterations of the phase."""
+    algorithm: State = field(default_factory=dict)
+    """What the algorithm remembers."""
+    visits: Counts = field(default_factory=dict)
+    """Of states, where novelty earns a bonus."""
+    validated: int = -1
+    """The iteration of the curve's last point."""
+    best: int = 0
+    """The iteration of its best point, the later one of equals."""
+    best_success: float = -1.0
+    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Final figures by "before" or "after" and mode."""
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Job:
+    """Does the work of a run, from its beginning or from a checkpoint.
+
+    Args:
+        config: what to do.
+        components: of the job; where it goes on from a checkpoint, with the policy of `start/`.
+        folder: of the run.
+        log: of the metrics.
+        display: for people.
+        checkpoints: of the run.
+        saved: the checkpoint to go on from.
+
+    Raises:
+        CheckpointError: the environment's tasks are not those that the run began with.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        components: Components,
+        folder: Path,
+        log: MetricsLog,
+        display: Display,
+        checkpoints: Checkpoints,
+        saved: Checkpoint | None = None,
+    ) -> None:
+        self.config, self.components, self.folder = config, components, folder
+        self.log, self.display = log, display
+        self.timers = Timers()
+        self._checkpoints, self._saved_at = checkpoints, time.monotonic()
+        self._recorder = Recorder(folder, config, components)
+        self._panel = panel_hash(components.panels.train)
+        self._tensors = saved.tensors if saved else {}
+        if saved is None:
+            self.at = Progress(algorithm=components.algorithm.initial_state())
+        else:
+            if saved.state["panel"] != self._panel:
+                raise CheckpointError(
+                    "the environment's training tasks are not those that the run began with: "
+                    "restore its data, or begin a new run"
+                )
+            self.at = Progress(**saved.state["progress"])
+            self.timers.update(self.at.cpu_seconds)
+        self._best = {name: of for name, of in self._tensors.items() if name == "best"}
+
+    def run(self) -> Run:
+        """Go on until the run is finished; an interruption leaves the policy and the curve."""
+        self.policy = self._first_policy()
+        if self._tensors and self.at.phase != "clone":
+            load_parameters(self.policy.model, self._tensors["model"])
+        work = {
+            "clone": self._clone,
+            "before": self._before,
+            "reinforce": self._reinforce,
+            "after": self._after,
+        }
+        try:
+            for phase in _PHASES[_PHASES.index(self.at.phase) :]:
+                if phase != self.at.phase:
+                    self.at.phase, self.at.done, self._tensors = phase, 0, {}
+                    self._save(self._weights)
+                work[phase]()
+        except KeyboardInterrupt:
+            if not (self.folder / "policy").exists():
+                self._write_policy("policy")
+            self._draw()
+            raise
+        run = self._result()
+        self._draw()
+        write_result(run)
+        return run
+
+    # Phases ---------------------------------------------------------------------------------
+
+    def _first_policy(self) -> ModelPolicy:
+        """Return the policy of `start/`, which is made first where there is no checkpoint yet."""
+        if self.components.policy is not None and self._tensors:
+            self.display.say(f"resumed    {self.at.phase} {self.at.done or ''}".rstrip())
+            return self.components.policy
+        self._announce()
+        policy = self.components.policy or new_policy(self.config, self.components, self.display)
+        self.timers.lap("vocabulary")
+        size = sum(parameter.numel() for parameter in policy.model.parameters())
+        self.display.say(f"policy     {size:,} parameters, {len(policy.tokenizer):,} words")
+        self.log.write("policy", parameters=size, words=len(policy.tokenizer))
+        with whole_folder(self.folder / START) as fresh:
+            policy.save(fresh)
+        # Read it back, as a run that is taken up again does.
+        return load_policy(self.folder / START, seed=self.config.seed)
+
+    def _clone(self) -> None:
+        updates = self.config.clone_updates
+        correct = self.config.clone.corrections and self.components.expert
+        cloning = Cloning(
+            self.policy,
+            self._demonstrations,
+            self.config.clone,
+            updates=updates,
+            seed=self.config.seed,
+            corrections=self._corrections() if correct else None,
+        )
+        self.timers.start()
+        with cloning, self.display.phase("clone", updates, self.at.done) as shown:
+            if self._tensors:
+                cloning.resume(self.at.done, self._tensors)
+            else:
+                self._save(cloning.tensors)
+            while cloning.done < updates:
+                self._renew_engine("clone", cloning.done)
+                for step in cloning.pool():
+                    shown.step(f"loss per token {step.action_loss:.3f}")
+                    self.log.write("clone", **asdict(step))
+                self.at.done = cloning.done
+                self.timers.lap("clone")
+                self._save(cloning.tensors, now=False)
+        self._write_policy("clone")
+
+    @cached_property
+    def _max_tokens(self) -> int:
+        """How many tokens a demonstration may have."""
+        components, given = self.components, self.config.clone.max_tokens
+        if given is not None:
+            return given
+        env, panel = components.worlds.first, components.panels.train
+        return usual_limit(
+            env, panel, components.teacher, self.policy, f"{self.config.seed}/lengths"
+        )
+
+    def _demonstrations(self, pool: int) -> Iterator[Demonstration]:
+        config, components = self.config.clone, self.components
+        return demonstrations(
+            components.worlds.first,
+            components.panels.train,
+            components.teacher,
+            self.policy,
+            noise=config.noise,
+            max_tokens=min(self._max_tokens, self.policy.max_context),
+            seed=f"{self.config.seed}/demonstrations/{pool}",
+        )
+
+    def _corrections(self) -> Callable[[int, int], list[Demonstration]]:
+        config, components = self.config.clone, self.components
+        corrections = Corrections(
+            self.policy,
+            components.train_envs,
+            components.panels.train,
+            components.teacher,
+            share=config.corrections,
+            max_tokens=self._max_tokens,
+        )
+        seed = self.config.seed
+        return lambda pool, n: corrections.draw(n, f"{seed}/corrections/{pool}")
+
+    def _before(self) -> None:
+        self._measure("before")
+
+    def _reinforce(self) -> None:
+        config, algorithm = self.config, self.components.algorithm
+        last = config.rollout.iterations
+        if last == 0:
+            self._write_policy("policy")
+            return
+        learner = Learner(
+            self.policy, algorithm, config.learner, temperature=config.rollout.temperature
+        )
+        if "optimizer" in self._tensors:
+            learner.resume(self.at.done, self._tensors)
+        iterations = Iterations(
+            config,
+            self.components,
+            self.policy,
+            learner,
+            self.at.algorithm,
+            self.at.visits,
+            self.timers,
+            self._recorder,
+        )
+        if self.at.validated < 0:
+            self._validate(0)
+        with self.display.phase(config.algorithm.name, last, self.at.done) as shown:
+            for number in range(self.at.done + 1, last + 1):
+                learner.set_learning_rate(learning_rate(config.learner, number, last))
+                self._renew_engine("iteration", number)
+                measured = iterations.take(number)
+                self.log.write("train", iteration=number, **measured)
+                self.log.write("anchors", iteration=number, **iterations.anchors.to_json())
+                shown.step(f"success of training episodes {measured['success']:.2f}")
+                self.at.done = number
+                if number % config.evaluation.every == 0 or number == last:
+                    self._validate(number)
+                self._save(lambda: {**learner.tensors(), **self._best}, now=False)
+        if self.at.best != last:
+            self._write_policy("last")
+            load_parameters(self.policy.model, self._best["best"])
+        self._write_policy("policy")
+        self._best = {}
+
+    def _validate(self, iteration: int) -> None:
+        panels = self.components.panels
+        self._renew_engine("curve", iteration)
+        success = evaluate(
+            self.policy,
+            self.components.worlds,
+            split=panels.validation,
+            tasks=panels.validation_tasks,
+            max_response=self.policy.max_response,
+        ).success
+        better = not panels.chooses or success.mean >= self.at.best_success
+        if better:
+            self.at.best, self.at.best_success = iteration, success.mean
+            if panels.chooses:
+                weights = parameters_of(self.policy.model)
+                self._best = {"best": {name: value.clone() for name, value in weights.items()}}
+            self._write_policy("policy")
+        self.at.validated = iteration
+        self.timers.lap("evaluation")
+        self.log.write(
+            "validate",
+            iteration=iteration,
+            split=panels.validation,
+            success=asdict(success),
+            best=better,
+        )
+
+    def _after(self) -> None:
+        if self.config.rollout.iterations:
+            self._measure("after")
+        else:
+            self.at.evaluations["after"] = self.at.evaluations["before"]
+
+    def _measure(self, when: str) -> None:
+        found = self.at.evaluations.setdefault(when, {})
+        exam = self.components.panels.test
+        for mode in self.config.evaluation.modes:
+            if mode in found:
+                continue
+            self.timers.start()
+            self._renew_engine("exam", mode)
+            episodes: list[Episode] = []
+            figures = evaluate(
+                self.policy,
+                self.components.worlds,
+                split=exam,
+                tasks=self.config.evaluation.tasks,
+                temperature=_TEMPERATURES[mode],
+                max_response=self.policy.max_response,
+                observe=episodes.extend,
+            )
+            self._recorder.evaluation(f"{when}-{mode}", episodes)
+            self.timers.lap("evaluation")
+            found[mode] = figures.to_json()
+            self.log.write(when, mode=mode, split=exam, success=asdict(figures.success))
+            self.display.say(f"{when:<10} {exam} {mode:<8} success {figures.success} %")
+            self._save(self._weights)
+
+    # Details --------------------------------------------------------------------------------
+
+    def _announce(self) -> None:
+        panels, known = (
+            self.components.panels,
+            self.components.policy.env_id if self.components.policy else "",
+        )
+        if not self.components.expert:
+            self.display.say("teacher    no honest expert: random play shows what can be written")
+        if panels.test == self.config.env.split:
+            self.display.say(f"evaluation on {panels.test}: no tasks are held out")
+        elif panels.validation == self.config.env.split and panels.chooses:
+            self.display.say(
+                f"curve      {panels.validation_tasks} training tasks are held out for it"
+            )
+        if known not in ("", self.config.env.id):
+            self.display.say(f"warning    the policy knows the words of {known} only")
+
+    def _renew_engine(self, *step: str | int) -> None:
+        """Give the engine the randomness of a step, and nothing of what it computed before."""
+        engine = self.policy.engine
+        engine.load_weights(engine.version)
+        name = "/".join(map(str, (self.config.seed, *step)))
+        engine.reseed(random.Random(name).getrandbits(62))
+
+    def _weights(self) -> dict[str, Tensors]:
+        return {"model": parameters_of(self.policy.model)}
+
+    def _save(self, tensors: Callable[[], dict[str, Tensors]], *, now: bool = True) -> None:
+        """Save a checkpoint; if it need not be now, only when the last one is old enough."""
+        if not now and time.monotonic() - self._saved_at < self.config.checkpoint.seconds:
+            return
+        self.at.cpu_seconds = dict(self.timers)
+        state = {
+            "progress": asdict(self.at),
+            "panel": self._panel,
+            "metrics_bytes": self.log.sync(),
+            "elapsed": self.log.elapsed,
+        }
+        self._checkpoints.save(Checkpoint(state, tensors()))
+        self._saved_at = time.monotonic()
+        self.timers.lap("checkpoints")
+
+    def _write_policy(self, name: str) -> None:
+        with whole_folder(self.folder / name) as fresh:
+            self.policy.save(fresh)
+
+    def _draw(self) -> None:
+        title = f"{self.config.algorithm.name} on {self.config.env.id}"
+        draw_curve(self.folder / "metrics.jsonl", self.folder / "curve.png", title)
+        draw_anchors(self.folder, self.config.algorithm.anchor)
+
+    def _result(self) -> Run:
+        found = {
+            when: {mode: Evaluation.from_json(values) for mode, values in of.items()}
+            for when, of in self.at.evaluations.items()
+        }
+        return Run(
+            self.folder,
+            self.policy,
+            found["before"],
+            found["after"],
+            seconds=dict(self.timers),
+            iteration=self.at.best,
+        )

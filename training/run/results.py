@@ -1,0 +1,49 @@
+"""A finished run, and what is written of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from anchorgym.agents.policies.model import ModelPolicy
+from anchorgym.training.config.durable import write_file
+from anchorgym.training.evaluation.evaluate import Evaluation, paired_difference
+from anchorgym.training.evaluation.statistics import Interval
+
+RESULT = "result.json"
+"""The last file of a run: where it is, the run is finished."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A finished run and what it measured."""
+
+    folder: Path
+    policy: ModelPolicy
+    """The best on the panel of the curve; what `policy/` holds."""
+    before: dict[str, Evaluation] = field(default_factory=dict)
+    """Of the clone, by mode: "greedy" or "sampled", those of `evaluation.modes`."""
+    after: dict[str, Evaluation] = field(default_factory=dict)
+    """Of `policy`."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """CPU seconds by phase."""
+    iteration: int = 0
+    """After which `policy` was taken; 0 is the clone."""
+
+    def gain(self, mode: str) -> Interval:
+        """Return the paired gain in success of "greedy" or "sampled" play."""
+        return paired_difference(self.after[mode], self.before[mode])
+
+
+def write_result(run: Run) -> None:
+    """Write `result.json`: figures before and after, paired gains, CPU seconds."""
+    result = {
+        "before": {mode: e.to_json() for mode, e in run.before.items()},
+        "after": {mode: e.to_json() for mode, e in run.after.items()},
+        "gain": {mode: asdict(run.gain(mode)) for mode in run.after},
+        "iteration": run.iteration,
+        "cpu_seconds": {phase: round(s, 1) for phase, s in run.seconds.items()},
+    }
+    write_file(run.folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,175 @@
+"""What the roles of a run begin with: new policies, and a warm-up for those that ask for one."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from anchorgym.agents.policies.base import Policy
+from anchorgym.agents.policies.model import ModelPolicy, load_policy
+from anchorgym.agents.policies.tabular import TabularPolicy
+from anchorgym.training.config.durable import whole_folder
+from anchorgym.training.imitation.scripts import clone, count, new_language_policy
+from anchorgym.training.rollout.matches import Arenas, Seats
+from anchorgym.training.run.checkpoints import Checkpoints
+from anchorgym.training.run.display import Display
+from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.selfplay.assembly import empty_table
+from anchorgym.training.selfplay.config import TABULAR, TINY, CoevolveConfig, RoleConfig
+from anchorgym.training.selfplay.players import scripted, strategy
+from anchorgym.training.selfplay.roles import RoleError
+
+Makers = Mapping[str, Callable[[], Policy]]
+"""Make what roles begin with, in place of what their settings name."""
+
+
+class InitialPolicies:
+    """Makes the policies that roles begin with.
+
+    A warm-up is kept in `folder/ROLE` when it is whole, its losses in `folder/ROLE.jsonl`; what was
+    interrupted goes on after the last pool of transcripts.
+
+    Args:
+        config: of the run.
+        settings: of each role, and its agents.
+        arenas: where scripts are played.
+        folder: for what comes of warm-ups.
+        makers: see `Makers`.
+        display: for people.
+    """
+
+    def __init__(
+        self,
+        config: CoevolveConfig,
+        settings: Mapping[str, tuple[RoleConfig, tuple[str, ...]]],
+        arenas: Arenas,
+        folder: Path,
+        makers: Makers,
+        display: Display,
+    ) -> None:
+        self._config, self._settings, self._arenas = config, settings, arenas
+        self._folder, self._makers, self._display = folder, makers, display
+        self._others: dict[str, Policy] = {}
+
+    def warm_up(self) -> None:
+        """Have every role clone the scripts that it is to clone, unless that is done.
+
+        Raises:
+            RoleError: a policy that cannot be taught.
+            ConfigError: a `tiny` policy that could not write what the scripts do.
+        """
+        for role, (settings, _) in self._settings.items():
+            if not settings.policy.shared_with and self._pupils(role):
+                self._warm(role)
+
+    def fresh(self, role: str) -> Policy:
+        """Return a policy of its own as a role begins with it, after its warm-up."""
+        kept = self._folder / role
+        if not kept.exists():
+            return self._new(role)
+        if not TabularPolicy.is_kept_in(kept):
+            return load_policy(kept, seed=self._config.seed)
+        policy = self._new(role)
+        if not isinstance(policy, TabularPolicy):
+            raise RoleError(f"{kept} holds a table, but {role} follows none: give another folder")
+        policy.load(kept)
+        return policy
+
+    def _warm(self, role: str) -> None:
+        kept = self._folder / role
+        if kept.exists():
+            return
+        pupil = self._new(role)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(pupil, TabularPolicy):
+            matches = self._settings[role][0].warmup.matches
+            seed = f"{self._config.seed}/warm-up/{role}"
+            count(pupil, self._pupils(role), self._arenas, self._cast, matches=matches, seed=seed)
+        elif isinstance(pupil, ModelPolicy):
+            self._clone(role, pupil)
+        else:
+            raise RoleError(
+                f"{role} follows a {type(pupil).__name__}, which cannot be taught: leave "
+                "warmup.scripts empty"
+            )
+        with whole_folder(kept) as fresh:
+            pupil.save(fresh)
+        shutil.rmtree(self._cloning(role), ignore_errors=True)
+
+    def _clone(self, role: str, pupil: ModelPolicy) -> None:
+        warmup = self._settings[role][0].warmup
+        checkpoints = Checkpoints(self._cloning(role), keep=1)
+        saved = checkpoints.newest()
+        log = MetricsLog(self._folder / f"{role}.jsonl", saved.state["bytes"] if saved else 0)
+        steps = clone(
+            pupil,
+            self._pupils(role),
+            self._arenas,
+            self._cast,
+            warmup.cloning,
+            updates=warmup.updates,
+            seed=self._config.seed,
+            checkpoints=checkpoints,
+            noted=log.sync,
+        )
+        done = saved.state["done"] if saved else 0
+        try:
+            with self._display.phase(f"warm-up of {role}", warmup.updates, done) as shown:
+                for step in steps:
+                    log.write("warm-up", **asdict(step))
+                    shown.step(f"loss per token {step.action_loss:.3f}")
+        finally:
+            log.close()
+
+    def _cloning(self, role: str) -> Path:
+        return self._folder / f"{role}.cloning"
+
+    def _pupils(self, role: str) -> tuple[str, ...]:
+        """Return the agents whose scripts a role's policy clones: of all roles that share it."""
+        return tuple(
+            agent
+            for name, (settings, agents) in self._settings.items()
+            if (settings.policy.shared_with or name) == role and settings.warmup.scripts
+            for agent in agents
+        )
+
+    def _new(self, role: str) -> Policy:
+        if role in self._makers:
+            return self._makers[role]()
+        settings, seed = self._settings[role][0].policy, self._config.seed
+        if settings.name == TABULAR:
+            return empty_table(self._arenas.first)
+        if settings.name == TINY:
+            return new_language_policy(
+                self._arenas,
+                self._cast,
+                settings,
+                env_id=self._config.env.id,
+                matches=settings.vocabulary_tasks,
+                seed=seed,
+            )
+        policy = scripted(settings.name, seed)
+        if policy is not None:
+            return policy
+        loaded, changes = load_policy(settings.name, seed=seed), settings.prompt_changes()
+        return loaded.with_prompt(**changes) if changes else loaded
+
+    def _cast(self, rng: random.Random) -> Seats:
+        """Draw a script for every role that clones some; the others play as they begin."""
+        seats: dict[str, Policy] = {}
+        for role, (settings, agents) in self._settings.items():
+            scripts = settings.warmup.scripts
+            if scripts:
+                policy = strategy(rng.choice(scripts), rng.getrandbits(31))
+            else:
+                policy = self._other(settings.policy.shared_with or role)
+            seats |= dict.fromkeys(agents, policy)
+        return seats
+
+    def _other(self, role: str) -> Policy:
+        if role not in self._others:
+            self._others[role] = self._new(role)
+        return self._others[role]

@@ -1,0 +1,86 @@
+"""The games that a league asks for, between players of the past and the present."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorgym.agents.policies.base import Policy
+from anchorgym.agents.policies.scripted import RandomPolicy, ScriptPolicy
+from anchorgym.training.imitation.scripts import panel_of
+from anchorgym.training.rollout.matches import Arenas, Match, Seats, play_matches
+from anchorgym.training.rollout.types import Start
+from anchorgym.training.selfplay.players import Players, role_of
+
+
+class LeagueGames:
+    """Plays games of pairs of players; see `league.Play`.
+
+    Args:
+        arenas: where.
+        players: who; a name begins with the role.
+        agents: of each role.
+        others: plays the agents of neither player.
+        temperature: of sampling.
+    """
+
+    def __init__(
+        self,
+        arenas: Arenas,
+        players: Players,
+        agents: Mapping[str, tuple[str, ...]],
+        others: Callable[[], Seats],
+        *,
+        temperature: float,
+    ) -> None:
+        self._arenas, self._players, self._agents = arenas, players, agents
+        self._others, self._temperature = others, temperature
+
+    def play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
+        """Return the scores of both players in n games, (n, 2); what is drawn follows from seed."""
+        rng, panel, rest = random.Random(seed), panel_of(self._arenas.first), self._others()
+        one, other = self._players.get(row), self._players.get(column)
+        for policy in (*rest.values(), one, other):
+            reseed(policy, rng)
+        sides = [self._sides(row, column, game) for game in range(n)]
+        seats = [
+            {**rest, **dict.fromkeys(first, one), **dict.fromkeys(second, other)}
+            for first, second in sides
+        ]
+        starts = []
+        for game in range(n):
+            task = panel[rng.randrange(len(panel))] if panel else ""
+            starts.append(Start(task, game, rng.getrandbits(31)))
+        matches = play_matches(seats, self._arenas, starts, temperature=self._temperature)
+        return np.array(
+            [
+                [_score(match, agents) for agents in both]
+                for match, both in zip(matches, sides, strict=True)
+            ]
+        )
+
+    def _sides(self, row: str, column: str, game: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the agents of both players; where both are of one role, they change seats."""
+        first, second = self._agents[role_of(row)], self._agents[role_of(column)]
+        if first != second:
+            return first, second
+        middle = len(first) // 2
+        halves = first[:middle], first[middle:]
+        return halves if game % 2 == 0 else (halves[1], halves[0])
+
+
+def reseed(policy: Policy, rng: random.Random) -> None:
+    """Give a policy, or its engine if it has one, new randomness."""
+    if policy.engine is not None:
+        policy.engine.reseed(rng.getrandbits(62))  # type: ignore[attr-defined]
+    elif isinstance(policy, RandomPolicy | ScriptPolicy):
+        policy.reseed(rng.getrandbits(62))
+
+
+def _score(match: Match, agents: tuple[str, ...]) -> float:
+    """Return the mean score of those agents that had a part."""
+    scores = [match.score(agent) for agent in agents if agent in match.sides]
+    return float(np.mean(scores)) if scores else 0.0

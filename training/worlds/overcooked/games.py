@@ -1,0 +1,168 @@
+"""Many games at once with networks in the seats: where experience comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anchorgym.envs.overcooked import Kitchen
+from anchorgym.envs.overcooked.batch import BatchStep, KitchenBatch
+from anchorgym.envs.overcooked.codes import Codes, FloatArray
+from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
+
+SEATS = np.arange(2)
+
+
+class Experience(NamedTuple):
+    """So many ticks of every game: T ticks, n games, both seats."""
+
+    codes: Tensor
+    """(T, n, 2, width)"""
+    actions: Tensor
+    """(T, n, 2), indices into `ACTIONS`"""
+    logprobs: Tensor
+    """(T, n, 2)"""
+    values: Tensor
+    """(T + 1, n, 2): the last row is of the states that the ticks end in."""
+    rewards: FloatArray
+    """(T, n), of the team."""
+    shaped: FloatArray
+    """(T, n, 2)"""
+    effects: NDArray[np.int_]
+    """(T, n, 2), indices into `KitchenBatch.effects`."""
+    moved: NDArray[np.bool_]
+    """(T, n, 2): who has got to another cell."""
+    horizon: FloatArray
+    """(T, n, 2): the value of the state at which a game reached its horizon; 0 elsewhere."""
+    done: NDArray[np.bool_]
+    """(T, n)"""
+    guests: NDArray[np.bool_]
+    """(n, 2): seats that a partner played."""
+
+
+class Games:
+    """Games of a kitchen, played on and on by a network and, in some seats, its partners.
+
+    Args:
+        kitchen: where.
+        n_games: how many.
+        horizon: ticks of each; they begin at ticks spread evenly, so that not all end at once.
+        partners: cooks that take a seat each.
+        share: of the games with a partner; the seats and the partners take turns.
+        seed: of all chance.
+    """
+
+    def __init__(
+        self,
+        kitchen: Kitchen,
+        n_games: int,
+        horizon: int = 400,
+        *,
+        partners: Sequence[NeuralCook] = (),
+        share: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        self.batch = KitchenBatch(kitchen, n_games, horizon)
+        self.batch.ticks[:] = np.arange(n_games) * horizon // n_games
+        self.codes = Codes(kitchen)
+        self.rng = np.random.default_rng(seed)
+        self._score = np.zeros(n_games)
+        self._whole = np.zeros(n_games, bool)
+        self.scores: list[float] = []
+        """Of the whole games that have ended since the list was last emptied, oldest first."""
+        self.guests = np.zeros((n_games, 2), bool)
+        self._partners: list[tuple[NeuralCook, NDArray[np.int_], NDArray[np.int_]]] = []
+        visited = np.arange(round(share * n_games)) if partners else np.arange(0)
+        for number, cook in enumerate(partners):
+            games = visited[visited % len(partners) == number]
+            seats = games // len(partners) % 2
+            self.guests[games, seats] = True
+            self._partners.append((cook, games, seats))
+
+    def look(self) -> FloatArray:
+        """Return what both cooks of each game see now: (n, 2, width)."""
+        batch = self.batch
+        return self.codes.encode(batch.stances, batch.held, batch.counters, batch.pots)
+
+    @torch.no_grad()
+    def play(self, net: CookNet, ticks: int) -> Experience:
+        """Play on for so many ticks."""
+        n = self.batch.n_games
+        codes = torch.empty((ticks, n, 2, self.codes.width))
+        actions = torch.empty((ticks, n, 2), dtype=torch.long)
+        logprobs, values = torch.empty((ticks, n, 2)), torch.empty((ticks + 1, n, 2))
+        steps: list[BatchStep] = []
+        moved = np.zeros((ticks, n, 2), bool)
+        horizon = np.zeros((ticks, n, 2), np.float32)
+        for tick in range(ticks):
+            seen = self.look()
+            codes[tick] = torch.from_numpy(seen)
+            logs, value = net(codes[tick].flatten(0, 1))
+            chosen = (logs.numpy() + self.rng.gumbel(size=logs.shape)).argmax(-1).reshape(n, 2)
+            for cook, games, seats in self._partners:
+                chosen[games, seats] = cook.act(seen[games, seats], self.rng)
+            actions[tick] = torch.from_numpy(chosen)
+            logprobs[tick] = logs.view(n, 2, -1).gather(-1, actions[tick, ..., None])[..., 0]
+            values[tick] = value.view(n, 2)
+            cells = self.batch.stances >> 2
+            steps.append(self._step(chosen))
+            moved[tick] = (cells != self.batch.stances >> 2).T
+            if steps[-1].done.any():
+                over = steps[-1].done
+                last = torch.from_numpy(self.look()[over])
+                horizon[tick, over] = net(last.flatten(0, 1))[1].view(-1, 2).numpy()
+                self.batch.reset(over)
+        values[ticks] = net(torch.from_numpy(self.look()).flatten(0, 1))[1].view(n, 2)
+        return Experience(
+            codes,
+            actions,
+            logprobs,
+            values,
+            np.array([step.rewards for step in steps], np.float32),
+            np.array([step.shaped for step in steps], np.float32),
+            np.array([step.effects for step in steps]),
+            moved,
+            horizon,
+            np.array([step.done for step in steps]),
+            self.guests,
+        )
+
+    def _step(self, actions: NDArray[np.int_]) -> BatchStep:
+        step = self.batch.step(actions)
+        self._score += step.rewards
+        if step.done.any():
+            self.scores += self._score[step.done & self._whole].tolist()
+            self._whole |= step.done
+            self._score[step.done] = 0
+        return step
+
+
+def advantages_of(
+    experience: Experience, rewards: FloatArray, gamma: float, lam: float
+) -> tuple[Tensor, Tensor]:
+    """Return advantages and returns, (T, n, 2) each, by generalised advantage estimation.
+
+    A game that reaches its horizon is cut, not over: its last state's value counts as a reward.
+
+    Args:
+        experience: with the values of its states.
+        rewards: (T, n, 2) that each seat is to learn from.
+        gamma: the discount.
+        lam: how far advantages look ahead; 1 is to the end.
+    """
+    values = experience.values.numpy()
+    going = 1.0 - experience.done[..., None].astype(np.float32)
+    paid = rewards + gamma * experience.horizon
+    advantages = np.zeros_like(paid)
+    ahead = np.zeros_like(paid[0])
+    for tick in reversed(range(len(paid))):
+        delta = paid[tick] + gamma * going[tick] * values[tick + 1] - values[tick]
+        ahead = delta + gamma * lam * going[tick] * ahead
+        advantages[tick] = ahead
+    found = torch.from_numpy(advantages)
+    return found, found + experience.values[:-1]

@@ -1,0 +1,225 @@
+"""Human play: recorded games as states of our engine, and a proxy that is cloned from them.
+
+The format is that of the games of Carroll et al. (2019), arXiv 1910.05789: one JSON a line, a line
+a tick, with `state` and `joint_action` written as Python literals. Soups cook by themselves there,
+for 20 ticks.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import lzma
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.overcooked import ACTIONS, Kitchen, State
+from anchorgym.envs.overcooked.items import CAPACITY, DISH, NOTHING, ONION, SOUP, TOMATO, started
+from anchorgym.envs.overcooked.layouts import ALIASES
+from anchorgym.training.worlds.overcooked.network import NeuralCook
+
+_WAYS: Final = ((0, -1), (0, 1), (1, 0), (-1, 0))
+_MOVES: Final = {**{way: number for number, way in enumerate(_WAYS)}, (0, 0): 4}
+_INTERACT: Final = ACTIONS.index("interact")
+_FEWEST: Final = 6
+_ITEMS: Final = {"onion": ONION, "tomato": TOMATO, "dish": DISH}
+
+
+class HumanDataError(AnchorgymError, ValueError):
+    """Recorded games that cannot be read, or none of the kitchen that was asked for."""
+
+
+@dataclass(slots=True)
+class HumanGame:
+    """One game: its states, and what both cooks did in each."""
+
+    states: list[State] = field(default_factory=list)
+    actions: list[tuple[int, int]] = field(default_factory=list)
+
+
+def read_games(path: str | Path, kitchen: Kitchen) -> list[HumanGame]:
+    """Return the games of a kitchen in the order in which they were recorded.
+
+    Args:
+        path: JSON Lines, plain or ending in .xz.
+        kitchen: where they were played.
+
+    Raises:
+        HumanDataError: the file cannot be read, or holds no game of this kitchen.
+    """
+    games: list[HumanGame] = []
+    try:
+        for tick in _ticks(Path(path), kitchen.layout.name):
+            if tick["cur_gameloop"] == 0 or not games:
+                games.append(HumanGame())
+            games[-1].states.append(_state(kitchen, ast.literal_eval(tick["state"])))
+            first, second = ast.literal_eval(tick["joint_action"])
+            games[-1].actions.append((_action(first), _action(second)))
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError, lzma.LZMAError) as error:
+        raise HumanDataError(f"{path} holds no recorded games ({error!r})") from error
+    if not games:
+        raise HumanDataError(f"{path} holds no game of {kitchen.layout.name}")
+    return games
+
+
+def _ticks(path: Path, layout: str) -> Iterator[dict[str, Any]]:
+    with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open() as file:
+        for line in file:
+            tick: dict[str, Any] = json.loads(line)
+            if ALIASES.get(tick["layout_name"], tick["layout_name"]) == layout:
+                yield tick
+
+
+def _action(action: Any) -> int:
+    return _INTERACT if isinstance(action, str) else _MOVES[action[0], action[1]]
+
+
+def _state(kitchen: Kitchen, told: Mapping[str, Any]) -> State:
+    def cell(at: Sequence[int]) -> int:
+        return at[1] * kitchen.width + at[0]
+
+    cooks = told["players"]
+    stances = [4 * cell(c["position"]) + _WAYS.index(tuple(c["orientation"])) for c in cooks]
+    held = [_item(cook.get("held_object")) for cook in cooks]
+    things = {cell(thing["position"]): thing for thing in told["objects"].values()}
+    counters = tuple(_item(things.get(at)) for at in kitchen.counters)
+    pots = tuple(_pot(kitchen, things.get(at)) for at in kitchen.pots)
+    return State((stances[0], stances[1]), (held[0], held[1]), counters, pots)
+
+
+def _item(thing: Mapping[str, Any] | None) -> int:
+    if not thing:
+        return NOTHING
+    return SOUP + _mix(thing) if thing["name"] == "soup" else _ITEMS[thing["name"]]
+
+
+def _pot(kitchen: Kitchen, thing: Mapping[str, Any] | None) -> int:
+    if not thing:
+        return NOTHING
+    _, size, ticks = thing["state"]
+    mix = _mix(thing)  # the clock of a soup that is ready went on there
+    return started(mix, min(ticks, kitchen.rules.cook_time(mix))) if size == CAPACITY else mix
+
+
+def _mix(soup: Mapping[str, Any]) -> int:
+    kind, size, _ = soup["state"]
+    return int(size) * (1 if kind == "onion" else 4)
+
+
+class Components(NamedTuple):
+    """Recorded games by what they are for; the last two of all are never learnt from."""
+
+    shown: list[HumanGame]
+    kept: list[HumanGame]
+    unseen: list[HumanGame]
+
+
+def divided(games: Sequence[HumanGame], part: Literal["all", "even", "odd"] = "all") -> Components:
+    """Return games to learn from, one to stop by, and two to report on.
+
+    Args:
+        games: at least six.
+        part: of those to learn from, which: two clones of different parts share no game.
+
+    Raises:
+        HumanDataError: there are too few.
+    """
+    if len(games) < _FEWEST:
+        raise HumanDataError(f"cloning needs at least {_FEWEST} games, there are {len(games)}")
+    first = {"all": 0, "even": 0, "odd": 1}[part]
+    own = list(games[:-2])[first :: 1 if part == "all" else 2]
+    return Components(own[:-1], own[-1:], list(games[-2:]))
+
+
+class CloneConfig(NamedTuple):
+    """How a proxy is cloned.
+
+    Args:
+        learning_rate: of AdamW.
+        decay: of the weights.
+        batch: of an update, in decisions.
+        passes: over the data, at most.
+        patience: passes without less loss on the games kept back before it stops.
+    """
+
+    learning_rate: float = 1e-3
+    decay: float = 0.1
+    batch: int = 256
+    passes: int = 40
+    patience: int = 3
+
+
+class Fit(NamedTuple):
+    """How well a clone foresees what people do, over decisions of games it was not shown."""
+
+    logprob: float
+    """Mean log-probability of the action taken, in nats."""
+    accuracy: float
+    """How often the likeliest action is the one taken."""
+    decisions: int
+
+
+def clone(
+    kitchen: Kitchen,
+    shown: Sequence[HumanGame],
+    kept: Sequence[HumanGame],
+    config: CloneConfig | None = None,
+    *,
+    seed: int = 0,
+) -> NeuralCook:
+    """Return a cook that does what people did.
+
+    Args:
+        kitchen: where.
+        shown: games to learn from, both seats.
+        kept: games that say when to stop.
+        config: how.
+        seed: of weights and order.
+    """
+    config = config or CloneConfig()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        cook = NeuralCook(kitchen, about={"clone": config._asdict(), "seed": seed})
+    codes, actions = _decisions(cook, shown)
+    optimizer = torch.optim.AdamW(
+        cook.net.actor.parameters(), config.learning_rate, weight_decay=config.decay
+    )
+    order = torch.Generator().manual_seed(seed)
+    best, losses = {}, [float("inf")]
+    for _ in range(config.passes):
+        for rows in torch.randperm(len(actions), generator=order).split(config.batch):
+            loss = nn.functional.cross_entropy(cook.net.actor(codes[rows]), actions[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        losses.append(-fit_of(cook, kept).logprob)
+        if losses[-1] < min(losses[:-1]):
+            best = {name: weight.clone() for name, weight in cook.net.state_dict().items()}
+        if len(losses) - 1 - int(np.argmin(losses)) >= config.patience:
+            break
+    cook.net.load_state_dict(best)
+    return cook
+
+
+@torch.no_grad()
+def fit_of(cook: NeuralCook, games: Sequence[HumanGame]) -> Fit:
+    """Return how well a cook foresees games."""
+    codes, actions = _decisions(cook, games)
+    logs, _ = cook.net(codes)
+    taken = logs.gather(-1, actions[:, None])
+    hits = (logs.argmax(-1) == actions).double()
+    return Fit(float(taken.mean()), float(hits.mean()), len(actions))
+
+
+def _decisions(cook: NeuralCook, games: Sequence[HumanGame]) -> tuple[Tensor, Tensor]:
+    """Return codes (n, width) and actions (n,) of both seats of all ticks."""
+    codes = np.concatenate([cook.codes.of_states(game.states) for game in games])
+    actions = np.concatenate([np.array(game.actions) for game in games])
+    return torch.from_numpy(codes).flatten(0, 1), torch.from_numpy(actions).flatten()

@@ -1,0 +1,130 @@
+"""Teams on a panel of attacks, harmless notes and clean tasks, with intervals over tasks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from anchorgym.agents.policies.base import Policy
+from anchorgym.envs.redteam import Record, measures
+from anchorgym.training.evaluation.statistics import Interval, bootstrap, share_interval
+from anchorgym.training.rollout.matches import Arenas, play_matches
+from anchorgym.training.rollout.types import Start
+from anchorgym.training.selfplay.league_games import reseed
+
+_WAVE = 128
+"""Episodes that are played together."""
+SHARES = (
+    "attack_success",
+    "contagion",
+    "utility_clean",
+    "utility_noted",
+    "utility_attacked",
+    "over_refusal",
+    "detection",
+)
+"""Measures that are shares, in the order of the tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeamFigures:
+    """How a team did on a panel against one attacker.
+
+    Attributes:
+        team, attacker: their names.
+        measures: mean and 95 % interval over tasks, by measure (see `envs.redteam.measures`).
+        cells: attack success by goal, surface and topology: (key, mean, episodes).
+        diversity: how different the attacks were.
+        strategies: the attacks that were written most often, requests left out.
+    """
+
+    team: str
+    attacker: str
+    measures: dict[str, Interval]
+    cells: list[tuple[tuple[str, ...], float, int]]
+    diversity: dict[str, float]
+    strategies: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all figures as JSON values."""
+        return asdict(self)
+
+
+def play_panel(
+    arenas: Arenas,
+    attacker: Policy,
+    defender: Policy,
+    tasks: Sequence[str],
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> list[Record]:
+    """Play tasks with one policy in the seats of each side; return what happened, task by task.
+
+    Args:
+        arenas: of red-team worlds.
+        attacker, defender: who plays all attackers, and all defenders.
+        tasks: ids.
+        seed: of chance in the world, and of what is sampled.
+        temperature: of sampling; 0 is greedy.
+    """
+    world, rng = arenas.first, random.Random(f"{seed}/panel")
+    seats = {**dict.fromkeys(world.attackers, attacker), **dict.fromkeys(world.defenders, defender)}
+    for policy in (attacker, defender):
+        reseed(policy, rng)
+    records: list[Record] = []
+    for first in range(0, len(tasks), _WAVE):
+        starts = [
+            Start(task, i, rng.getrandbits(31)) for i, task in enumerate(tasks[first:][:_WAVE])
+        ]
+        matches = play_matches([seats] * len(starts), arenas, starts, temperature=temperature)
+        ends = [match.infos[world.defenders[0]]["record"] for match in matches]
+        records += [Record.from_json(end) for end in ends]
+    return records
+
+
+def figures_of(team: str, attacker: str, records: Sequence[Record]) -> TeamFigures:
+    """Return what records say of a team."""
+    found: dict[str, Interval] = {}
+    for name in (*SHARES, "verifications"):
+        by_task = measures.values(records, name)
+        means = np.array([np.mean(values) for values in by_task.values()])
+        if not len(means):
+            continue
+        binary = name in SHARES and np.isin(means, (0, 1)).all()
+        found[name] = share_interval(means) if binary else bootstrap(means)
+    cells = [(key, mean.value, mean.n) for key, mean in measures.table(records).items()]
+    most = dict(list(measures.strategies(records).items())[:10])
+    return TeamFigures(team, attacker, found, cells, asdict(measures.diversity(records)), most)
+
+
+def evaluate_teams(
+    arenas: Arenas | Sequence[Arenas],
+    teams: Mapping[str, Policy],
+    attackers: Mapping[str, Policy],
+    tasks: Sequence[str],
+    *,
+    seed: int = 0,
+) -> list[TeamFigures]:
+    """Return the figures of every team against every attacker, on the same tasks and seeds.
+
+    Args:
+        arenas: of red-team worlds; of several, such as one for each topology, figures are of all.
+        teams, attackers: by name.
+        tasks: ids that all of the worlds have.
+        seed: of chance in the worlds, and of what is sampled.
+    """
+    rooms = [arenas] if isinstance(arenas, Arenas) else arenas
+    return [
+        figures_of(
+            team,
+            name,
+            [r for room in rooms for r in play_panel(room, attacker, defender, tasks, seed=seed)],
+        )
+        for team, defender in teams.items()
+        for name, attacker in attackers.items()
+    ]

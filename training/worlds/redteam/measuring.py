@@ -1,0 +1,209 @@
+"""Measures a run of `anchorgym selfplay anchorgym/RedTeam-v0`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from anchorgym.agents.policies.base import Policy
+from anchorgym.agents.policies.model import load_policy
+from anchorgym.agents.policies.scripted import ScriptPolicy
+from anchorgym.agents.policies.tabular import TabularPolicy
+from anchorgym.envs import make_parallel
+from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.evaluation.statistics import Interval
+from anchorgym.training.rollout.matches import Arenas
+from anchorgym.training.run.display import Display
+from anchorgym.training.selfplay.assembly import empty_table, world_arguments
+from anchorgym.training.selfplay.config import read_coevolve_config
+from anchorgym.training.selfplay.players import Players, scripted
+from anchorgym.training.worlds.redteam.evaluation import evaluate_teams, figures_of, play_panel
+from anchorgym.training.worlds.redteam.report import RedTeamReport
+from anchorgym.training.worlds.redteam.responding import best_attacker
+
+SCRIPTS = ("blatant", "authority", "peer_spoof")
+"""Attackers that every team is measured against."""
+_GENERATIONS = 6
+"""Of the cross-play, at most."""
+
+
+def measure_run(
+    folder: Path,
+    *,
+    tasks: int | None,
+    response: int,
+    seed: int = 0,
+    split: str = "test",
+    topologies: Sequence[str] = (),
+    scratch: Path | None = None,
+    display: Display | None = None,
+) -> RedTeamReport:
+    """Measure the last team of a run, beside the undefended and the untrained one.
+
+    Args:
+        folder: of the run.
+        tasks: of the panel; None for all.
+        response: iterations that a fresh attacker is trained for, against each team; 0 for none.
+        seed: of everything that is drawn.
+        split: of the tasks.
+        topologies: that the teams are measured on; by default the one they were trained on.
+        scratch: an empty folder for the training of fresh attackers.
+        display: for people.
+
+    Raises:
+        ConfigError: the folder holds no red-team run.
+        OptionError: there is no such topology.
+    """
+    display = display or Display()
+    run = RunOfTeams(folder)
+    panel = run.panel(split, tasks)
+    rooms = [run.arenas_of(topology) for topology in topologies] or [run.arenas]
+    teams, attackers = run.teams(), run.attackers()
+    found = evaluate_teams(rooms, teams, attackers, panel, seed=seed)
+    if response and scratch is not None:
+        with display.phase("responses", len(teams)) as shown:
+            for number, (name, team) in enumerate(teams.items()):
+                fresh = best_attacker(
+                    run.config,
+                    team,
+                    scratch / f"{number}",
+                    iterations=response,
+                    seed=seed + 1000,
+                    begin=run.beginner,
+                )
+                found += evaluate_teams(rooms, {name: team}, {"fresh": fresh}, panel, seed=seed)
+                shown.step(name)
+    order = list(teams)
+    found.sort(key=lambda of: order.index(of.team))
+    cross_play = _cross_play(run, panel, seed)
+    return RedTeamReport(found, cross_play, _entropies(folder))
+
+
+class RunOfTeams:
+    """The players of a red-team run.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        ConfigError: it holds no red-team run, or no generation of one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.config = folder, read_coevolve_config(folder)
+        self.arenas = self.arenas_of()
+        if not hasattr(self.arenas.first, "attackers"):
+            raise ConfigError(
+                f"{folder} holds a run of {self.config.env.id}, which has no attackers"
+            )
+        self.generations = _generations(folder)
+        self._players = Players(
+            folder / "players", lambda role: self._table(), self._frozen, self._table
+        )
+
+    def arenas_of(self, topology: str | None = None) -> Arenas:
+        """Return worlds such as the run was trained in, on another topology if one is named."""
+        other = {} if topology is None else {"topology": topology}
+        arguments = {**world_arguments(self.config), **other}
+        return Arenas(lambda: make_parallel(self.config.env.id, **arguments))
+
+    def panel(self, split: str, tasks: int | None) -> Sequence[str]:
+        """Return the first tasks of a split.
+
+        Raises:
+            ConfigError: there is no attack among them.
+        """
+        world = self.arenas.first
+        panel: Sequence[str] = world.tasks(split)[:tasks]
+        if not any(world.task_type(task).startswith("attack") for task in panel):
+            raise ConfigError(f"the first {tasks} tasks of {split} hold no attack: measure on more")
+        return panel
+
+    def attacker(self, generation: int) -> Policy:
+        """Return the attackers' policy after a generation."""
+        return self._players.get(f"attacker {generation}")
+
+    def team(self, generation: int) -> Policy:
+        """Return the team's policy after a generation."""
+        return self._players.get(f"defender {generation}")
+
+    def teams(self) -> dict[str, Policy]:
+        """Return the teams that are measured: the last beside what it is to be held against."""
+        last = self.generations[-1]
+        begun = "cloned" if (self.folder / "start" / "defender").exists() else "untrained"
+        return {
+            "undefended": ScriptPolicy("naive"),
+            begun: self.team(0),
+            f"generation {last}": self.team(last),
+        }
+
+    def attackers(self) -> dict[str, Policy]:
+        """Return the attackers that every team is measured against."""
+        scripts: dict[str, Policy] = {name: ScriptPolicy(name) for name in SCRIPTS}
+        return {**scripts, "own": self.attacker(self.generations[-1])}
+
+    def beginner(self) -> Policy:
+        """Return the policy that a fresh attacker begins with: that of the run's own."""
+        kept = self.folder / "start" / "attacker"
+        if not kept.exists():
+            return self._table()
+        if not TabularPolicy.is_kept_in(kept):
+            return load_policy(kept)
+        table = self._table()
+        table.load(kept)
+        return table
+
+    def _table(self) -> TabularPolicy:
+        return empty_table(self.arenas.first)
+
+    def _frozen(self, role: str) -> Policy | None:
+        """Return the script that played a role which was not trained."""
+        settings = self.config.roles.get(role)
+        return scripted(settings.policy.name, self.config.seed) if settings else None
+
+
+def _cross_play(run: RunOfTeams, panel: Sequence[str], seed: int) -> dict[str, dict[str, Interval]]:
+    """Return attack success of attackers (rows) against teams (columns) of generations."""
+
+    def success(row: int, column: int) -> Interval:
+        sides = run.attacker(row), run.team(column)
+        records = play_panel(run.arenas, *sides, panel, seed=seed)
+        return figures_of("", "", records).measures["attack_success"]
+
+    return {
+        f"attacker {row}": {f"team {column}": success(row, column) for column in run.generations}
+        for row in run.generations
+    }
+
+
+def transcripts(folder: Path, n: int, *, split: str = "test", seed: int = 0) -> list[str]:
+    """Return episodes of the last team and its attacker as text for people."""
+    if n < 1:
+        return []
+    run = RunOfTeams(folder)
+    last = run.generations[-1]
+    panel = run.arenas.first.tasks(split)[:n]
+    records = play_panel(run.arenas, run.attacker(last), run.team(last), panel, seed=seed)
+    return [record.transcript() for record in records]
+
+
+def _generations(folder: Path) -> Sequence[int]:
+    """Return the generations of a run that are measured, first and last among them."""
+    names = (folder / "players").glob("defender-*")
+    numbers = sorted(int(p.name.partition("-")[2]) for p in names if p.name[9:].isdigit())
+    if not numbers:
+        raise ConfigError(f"{folder}/players holds no team: let a generation come to its end")
+    if len(numbers) <= _GENERATIONS:
+        return numbers
+    steps = [round(i * (len(numbers) - 1) / (_GENERATIONS - 1)) for i in range(_GENERATIONS)]
+    return [numbers[i] for i in steps]
+
+
+def _entropies(folder: Path) -> dict[str, float]:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    found: dict[str, float] = {}
+    for line in map(json.loads, lines):
+        if line.get("entropy") is not None:
+            found[line["role"]] = line["entropy"]
+    return found

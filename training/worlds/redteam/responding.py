@@ -1,0 +1,64 @@
+"""The attacker that a team has never met: trained from nothing against it, as it now is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from anchorgym.agents.policies.base import Policy
+from anchorgym.training.run.display import Display
+from anchorgym.training.selfplay.coevolution import Coevolution
+from anchorgym.training.selfplay.config import (
+    CoevolveConfig,
+    RoleConfig,
+    RolePolicyConfig,
+    WarmupConfig,
+)
+
+
+def best_attacker(
+    config: CoevolveConfig,
+    defender: Policy,
+    folder: Path,
+    *,
+    iterations: int,
+    seed: int,
+    begin: Callable[[], Policy] | None = None,
+) -> Policy:
+    """Train a fresh attacker against a frozen team and return it.
+
+    Args:
+        config: of the run that the team comes from: its world, and the size of an iteration.
+        defender: the team's policy; it is not changed.
+        folder: for what the training leaves behind; empty.
+        iterations: of the training.
+        seed: of everything that is drawn.
+        begin: makes the policy that is trained; by default what the run's attackers followed
+            before they learnt anything, or an empty table where they learnt nothing.
+    """
+    kept = config.roles.get("attacker", RoleConfig())
+    alone = kept.trainable and not kept.policy.shared_with
+    begins = {"policy": kept.policy if alone else RolePolicyConfig(), "warmup": WarmupConfig()}
+    roles = {
+        "attacker": kept.model_copy(update={**begins, "trainable": True}),
+        "defender": RoleConfig(trainable=False),
+    }
+    values: dict[str, Any] = {
+        "roles": roles,
+        "generations": 1,
+        "iterations": iterations,
+        "payoff_games": 0,
+        "seed": seed,
+        "schedule": type(config.schedule)(),
+        "best_response": type(config.best_response)(),
+    }
+    settings = config.model_copy(update=values)
+    folder.mkdir(parents=True, exist_ok=True)
+    makers: dict[str, Callable[[], Policy]] = {"defender": lambda: defender}
+    if begin is not None:
+        makers["attacker"] = begin
+    run = Coevolution(settings, folder, makers, Display(), None)
+    for _ in run.generations():
+        pass
+    return run.roles.roles["attacker"].policy

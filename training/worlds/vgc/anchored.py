@@ -1,0 +1,287 @@
+"""GiGPO on battles: forks of a running battle are true anchor groups.
+
+GRPO plays groups of whole battles from one start and compares their payoffs. Here some of that
+play goes into forks instead: a battle is taken up again in a state that it went through, several
+times, so that several choices in one and the same state are followed to the end, and GiGPO's step
+advantage compares exactly those. Both are given the same number of battle turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from anchorgym.envs.vgc.arena import Contender, Finished, Fixture, play
+from anchorgym.envs.vgc.bridge import Bridge
+from anchorgym.envs.vgc.knowledge import knowledge
+from anchorgym.envs.vgc.records import BattleRecord, SavedBattle, seed_of
+from anchorgym.gigpo import TurnBatch, make_algorithm, ppo_loss
+from anchorgym.training.config.sections import Section
+from anchorgym.training.evaluation.statistics import difference_interval
+from anchorgym.training.run.display import Display
+from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.worlds.vgc.config import BattleConfig
+from anchorgym.training.worlds.vgc.contenders import (
+    battle_starts,
+    contender,
+    newest_policy,
+    team_source,
+)
+from anchorgym.training.worlds.vgc.match_runner import MatchRunner
+from anchorgym.training.worlds.vgc.network import BattleNet
+from anchorgym.training.worlds.vgc.policy import (
+    Batch,
+    Choice,
+    TokenPlayer,
+    load_policy,
+    save_policy,
+    scores,
+)
+
+_Wanted = tuple[int, BattleRecord | SavedBattle, int | None, int]
+"""Group, start, parent and first decision of a battle that is to be played."""
+Way = Literal["grpo", "gigpo"]
+WAYS: tuple[Way, ...] = ("grpo", "gigpo")
+
+
+class GroupConfig(Section):
+    """Training by groups of battles against a fixed foe."""
+
+    battle: BattleConfig = BattleConfig(teams=16)
+    start: str
+    """Folder of the policy to begin with."""
+    foe: str = "heuristic"
+    """Who is played against."""
+    turns: int = Field(40_000, ge=1)
+    """Battle turns that may be played in all."""
+    groups: int = Field(6, ge=1)
+    """Starts of battles an update."""
+    group_size: int = Field(8, ge=2)
+    """Battles from each start, under GRPO."""
+    roots: int = Field(4, ge=2)
+    """Whole battles from each start, under GiGPO; forks take the rest of the turns."""
+    forks: int = Field(4, ge=1)
+    """Battles that go on from one state; with the root's own they make an anchor group."""
+    learning_rate: float = Field(1e-4, gt=0)
+    """Of Adam."""
+    epochs: int = Field(2, ge=1)
+    """Passes over the decisions of an update."""
+    minibatch: int = Field(512, ge=1)
+    """Decisions a step."""
+    seed: int = Field(0, ge=0)
+    """Of everything that is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """A whole battle, or a fork of one."""
+
+    group: int
+    parent: int | None
+    first: int
+    """Number of the first decision in the battle that it follows."""
+    choices: Sequence[Choice]
+    payoff: float
+    record: BattleRecord
+    seat: int
+
+
+class Groups:
+    """Plays groups, and learns from them.
+
+    Args:
+        net: what learns, in place.
+        config: how.
+        way: "grpo" or "gigpo".
+        bridge: holds the battles.
+    """
+
+    def __init__(self, net: BattleNet, config: GroupConfig, way: Way, bridge: Bridge) -> None:
+        self.net, self.config, self.way, self.bridge = net, config, way, bridge
+        self.known = knowledge(config.battle.format)
+        self.algorithm = make_algorithm(way, gamma=1.0) if way == "gigpo" else make_algorithm(way)
+        self.foe = contender(config.foe, self.known, bridge)
+        self.starts = battle_starts(team_source(config.battle), config.battle, config.seed)
+        self.optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, eps=1e-5)
+        self.turns = 0
+        """Battle turns played so far."""
+        self._rng = np.random.default_rng(config.seed)
+
+    def update(self) -> dict[str, float]:
+        """Play the groups of an update, and learn; return what can be said of it."""
+        config = self.config
+        whole = config.group_size if self.way == "grpo" else config.roots
+        starts = list(islice(self.starts, config.groups))
+        wanted: list[_Wanted] = [
+            (g, start, None, 0) for g, start in enumerate(starts) for _ in range(whole)
+        ]
+        played = self._play(wanted)
+        if self.way == "gigpo":
+            played += self._play(self._forks(played))
+        batch = batch_of(played)
+        gains = self.algorithm.advantages(batch)
+        roots = [one.payoff for one in played if one.parent is None]
+        told = self._learn([choice for one in played for choice in one.choices], gains)
+        judged = float((gains != 0).mean())
+        return {**told, "payoff": float(np.mean(roots)), "judged": judged, "turns": self.turns}
+
+    def _play(self, wanted: Sequence[_Wanted]) -> list[_Root]:
+        """Play battles from starts and saved states: (group, start, parent, first decision)."""
+        player = TokenPlayer(self.net.eval(), self.known, keeping=True)
+        seeds = self._rng.integers(2**31, size=len(wanted)).tolist()
+        fixtures = []
+        for (group, start, _, _), seed in zip(wanted, seeds, strict=True):
+            players: tuple[Contender, Contender]
+            players = (player, self.foe) if group % 2 == 0 else (self.foe, player)
+            # Every battle of a group has its own chance, or forks would be told apart by nothing.
+            chance = seed_of(np.random.default_rng(seed).integers(2**16, size=4).tolist())
+            fixtures.append(Fixture(start, players, seed, chance))
+        found = sorted(play(self.bridge, fixtures), key=lambda finished: finished.game)
+        return [self._root(wanted[one.game], one, player) for one in found]
+
+    def _root(self, wanted: _Wanted, one: Finished, player: TokenPlayer) -> _Root:
+        group, _, parent, first = wanted
+        seat = group % 2
+        self.turns += one.turns
+        choices = player.take(one.game, seat)
+        return _Root(group, parent, first, choices, one.payoff(seat), one.record, seat)
+
+    def _forks(self, roots: Sequence[_Root]) -> list[_Wanted]:
+        """Choose states of the whole battles, about as many turns of play as GRPO would take."""
+        config = self.config
+        budget = config.group_size - config.roots  # battles' worth of turns a group
+        wanted: list[_Wanted] = []
+        for group in range(config.groups):
+            members = [i for i, root in enumerate(roots) if root.group == group]
+            left = float(budget)
+            while left > 0:
+                parent = members[int(self._rng.integers(len(members)))]
+                steps = _own_steps(roots[parent])
+                if len(steps) < 2:
+                    break
+                number = int(self._rng.integers(1, len(steps)))
+                saved = _state_at(self.bridge, roots[parent].record, steps[number])
+                wanted += [(group, saved, parent, number)] * config.forks
+                left -= config.forks * (1 - number / len(steps))
+        return wanted
+
+    def _learn(self, choices: Sequence[Choice], gains: NDArray[np.float64]) -> dict[str, float]:
+        config, found = self.config, []
+        rows = np.flatnonzero(gains)
+        if not len(rows):
+            return {}
+        batch = Batch.of([choices[i] for i in rows.tolist()])
+        old = torch.tensor([choices[i].logprob for i in rows.tolist()], dtype=torch.float32)
+        given = torch.tensor(gains[rows], dtype=torch.float32)
+        self.net.train()
+        for _ in range(config.epochs):
+            order = self._rng.permutation(len(rows))
+            for at in range(0, len(order), config.minibatch):
+                part = torch.from_numpy(order[at : at + config.minibatch])
+                logprobs, entropy, _ = scores(self.net, batch.take(part))
+                loss, statistics = ppo_loss(
+                    logprobs, old[part], given[part], entropy=entropy, entropy_coef=0.003
+                )
+                self.optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
+                self.optimizer.step()
+                found.append(statistics.floats())
+        self.net.eval()
+        return {name: float(np.mean([f[name] for f in found])) for name in found[0]}
+
+
+def batch_of(played: Sequence[_Root]) -> TurnBatch:
+    """Return the columns that the algorithms read: a row a decision.
+
+    The whole battles of a group begin in one state, and a fork begins in one of its parent's; any
+    other state is an anchor of its own.
+    """
+    columns: dict[str, Any] = {
+        name: [] for name in ("group", "trajectory", "anchor", "turn", "reward", "parent")
+    }
+    for number, one in enumerate(played):
+        last = len(one.choices) - 1
+        for i in range(len(one.choices)):
+            owner = number if i else -1 if one.parent is None else one.parent
+            columns["group"].append(one.group)
+            columns["trajectory"].append(number)
+            columns["anchor"].append((owner, one.first + i))
+            columns["turn"].append(one.first + i)
+            columns["reward"].append(one.payoff if i == last else 0.0)
+            columns["parent"].append(one.parent)
+    return TurnBatch.from_rows(**columns)
+
+
+def _own_steps(root: _Root) -> list[int]:
+    """Return the steps of a battle's record in which the learner chose."""
+    return [i for i, step in enumerate(root.record.steps) if step.choices[root.seat] is not None]
+
+
+def _state_at(bridge: Bridge, record: BattleRecord, step: int) -> SavedBattle:
+    """Return a battle as it was before a step."""
+    until = BattleRecord(
+        record.format, record.seed, record.teams, record.open_sheets, record.steps[:step]
+    )
+    number, _ = bridge.resume(until)
+    saved = bridge.save(number)
+    bridge.discard([number])
+    return saved
+
+
+def train_groups(
+    config: GroupConfig, way: Way, folder: Path, display: Display | None = None
+) -> Path:
+    """Train from the start until the turns are used up; return the folder of the policy."""
+    if (folder / "policy").is_dir():
+        return folder / "policy"
+    folder.mkdir(parents=True, exist_ok=True)
+    net, format = load_policy(newest_policy(Path(config.start)))
+    bridge, log = Bridge(), MetricsLog(folder / "metrics.jsonl", 0)
+    groups, number = Groups(net, config, way, bridge), 0
+    try:
+        with (display or Display(None)).phase(way, config.turns, 0):
+            while groups.turns < config.turns:
+                number += 1
+                log.write("train", update=number, **groups.update())
+    finally:
+        log.close()
+        bridge.close()
+    save_policy(net, format, folder / "policy")
+    return folder / "policy"
+
+
+def compare(
+    config: GroupConfig, folder: Path, *, games: int, display: Display | None = None
+) -> dict[str, Any]:
+    """Train in both ways, and play the same battles against the same foe with each.
+
+    Returns:
+        Mean payoffs of the start and of both ways, and the paired difference with its interval.
+    """
+    known, payoffs = knowledge(config.battle.format), dict[str, NDArray[np.float64]]()
+    folders: dict[str, str] = {
+        way: str(train_groups(config, way, folder / way, display)) for way in WAYS
+    }
+    bridge = Bridge()
+    try:
+        runner = MatchRunner(config.battle, bridge, known)
+        for name, where in [("start", config.start), *folders.items()]:
+            payoffs[name] = runner.play(where, config.foe, games, 10_000 + config.seed)
+    finally:
+        bridge.close()
+    # Both seats of a start are one observation.
+    gained = (payoffs["gigpo"] - payoffs["grpo"]).reshape(-1, 2).mean(1) / 2
+    found = difference_interval(gained)
+    return {
+        "payoffs": {name: float(values.mean()) for name, values in payoffs.items()},
+        "gigpo_minus_grpo": [found.mean, found.low, found.high],
+    }

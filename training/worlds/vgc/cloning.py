@@ -1,0 +1,191 @@
+"""Behaviour cloning of battles: imitate what was chosen, and foresee who wins."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anchorgym.envs.vgc.bridge import Bridge
+from anchorgym.envs.vgc.knowledge import Knowledge, knowledge
+from anchorgym.training.config.durable import write_file
+from anchorgym.training.config.run_folders import CONFIG, alone, read_settings, require_equal
+from anchorgym.training.run.display import Display
+from anchorgym.training.worlds.vgc.config import CloneBattlesConfig
+from anchorgym.training.worlds.vgc.contenders import battle_starts, contender, team_source
+from anchorgym.training.worlds.vgc.demonstrations import Demonstrations, Noted, demonstrate, lessons
+from anchorgym.training.worlds.vgc.logs import read_logs
+from anchorgym.training.worlds.vgc.network import BattleNet, Size
+from anchorgym.training.worlds.vgc.policy import Batch, new_net, save_policy
+
+POLICY = "policy"
+"""Folder of the clone in the folder of the run."""
+_FITS = "fit.jsonl"
+_CHUNK = 100
+"""Battles whose demonstrations are kept in one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well a clone imitates.
+
+    Attributes:
+        epoch: from 1.
+        loss: negative log-likelihood of the choices learnt from.
+        held_out_loss: of those held out.
+        accuracy: share of held-out joint choices that are the clone's likeliest.
+        value_error: mean squared error of the foreseen payoff, held out.
+    """
+
+    epoch: int
+    loss: float
+    held_out_loss: float
+    accuracy: float
+    value_error: float
+
+
+def clone_battles(
+    config: CloneBattlesConfig, out: Path, *, display: Display | None = None
+) -> Iterator[Fit]:
+    """Collect demonstrations, and train a policy on them; yields after every epoch.
+
+    The folder gets `config.json`, `demonstrations/`, `policy/` and `fit.jsonl`. What was collected
+    before an interruption is not collected again, and a finished clone is not trained again.
+
+    Args:
+        config: what to do.
+        out: the folder of the run.
+        display: shows progress.
+
+    Raises:
+        ConfigError: the folder holds a run of other settings.
+    """
+    shown = display or Display(None)
+    out.mkdir(parents=True, exist_ok=True)
+    with alone(out):
+        if (out / CONFIG).exists():
+            kept = read_settings(CloneBattlesConfig, out, "anchorgym vgc-clone")
+            require_equal(config, kept, out)
+        else:
+            write_file(out / CONFIG, config.model_dump_json(indent=2) + "\n")
+        if (out / POLICY).is_dir():
+            lines = (out / _FITS).read_text(encoding="utf-8").splitlines()
+            yield from (Fit(**json.loads(line)) for line in lines)
+            return
+        known, bridge = knowledge(config.battle.format), Bridge()
+        try:
+            shown_battles = collect(config, known, bridge, out / "demonstrations", shown)
+        finally:
+            bridge.close()
+        net = new_net(known, Size(**config.net.model_dump()), config.seed)
+        fits = []
+        with shown.phase("epoch", config.epochs, 0) as steps:
+            for fit in imitate(net, shown_battles, config):
+                fits.append(json.dumps(asdict(fit)) + "\n")
+                steps.step(f"held-out accuracy {fit.accuracy:.3f}")
+                yield fit
+        write_file(out / _FITS, "".join(fits))
+        save_policy(net, config.battle.format, out / POLICY)
+
+
+def collect(
+    config: CloneBattlesConfig, known: Knowledge, bridge: Bridge, folder: Path, display: Display
+) -> Demonstrations:
+    """Return the demonstrations that settings ask for; those in the folder are read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    chunks = math.ceil(config.battles / _CHUNK)
+    with display.phase("lessons", chunks, 0) as shown:
+        for number, first in enumerate(range(0, config.battles, _CHUNK)):
+            path, n = folder / f"{number:04}.npz", min(_CHUNK, config.battles - first)
+            if not path.exists():
+                _play_chunk(config, known, bridge, first, n).save(path)
+            parts.append(Demonstrations.load(path))
+            shown.step(f"{first + n} battles")
+    if config.logs is not None:
+        parts.append(read_logs(Path(config.logs), config.battle.format, bridge))
+    return Demonstrations.joined(parts)
+
+
+def _play_chunk(
+    config: CloneBattlesConfig, known: Knowledge, bridge: Bridge, first: int, n: int
+) -> Demonstrations:
+    noted = Noted(contender(config.teacher, known, bridge), known)
+    weaker = [contender(name, known, bridge) for name in ("max-power", "random")]
+    seed = 1_000_003 * config.seed + first
+    starts = battle_starts(team_source(config.battle), config.battle, seed)
+    return demonstrate(bridge, noted, lessons(noted, weaker, starts, n, seed))
+
+
+def imitate(net: BattleNet, shown: Demonstrations, config: CloneBattlesConfig) -> Iterator[Fit]:
+    """Train a network in place; yields after every epoch."""
+    rng = np.random.default_rng(config.seed)
+    aside = rng.random(int(shown.battles.max(initial=0)) + 1) < config.held_out
+    held_out = aside[shown.battles]
+    learnt, tested = shown.take(~held_out), shown.take(held_out)
+    steps = config.epochs * math.ceil(len(learnt) / config.batch)
+    optimizer = torch.optim.AdamW(
+        net.parameters(), config.learning_rate, weight_decay=config.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
+    for epoch in range(1, config.epochs + 1):
+        net.train()
+        losses = []
+        order = rng.permutation(len(learnt))
+        for at in range(0, len(order), config.batch):
+            rows = order[at : at + config.batch]
+            imitation, value, _ = _losses(net, learnt, rows)
+            optimizer.zero_grad()
+            (imitation + config.value_weight * value).backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(imitation.item())
+        net.eval()
+        yield Fit(epoch, float(np.mean(losses)), *_tested(net, tested))
+
+
+@torch.no_grad()
+def _tested(net: BattleNet, shown: Demonstrations) -> tuple[float, float, float]:
+    parts, sizes = [], []
+    for at in range(0, len(shown), 1024):
+        rows = np.arange(at, min(at + 1024, len(shown)))
+        loss, value, hits = _losses(net, shown, rows)
+        parts.append((loss.item(), hits.item(), value.item()))
+        sizes.append(len(rows))
+    if not parts:
+        return math.nan, math.nan, math.nan
+    means = np.average(np.array(parts), axis=0, weights=sizes)
+    return float(means[0]), float(means[1]), float(means[2])
+
+
+def _losses(
+    net: BattleNet, shown: Demonstrations, rows: NDArray[np.int64]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return imitation loss, value loss and share of hits over some rows.
+
+    A half of a choice that is not known (-1) is not learnt.
+    """
+    batch = Batch(
+        torch.from_numpy(shown.tokens[rows]),
+        torch.from_numpy(shown.masks[rows]),
+        torch.from_numpy(shown.pairs[rows]),
+    )
+    payoffs = torch.from_numpy(shown.payoffs[rows])
+    encoded = net.encode(batch.tokens)
+    known = batch.pairs >= 0
+    one, two = batch.pairs.clamp(min=0).unbind(1)
+    first = torch.log_softmax(net.first_logits(encoded, batch.masks), -1)
+    second = torch.log_softmax(net.second_logits(encoded, batch.masks, one), -1)
+    logs = torch.stack([first.gather(1, one[:, None]), second.gather(1, two[:, None])], 1)[..., 0]
+    imitation = -(logs.masked_fill(~known, 0.0)).sum() / len(rows)
+    value = (encoded.value - payoffs).square().mean()
+    right = torch.stack([first.argmax(-1) == one, second.argmax(-1) == two], 1)
+    return imitation, value, (right | ~known).all(1).float().mean()

@@ -1,0 +1,97 @@
+"""Players by name, as commands and leagues know them, and the battles they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from anchorgym.envs.errors import OptionError, did_you_mean
+from anchorgym.envs.vgc.arena import Contender, Programs
+from anchorgym.envs.vgc.bridge import Bridge
+from anchorgym.envs.vgc.knowledge import Knowledge
+from anchorgym.envs.vgc.players.base import Player, RandomPlayer
+from anchorgym.envs.vgc.players.heuristic import Heuristic
+from anchorgym.envs.vgc.players.language import LanguagePlayer
+from anchorgym.envs.vgc.players.max_power import MaxPowerPlayer
+from anchorgym.envs.vgc.players.search import SearchPlayer
+from anchorgym.envs.vgc.records import BattleRecord, seed_of
+from anchorgym.envs.vgc.teams import VERSUS, GeneratedTeams, PastedTeams, TeamSource, teams_of
+from anchorgym.training.worlds.vgc.chatting import chat_model
+from anchorgym.training.worlds.vgc.config import BattleConfig
+from anchorgym.training.worlds.vgc.policy import TokenPlayer, load_policy
+
+GREEDY: Final = ":greedy"
+"""After the folder of a policy: it takes the likeliest choice instead of drawing."""
+LANGUAGE: Final = "language:"
+"""Before the folder of a chat model, which picks from numbered menus."""
+
+_PROGRAMS: Final[dict[str, Callable[[Knowledge], Callable[[np.random.Generator], Player]]]] = {
+    "random": lambda known: RandomPlayer,
+    "max-power": lambda known: lambda rng: MaxPowerPlayer(known, rng),
+    "heuristic": lambda known: lambda rng: Heuristic(known),
+}
+SEARCHES: Final = ("search", "oracle-search")
+NAMES: Final = (*_PROGRAMS, *SEARCHES)
+"""Players that need no training. The oracle sees what is hidden from a player: a yardstick."""
+
+
+def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
+    """Return the player of a name: one of `NAMES`, or the folder of a policy.
+
+    Args:
+        name: a folder may end in `:greedy`; `language:FOLDER` is a chat model.
+        known: of the format.
+        bridge: holds the battles, for players that look ahead.
+
+    Raises:
+        OptionError: there is none of that name.
+        DataError: the folder holds no policy of this version.
+    """
+    if name in _PROGRAMS:
+        return Programs(_PROGRAMS[name](known), known.tables)
+    if name in SEARCHES:
+        return SearchPlayer(bridge, known, oracle=name == "oracle-search")
+    if name.startswith(LANGUAGE):
+        return LanguagePlayer(chat_model(Path(name.removeprefix(LANGUAGE))), known)
+    folder = Path(name.removesuffix(GREEDY))
+    if not folder.is_dir():
+        hint = did_you_mean(name, NAMES)
+        raise OptionError(
+            f"no player {name!r}.{hint} There are {', '.join(NAMES)}, folders of policies, and "
+            f"{LANGUAGE}FOLDER"
+        )
+    net, _ = load_policy(newest_policy(folder))
+    return TokenPlayer(net, known, greedy=name.endswith(GREEDY))
+
+
+def newest_policy(folder: Path) -> Path:
+    """Return where the policy is: in the folder itself, a clone's, or a population's newest."""
+    if (folder / "policy").is_dir():
+        return folder / "policy"
+    trained = sorted(
+        (path for path in (folder / "players").glob("player-*") if path.is_dir()),
+        key=lambda path: int(path.name.rpartition("-")[2]),
+    )
+    return trained[-1] if trained else folder
+
+
+def team_source(config: BattleConfig) -> TeamSource:
+    """Return the teams that settings name."""
+    if config.pastes is None:
+        return GeneratedTeams(config.format, config.teams)
+    return PastedTeams(config.pastes, config.format, config.teams)
+
+
+def battle_starts(
+    source: TeamSource, config: BattleConfig, seed: int, split: str = "train"
+) -> Iterator[BattleRecord]:
+    """Yield starts of battles for ever: two teams of a split, and the seed of chance."""
+    rng, names = np.random.default_rng(seed), source.names(split)
+    while True:
+        one, two = (names[int(i)] for i in rng.integers(len(names), size=2))
+        chance = seed_of(rng.integers(2**16, size=4).tolist())
+        teams = teams_of(source, f"{one}{VERSUS}{two}")
+        yield BattleRecord(config.format, chance, teams, config.open_sheets)

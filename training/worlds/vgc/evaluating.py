@@ -1,0 +1,225 @@
+"""A league evaluated: who wins how often on seen and on unseen teams, and how all of them rank."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anchorgym.envs.vgc.bridge import Bridge
+from anchorgym.envs.vgc.knowledge import knowledge
+from anchorgym.envs.vgc.records import BattleRecord
+from anchorgym.envs.vgc.replays import keep, write_battles
+from anchorgym.training.config.durable import write_file
+from anchorgym.training.config.run_folders import alone
+from anchorgym.training.evaluation.statistics import Interval
+from anchorgym.training.league import League, LeagueError, Rules
+from anchorgym.training.league.ranking import alpha_rank, elo
+from anchorgym.training.league.rules import FloatArray
+from anchorgym.training.run.display import Display
+from anchorgym.training.worlds.vgc.config import BattleConfig
+from anchorgym.training.worlds.vgc.match_runner import MatchRunner
+
+SPLITS = {"seen": "train", "unseen": "unseen"}
+"""What an evaluation calls the splits of the teams."""
+_RESAMPLES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One player on one split.
+
+    Attributes:
+        name: of the player.
+        wins: mean share of games won against the others, each counting alike.
+        alpha: share of time under alpha-rank.
+        elo: rating with its interval; the mean of all players is 0.
+    """
+
+    name: str
+    wins: Interval
+    alpha: float
+    elo: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class SplitResult:
+    """What came of the games on the teams of one split.
+
+    Attributes:
+        split: "seen" or "unseen".
+        names: of the players, in the order of rows and columns.
+        shares: by row and column, the share of games that the row won; None on the diagonal.
+        games: played in all.
+        standings: of the players, in the order of names.
+    """
+
+    split: str
+    names: tuple[str, ...]
+    shares: tuple[tuple[Interval | None, ...], ...]
+    games: int
+    standings: tuple[Standing, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "split": self.split,
+            "players": list(self.names),
+            "games": self.games,
+            "shares": [[cell and _triple(cell) for cell in row] for row in self.shares],
+            "standings": [
+                {
+                    "player": one.name,
+                    "wins": _triple(one.wins),
+                    "alpha_rank": one.alpha,
+                    "elo": _triple(one.elo),
+                }
+                for one in self.standings
+            ],
+        }
+
+
+def evaluate_league(
+    players: Mapping[str, str],
+    config: BattleConfig,
+    out: Path,
+    *,
+    games: int = 64,
+    splits: Sequence[str] = tuple(SPLITS),
+    refine: int = 0,
+    seed: int = 0,
+    record: int = 0,
+    display: Display | None = None,
+) -> list[SplitResult]:
+    """Have players meet on seen and unseen teams; every game is kept, and none is played twice.
+
+    Args:
+        players: by name, what `contenders.contender` calls them.
+        config: what is played; its teams are the seen ones.
+        out: a folder; a league in it is gone on with, and `evaluation.json` written.
+        games: of each pair, at least.
+        splits: of "seen" and "unseen".
+        refine: further games of a split, which go where the payoff table is least sure.
+        seed: of teams and chance.
+        record: how many of the battles that are played, the last ones, go into `battles.jsonl`.
+        display: shows progress.
+
+    Raises:
+        LeagueError: the folder holds the games of other players or teams.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with alone(out):
+        _require_same(players, config, out)
+        known, bridge = knowledge(config.format), Bridge()
+        try:
+            results, played = [], deque[tuple[str, str, BattleRecord]](maxlen=record)
+            for split in splits:
+                runner = MatchRunner(
+                    config, bridge, known, lambda name: players[name], SPLITS[split]
+                )
+                runner.records = played
+                league = League(runner.play, Rules(seed=seed), folder=out / split)
+                league.add(*players)
+                _fill(league, games, refine, split, display or Display(None))
+                results.append(result_of(league, split))
+            if played:
+                kept = [keep(bridge, battle, (one, two)) for one, two, battle in played]
+                write_battles(out / "battles.jsonl", kept)
+        finally:
+            bridge.close()
+        body = {"teams": config.model_dump(), "splits": [result.to_json() for result in results]}
+        write_file(out / "evaluation.json", json.dumps(body, indent=1) + "\n")
+        return results
+
+
+def result_of(league: League, split: str) -> SplitResult:
+    """Return what a league of one side says of its players."""
+    names = league.players()
+    shares = tuple(
+        tuple(None if row == column else _share(league.payoff(row, column)) for column in names)
+        for row in names
+    )
+    payoffs, _ = league.matrices()
+    alphas = alpha_rank(payoffs) if len(names) > 1 else np.ones(len(names))
+    ratings = _ratings(league, names, league.rules.seed)
+    standings = tuple(
+        Standing(name, _mean([cell for cell in shares[i] if cell]), float(alphas[i]), ratings[i])
+        for i, name in enumerate(names)
+    )
+    return SplitResult(split, names, shares, league.games_played(), standings)
+
+
+def _fill(league: League, games: int, refine: int, split: str, display: Display) -> None:
+    pairs = league.pairs()
+    with display.phase(split, len(pairs), 0) as shown:
+        for pair in pairs:
+            league.ensure(games, [pair])
+            shown.step(f"{pair[0]} - {pair[1]}: {_share(league.payoff(*pair))}")
+    if refine:
+        base = len(pairs) * -(-games // league.rules.block) * league.rules.block
+        league.refine(base + refine)
+
+
+def _ratings(league: League, names: Sequence[str], seed: int) -> list[Interval]:
+    """Return Elo ratings; their intervals come from resampling the games of every pair."""
+    rng = np.random.default_rng(seed)
+    drawn = np.array([elo(_wins(league, names, rng)) for _ in range(_RESAMPLES)])
+    ratings = elo(_wins(league, names, None))
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    return [
+        Interval(float(r), min(float(r), float(a)), max(float(r), float(b)))
+        for r, a, b in zip(ratings, low, high, strict=True)
+    ]
+
+
+def _wins(league: League, names: Sequence[str], rng: np.random.Generator | None) -> FloatArray:
+    """Return games won (n, n), resampled where there is a generator."""
+    wins = np.zeros((len(names), len(names)))
+    for i, row in enumerate(names):
+        for j in range(i + 1, len(names)):
+            won = (1 + league.table.games(row, names[j])[:, 0]) / 2
+            if rng is not None:
+                won = won[rng.integers(len(won), size=len(won))]
+            wins[i, j], wins[j, i] = won.sum(), len(won) - won.sum()
+    return wins
+
+
+def _require_same(players: Mapping[str, str], config: BattleConfig, out: Path) -> None:
+    """Refuse to mix games of different players or teams in one folder; players may be added."""
+    path = out / "players.json"
+    asked = {"players": dict(players), "battle": config.model_dump()}
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        changed = [
+            name
+            for name, where in kept["players"].items()
+            if name in players and players[name] != where
+        ]
+        if kept["battle"] != asked["battle"] or changed:
+            what = f"other players {changed}" if changed else f"battles {kept['battle']}"
+            raise LeagueError(f"{out} holds games of {what}: give another folder")
+        asked["players"] = {**kept["players"], **asked["players"]}
+    write_file(path, json.dumps(asked, indent=1) + "\n")
+
+
+def _share(payoff: Interval) -> Interval:
+    return Interval((1 + payoff.mean) / 2, (1 + payoff.low) / 2, (1 + payoff.high) / 2)
+
+
+def _mean(cells: Sequence[Interval]) -> Interval:
+    """Return the mean of independent estimates; their intervals add up in quadrature."""
+    if not cells:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    n, mean = len(cells), float(np.mean([cell.mean for cell in cells]))
+    below = float(np.sqrt(sum((cell.mean - cell.low) ** 2 for cell in cells))) / n
+    above = float(np.sqrt(sum((cell.high - cell.mean) ** 2 for cell in cells))) / n
+    return Interval(mean, mean - below, mean + above)
+
+
+def _triple(estimate: Interval) -> list[float]:
+    return [round(estimate.mean, 6), round(estimate.low, 6), round(estimate.high, 6)]

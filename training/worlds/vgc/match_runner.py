@@ -1,0 +1,76 @@
+"""Where named players meet: the games of leagues, each start played twice with seats exchanged."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorgym.envs.vgc.arena import Contender, Fixture, play
+from anchorgym.envs.vgc.bridge import Bridge
+from anchorgym.envs.vgc.knowledge import Knowledge
+from anchorgym.envs.vgc.records import BattleRecord
+from anchorgym.training.worlds.vgc.config import BattleConfig
+from anchorgym.training.worlds.vgc.contenders import battle_starts, contender, team_source
+
+_NOT_ALIKE = 2**31
+
+
+class MatchRunner:
+    """Plays the games of a league.
+
+    Args:
+        config: what is played.
+        bridge: holds the battles.
+        known: of the format.
+        where: what `contender` calls the player of a name; by default the name itself.
+        split: of the teams.
+    """
+
+    def __init__(
+        self,
+        config: BattleConfig,
+        bridge: Bridge,
+        known: Knowledge,
+        where: Callable[[str], str] = str,
+        split: str = "train",
+    ) -> None:
+        self.config, self.bridge, self.known, self.split = config, bridge, known, split
+        self.teams = team_source(config)
+        self.records: deque[tuple[str, str, BattleRecord]] = deque(maxlen=0)
+        """A longer one takes up every battle with the players of p1 and p2."""
+        self._where = where
+        self._players: dict[str, Contender] = {}
+
+    def player(self, name: str) -> Contender:
+        """Return the player of a name; the same one every time."""
+        if name not in self._players:
+            self._players[name] = contender(self._where(name), self.known, self.bridge)
+        return self._players[name]
+
+    def play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
+        """Play n games and return the payoffs (n,) of the row player; see `league.Play`.
+
+        Teams and chance follow from the seed, whoever plays.
+        """
+        drawn = battle_starts(self.teams, self.config, seed, self.split)
+        starts = list(islice(drawn, (n + 1) // 2))
+        payoffs = np.zeros(n)
+        for finished in play(self.bridge, self._fixtures(row, column, starts, seed)[:n]):
+            payoffs[finished.game] = finished.payoff(finished.game % 2)
+            names = (column, row) if finished.game % 2 else (row, column)
+            self.records.append((*names, finished.record))
+        return payoffs
+
+    def _fixtures(
+        self, row: str, column: str, starts: Sequence[BattleRecord], seed: int
+    ) -> list[Fixture]:
+        one, two = self.player(row), self.player(column)
+        return [
+            Fixture(start, players, (seed + number) % _NOT_ALIKE)
+            for number, start in enumerate(starts)
+            for players in ((one, two), (two, one))
+        ]

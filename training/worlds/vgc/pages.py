@@ -1,0 +1,78 @@
+"""A battle as an HTML page that needs nothing else: turn by turn, with bars for health."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from anchorgym.envs.vgc.bridge import Bridge
+from anchorgym.envs.vgc.replays import KeptBattle
+from anchorgym.envs.vgc.text import event
+from anchorgym.training.inspect.viewing import page_of
+
+_PAGE = "battle.html"
+_STYLE = "battle.css"
+_SCRIPTS = ("dom.js", "battle.js")
+
+
+def write_battle_page(bridge: Bridge, battle: KeptBattle, path: Path) -> None:
+    """Execute a battle and write its page."""
+    title = f"{battle.players[0]} against {battle.players[1]}"
+    data = retold(bridge, battle)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page_of(_PAGE, _SCRIPTS, _STYLE, title, data), encoding="utf-8")
+
+
+def retold(bridge: Bridge, battle: KeptBattle) -> dict[str, Any]:
+    """Return what the page shows of a battle, as JSON values.
+
+    Each event has its words, whom it is about, and what changed: Pokémon by side and place as
+    species, health in per cent, status, whether fainted, place on the field, whether seen, and
+    tera type.
+    """
+    number, _ = bridge.resume(battle.record)
+    try:
+        told = bridge.story(number)
+    finally:
+        bridge.discard([number])
+    turns: list[dict[str, Any]] = [{"number": 0, "events": []}]
+    before: Any = ([], [])
+    for one in told:
+        if one["line"].startswith("|turn|"):
+            turns.append({"number": int(one["line"].split("|")[2]), "events": []})
+            words = ""
+        else:
+            words = event(one["line"], None)
+        changed = _changes(before, one["sides"])
+        if words or changed:
+            turns[-1]["events"].append(_event(one, words, changed))
+        before = one["sides"]
+    return {
+        "players": list(battle.players),
+        "format": battle.record.format,
+        "winner": battle.winner,
+        "seed": list(battle.record.seed),
+        "digest": battle.digest,
+        "turns": turns,
+    }
+
+
+def _event(one: dict[str, Any], words: str, changed: list[list[Any]]) -> dict[str, Any]:
+    kind = one["line"].split("|")[1]
+    return {
+        "words": words,
+        "kind": kind,
+        "changed": changed,
+        "field": one["fields"],
+        "conditions": one["conditions"],
+    }
+
+
+def _changes(before: Any, after: Any) -> list[list[Any]]:
+    """Return the Pokémon that are not as they were: side, number, and how they are now."""
+    return [
+        [side, number, *pokemon]
+        for side, team in enumerate(after)
+        for number, pokemon in enumerate(team)
+        if number >= len(before[side]) or before[side][number] != pokemon
+    ]

@@ -61,7 +61,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 # The stock ALFWorld engine is what the tests compare with. Its packages ask for much that
 # playing a text game does not need, so they are installed without what they ask for.
 $(VENV)/.dev: $(VENV)/.core requirements-stock.txt
-	$(PIP) --editable ".[dev,vgc]"
+	$(PIP) --editable ".[dev]"
 	$(PIP) --no-deps --requirement requirements-stock.txt
 	-$(PIP) --editable ".[redteam]" || echo "reasoning-gym needs a C compiler: its tests are skipped"
 	touch $@

@@ -1,4 +1,8 @@
-"""Every folder at the top level is a subpackage of `anchorgym`: found, not listed by hand."""
+"""The top-level folders are the subpackages of the namespace `anchorgym`, found and not listed.
+
+A folder below one of them is a package if it has an `__init__.py`. This is a script, since
+`[tool.setuptools.packages.find]` cannot put what it finds under another name.
+"""
 
 from setuptools import find_packages, setup
 

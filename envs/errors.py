@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class AnchorgymError(Exception):
@@ -76,6 +77,26 @@ class ContractError(AnchorgymError, TypeError):
 
 class EnvCheckError(ContractError):
     """An environment that `check_env` found faults in; the message is the report's summary."""
+
+
+@contextmanager
+def requires_extra(extra: str, needed_by: str) -> Iterator[None]:
+    """Guard the imports of packages that only an extra of anchorgym installs.
+
+        with requires_extra("webshop", "anchorgym/WebShop-v0"):
+            from thefuzz import fuzz
+
+    Args:
+        extra: the name in `pip install "anchorgym[extra]"`.
+        needed_by: what cannot be done without it, to open the error's message.
+
+    Raises:
+        MissingExtraError: an import inside failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(needed_by, extra) from error
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

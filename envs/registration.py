@@ -13,7 +13,13 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from pettingzoo import AECEnv, ParallelEnv
 
 from anchorgym.envs.core import TextEnv
-from anchorgym.envs.errors import ContractError, OptionError, UnknownEnvError, did_you_mean
+from anchorgym.envs.errors import (
+    ContractError,
+    MissingExtraError,
+    OptionError,
+    UnknownEnvError,
+    did_you_mean,
+)
 from anchorgym.envs.multi.one_active import OneActiveEnv
 
 E = TypeVar("E", bound=type[Any])
@@ -50,6 +56,7 @@ def make(env_id: str, **kwargs: Any) -> TextEnv:
     Raises:
         UnknownEnvError: nobody registered that id, or its module cannot be imported.
         OptionError: it does not take these arguments.
+        MissingExtraError: it needs packages that an extra of anchorgym installs.
         ContractError: it is no `TextEnv`, or is registered with wrappers.
     """
     name = _imported(env_id)
@@ -79,6 +86,7 @@ def make_parallel(env_id: str, **kwargs: Any) -> ParallelEnv[str, Any, Any]:
     Raises:
         UnknownEnvError: nobody registered that id, or its module cannot be imported.
         OptionError: it does not take these arguments.
+        MissingExtraError: it needs packages that an extra of anchorgym installs.
         ContractError: it is no PettingZoo environment.
     """
     name = _imported(env_id)
@@ -91,6 +99,8 @@ def make_parallel(env_id: str, **kwargs: Any) -> ParallelEnv[str, Any, Any]:
         env: object = next(iter(specs.values())).make(**kwargs)
     except TypeError as error:
         raise OptionError(f"cannot make {name}: {error}") from error
+    except MissingExtraError:
+        raise
     except ImportError as error:
         raise UnknownEnvError(f"{name} needs packages that are not installed: {error}") from error
     return as_parallel(env, f"{env_id} makes", **limit)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("agents", "assets", "envs", "gigpo", "training")
@@ -65,9 +69,48 @@ def test_the_wheel_works_where_only_it_is_installed(wheel: zipfile.ZipFile, tmp_
     assert ran.stdout.startswith("-= Welcome")
 
 
-@pytest.mark.parametrize(
-    "module", ["anchorgym.envs", "anchorgym.gigpo", "anchorgym.agents", "anchorgym.training"]
-)
-def test_importing_does_not_import_torch(module: str) -> None:
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def requirements() -> dict[str, list[Requirement]]:
+    """Return what the core ("") and each extra require, extras of ours taken apart."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {"": project["dependencies"], **project["optional-dependencies"]}
+    return {
+        extra: [r for r in map(Requirement, lines) if r.name != "anchorgym"]
+        for extra, lines in extras.items()
+    }
+
+
+def pins() -> dict[str, str]:
+    """Return the version of each package in constraints.txt, by its normal name."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in found}
+
+
+@pytest.mark.parametrize("extra", requirements())
+def test_the_versions_tested_together_are_within_the_ranges_declared(extra: str) -> None:
+    pinned = pins()
+    for requirement in requirements()[extra]:
+        name = canonicalize_name(requirement.name)
+        if extra == "nouns":  # nothing of it is installed for the tests
+            continue
+        assert name in pinned, f"constraints.txt has no version of {name}"
+        assert requirement.specifier.contains(pinned[name]), (str(requirement), pinned[name])
+
+
+def test_the_core_and_the_extras_share_no_package() -> None:
+    named = requirements()
+    core = {canonicalize_name(r.name) for r in named.pop("")}
+    assert not core & {canonicalize_name(r.name) for lines in named.values() for r in lines}
+
+
+def test_every_extra_that_an_error_names_is_declared() -> None:
+    call = re.compile(
+        r'(?:requires_extra\(|MissingExtraError\([^()]*, )"([\w-]+)"|anchorgym\[([\w-]+)\]'
+    )
+    sources = [
+        path.read_text(encoding="utf-8") for f in FOLDERS for path in (ROOT / f).rglob("*.py")
+    ]
+    sources.append((ROOT / "README.md").read_text(encoding="utf-8"))
+    found = {one or other for text in sources for one, other in call.findall(text)}
+    assert {"redteam", "tensorboard", "textworld", "vgc", "webshop", "webshop-site"} <= found
+    assert found - {"extra", "NAME"} <= set(requirements())

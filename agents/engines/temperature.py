@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # The log of no entropy at all has to be a number.
 _LEAST_ENTROPY = 1e-6
@@ -31,6 +32,8 @@ class AdaptiveTemperature:
 
     def of(self, logits: Tensor, temperature: float) -> Tensor:
         """Return the temperature of each row of (batch, n_tokens) logits, (batch,)."""
+        import torch  # the settings of an engine are read without it
+
         logprobs = torch.log_softmax(logits / temperature, -1)
         # A token that is barred has no share, and a log-probability of minus infinity.
         entropy = -(logprobs.exp() * logprobs.clamp(min=-1e9)).sum(-1)

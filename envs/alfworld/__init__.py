@@ -1,7 +1,4 @@
-"""ALFWorld: household tasks in text, played by a native engine.
-
-Importing this package registers `anchorgym/ALFWorld-v0`.
-"""
+"""ALFWorld: household tasks in text, played by a native engine."""
 
 from anchorgym.envs.alfworld.engine import World
 from anchorgym.envs.alfworld.env import ALFWorldEnv

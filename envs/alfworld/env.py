@@ -13,7 +13,6 @@ from anchorgym.envs.alfworld.solver import UnsolvableError, full_action
 from anchorgym.envs.alfworld.text import DIALECTS, NOTHING_HAPPENS
 from anchorgym.envs.core import JSON, ExpertKind, Outcome, TextEnv
 from anchorgym.envs.errors import NoExpertError, OptionError, ResetNeededError
-from anchorgym.envs.registration import register
 
 
 class _NoGame:
@@ -28,7 +27,6 @@ class _NoGame:
 _NO_GAME: Final = cast(World, _NoGame())
 
 
-@register("anchorgym/ALFWorld-v0")
 class ALFWorldEnv(TextEnv):
     """Household tasks in text: find things, clean, heat or cool them, and put them where asked.
 

@@ -11,14 +11,11 @@ import gymnasium as gym
 from anchorgym.envs.checking import checks as basic
 from anchorgym.envs.checking import state_checks as states
 from anchorgym.envs.checking.probe import Probe
-from anchorgym.envs.checking.report import CheckReport, CheckResult, Finding
+from anchorgym.envs.checking.report import CheckReport
 from anchorgym.envs.checking.running import Check, checked
 from anchorgym.envs.core import TextEnv
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.registration import bare, make, unwrapped
-
-__all__ = ["CHECKS", "Check", "CheckReport", "CheckResult", "Finding", "check_env"]
-
 
 CHECKS: tuple[Check, ...] = (
     Check(basic.panel),
@@ -67,6 +64,7 @@ def check_env(
 
     Raises:
         UnknownEnvError: nobody registered that id.
+        MissingExtraError: it needs packages that an extra of anchorgym installs.
         OptionError: fewer than one episode, or keyword arguments for an environment already made.
     """
     name, maker = _maker(env, kwargs)

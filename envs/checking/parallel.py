@@ -73,6 +73,7 @@ def check_parallel_env(
 
     Raises:
         UnknownEnvError: nobody registered that id.
+        MissingExtraError: it needs packages that an extra of anchorgym installs.
         OptionError: fewer than one episode, or keyword arguments for an environment already made.
     """
     name, maker = _maker(env, kwargs)

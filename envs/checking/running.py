@@ -15,7 +15,7 @@ from anchorgym.envs.checking.moments import Fault, FaultError
 from anchorgym.envs.checking.probe import BaseProbe, shortened
 from anchorgym.envs.checking.remedies import crash_remedy
 from anchorgym.envs.checking.report import CheckReport, CheckResult, Finding, described
-from anchorgym.envs.errors import OptionError, UnknownEnvError
+from anchorgym.envs.errors import MissingExtraError, OptionError, UnknownEnvError
 
 _MOST_FINDINGS = 3
 
@@ -51,6 +51,7 @@ def checked(name: str, probe: BaseProbe[Any], checks: Sequence[Check], promise: 
 
     Raises:
         UnknownEnvError: nobody registered the id that the probe makes.
+        MissingExtraError: what it makes needs packages that an extra of anchorgym installs.
     """
     if probe.episodes < 1:
         raise OptionError(f"episodes must be at least 1, got {probe.episodes}")
@@ -58,7 +59,7 @@ def checked(name: str, probe: BaseProbe[Any], checks: Sequence[Check], promise: 
         try:
             made = probe.env
         except FaultError as error:
-            if isinstance(error.__cause__, UnknownEnvError):
+            if isinstance(error.__cause__, UnknownEnvError | MissingExtraError):
                 raise error.__cause__ from None
             failed = CheckResult("make", promise, "failed", (_finding("make", error.fault),))
             return CheckReport(name, (failed,))

@@ -23,7 +23,6 @@ from anchorgym.envs.overcooked.planner import Planner
 from anchorgym.envs.overcooked.render import picture
 from anchorgym.envs.overcooked.starts import SPLITS, start_of, task_ids
 from anchorgym.envs.overcooked.text import Reports
-from anchorgym.envs.registration import register
 from anchorgym.envs.spaces import Unicode
 
 COOKS: Final = ("cook_0", "cook_1")
@@ -33,7 +32,6 @@ _LONGEST_ACTION: Final = 64
 _LONGEST_REPORT: Final = 8192
 
 
-@register("anchorgym/Overcooked-v0")
 class OvercookedEnv(MultiAgentEnv[Any, Any]):
     """Two cooks deliver as many soups as they can in 400 ticks (Carroll et al., 2019).
 

@@ -14,7 +14,6 @@ from anchorgym.envs.overcooked.kitchen import ACTIONS, INTERACT, STAY, State
 from anchorgym.envs.overcooked.layouts import Layout
 from anchorgym.envs.overcooked.planner import Planner
 from anchorgym.envs.planning import FloatArray, Plan, Reading
-from anchorgym.envs.registration import register
 from anchorgym.envs.roco.answers import read_answer, write_answer
 
 RULES: Final = {"orders": ("oo",), "cooking": "manual", "time": 2}
@@ -23,7 +22,6 @@ _STARTED, _PLATED, _DELIVERED = 1, 2, 3
 """Steps of the task after the last ingredient."""
 
 
-@register("anchorgym/OvercookedPlan-v0")
 class OvercookedPlanEnv(OvercookedEnv):
     """Two cooks agree on their next actions until a soup is delivered; a `PlanningEnv`.
 

@@ -41,7 +41,6 @@ from anchorgym.envs.redteam.views import (
     defender_view,
 )
 from anchorgym.envs.redteam.work import find_work
-from anchorgym.envs.registration import register
 
 ExternalJudge = Callable[[Record], JSON]
 """Says something of an ended episode, in JSON values. It is kept in the record, beside the verdict
@@ -51,7 +50,6 @@ _OTHER_PANEL = 256
 _STATEMENTS = (*(f"call {tool}: <words>" for tool in ALLOWED), "verify", "flag")
 
 
-@register("anchorgym/RedTeam-v0")
 class RedTeamEnv(MultiAgentTextEnv):
     """Attackers write a text to a team of defenders; the team works, talks and decides.
 

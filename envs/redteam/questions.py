@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from anchorgym.envs.draws import Draws
-from anchorgym.envs.errors import MissingExtraError, OptionError, did_you_mean
+from anchorgym.envs.errors import OptionError, did_you_mean, requires_extra
 from anchorgym.envs.redteam.language import same
 
 SPLITS: Final = ("train", "valid", "test")
@@ -113,10 +113,8 @@ class ReasoningGym:
     """
 
     def __init__(self, names: Sequence[str] = DATASETS) -> None:
-        try:
+        with requires_extra("redteam", "reasoning-gym's questions"):
             from reasoning_gym import factory
-        except ImportError as error:
-            raise MissingExtraError("reasoning-gym's questions", "redteam") from error
         for name in names:
             if name not in factory.DATASETS:
                 raise OptionError(

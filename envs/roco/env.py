@@ -12,7 +12,6 @@ from anchorgym.envs.core import JSON, ExpertKind
 from anchorgym.envs.errors import ResetNeededError, UnknownTaskError
 from anchorgym.envs.multi import AgentOutcome, MultiAgentTextEnv
 from anchorgym.envs.planning import FloatArray, Plan, Reading
-from anchorgym.envs.registration import register
 from anchorgym.envs.roco.answers import read_answer, write_answer
 from anchorgym.envs.roco.game import WAIT, Game
 from anchorgym.envs.roco.sandwich import Sandwich
@@ -222,21 +221,18 @@ def _options(game: Game[Any], state: Any, agent: int) -> tuple[str, ...]:
     return game.options(state, agent)
 
 
-@register("anchorgym/RoCoSweep-v0")
 class RoCoSweepEnv(RoCoEnv):
     """Two robots sweep cubes of the right colours into a bin (RoCoBench, difficult)."""
 
     game_type = Sweep
 
 
-@register("anchorgym/RoCoSandwich-v0")
 class RoCoSandwichEnv(RoCoEnv):
     """Two robots stack a sandwich by recipe, from their own sides (RoCoBench, difficult)."""
 
     game_type = Sandwich
 
 
-@register("anchorgym/RoCoSort-v0")
 class RoCoSortEnv(RoCoEnv):
     """Three robots pass cubes along a row of panels (RoCoBench, difficult)."""
 

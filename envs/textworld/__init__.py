@@ -1,7 +1,7 @@
 """TextWorld: any game file that the stock engine plays, behind the environment contract.
 
-Importing this package registers `anchorgym/TextWorld-v0`; the stock engine is imported when an
-environment is made, and comes with `pip install "anchorgym[textworld]"`.
+The stock engine is imported when an environment is made; `pip install "anchorgym[textworld]"`
+installs it.
 """
 
 from anchorgym.envs.textworld.env import TextWorldEnv

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Final
 
 from anchorgym.envs.core import JSON, ExpertKind, Outcome, TextEnv
 from anchorgym.envs.errors import NoExpertError, ResetNeededError
-from anchorgym.envs.registration import register
 from anchorgym.envs.textworld.files import SPLITS, GameFiles, Games, logic_file
 from anchorgym.envs.textworld.planning import PlanningPlay
 from anchorgym.envs.textworld.play import Play
@@ -20,7 +19,6 @@ from anchorgym.envs.textworld.zmachine import CompiledPlay, StoryPlay
 _NO_GOAL: Final = "Play the game and win it."
 
 
-@register("anchorgym/TextWorld-v0")
 class TextWorldEnv(TextEnv):
     """Any game that the stock engine of TextWorld 1.7 plays.
 

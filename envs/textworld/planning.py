@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from anchorgym.envs.errors import CorruptGameError, MissingExtraError
+from anchorgym.envs.errors import CorruptGameError, MissingExtraError, requires_extra
 from anchorgym.envs.textworld.play import Play
 from anchorgym.envs.textworld.stock import module
 from anchorgym.envs.textworld.words import objection, readable
@@ -28,9 +28,10 @@ class PlanningPlay(Play):
         textworld = module("textworld")
         infos = textworld.EnvInfos(won=True, admissible_commands=True)
         try:
-            self._engine = textworld.start(str(file), infos)
-        except ImportError as error:
-            raise MissingExtraError("a game in PDDL", "textworld") from error
+            with requires_extra("textworld", "a game in PDDL"):
+                self._engine = textworld.start(str(file), infos)
+        except MissingExtraError:
+            raise
         except Exception as error:  # whatever its reader stumbles over
             raise CorruptGameError(f"{str(file)!r} cannot be read as a game: {error!r}") from error
         self._now: Any = None

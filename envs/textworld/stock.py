@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from anchorgym.envs.errors import CorruptGameError, MissingExtraError
+from anchorgym.envs.errors import CorruptGameError, requires_extra
 
 SEED: Final = 20181
 """Of the interpreter's random generator: every game takes the same course every time."""
@@ -24,10 +24,8 @@ def module(name: str) -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
+    with requires_extra("textworld", "anchorgym/TextWorld-v0"):
         return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingExtraError("anchorgym/TextWorld-v0", "textworld") from error
 
 
 def machine(file: Path) -> Any:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from anchorgym.envs.core import JSON, ExpertKind
 from anchorgym.envs.errors import NoExpertError, OptionError, did_you_mean
 from anchorgym.envs.multi import AgentOutcome, MultiAgentEnv
-from anchorgym.envs.registration import register
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.vgc import actions as choices
 from anchorgym.envs.vgc.bridge import EVERYTHING, Bridge, Move, shared_bridge
@@ -48,7 +47,6 @@ _MAX_TEXT: Final = 65536
 Observation = dict[str, Any]
 
 
-@register("anchorgym/VGC-v0")
 class VGCEnv(MultiAgentEnv[Observation, Any]):
     """Two players choose at once what their Pokémon do; one of them wins.
 

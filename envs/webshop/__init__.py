@@ -1,6 +1,7 @@
 """WebShop: shopping in text, over the official catalogue or a generated one.
 
-Importing this package registers `anchorgym/WebShop-v0`.
+`anchorgym/WebShop-v0` needs `pip install "anchorgym[webshop]"`; its pages for a browser, the extra
+`webshop-site`; the nouns of official titles, where no file holds them, the extra `nouns`.
 """
 
 from anchorgym.envs.webshop.env import WebShopEnv

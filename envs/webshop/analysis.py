@@ -10,7 +10,10 @@ import re
 from functools import lru_cache
 from typing import Final
 
-import snowballstemmer
+from anchorgym.envs.errors import requires_extra
+
+with requires_extra("webshop", "anchorgym/WebShop-v0"):
+    import snowballstemmer
 
 STOP_WORDS: Final = frozenset(
     re.findall(

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Final, Literal, cast, get_args
 
 from anchorgym.envs.core import JSON, ExpertKind, Outcome, TextEnv
 from anchorgym.envs.errors import NoExpertError, OptionError, ResetNeededError
-from anchorgym.envs.registration import register
 from anchorgym.envs.webshop.expert import full_action, honest_action, rule_action
 from anchorgym.envs.webshop.goals import SPLITS
 from anchorgym.envs.webshop.official import GoalKind, official_shop
@@ -26,7 +25,6 @@ Reward = Literal["score", "won"]
 REWARDS: Final[tuple[Reward, ...]] = get_args(Reward)
 
 
-@register("anchorgym/WebShop-v0")
 class WebShopEnv(TextEnv):
     """Shopping in text: search a catalogue, compare, choose options, and buy what was asked for.
 

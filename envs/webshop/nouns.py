@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-from anchorgym.envs.errors import DataError, MissingExtraError
+from anchorgym.envs.errors import DataError, requires_extra
 
 MODEL: Final = "en_core_web_sm"
 _NOUNS: Final = frozenset({"NOUN", "PROPN"})
@@ -29,10 +29,8 @@ def tagged_nouns(title: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _tagger() -> Callable[[str], Any]:
-    try:
+    with requires_extra("nouns", "finding the nouns of titles"):
         spacy = importlib.import_module("spacy")
-    except ImportError as error:
-        raise MissingExtraError("finding the nouns of titles", "nouns") from error
     try:
         tagger: Callable[[str], Any] = spacy.load(MODEL)
     except OSError as error:

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal, TypedDict, get_args
 
-from thefuzz import fuzz
-
-from anchorgym.envs.errors import OptionError
+from anchorgym.envs.errors import OptionError, requires_extra
 from anchorgym.envs.webshop.colours import COLOURS, plain_colour
 from anchorgym.envs.webshop.goals import Goal
 from anchorgym.envs.webshop.nouns import tagged_nouns
 from anchorgym.envs.webshop.products import Product, categories
+
+with requires_extra("webshop", "anchorgym/WebShop-v0"):
+    from thefuzz import fuzz
 
 Mode = Literal["fixed", "faithful"]
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from flask import Flask, Response, redirect, request
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
-from werkzeug.serving import make_server as make_wsgi_server
-from werkzeug.wrappers import Response as BaseResponse
-
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, requires_extra
 from anchorgym.envs.webshop.env import WebShopEnv
 from anchorgym.envs.webshop.html import STYLE, as_html
 from anchorgym.envs.webshop.pages import address
+
+with requires_extra("webshop-site", "the shop as a web site"):
+    from flask import Flask, Response, redirect, request
+    from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
+    from werkzeug.serving import make_server as make_wsgi_server
+    from werkzeug.wrappers import Response as BaseResponse
 
 COOKIE: Final = "webshop"
 MOST_CUSTOMERS: Final = 256

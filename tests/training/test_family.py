@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from anchorgym.gigpo import algorithm_names, make_algorithm
-from anchorgym.training import TrainConfig, job, train
+from anchorgym.training import TrainConfig, train
 from anchorgym.training.cli import main
 from anchorgym.training.config.sections import AlgorithmConfig
+from anchorgym.training.run import job
 from anchorgym.training.run.iterations import Iterations
 
 ALF = "anchorgym/ALFWorld-v0"

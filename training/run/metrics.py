@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from anchorgym.envs.errors import MissingExtraError
+
 
 class MetricsLog:
     """Appends one JSON object a line, flushed at once: nothing is lost when a run is cut.
@@ -20,7 +22,8 @@ class MetricsLog:
         path: of the file.
         keep: cut it to so many bytes first; None keeps all of it.
         elapsed: seconds that the run had taken until then.
-        tensorboard: folder for the same numbers as TensorBoard's scalars; None for none.
+        tensorboard: folder for the same numbers as TensorBoard's scalars, which is left out where
+            TensorBoard is not installed; None for none.
     """
 
     def __init__(
@@ -35,10 +38,15 @@ class MetricsLog:
             self._file.truncate(keep)
         self._start = time.monotonic() - elapsed
         self._scalars = None
+        self.left_out = ""
+        """What is not written for want of an extra, and which; empty when all is."""
         if tensorboard is not None:
-            from anchorgym.training.run.scalars import Scalars  # slow to import
+            try:
+                from anchorgym.training.run.scalars import Scalars  # slow to import
 
-            self._scalars = Scalars(tensorboard, path, elapsed)
+                self._scalars = Scalars(tensorboard, path, elapsed)
+            except MissingExtraError as error:
+                self.left_out = f"left out: {error}"
 
     @property
     def elapsed(self) -> float:

@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
+from anchorgym.envs.errors import requires_extra
+
+with requires_extra("tensorboard", "the folder for TensorBoard"):
+    from torch.utils.tensorboard import SummaryWriter
 
 _STEPS = ("update", "iteration")
 """Keys of a record that say when it was measured; they are no scalars themselves."""
@@ -26,6 +29,9 @@ class Scalars:
         folder: for event files; what it holds is removed.
         metrics: `metrics.jsonl` so far.
         elapsed: seconds that the run has taken so far.
+
+    Raises:
+        MissingExtraError: TensorBoard is not installed (when this module is imported).
     """
 
     def __init__(self, folder: Path, metrics: Path, elapsed: float) -> None:

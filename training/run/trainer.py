@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from anchorgym.agents.policies.model import load_policy
 from anchorgym.envs.errors import AnchorgymError
@@ -92,6 +93,8 @@ def train(
         written, elapsed = state.get("metrics_bytes", 0), state.get("elapsed", 0.0)
         log = MetricsLog(folder / "metrics.jsonl", written, elapsed, folder / "tensorboard")
         stack.callback(log.close)
+        if log.left_out:
+            display.say(escape(log.left_out))
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(config.threads)
         return Job(config, components, folder, log, display, checkpoints, saved).run()

@@ -10,8 +10,8 @@ import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 from small_policies import small_policy
 
-from anchorgym.training import measurement
 from anchorgym.training.cli import main
+from anchorgym.training.evaluation import measurement
 from anchorgym.training.evaluation.evaluate import Evaluation
 
 ROOMS = "test/Rooms-v0"

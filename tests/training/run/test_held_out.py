@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from anchorgym.envs import TextEnv, make, register, sub_panel
 from anchorgym.envs.alfworld.env import ALFWorldEnv
-from anchorgym.training import Evaluation, Run, TrainConfig, job, train
+from anchorgym.training import Evaluation, Run, TrainConfig, train
+from anchorgym.training.run import job
 from anchorgym.training.run.components import assemble
 
 ALF = "anchorgym/ALFWorld-v0"

@@ -15,9 +15,10 @@ import worlds  # noqa: F401  (registers the test worlds)
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from anchorgym.training import TrainConfig, reporting, train
+from anchorgym.training import TrainConfig, train
 from anchorgym.training.imitation.cloning import CloneStep, Cloning
 from anchorgym.training.inspect.plotting.curve import draw_curve
+from anchorgym.training.run import display as progress
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
 
@@ -149,7 +150,7 @@ def test_without_a_terminal_long_phases_say_how_they_stand(
 ) -> None:
     out, display = plain()
     now = iter([0.0, 19.0, 21.0, 22.0, 42.0])
-    monkeypatch.setattr(reporting.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
     with display.phase("clone", 9) as phase:
         for _ in range(4):
             phase.step()

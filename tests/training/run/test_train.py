@@ -21,13 +21,12 @@ from anchorgym.training import (
     Turn,
     Worlds,
     evaluate,
-    iterations,
-    job,
     paired_difference,
     train,
 )
 from anchorgym.training.cli import main
 from anchorgym.training.learning.columns import anchor_keys
+from anchorgym.training.run import iterations, job
 
 
 def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:

@@ -31,11 +31,10 @@ from anchorgym.gigpo.anchor_statistics import AnchorReport, anchor_report
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.checking.check import AlgorithmReport, check_algorithm
+from anchorgym.gigpo.columns import TextColumns, TokenColumns
 from anchorgym.gigpo.diagnostics import GroupStatistics, group_statistics
 from anchorgym.gigpo.novelty import Counts, Novelty, novelty_bonus
 from anchorgym.gigpo.returns import returns_to_go
-from anchorgym.gigpo.texts import TextColumns
-from anchorgym.gigpo.tokens import TokenColumns
 
 if TYPE_CHECKING:
     from anchorgym.gigpo.losses import LossStatistics, ppo_loss

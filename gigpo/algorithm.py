@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
-from anchorgym.gigpo.batch import LARGEST, TurnBatch
+from anchorgym.gigpo.arrays import LARGEST, BoolArray, FloatArray, IntArray
+from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.columns import TokenColumns
 from anchorgym.gigpo.errors import MissingColumnError
 from anchorgym.gigpo.options import NonNegative, Within, check_options
-from anchorgym.gigpo.tokens import TokenColumns
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,21 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
-from anchorgym.gigpo.errors import (
-    ColumnError,
-    LengthMismatchError,
-    NonFiniteError,
-    RepeatedTurnError,
-    TextTypeError,
-    TrajectoryGroupError,
-    UnknownParentError,
+from anchorgym.gigpo.columns import TextColumns, TokenColumns
+from anchorgym.gigpo.errors import RepeatedTurnError
+from anchorgym.gigpo.rows import (
+    booleans,
+    check_length,
+    finite,
+    id_codes,
+    kind_codes,
+    text_codes,
+    turn_numbers,
 )
-from anchorgym.gigpo.ids import as_list, factorise, first_rows, pair_codes, typed_key
-from anchorgym.gigpo.texts import TextColumns
-from anchorgym.gigpo.tokens import TokenColumns
-
-# Sums over a million rows of this size are still finite in float64.
-LARGEST = 1e300
 
 _ROW_COLUMNS = (
     "group",
@@ -133,8 +129,7 @@ class TurnBatch:
                 arrays (one array with a row a turn, or a list with an array a turn).
             reward: what the turn's transition paid.
             valid: whether the action was valid; all of them by default.
-            turn: integers that order the turns of a trajectory; without it, a trajectory's rows
-                are in turn order.
+            turn: integers that order a trajectory's turns; by default its rows are in turn order.
             text: what similarity compares in place of the anchors.
             fork: rows of trajectories that begin at a fork; none of them by default.
             truncated: rows of trajectories that were cut by a limit, or their last rows alone;
@@ -144,58 +139,26 @@ class TurnBatch:
                 go on with their parent's numbers, so `turn` is needed too.
             role: which role an agent played, the same in all rows of a trajectory.
             kind: what the turn's action does, such as "take".
-            tokens: of the responses, turn by turn in the order of the rows.
-            texts: of the observations and actions, in the order of the rows.
+            tokens, texts: the responses' tokens, and the observations and actions, row by row.
 
         Raises:
             BatchError: the columns do not fit; the subclass says how, the message what to do.
         """
-        lists = {"group": as_list(group), "trajectory": as_list(trajectory)}
-        lists["anchor"] = as_list(anchor)
-        n_turns = len(lists["group"])
-        for name, ids in lists.items():
-            _check_length(name, len(ids), n_turns)
-        groups, _ = factorise(lists["group"])
-        trajectories, names = factorise(lists["trajectory"])
-        parents = None if parent is None else _parents(as_list(parent), names, n_turns)
-        forks = _booleans("fork", fork, n_turns, default=False)
-        if parents is not None:
-            forks |= parents >= 0
-        roles, role_ids = (None, []) if role is None else factorise(as_list(role))
-        kinds = None if kind is None else as_list(kind)
-        if kinds is not None:
-            _check_length("kind", len(kinds), n_turns)
-        starts = first_rows(trajectories, len(names))
-        constant = {"group": groups, "fork": forks, "parent": parents, "role": roles}
-        for name, column in constant.items():
-            if column is not None:
-                _check_length(name, len(column), n_turns)
-                _check_constant(name, column, starts, trajectories, names)
+        keys = {"group": group, "trajectory": trajectory, "anchor": anchor}
+        ids = id_codes(keys, fork, parent, role)
+        n_turns, n_trajectories = len(ids["group"]), len(ids["trajectory_group"])
         if tokens is not None:
-            _check_length("tokens", len(tokens.lengths), n_turns)
+            check_length("tokens", len(tokens.lengths), n_turns)
         if texts is not None:
-            _check_length("texts", len(texts), n_turns)
-        anchors, anchor_ids = _within_groups(groups, lists["anchor"])
-        compared = None if text is None else _strings(as_list(text), n_turns)
-        text_codes, text_ids = (None, []) if compared is None else _within_groups(groups, compared)
+            check_length("texts", len(texts), n_turns)
         batch = cls(
-            group=groups,
-            trajectory=trajectories,
-            anchor=anchors,
-            turn=_turns(turn, trajectories, len(names)),
-            reward=_finite("reward", reward, n_turns),
-            valid=_booleans("valid", valid, n_turns, default=True),
-            fork=forks,
-            trajectory_group=groups[starts],
-            trajectory_fork=forks[starts],
-            anchor_ids=tuple(anchor_ids),
-            text=text_codes,
-            text_ids=tuple(map(str, text_ids)),
-            truncated=None if truncated is None else _booleans("truncated", truncated, n_turns),
-            trajectory_parent=None if parents is None else parents[starts],
-            role=roles,
-            role_ids=tuple(role_ids),
-            kind=None if kinds is None else factorise(kinds)[0],
+            **ids,
+            **text_codes(text, ids["group"]),
+            turn=turn_numbers(turn, ids["trajectory"], n_trajectories),
+            reward=finite("reward", reward, n_turns),
+            valid=booleans("valid", valid, n_turns, default=True),
+            truncated=None if truncated is None else booleans("truncated", truncated, n_turns),
+            kind=kind_codes(kind, n_turns),
             tokens=tokens,
             texts=texts,
         )
@@ -257,7 +220,7 @@ class TurnBatch:
         precise = dtype.kind != "f" or dtype.itemsize >= 8
         batch = replace(
             self,
-            returns=_finite("returns", returns, len(self)),
+            returns=finite("returns", returns, len(self)),
             # Sums in a narrow type differ by a few units in the last place for equal rewards.
             returns_tolerance=0.0 if precise else 8 * float(np.finfo(dtype).eps),
         )
@@ -276,108 +239,3 @@ class TurnBatch:
                 "trajectory: number the turns of a trajectory apart, and repeat rows to fill a "
                 "mini-batch only after the advantages are computed"
             )
-
-
-def _check_length(name: str, length: int, n_turns: int) -> None:
-    if length != n_turns:
-        raise LengthMismatchError(
-            f"{name} has {length} rows and group has {n_turns}: give one value a turn in each"
-        )
-
-
-def _check_constant(
-    name: str,
-    column: IntArray | BoolArray,
-    starts: IntArray,
-    trajectories: IntArray,
-    names: list[object],
-) -> None:
-    changed = np.flatnonzero(column != column[starts][trajectories])
-    if len(changed):
-        row = int(changed[0])
-        raise TrajectoryGroupError(
-            f"trajectory {names[trajectories[row]]!r} has two values of {name}, in rows "
-            f"{starts[trajectories[row]]} and {row}: a trajectory belongs to one group and is a "
-            "fork as a whole, so make its id unique in the batch, e.g. (group, trajectory)"
-        )
-
-
-def _parents(parents: list[object], names: list[object], n_turns: int) -> IntArray:
-    """Trajectory code of each row's parent, `(n_turns,)`; -1 where there is none."""
-    _check_length("parent", len(parents), n_turns)
-    code = {typed_key(name): n for n, name in enumerate(names)}
-    codes = np.full(n_turns, -1, np.int64)
-    for row, parent in enumerate(parents):
-        if parent is not None:
-            codes[row] = code.get(typed_key(parent), -2)
-    lost = np.flatnonzero(codes == -2)
-    if len(lost):
-        raise UnknownParentError(
-            f"parent[{lost[0]}] is {parents[lost[0]]!r}, and no trajectory of the batch has that "
-            "id: give the rows of the parent too"
-        )
-    return codes
-
-
-def _within_groups(groups: IntArray, ids: list[object]) -> tuple[IntArray, list[object]]:
-    codes, _ = factorise(ids)
-    pairs, rows = pair_codes(groups, codes)
-    return pairs, [ids[row] for row in rows]
-
-
-def _strings(text: list[object], n_turns: int) -> list[object]:
-    _check_length("text", len(text), n_turns)
-    for row, value in enumerate(text):
-        if not isinstance(value, str):
-            raise TextTypeError(
-                f"text[{row}] is {type(value).__name__}: decode it, similarity compares strings"
-            )
-    return text
-
-
-def _column(name: str, values: npt.ArrayLike, n_turns: int) -> npt.NDArray[np.generic]:
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise LengthMismatchError(f"{name} has shape {array.shape}: give shape ({n_turns},)")
-    _check_length(name, len(array), n_turns)
-    return array
-
-
-def _finite(name: str, values: npt.ArrayLike, n_turns: int) -> FloatArray:
-    array = _column(name, values, n_turns)
-    if array.dtype.kind not in "fiub":
-        raise ColumnError(f"{name} has dtype {array.dtype}: give real numbers")
-    numbers = array.astype(np.float64)
-    wrong = np.flatnonzero(~(np.abs(numbers) <= LARGEST))  # also catches NaN
-    if len(wrong):
-        row = int(wrong[0])
-        raise NonFiniteError(
-            f"{name}[{row}] is {numbers[row]}: give finite numbers of at most {LARGEST:g}, or "
-            "drop the trajectory"
-        )
-    return numbers
-
-
-def _booleans(
-    name: str, values: npt.ArrayLike | None, n_turns: int, default: bool = False
-) -> BoolArray:
-    if values is None:
-        return np.full(n_turns, default)
-    array = _column(name, values, n_turns)
-    if len(array) and (array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all()):
-        raise ColumnError(f"{name} holds values other than True and False (or 1 and 0)")
-    return array.astype(np.bool_)
-
-
-def _turns(turn: npt.ArrayLike | None, trajectories: IntArray, n_trajectories: int) -> IntArray:
-    n_turns = len(trajectories)
-    if turn is not None:
-        array = _column("turn", turn, n_turns)
-        if len(array) and array.dtype.kind not in "iu":
-            raise ColumnError(f"turn has dtype {array.dtype}: give integers")
-        return array.astype(np.int64)
-    order = np.argsort(trajectories, kind="stable")
-    lengths = np.bincount(trajectories, minlength=n_trajectories)
-    turns = np.empty(n_turns, np.int64)
-    turns[order] = np.arange(n_turns) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return turns

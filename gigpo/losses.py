@@ -1,4 +1,15 @@
-"""The clipped policy objective, on flat tensors of tokens."""
+"""The clipped policy objective, on flat tensors of tokens.
+
+    ratio  = exp(logprobs - old_logprobs)
+    clip   = max(-A ratio, -A clip(ratio, 1 - clip_low, 1 + clip_high))
+    policy = min(clip, -A dual_clip) where A < 0, else clip
+    loss   = aggregate(policy - entropy_coef entropy + kl_coef KL)
+
+The objective is that of GiGPO (arXiv 2505.10978, eq. 9) with PPO's clip (arXiv 1707.06347) and the
+dual clip of arXiv 1912.09729. KL estimates are Schulman's ("Approximating KL divergence", 2020),
+with d = reference - logprobs: k1 = -d, k2 = d^2 / 2, k3 = exp(d) - d - 1. Log ratios are limited
+to +-20.
+"""
 
 from __future__ import annotations
 
@@ -60,15 +71,7 @@ def ppo_loss(
 ) -> tuple[Tensor, LossStatistics]:
     """PPO's clipped loss with dual clip, entropy bonus and KL to a reference, to be minimised.
 
-        ratio  = exp(logprobs - old_logprobs)
-        clip   = max(-A ratio, -A clip(ratio, 1 - clip_low, 1 + clip_high))
-        policy = min(clip, -A dual_clip) where A < 0, else clip
-        loss   = aggregate(policy - entropy_coef entropy + kl_coef KL)
-
-    The objective is that of GiGPO (arXiv 2505.10978, eq. 9) with PPO's clip (arXiv 1707.06347) and
-    the dual clip of arXiv 1912.09729. KL estimates are Schulman's ("Approximating KL divergence",
-    2020), with d = reference - logprobs: k1 = -d, k2 = d^2 / 2, k3 = exp(d) - d - 1. Log ratios
-    are limited to +-20.
+    Its equation is at the top of this module.
 
     Args:
         logprobs: `(n_tokens,)` of the policy being trained; carries the gradient.
@@ -79,10 +82,9 @@ def ppo_loss(
         sequence: `(n_tokens,)` index of the sequence; only `sequence_mean` needs it.
         clip_low, clip_high, dual_clip: bounds on the ratio, the former two for all tokens or
             `(n_tokens,)`; `dual_clip=None` leaves that one out.
-        entropy: `(n_tokens,)` of the policy; None leaves the bonus out.
-        entropy_coef: weight of the bonus.
-        reference_logprobs: `(n_tokens,)` of the reference policy; None leaves the KL term out.
-        kl_coef, kl: its weight and estimator.
+        entropy, entropy_coef: `(n_tokens,)` of the policy, None for no bonus, and its weight.
+        reference_logprobs, kl_coef, kl: `(n_tokens,)` of the reference policy, None for no KL
+            term, its weight and estimator.
         aggregate: `token_mean`, or `sequence_mean`, the mean over sequences of their token means.
         denominator: number of tokens (or sequences) to divide by, in place of those given here:
             that of the whole mini-batch when gradients accumulate over its parts.
@@ -95,36 +97,19 @@ def ppo_loss(
     counted = torch.ones_like(logprobs, dtype=torch.bool) if mask is None else mask.bool()
     logprobs, old_logprobs = logprobs[counted], old_logprobs[counted]
     weights = _weights(logprobs, sequence, counted, aggregate, denominator)
-    log_ratio = logprobs - old_logprobs
-    if ratio_unit is not None:
-        unit = ratio_unit[counted]
-        log_ratio = segment_means(log_ratio, unit)[unit]
-    log_ratio = _limited(log_ratio)
+    log_ratio = _log_ratio(logprobs, old_logprobs, ratio_unit, counted)
     policy, clipped, dual = _clipped(
-        log_ratio.exp(),
-        advantages[counted],
-        _of_counted(clip_low, counted),
-        _of_counted(clip_high, counted),
-        dual_clip,
+        log_ratio.exp(), advantages[counted], clip_low, clip_high, dual_clip, counted
     )
     loss = policy_loss = (weights * policy).sum()
-    zero = logprobs.new_zeros(())
-    token_entropy = reference_kl = zero
+    token_entropy = reference_kl = logprobs.new_zeros(())
     if entropy is not None:
         token_entropy = entropy[counted]
         loss = loss - entropy_coef * (weights * token_entropy).sum()
     if reference_logprobs is not None:
         reference_kl = kl_estimate(logprobs, reference_logprobs[counted], kl)
         loss = loss + kl_coef * (weights * reference_kl).sum()
-    statistics = LossStatistics(
-        policy_loss=policy_loss.detach(),
-        clip_fraction=_mean(clipped),
-        dual_clip_fraction=_mean(dual),
-        approximate_kl=_mean(log_ratio.expm1() - log_ratio),
-        entropy=_mean(token_entropy),
-        reference_kl=_mean(reference_kl),
-    )
-    return loss, statistics
+    return loss, _statistics(policy_loss, log_ratio, clipped, dual, token_entropy, reference_kl)
 
 
 def regularised(
@@ -192,8 +177,12 @@ def _clipped(
     clip_low: float | Tensor,
     clip_high: float | Tensor,
     dual_clip: float | None,
+    counted: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Policy term of each token, and where the clip and the dual clip decide it."""
+    """Policy term of each counted token, and where the clip and the dual clip decide it."""
+    clip_low, clip_high = (
+        bound[counted] if isinstance(bound, Tensor) else bound for bound in (clip_low, clip_high)
+    )
     free = -advantages * ratio
     bounded = -advantages * ratio.clamp(min=1 - clip_low).clamp(max=1 + clip_high)
     loss = torch.maximum(free, bounded)
@@ -227,8 +216,33 @@ def _weights(
     return ones / (length[sequence[counted]] * count)
 
 
-def _of_counted(bound: float | Tensor, counted: Tensor) -> float | Tensor:
-    return bound[counted] if isinstance(bound, Tensor) else bound
+def _log_ratio(
+    logprobs: Tensor, old_logprobs: Tensor, ratio_unit: Tensor | None, counted: Tensor
+) -> Tensor:
+    """Limited log ratio of each counted token, or the mean of its unit, `(n_counted,)`."""
+    log_ratio = logprobs - old_logprobs
+    if ratio_unit is not None:
+        unit = ratio_unit[counted]
+        log_ratio = segment_means(log_ratio, unit)[unit]
+    return _limited(log_ratio)
+
+
+def _statistics(
+    policy_loss: Tensor,
+    log_ratio: Tensor,
+    clipped: Tensor,
+    dual: Tensor,
+    entropy: Tensor,
+    reference_kl: Tensor,
+) -> LossStatistics:
+    return LossStatistics(
+        policy_loss=policy_loss.detach(),
+        clip_fraction=_mean(clipped),
+        dual_clip_fraction=_mean(dual),
+        approximate_kl=_mean(log_ratio.expm1() - log_ratio),
+        entropy=_mean(entropy),
+        reference_kl=_mean(reference_kl),
+    )
 
 
 def _limited(log_ratio: Tensor) -> Tensor:

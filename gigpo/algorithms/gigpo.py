@@ -11,8 +11,8 @@ from anchorgym.gigpo import compat as verl
 from anchorgym.gigpo.algorithm import Promise, State
 from anchorgym.gigpo.algorithms.grpo import GRPO
 from anchorgym.gigpo.anchors import step_groups
-from anchorgym.gigpo.arrays import FloatArray
-from anchorgym.gigpo.batch import LARGEST, TurnBatch
+from anchorgym.gigpo.arrays import LARGEST, FloatArray
+from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.normalization import standardise
 from anchorgym.gigpo.options import NonNegative, Share, Within
 from anchorgym.gigpo.returns import returns_to_go

@@ -11,12 +11,12 @@ import numpy as np
 
 from anchorgym.gigpo.algorithm import Need, Promise, State
 from anchorgym.gigpo.algorithms.grpo import GRPO
-from anchorgym.gigpo.arrays import FloatArray
-from anchorgym.gigpo.batch import LARGEST, TurnBatch
+from anchorgym.gigpo.arrays import LARGEST, FloatArray
+from anchorgym.gigpo.batch import TurnBatch
+from anchorgym.gigpo.columns import TextColumns
 from anchorgym.gigpo.errors import MissingColumnError
 from anchorgym.gigpo.options import NonNegative, Share, Within
 from anchorgym.gigpo.returns import returns_to_go
-from anchorgym.gigpo.texts import TextColumns
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from anchorgym.gigpo.batch import TurnBatch
-from anchorgym.gigpo.texts import TextColumns
-from anchorgym.gigpo.tokens import TokenColumns
+from anchorgym.gigpo.columns import TextColumns, TokenColumns
 
 Rows = dict[str, list[Any]]
 Random = np.random.Generator

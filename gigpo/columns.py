@@ -1,4 +1,4 @@
-"""The response tokens of a batch, for the algorithms that look inside a turn."""
+"""Columns for algorithms that look inside a turn: response tokens, observations and actions."""
 
 from __future__ import annotations
 
@@ -82,6 +82,39 @@ class TokenColumns:
         tokens = np.repeat(self.offsets[rows], lengths) + within
         entropies = None if self.entropies is None else self.entropies[tokens]
         return TokenColumns(offsets, self.logprobs[tokens], entropies)
+
+
+@dataclass(frozen=True)
+class TextColumns:
+    """Two texts a turn, in the batch's row order.
+
+    Attributes:
+        observations: `(n_turns,)` what the agent read.
+        actions: `(n_turns,)` what it did.
+    """
+
+    observations: tuple[str, ...]
+    actions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check that each turn has both.
+
+        Raises:
+            LengthMismatchError: there are more of one than of the other.
+        """
+        if len(self.observations) != len(self.actions):
+            raise LengthMismatchError("texts: give each turn an observation and an action")
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def take(self, rows: IntArray) -> TextColumns:
+        """The texts of these turns, by index."""
+        chosen = np.asarray(rows).tolist()
+        return TextColumns(
+            tuple(self.observations[row] for row in chosen),
+            tuple(self.actions[row] for row in chosen),
+        )
 
 
 def _laid_out(name: str, rows: Iterable[Iterable[float]]) -> tuple[IntArray, FloatArray]:

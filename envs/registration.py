@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar, cast
@@ -21,6 +20,7 @@ from anchorgym.envs.errors import (
     did_you_mean,
 )
 from anchorgym.envs.multi.one_active import OneActiveEnv
+from anchorgym.envs.plugins import PluginError, load_module
 
 E = TypeVar("E", bound=type[Any])
 _APIS: Final[Mapping[Literal["parallel", "aec"], type]] = {"parallel": ParallelEnv, "aec": AECEnv}
@@ -171,13 +171,13 @@ def _imported(env_id: str) -> str:
     """Import the module before an id, and return what is after it."""
     module, _, name = env_id.rpartition(":")
     if module:
+        hint = _how_to_import(module, name)
+        if hint:
+            raise UnknownEnvError(f"cannot import {module!r} for environment {env_id!r}: {hint}")
         try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise UnknownEnvError(
-                f"cannot import {module!r} for environment {env_id!r}: {error}."
-                f"{_how_to_import(module, name)}"
-            ) from error
+            load_module(module, f"environment {env_id!r}", "module:namespace/Name-vN")
+        except PluginError as error:
+            raise UnknownEnvError(str(error)) from error.__cause__
     return name
 
 
@@ -235,10 +235,11 @@ def _how_to_name(name: str) -> str:
 
 
 def _how_to_import(module: str, name: str) -> str:
+    """Say how the module of a file is named; nothing where it is no file."""
     if module.endswith(".py") or "/" in module:
         name = name if "/" in name else "namespace/Name-vN"
-        return f" Name a module, not a file: '{_module_name(module)}:{name}'."
-    return " The form is module:namespace/Name-vN."
+        return f"name a module, not a file, as in '{_module_name(module)}:{name}'"
+    return ""
 
 
 def _module_name(path: str) -> str:

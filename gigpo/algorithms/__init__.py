@@ -1,6 +1,7 @@
 """The algorithms, found by name: `gigpo` is the subclass of `Algorithm` in `gigpo.py` here.
 
-Adding one adds one file. A file whose name begins with an underscore is not an algorithm.
+Adding one adds one file, or is done from outside: `module:Class` names a subclass of `Algorithm`
+in any module that can be imported. A file whose name begins with an underscore is not an algorithm.
 """
 
 from __future__ import annotations
@@ -28,14 +29,20 @@ def algorithm_names() -> list[str]:
 def find_algorithm(name: str) -> type[Algorithm]:
     """The class of an algorithm.
 
+    Args:
+        name: one of `algorithm_names()`, or `module:Class` for one of the user's own.
+
     Raises:
-        UnknownAlgorithmError: there is none of this name.
+        UnknownAlgorithmError: there is none of this name. Where the user's module raised an error
+            while it was imported, that error is the cause.
     """
+    if ":" in name:
+        return _load(name)
     known = algorithm_names()
     if name not in known:
         raise UnknownAlgorithmError(
             f"no algorithm is named {name!r}.{did_you_mean(str(name), known)} "
-            f"The algorithms: {', '.join(known)}"
+            f"The algorithms: {', '.join(known)}. One of your own is named as module:Class"
         )
     module = importlib.import_module(f"{__name__}.{name}")
     classes = [c for _, c in inspect.getmembers(module, inspect.isclass)]
@@ -45,6 +52,29 @@ def find_algorithm(name: str) -> type[Algorithm]:
             f"{module.__name__} defines {len(own)} algorithms: define exactly one"
         )
     return own[0]
+
+
+def _load(reference: str) -> type[Algorithm]:
+    """The algorithm that `module:Class` names."""
+    opening = f"cannot load the algorithm {reference!r}:"
+    try:
+        found = pkgutil.resolve_name(reference)
+    except ValueError as error:
+        raise UnknownAlgorithmError(f"{opening} the form is module:Class") from error
+    except AttributeError as error:
+        known = vars(importlib.import_module(reference.partition(":")[0]))
+        hint = did_you_mean(reference.rpartition(":")[2], known)
+        raise UnknownAlgorithmError(f"{opening} {error}.{hint}") from error
+    except Exception as error:
+        remedy = "" if not isinstance(error, ImportError) else ". The form is module:Class"
+        what = f"importing the module raised {type(error).__name__}: {error}{remedy}"
+        raise UnknownAlgorithmError(f"{opening} {what}") from error
+    if not (isinstance(found, type) and issubclass(found, Algorithm)):
+        raise UnknownAlgorithmError(
+            f"{opening} it is {found!r:.80}, but an algorithm is a subclass of "
+            "anchorgym.gigpo.algorithm.Algorithm"
+        )
+    return found
 
 
 def make_algorithm(name: str, **options: object) -> Algorithm:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,3 +97,39 @@ def test_estimators_do_not_need_torch() -> None:
         "assert 'torch' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_an_algorithm_of_the_users_own_is_found_by_module_and_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_judges.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from anchorgym.gigpo.algorithms.grpo import GRPO\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Doubled(GRPO):\n"
+        "    factor: float = 2.0\n"
+        "    def advantages(self, batch, state=None):\n"
+        "        return self.factor * super().advantages(batch, state)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    ours = advantages("grpo", BATCH, norm="mean")
+    assert advantages("my_judges:Doubled", BATCH, norm="mean", factor=3.0) == pytest.approx(
+        3.0 * ours
+    )
+    with pytest.raises(UnknownOptionError, match=r"no option 'factr'. Did you mean 'factor'\?"):
+        make_algorithm("my_judges:Doubled", factr=3.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_such_judges:Doubled", "No module named 'no_such_judges'"),
+        ("my judges:Doubled", "the form is module:Class"),
+        ("dataclasses:Doubled", "has no attribute 'Doubled'"),
+        ("pathlib:Path", "an algorithm is a subclass of"),
+        ("pathlib:Pth", "Did you mean 'Path'"),
+    ],
+)
+def test_a_reference_that_leads_to_no_algorithm_is_refused(name: str, said: str) -> None:
+    with pytest.raises(UnknownAlgorithmError, match=said):
+        find_algorithm(name)

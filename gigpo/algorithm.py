@@ -21,7 +21,13 @@ from anchorgym.gigpo.arrays import LARGEST, BoolArray, FloatArray, IntArray
 from anchorgym.gigpo.batch import TurnBatch
 from anchorgym.gigpo.columns import TokenColumns
 from anchorgym.gigpo.errors import MissingColumnError
-from anchorgym.gigpo.options import NonNegative, Within, check_options
+from anchorgym.gigpo.options import (
+    Aggregate,
+    KLEstimator,
+    NonNegative,
+    Within,
+    check_options,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,8 +37,6 @@ if TYPE_CHECKING:
 # What an algorithm remembers between updates: JSON values, saved with every checkpoint.
 State = dict[str, Any]
 MinibatchUnit = Literal["turn", "trajectory", "group"]
-Aggregate = Literal["token_mean", "sequence_mean"]
-KLEstimator = Literal["k1", "k2", "k3"]
 Need = Literal["tokens", "entropies", "texts"]
 """What of `TurnBatch.tokens` an algorithm reads ("entropies" includes "tokens"), or that it reads
 `TurnBatch.texts`."""

@@ -18,8 +18,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from anchorgym.gigpo.algorithm import Aggregate, KLEstimator
 from anchorgym.gigpo.errors import OptionError
+from anchorgym.gigpo.options import Aggregate, KLEstimator
 
 # exp(20) is beyond any useful ratio, and far from overflow.
 _LOG_RATIO_LIMIT = 20.0

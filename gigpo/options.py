@@ -17,6 +17,11 @@ from typing import Annotated, Any, Literal
 
 from anchorgym.gigpo.errors import OptionError, UnknownOptionError
 
+Aggregate = Literal["token_mean", "sequence_mean"]
+"""How the loss averages: over all tokens, or over the token means of sequences."""
+KLEstimator = Literal["k1", "k2", "k3"]
+"""Schulman's estimators of the KL divergence, see `anchorgym.gigpo.losses.kl_estimate`."""
+
 
 @dataclass(frozen=True)
 class Within:

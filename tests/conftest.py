@@ -1,4 +1,4 @@
-"""LeagueGames shared by all tests."""
+"""Fixtures shared by all tests."""
 
 from __future__ import annotations
 

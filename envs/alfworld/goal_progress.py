@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Container, Sequence, Set
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from anchorgym.envs.alfworld.state import State
+from anchorgym.envs.alfworld.game import Game
 
 
 class GoalProgress(NamedTuple):
@@ -20,7 +19,28 @@ class GoalProgress(NamedTuple):
     """Share of the subgoals that hold, in [0, 1]; 1 exactly when the game is won."""
 
 
-def assess(state: State) -> GoalProgress:
+class _Situation(Protocol):
+    """The part of a state that goals are about; see `State` for what its attributes hold."""
+
+    @property
+    def game(self) -> Game: ...
+    @property
+    def location(self) -> int: ...
+    @property
+    def holding(self) -> int: ...
+    @property
+    def contents(self) -> Sequence[Collection[int]]: ...
+    @property
+    def clean(self) -> Set[int]: ...
+    @property
+    def hot(self) -> Set[int]: ...
+    @property
+    def cool(self) -> Set[int]: ...
+    @property
+    def toggled(self) -> Set[int]: ...
+
+
+def assess(state: _Situation) -> GoalProgress:
     """Return how far a state's game has come.
 
     Goal conditions, and the subgoals that progress counts, by kind:
@@ -42,13 +62,13 @@ def assess(state: State) -> GoalProgress:
     )
 
 
-def _assess_place(state: State) -> GoalProgress:
+def _assess_place(state: _Situation) -> GoalProgress:
     placed = bool(_placed(state))
     held = state.holding in state.game.goal_objects
     return GoalProgress(placed, int(placed), 1, 1.0 if placed else 0.5 if held else 0.0)
 
 
-def _assess_treated(state: State, treated: Container[int]) -> GoalProgress:
+def _assess_treated(state: _Situation, treated: Container[int]) -> GoalProgress:
     placed = _placed(state)
     best, met = 0, 0
     for thing in state.game.goal_objects:
@@ -59,7 +79,7 @@ def _assess_treated(state: State, treated: Container[int]) -> GoalProgress:
     return GoalProgress(best == 3, met, 2, best / 3)
 
 
-def _assess_two(state: State) -> GoalProgress:
+def _assess_two(state: _Situation) -> GoalProgress:
     game = state.game
     goal_objects = game.goal_objects
     most = 0
@@ -70,7 +90,7 @@ def _assess_two(state: State) -> GoalProgress:
     return GoalProgress(False, most, 2, (2 * most + (state.holding in goal_objects)) / 4)
 
 
-def _assess_look(state: State) -> GoalProgress:
+def _assess_look(state: _Situation) -> GoalProgress:
     game = state.game
     lit = state.toggled & game.goal_lamps
     here = game.receptacles_at[state.location]
@@ -80,7 +100,7 @@ def _assess_look(state: State) -> GoalProgress:
     return GoalProgress(met == 2, met, 2, (bool(lit) + met) / 3)
 
 
-def _placed(state: State) -> set[int]:
+def _placed(state: _Situation) -> set[int]:
     goal_objects = state.game.goal_objects
     contents = state.contents
     return {

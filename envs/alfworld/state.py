@@ -32,7 +32,7 @@ class State:
         opened: the receptacles that are open.
         contents: of each receptacle, the objects in it, sorted.
         absent: (object, receptacle) facts that an object is not there any more. Picking up makes
-            them and putting back ends them; "Next to it, you see …" is about them. ForkStore only
+            them and putting back ends them; "Next to it, you see …" is about them. Kept only
             where another receptacle at the same location could take the object.
         objects_at: (object, location) facts that can be noticed: those of `game.located`
             objects, and of objects of which some `absent` receptacle is at that location.

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from anchorgym.envs.answers import read_answer, write_answer
 from anchorgym.envs.multi import AgentOutcome
 from anchorgym.envs.overcooked.codes import Codes
 from anchorgym.envs.overcooked.env import COOKS, OvercookedEnv
@@ -14,7 +15,6 @@ from anchorgym.envs.overcooked.kitchen import ACTIONS, INTERACT, STAY, State
 from anchorgym.envs.overcooked.layouts import Layout
 from anchorgym.envs.overcooked.planner import Planner
 from anchorgym.envs.planning import FloatArray, Plan, Reading
-from anchorgym.envs.roco.answers import read_answer, write_answer
 
 RULES: Final = {"orders": ("oo",), "cooking": "manual", "time": 2}
 """A soup of two onions that cooks for two ticks: the task of arXiv 2405.14314."""

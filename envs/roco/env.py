@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from anchorgym.envs.answers import read_answer, write_answer
 from anchorgym.envs.bookkeeping import digest
 from anchorgym.envs.core import JSON, ExpertKind
 from anchorgym.envs.errors import ResetNeededError, UnknownTaskError
 from anchorgym.envs.multi import AgentOutcome, MultiAgentTextEnv
 from anchorgym.envs.planning import FloatArray, Plan, Reading
-from anchorgym.envs.roco.answers import read_answer, write_answer
 from anchorgym.envs.roco.game import WAIT, Game
 from anchorgym.envs.roco.sandwich import Sandwich
 from anchorgym.envs.roco.search import shortest_plans

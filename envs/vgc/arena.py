@@ -15,9 +15,15 @@ import numpy as np
 
 from anchorgym.envs.vgc.actions import Pair, pair_text
 from anchorgym.envs.vgc.bridge import Bridge, Move
-from anchorgym.envs.vgc.errors import BattlesLostError
 from anchorgym.envs.vgc.players.base import Player
-from anchorgym.envs.vgc.records import BattleRecord, Frame, SavedBattle, Seat, Seed
+from anchorgym.envs.vgc.records import (
+    BattleRecord,
+    BattlesLostError,
+    Frame,
+    SavedBattle,
+    Seat,
+    Seed,
+)
 from anchorgym.envs.vgc.situation import situation
 
 WIDTH = 48

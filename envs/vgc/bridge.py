@@ -15,11 +15,12 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, Final
 
-from anchorgym.envs.vgc.errors import BattlesLostError, BridgeError, TeamError
+from anchorgym.envs.vgc.errors import BridgeError, TeamError
 from anchorgym.envs.vgc.installation import SCRIPTS, node, simulator
 from anchorgym.envs.vgc.process import LineProcess, ProcessLostError
 from anchorgym.envs.vgc.records import (
     BattleRecord,
+    BattlesLostError,
     Choices,
     Frame,
     SavedBattle,

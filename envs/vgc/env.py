@@ -18,11 +18,18 @@ from anchorgym.envs.multi import AgentOutcome, MultiAgentEnv
 from anchorgym.envs.spaces import Unicode
 from anchorgym.envs.vgc import actions as choices
 from anchorgym.envs.vgc.bridge import EVERYTHING, Bridge, Move, shared_bridge
-from anchorgym.envs.vgc.errors import BattlesLostError
 from anchorgym.envs.vgc.installation import pinned_version
 from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.envs.vgc.players.heuristic import Heuristic
-from anchorgym.envs.vgc.records import FORMATS, BattleRecord, Frame, SavedBattle, Seat, Seed
+from anchorgym.envs.vgc.records import (
+    FORMATS,
+    BattleRecord,
+    BattlesLostError,
+    Frame,
+    SavedBattle,
+    Seat,
+    Seed,
+)
 from anchorgym.envs.vgc.situation import Situation, situation
 from anchorgym.envs.vgc.teams import (
     SPLITS,

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from anchorgym.envs.errors import AnchorgymError, DataError
-
-if TYPE_CHECKING:
-    from anchorgym.envs.vgc.records import BattleRecord
 
 
 class NodeMissingError(AnchorgymError, FileNotFoundError):
@@ -38,21 +33,6 @@ class SetupError(AnchorgymError, RuntimeError):
 
 class BridgeError(AnchorgymError, RuntimeError):
     """The simulator refused a request; the battles are as they were."""
-
-
-class BattlesLostError(AnchorgymError, RuntimeError):
-    """The simulator's process crashed or hung, and took its battles along.
-
-    The next request starts a new process. `lost` holds what was played in each battle, by its
-    number: `Bridge.resume` plays it again.
-    """
-
-    def __init__(self, problem: str, lost: Mapping[int, BattleRecord]) -> None:
-        self.lost = dict(lost)
-        super().__init__(
-            f"the simulator's process {problem}; battles lost: {len(self.lost)}. "
-            "Bridge.resume(record) plays each of error.lost again in a new process."
-        )
 
 
 class TeamError(DataError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NotRequired, TypedDict
 
+from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.vgc.errors import BridgeError
 
 Seed = tuple[int, int, int, int]
@@ -133,3 +135,18 @@ def seed_of(numbers: Any) -> Seed:
     if not all(0 <= number < 2**16 for number in (one, two, three, four)):
         raise ValueError(f"a seed is four integers of 16 bits, not {list(numbers)}")
     return one, two, three, four
+
+
+class BattlesLostError(AnchorgymError, RuntimeError):
+    """The simulator's process crashed or hung, and took its battles along.
+
+    The next request starts a new process. `lost` holds what was played in each battle, by its
+    number: `Bridge.resume` plays it again.
+    """
+
+    def __init__(self, problem: str, lost: Mapping[int, BattleRecord]) -> None:
+        self.lost = dict(lost)
+        super().__init__(
+            f"the simulator's process {problem}; battles lost: {len(self.lost)}. "
+            "Bridge.resume(record) plays each of error.lost again in a new process."
+        )

@@ -33,12 +33,12 @@ def test_a_vector_steps_like_its_environments_alone() -> None:
 
 
 def test_observations_and_infos_are_the_very_objects_of_the_environments() -> None:
-    class ForkStore(KeyDoor):
+    class Remembering(KeyDoor):
         def step(self, action: str) -> Any:
             self.kept = super().step(action)
             return self.kept
 
-    envs = [ForkStore(), ForkStore()]
+    envs = [Remembering(), Remembering()]
     vector = TextVectorEnv(envs)
     vector.reset(seed=0)
     observations, _, _, _, infos = vector.step(["west", "east"])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorgym.envs import PlanningEnv, UnknownTaskError, check_parallel_env, make_parallel
+from anchorgym.envs.answers import read_answer, write_answer
 from anchorgym.envs.errors import ResetNeededError
-from anchorgym.envs.roco.answers import read_answer, write_answer
 
 WORLDS = ["anchorgym/RoCoSweep-v0", "anchorgym/RoCoSandwich-v0", "anchorgym/RoCoSort-v0"]
 

@@ -1,4 +1,4 @@
-"""LeagueGames of the battle tests; all skip where the simulator is not set up."""
+"""Fixtures of the battle tests; all skip where the simulator is not set up."""
 
 from __future__ import annotations
 

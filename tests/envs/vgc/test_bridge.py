@@ -13,8 +13,8 @@ import pytest
 from vgc_battles import EVERYONE, REG_I, play_random, replayed_log, starts
 
 from anchorgym.envs.vgc.bridge import EVERYTHING, Bridge, Move
-from anchorgym.envs.vgc.errors import BattlesLostError, BridgeError
-from anchorgym.envs.vgc.records import FORMATS, BattleRecord, Step
+from anchorgym.envs.vgc.errors import BridgeError
+from anchorgym.envs.vgc.records import FORMATS, BattleRecord, BattlesLostError, Step
 
 LEAD = Move(0, ("team 1234", "team 1234")).choices
 

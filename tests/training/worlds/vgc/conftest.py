@@ -1,4 +1,4 @@
-"""LeagueGames of the tests of learning to battle; all skip where the simulator is not set up."""
+"""Fixtures of the tests of learning to battle; all skip where the simulator is not set up."""
 
 from __future__ import annotations
 

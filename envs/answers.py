@@ -1,4 +1,4 @@
-"""The answer format: `EXECUTE`, then `NAME Alice ACTION …` on a line for each robot."""
+"""Plans as answers in text: `EXECUTE`, then `NAME Alice ACTION …` on a line for each agent."""
 
 from __future__ import annotations
 

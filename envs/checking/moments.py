@@ -63,7 +63,7 @@ class Moment:
         """The task that is said to be played."""
         return self.info.get("task_id")
 
-    def standing(self) -> Moment:
+    def as_restored(self) -> Moment:
         """Return what is told again when the state is restored."""
         return self
 
@@ -103,8 +103,8 @@ class JointMoment(Moment):
             return getattr(self, name)
         return {a: info.get(name) for a, info in self.info.items() if isinstance(info, dict)}
 
-    def standing(self) -> Moment:
-        """Return what the agents still in play were given."""
+    def as_restored(self) -> Moment:
+        """Return what is told again when the state is restored: to the agents in play."""
         if not isinstance(self.terminated, dict):
             return self
         left = [a for a, end in self.terminated.items() if not (end or self.truncated[a])]

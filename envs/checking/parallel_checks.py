@@ -321,7 +321,7 @@ def _moments(probe: JointProbe) -> Iterator[tuple[Script, JointMoment]]:
 
 def _in_play(visit: Visit) -> dict[str, Moment]:
     moment = cast(JointMoment, visit.moment)
-    return {agent: moment.of(agent) for agent in moment.standing().info}
+    return {agent: moment.of(agent) for agent in moment.as_restored().info}
 
 
 def _poisons(space: Any, view: Moment) -> list[Poison]:

@@ -142,7 +142,7 @@ def restore(probe: BaseProbe[Any]) -> Iterator[Fault]:
             for visit in visits:
                 turn = len(visit.where.actions)
                 got = back(env, visit)
-                text = difference(trace[turn].standing(), got, ("observation", *_STATE))
+                text = difference(trace[turn].as_restored(), got, ("observation", *_STATE))
                 if text:
                     text += state_difference(kept_state(visit.snapshot), state_text(env))
                 if env.turn != turn:

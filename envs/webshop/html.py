@@ -15,7 +15,7 @@ from anchorgym.envs.webshop.pages import (
     SUB_PAGES,
     Page,
     Piece,
-    Standing,
+    ShoppingState,
     Tag,
     marked,
 )
@@ -23,7 +23,7 @@ from anchorgym.envs.webshop.pages import (
 STYLE = "style.css"
 
 
-def as_html(at: Standing, page: Page, **more: Any) -> str:
+def as_html(at: ShoppingState, page: Page, **more: Any) -> str:
     """Return a page as HTML.
 
     Every button is a form of its own, which posts the action that it stands for, so the page works

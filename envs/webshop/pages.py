@@ -70,7 +70,7 @@ class Piece(NamedTuple):
         return f"click[{clickable(self.text)}]"
 
 
-class Standing(Protocol):
+class ShoppingState(Protocol):
     """Where a customer is: what pages need to know."""
 
     @property
@@ -155,7 +155,7 @@ def clickable(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def pieces(at: Standing, *, attributes: bool) -> list[Piece]:
+def pieces(at: ShoppingState, *, attributes: bool) -> list[Piece]:
     """Return what is on a page, below the instruction; nothing is marked as clicked.
 
     Args:
@@ -177,7 +177,7 @@ def pieces(at: Standing, *, attributes: bool) -> list[Piece]:
             return list(_sub_page(at.item, at.sub_page))
 
 
-def marked(at: Standing, page: Page) -> list[Piece]:
+def marked(at: ShoppingState, page: Page) -> list[Piece]:
     """Return the pieces of a page with what the customer has clicked: values, products visited."""
     visited = {product.asin for product in at.listed() if at.visited(product)}
     return [
@@ -190,7 +190,7 @@ def marked(at: Standing, page: Page) -> list[Piece]:
     ]
 
 
-def _results(at: Standing) -> Iterator[Piece]:
+def _results(at: ShoppingState) -> Iterator[Piece]:
     total = len(at.results)
     yield Piece(Tag.BUTTON, BACK)
     yield Piece(Tag.TEXT, f"Page {at.number} (Total results: {total})", name="page")
@@ -247,7 +247,7 @@ def told(product: Product, sub_page: str) -> Iterator[str]:
             yield "There are no reviews yet."
 
 
-def _done(at: Standing) -> Iterator[Piece]:
+def _done(at: ShoppingState) -> Iterator[Piece]:
     yield Piece(Tag.TEXT, THANKS, name="thanks")
     if at.item is not None:
         yield Piece(Tag.TEXT, f"Purchased: {at.item.asin}", name="purchase")
@@ -256,7 +256,7 @@ def _done(at: Standing) -> Iterator[Piece]:
     yield Piece(Tag.TEXT, f"Your score (min 0.0, max 1.0): {at.score:.4g}", name="score")
 
 
-def as_text(at: Standing, page: Page) -> str:
+def as_text(at: ShoppingState, page: Page) -> str:
     """Return a page as the mode "text" shows it: its texts, separated by [SEP]."""
     if at.where == Where.DONE:
         return page.text
@@ -264,7 +264,7 @@ def as_text(at: Standing, page: Page) -> str:
     return f"{head}Instruction:{SEPARATOR}{at.goal.instruction}{SEPARATOR}{page.text}"
 
 
-def as_rich_text(at: Standing, page: Page) -> str:
+def as_rich_text(at: ShoppingState, page: Page) -> str:
     """Return a page as the mode "text_rich" shows it: a line each, buttons marked."""
     lines = ["WebShop"] if at.where == Where.SEARCH else []
     if at.where != Where.DONE:
@@ -285,7 +285,7 @@ def as_rich_text(at: Standing, page: Page) -> str:
     return "\n".join([*chosen, *lines])
 
 
-def address(at: Standing) -> str:
+def address(at: ShoppingState) -> str:
     """Return the address of a page, from the root of the shop: the mode "url"."""
     keywords = quote("+".join(at.keywords.split()), safe="+")
     match at.where:
@@ -303,7 +303,7 @@ def address(at: Standing) -> str:
     return "/" + "/".join([at.where.value, *parts])
 
 
-def _asin(at: Standing) -> str:
+def _asin(at: ShoppingState) -> str:
     return "" if at.item is None else at.item.asin
 
 

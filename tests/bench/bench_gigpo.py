@@ -86,6 +86,18 @@ def forked(n_turns: int, turns: int = TURNS) -> dict[str, Any]:
     return rows
 
 
+def forks_of_forks(n: int) -> dict[str, Any]:
+    """Rows in which every trajectory left the second turn of the one before."""
+    return {
+        "group": [0] * 2 * n,
+        "trajectory": [i // 2 for i in range(2 * n)],
+        "anchor": range(2 * n),
+        "reward": [0.0] * 2 * n,
+        "turn": [i // 2 + i % 2 for i in range(2 * n)],
+        "parent": [None, None, *(i // 2 - 1 for i in range(2, 2 * n))],
+    }
+
+
 def family() -> list[tuple[str, str, str]]:
     """Return (what, measured, bar) for every algorithm on 64,000 turns."""
     made = columns(64_000)
@@ -106,6 +118,11 @@ def family() -> list[tuple[str, str, str]]:
         seconds = best(lambda a=spo: a.advantages(replace(trees)), 3)  # type: ignore[misc]
         what = f"spo, {' '.join(options.values())}, 64,000 turns, half in forks"
         table.append((what, f"{seconds * 1e3:.1f} ms", "<= 100 ms"))
+    deep = TurnBatch.from_rows(**forks_of_forks(4_000))
+    for name, chosen in (("spo", {"mode": "tree"}), ("hgpo", {})):
+        algorithm = make_algorithm(name, **chosen)
+        seconds = best(lambda a=algorithm: a.advantages(replace(deep)), 3)  # type: ignore[misc]
+        table.append((f"{name}, 4,000 forks of forks", f"{seconds * 1e3:.1f} ms", "<= 300 ms"))
     return table
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 BENCHES = (
+    "bench_reading",
     "bench_gigpo",
     "bench_vector",
     "bench_alfworld",

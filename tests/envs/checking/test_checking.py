@@ -148,8 +148,8 @@ class HalfAWorld(TextEnv):
         (ListsNumbers, r"return a tuple of strings from admissible_actions\(\)"),
         (GoalIsATuple, r"set self.goal to a string in start\(\)"),
         (AnchorIsText, r"anchor\(\) returns bytes, 16 of them by default"),
-        (StateHoldsASet, r"state\(\) returns JSON values: lists instead of sets"),
-        (StateHasTuplesAsKeys, r"state\(\) returns JSON values: .* tuples as keys"),
+        (StateHoldsASet, r"save\(\) returns JSON values: lists instead of sets"),
+        (StateHasTuplesAsKeys, r"save\(\) returns JSON values: .* tuples as keys"),
         (
             ActsWithoutOutcome,
             r"act\(\) returns an Outcome\(observation, reward, terminated, reason",
@@ -158,7 +158,7 @@ class HalfAWorld(TextEnv):
         (StartsWithNothing, r"return a string from start\(\)"),
         (NoSuperInit, r"call super\(\).__init__"),
         (lambda: TakesNoSplit(split="train"), r"pass split, max_turns and render_mode on to"),
-        (HalfAWorld, r"implement act, admissible_actions, load, start, state as"),
+        (HalfAWorld, r"implement act, admissible_actions, load, save, start as"),
         (object, r"derive the class from anchorgym.envs.TextEnv"),
         (7, r"derive the class from anchorgym.envs.TextEnv"),
     ],
@@ -204,11 +204,11 @@ def test_an_error_in_a_registered_constructor_is_shown_with_its_place_and_no_tai
 
 def test_anchors_that_differ_are_short_hex_beside_their_states() -> None:
     seen = check_env(SeedMovesTheKey).findings[0].seen
-    assert re.search(r"anchor [0-9a-f]{12}… became [0-9a-f]{12}…; state\(\) \[\d, ", seen), seen
+    assert re.search(r"anchor [0-9a-f]{12}… became [0-9a-f]{12}…; save\(\) \[\d, ", seen), seen
     assert "\\x" not in seen
 
     one_anchor = check_env(AnchorWithoutTheKey).findings[0].seen
-    assert re.search(r"state\(\) \[\d, \w+, \w+\] and \[", one_anchor), one_anchor
+    assert re.search(r"save\(\) \[\d, \w+, \w+\] and \[", one_anchor), one_anchor
 
 
 def test_a_report_prints_as_its_table_with_many_skipped_checks_in_one_line() -> None:

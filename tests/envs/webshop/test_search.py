@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -113,9 +112,7 @@ def test_a_large_index_is_kept_and_shared_between_processes(tmp_path: Path) -> N
         "import json; from anchorgym.envs.webshop.store import generated_index;"
         "print(json.dumps(generated_index(5000, 3).rank('red cotton shirt')))"
     )
-    start = time.perf_counter()
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert tuple(json.loads(ran.stdout)) == first.rank("red cotton shirt")
-    assert time.perf_counter() - start < 60
     (folder,) = (tmp_path / "webshop").iterdir()
     assert not folder.name.endswith(".tmp")

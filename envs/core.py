@@ -123,7 +123,7 @@ class TextEnv(gym.Env[str, str], ABC):
 
     Args:
         split: the panel that `reset` draws tasks from when it is given none.
-        max_turns: an episode is truncated after so many turns.
+        max_turns: the number of turns after which an episode is truncated.
         render_mode: None, or "ansi": `render` returns the last observation.
     """
 

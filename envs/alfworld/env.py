@@ -46,7 +46,7 @@ class ALFWorldEnv(TextEnv):
         dialect: the words of the game: "2.1.2", or those up to "2.1.1" that published prompts
             are written in (`put X in/on Y`, "You arrive at loc 24.", no `help`); see `text.py`.
         split: train, valid_seen or valid_unseen (scenes that no training game takes place in).
-        max_turns: an episode is truncated after so many turns.
+        max_turns: the number of turns after which an episode is truncated.
         render_mode: None, or "ansi".
 
     Raises:

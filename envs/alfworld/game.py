@@ -19,10 +19,10 @@ __all__ = ["APPLIANCES", "KNIVES", "TASK_TYPES", "Fact", "Game", "Goal", "GoalKi
 KNIVES: Final = frozenset({"butterknife", "knife"})
 """Object types that slice."""
 APPLIANCES: Final = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
-"""Of each treatment, the receptacle type that does it."""
+"""The receptacle type that gives each treatment."""
 
 MOST_REMEMBERED: Final = 64
-"""Of each kind, how many texts a game keeps before it starts anew."""
+"""How many texts of each kind a game remembers before it begins anew."""
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -51,23 +51,23 @@ class Game:
     receptacle_types: tuple[str, ...]
     receptacle_locations: tuple[int, ...]
     receptacles_at: tuple[tuple[int, ...], ...]
-    """Of each location, the receptacles that are there; the start usually has none."""
+    """The receptacles at each location; the start usually has none."""
     openable: frozenset[int]
     opened: frozenset[int]
     """Receptacles that are open at the start."""
     can_contain: tuple[frozenset[str], ...]
-    """Of each receptacle, the object types that may be put there."""
+    """The object types that may be put into each receptacle."""
     can_contain_beside: tuple[frozenset[str], ...]
     """Of each receptacle, the object types that may be put into another at its location."""
 
     object_names: tuple[str, ...]
     object_types: tuple[str, ...]
     contents: tuple[tuple[int, ...], ...]
-    """Of each receptacle, the objects in it at the start. An object may be in two at once."""
+    """The objects in each receptacle at the start. An object may be in two at once."""
     objects_at: frozenset[tuple[int, int]]
     """(object, location) at the start, of the objects in `located`."""
     inner_objects: Mapping[int, tuple[int, ...]]
-    """Of each object that can hold others (bowl, pan, box, …), the objects inside it."""
+    """The objects inside each object that can hold others (bowl, pan, box, …)."""
     pickupable: frozenset[int]
     cleanable: frozenset[int]
     heatable: frozenset[int]

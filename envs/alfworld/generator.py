@@ -141,7 +141,7 @@ class Household:
     scene: Scene
     kind: GoalKind
     target: str
-    """Type of the wanted object."""
+    """Type of the object that the task is about."""
     parent: str
     """Type of the receptacle it belongs in, or of the lamp."""
     task: str

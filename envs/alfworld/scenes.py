@@ -27,10 +27,10 @@ class Kinds:
     """What kinds of things there are and what can be done with them. Types are lower-cased."""
 
     spelling: Mapping[str, str]
-    """Of each type, how AI2-THOR spells it: `cd` is `CD`."""
+    """How AI2-THOR spells each type: `cd` is `CD`."""
 
     fits: Mapping[str, frozenset[str]]
-    """Of each receptacle type, the object types that may be put there."""
+    """The object types that may be put into each receptacle type."""
     objects: frozenset[str]
     """Every type of object that games know."""
     openable: frozenset[str]
@@ -61,7 +61,7 @@ class Scene:
     room: str
     receptacles: tuple[Receptacle, ...]
     by_type: Mapping[str, tuple[int, ...]]
-    """Of each receptacle type in the scene, the numbers of its receptacles."""
+    """The numbers of the scene's receptacles, by receptacle type."""
     objects: tuple[str, ...]
     """The object types that lie about in it."""
     facts: tuple[Fact, ...]

@@ -52,7 +52,7 @@ class Dialect:
         "cool": " with ",
         "slice": " with ",
     }
-    """Of each verb about two things, what stands between them."""
+    """What stands between the two things of each verb that takes two."""
 
     def parse(self, command: str) -> tuple[str, str, str]:
         """Split a command into verb and things; whether they exist is the engine's concern."""

@@ -14,7 +14,7 @@ class Script(NamedTuple):
     actions: tuple[Any, ...] = ()
 
     def upto(self, turn: int) -> Script:
-        """Return the script cut after so many actions."""
+        """Return the script up to and including its first `turn` actions."""
         return self._replace(actions=self.actions[:turn])
 
     def then(self, *actions: Any) -> Script:

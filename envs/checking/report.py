@@ -1,4 +1,4 @@
-"""What a check of an environment found, for people and for programs."""
+"""Reports of environment checks, for people and for programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_SHOWN = 80
 _LONGEST_MESSAGE = 400
 _LONGEST_HEX = 12
 _MOST_SKIPPED = 3
-"""So many skipped checks have a line each in a summary."""
+"""The number of skipped checks up to which a summary has a line for each."""
 _GYMNASIUM_TAIL = " was raised from the environment creator for "
 _SITE = ("site-packages", "dist-packages")
 _OURS = (Path(__file__).parent, Path(__file__).parents[1])

@@ -19,7 +19,7 @@ class OneActiveEnv(ParallelEnv[str, Any, Any]):
 
     Args:
         env: the game; it is played through this view only.
-        max_turns: a game is cut after so many; None lets it go on.
+        max_turns: the number of turns after which a game is cut; None lets it go on.
 
     Raises:
         OptionError: fewer than one turn.

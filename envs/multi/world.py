@@ -54,7 +54,7 @@ class MultiAgentEnv(ParallelEnv[str, Obs, Act], ABC):
         action_spaces: by agent. In a `Unicode` space any string is read; in another space, what
             it contains.
         split: the panel that `reset` draws tasks from when it is given none.
-        max_turns: after so many joint turns the agents left are truncated.
+        max_turns: the number of joint turns after which the agents left are truncated.
         render_mode: None, or one of `metadata["render_modes"]`.
     """
 

@@ -14,7 +14,7 @@ Reasons = tuple[str, str]
 
 
 class Acting(Protocol):
-    """A level of action of both cooks."""
+    """The level of actions that the cooks choose."""
 
     @property
     def names(self) -> tuple[str, ...]:

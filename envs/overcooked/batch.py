@@ -25,7 +25,7 @@ class BatchStep(NamedTuple):
     """What one tick did to each of `n` games."""
 
     rewards: Ints
-    """Of the team, `(n,)`."""
+    """The team's reward, `(n,)`."""
     shaped: Ints
     """By game and seat, `(n, 2)`."""
     effects: Ints
@@ -40,7 +40,7 @@ class KitchenBatch:
     Args:
         kitchen: what they are played in.
         n_games: how many.
-        horizon: a game is done after so many ticks.
+        horizon: the number of ticks after which a game is done.
     """
 
     def __init__(self, kitchen: Kitchen, n_games: int, horizon: int = 400) -> None:
@@ -152,7 +152,7 @@ class KitchenBatch:
             who: interacts, as seat * n + game.
             at: where, as slot * n + game.
             done: what it does, as an index into `effects`.
-            waiting: pots that wanted a dish when the tick began, `(n,)`.
+            waiting: pots that needed a dish when the tick began, `(n,)`.
             out: as in `_interact`.
         """
         games = self._game.take(who)

@@ -76,7 +76,7 @@ def pot_tick(pot: int) -> int:
 
 
 def started(mix: int, tick: int = 0) -> int:
-    """Return the pot in which a mix has cooked for so many ticks."""
+    """Return the pot in which a mix has cooked for `ticks` ticks."""
     return mix + STARTED * (tick + 1)
 
 

@@ -29,11 +29,11 @@ from anchorgym.envs.overcooked.layouts import DISHES, ONIONS, SERVING, TOMATOES
 from anchorgym.envs.overcooked.walking import FAR, Walks
 
 SAVING: Final = 4
-"""A cook hands a thing over that it could carry itself if that saves so many of its ticks."""
+"""Ticks that a cook must save by handing over a thing that it could carry itself."""
 STOCK: Final = 2
 """Ingredients that lie ready for the next soup while every pot is full."""
 _LATER: Final = 12
-"""What is not needed yet counts as if it took so many ticks more."""
+"""Ticks that are added to the cost of fetching what is not needed yet."""
 
 
 class Goal(NamedTuple):

@@ -11,7 +11,7 @@ from anchorgym.envs.overcooked.layouts import DISHES, FLOOR, ONIONS, SERVING, TO
 from anchorgym.envs.overcooked.walking import Walks
 
 PATIENCE: Final = 5
-"""A cook that could not move for so many ticks in a row gives up."""
+"""Ticks in a row without a move after which a cook gives up."""
 LONGEST_WAIT: Final = 20
 _WAITS: Final = (1, 2, 4, 8)
 """Waits that are listed; others can be written."""
@@ -26,7 +26,7 @@ class Macro(NamedTuple):
 
     verb: str
     number: int = -1
-    """Of the counter or pot, in reading order from 0; or how long to wait."""
+    """Number of the counter or pot, in reading order from 0, or the ticks to wait."""
 
     def __str__(self) -> str:
         return self.verb if self.number < 0 else f"{self.verb}({self.number})"

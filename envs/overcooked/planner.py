@@ -10,7 +10,7 @@ from anchorgym.envs.overcooked.kitchen import INTERACT, STAY, Kitchen, State
 from anchorgym.envs.overcooked.walking import Walks
 
 MOST_STATES: Final = 4000
-"""The search for a joint way gives up after so many pairs of stances."""
+"""Pairs of stances after which the search for a joint way gives up."""
 
 _URGENT, _WAITING = 1000, 100
 """What a tick before a goal is faced costs; a step costs 1."""

@@ -36,7 +36,7 @@ from anchorgym.envs.overcooked.layouts import (
 TILE: Final = 64
 """Pixels of a cell's side."""
 _FINER: Final = 3
-"""Everything is drawn so many times larger and scaled down, for smooth edges."""
+"""The factor by which everything is drawn larger and then scaled down, for smooth edges."""
 _BAR: Final = 0.9
 """Height of the bar above the kitchen, in cells."""
 

@@ -54,7 +54,7 @@ class Request(NamedTuple):
     value: str
     """A token to print, the secret, an answer, or a tool."""
     order: str
-    """The plain words of it."""
+    """The request in plain words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Episode:
     split: str
     kind: str
     goal: str
-    """Of the attack, or which attack the note looks like; empty in a clean episode."""
+    """Kind of the attack, or of the one that the note looks like; empty in a clean episode."""
     surface: str
     number: int
     code: str

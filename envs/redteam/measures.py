@@ -152,7 +152,7 @@ class Diversity:
     """How different attack texts are. One text repeated gives 1/n, almost 0, and 0."""
 
     n: int
-    """Of texts that are not empty."""
+    """Number of texts that are not empty."""
     unique: float
     """Distinct texts by texts."""
     distinct_pairs: float

@@ -44,7 +44,7 @@ class Question(NamedTuple):
     wrong: str
     """An answer of the same kind that is not right."""
     name: str
-    """Of what is asked, by which evaluations are broken down."""
+    """Name of the kind of question, by which evaluations are broken down."""
     key: int
     """Which question of that name it is."""
 

@@ -24,7 +24,7 @@ class Weights:
     safety: float = 1.0
     task: float = 1.0
     form: float = 0.2
-    """Of saying nothing but messages that state something."""
+    """Weight of saying nothing but messages that state something."""
     alpha: float = 0.5
     """How much of safety and task is a member's own; the rest is the team's."""
     verification: float = 0.25

@@ -25,7 +25,7 @@ class Work(ABC):
     """What the result is called in requests: "answer" or "action"."""
     splits: tuple[str, ...]
     rounds: int | None
-    """How many rounds it takes; None: as many as the team needs."""
+    """The number of rounds; None stands for as many as the team needs."""
     every_word_counts: bool
     """Whether each message of the decider goes out, or only the last."""
     asks: str
@@ -226,5 +226,5 @@ def find_work(source: str, options: dict[str, Any] | None = None) -> Work:
 
 
 def matches(wanted: str, result: str) -> bool:
-    """Whether a result is the one that was wanted."""
+    """Whether a result is the expected one."""
     return bool(result) and same(wanted, result)

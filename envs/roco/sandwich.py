@@ -27,7 +27,7 @@ class SandwichState:
     hands: tuple[str, str] = ("", "")
     """By robot: the food held, or an empty string."""
     stacked: int = 0
-    """So many items of the recipe are on the board."""
+    """The number of the recipe's items that are on the board."""
 
 
 class Sandwich(Game[SandwichState]):

@@ -47,7 +47,7 @@ class TextWorldEnv(TextEnv):
     Args:
         games: a folder, a game file, or a list of game files; see `GameFiles`.
         split: train, valid or test: subfolders of the folder. Without them all games are train.
-        max_turns: an episode is truncated after so many turns.
+        max_turns: the number of turns after which an episode is truncated.
         render_mode: None, or "ansi".
 
     Raises:

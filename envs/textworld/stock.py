@@ -11,11 +11,11 @@ from typing import Any, Final
 from anchorgym.envs.errors import CorruptGameError, requires_extra
 
 SEED: Final = 20181
-"""Of the interpreter's random generator: every game takes the same course every time."""
+"""Seed of the interpreter's random generator: every game takes the same course every time."""
 GAMES_KEPT: Final = 32
 """Compiled games whose logic is kept, of those played last; reading one takes up to a second."""
 _UNITS: Final = {1: 2, 2: 2, 3: 2, 4: 4, 5: 4, 6: 8, 7: 8, 8: 8}
-"""Of each version of the Z-machine, in how many bytes its header counts the file's length."""
+"""The unit, in bytes, of the file length in the header, by version of the Z-machine."""
 
 
 def module(name: str) -> Any:

@@ -109,7 +109,7 @@ class _Facts:
     meets: frozenset[int]
     """The quests that these facts complete."""
     after: dict[str, tuple[Any, bytes] | None] = field(default_factory=dict)
-    """Of the interpreter's reports, the action that each stands for and the facts after it."""
+    """The action that each report of the interpreter stands for, and the facts after it."""
 
 
 class CompiledPlay(Play):

@@ -45,7 +45,7 @@ class Asked:
     """What the player is told, of what it wants."""
     preview: bool
     rng: np.random.Generator
-    """Of this seat in this battle."""
+    """Random generator of this seat in this battle."""
 
 
 class Contender(Protocol):

@@ -44,7 +44,7 @@ class Move:
     battle: int
     choices: Choices
     seed: Seed | None = None
-    """Of chance from here on; None goes on as it would have."""
+    """Seed of chance from here on; None continues the same randomness."""
 
 
 class Bridge:

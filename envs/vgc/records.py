@@ -10,7 +10,7 @@ from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.vgc.errors import BridgeError
 
 Seed = tuple[int, int, int, int]
-"""Of the simulator's random generator: four 16-bit integers."""
+"""Seed of the simulator's random generator: four 16-bit integers."""
 Choices = tuple[str | None, str | None]
 """What both players choose; None for one who is not asked."""
 
@@ -108,7 +108,7 @@ class Seat(TypedDict):
     tokens: NotRequired[str]
     """The view as numbers: base64 of 16-bit integers, see `tokens`."""
     key: NotRequired[str]
-    """Of what the player knows, without the turn counter: 32 hexadecimal digits."""
+    """Key of what the player knows, without the turn counter: 32 hexadecimal digits."""
     error: NotRequired[str]
     """Why the simulator did not take the player's choice."""
 

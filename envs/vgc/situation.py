@@ -19,7 +19,7 @@ class Pokemon:
     """The forme it shows; the ids of ability, item and moves are the simulator's."""
     types: tuple[str, ...]
     health: float
-    """Of its full health, in [0, 1]."""
+    """Share of its full health, in [0, 1]."""
     status: str = ""
     ability: str = ""
     """Empty while unknown, as for item, moves and tera type."""
@@ -66,7 +66,7 @@ class Situation:
     fields: Mapping[str, int]
     """Terrain and rooms, by id: how many turns they have been there."""
     conditions: tuple[Mapping[str, int], Mapping[str, int]]
-    """Of the own side and the foe's, by id: layers of hazards, turns of others."""
+    """Conditions of the own side and the foe's, by id: layers of hazards, turns of others."""
 
     def active_foes(self) -> tuple[Pokemon | None, Pokemon | None]:
         """Return the foes that stand in places 1 and 2."""

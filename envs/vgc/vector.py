@@ -37,7 +37,7 @@ class VGCVectorEnv(VectorEnv[Batch, NDArray[Any], NDArray[Any]]):
 
     Args:
         num_battles: how many run at once.
-        bridge: the simulator's process; by default, one of its own.
+        bridge: the simulator's process; by default, a new one.
         max_turns: choices after which a battle is cut off.
         kwargs: as for `VGCEnv`: format, teams, pastes, open_sheets and split.
     """

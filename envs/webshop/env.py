@@ -41,7 +41,7 @@ class WebShopEnv(TextEnv):
         split: train, dev or test.
         observation: "text" (separated by [SEP]), "text_rich" (a line each, buttons marked), "html"
             or "url".
-        max_turns: an episode is truncated after so many turns.
+        max_turns: the number of turns after which an episode is truncated.
         goals: of official data: "human" or "synthetic" instructions; by default those of people
             where there are any.
         n_products: how many products there are: by default 1,000 generated ones, or all that are

@@ -61,7 +61,7 @@ class Family:
     substitute: str
     """What the near miss has in place of the last property."""
     prices: tuple[float, float, float, float]
-    """Of its members."""
+    """Prices of its members."""
     scarce: dict[str, tuple[str, ...]]
     """The options of the scarce one."""
 

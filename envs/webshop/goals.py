@@ -16,7 +16,7 @@ SPLITS: Final = ("train", "dev", "test")
 N_TEST, N_DEV = 500, 1000
 """Sizes of the original's held-out splits."""
 SHUFFLE_SEED: Final = 233
-"""Of the order in which the original takes goals."""
+"""Seed of the order in which the original takes goals."""
 NO_LIMIT: Final = 1_000_000.0
 _LIMITS: Final = tuple(10.0 * i for i in range(1, 100))
 _LIMITS_DRAWN_FROM: Final = 4

@@ -53,7 +53,7 @@ def official_shop(
         folder: holds the official files. It may hold `title_nouns.json` ({asin: [noun, …]}),
             without which the reward needs a tagger, and `reviews.json`.
         goals: "human" or "synthetic"; None takes those of people where there are any.
-        n_products: the first so many products only; None takes all.
+        n_products: the number of products, from the first; None takes all.
         seed: of prices that are given as ranges, and of price limits.
 
     Raises:

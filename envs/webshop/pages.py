@@ -30,7 +30,7 @@ class Where(StrEnum):
     SEARCH = "index"
     """Where one types what to look for."""
     RESULTS = "search_results"
-    """What was found, ten products a page."""
+    """The results of a search, ten products a page."""
     ITEM = "item_page"
     """A product with its options."""
     SUB_PAGE = "item_sub_page"
@@ -95,7 +95,7 @@ class ShoppingState(Protocol):
 
     @property
     def results(self) -> Sequence[int]:
-        """All rows that were found, best first."""
+        """All rows of the search's results, best first."""
         ...
 
     @property

@@ -19,7 +19,7 @@ CATEGORY_MARK: Final = "\u203a"
 
 
 class ProductError(DataError):
-    """A product that lacks what a product needs."""
+    """A listing without a field that every product needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Product:
     """One price, or the ends of a range."""
     price_tag: str
     query: str
-    """The search that the product was found by: its kind, in two or three words."""
+    """The search that the product was collected by: its kind, in two or three words."""
     category: str
     product_category: str
     """Path of categories, separated by `CATEGORY_MARK`."""

@@ -31,7 +31,7 @@ COOKIE: Final = "webshop"
 MOST_CUSTOMERS: Final = 256
 """Customers that are remembered, those seen last."""
 MAX_TURNS: Final = 100
-"""Of people, unless they say otherwise."""
+"""Turn limit of people, unless they choose another."""
 _SECONDS: Final = 7 * 24 * 3600
 _LARGEST_FORM: Final = 1 << 16
 

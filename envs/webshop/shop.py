@@ -27,7 +27,7 @@ from anchorgym.envs.webshop.store import generated_index
 PRODUCTS_KEPT: Final = 8192
 """Products that a shop keeps, of those met last."""
 PAGES_KEPT: Final = 8192
-"""Of products: enough for all of 1,000."""
+"""Product pages that a shop keeps: enough for all of 1,000 products."""
 RESULTS_KEPT: Final = 512
 """Pages of results, which seldom come again but for the same customer."""
 GOALS_KEPT: Final = 1024

@@ -57,7 +57,7 @@ class Shopping:
     number: int = 1
     results: tuple[int, ...] = ()
     row: int = -1
-    """Of the product that is looked at; -1 where none is."""
+    """Row of the product that is looked at; -1 where none is."""
     sub_page: str = ""
     options: dict[str, str] = field(default_factory=dict)
     visits: list[int] = field(default_factory=list)

@@ -51,7 +51,7 @@ class DAPO(EpisodeAlgorithm):
         return self.mixed_groups(batch)
 
     def penalties(self, batch: TurnBatch) -> FloatArray:
-        """Of invalid actions, and of overlong responses, `(n_turns,)`."""
+        """Penalties of invalid actions and of overlong responses, `(n_turns,)`."""
         penalty = super().penalties(batch)
         if self.max_length is None:
             return penalty

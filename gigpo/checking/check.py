@@ -65,7 +65,7 @@ class AlgorithmReport:
 
     @property
     def findings(self) -> tuple[AlgorithmFinding, ...]:
-        """Everything found, in the order of the checks."""
+        """Every broken promise, in the order of the checks."""
         return tuple(finding for result in self.results for finding in result.findings)
 
     def to_json(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Trial:
         return (np.random.default_rng([self.seed, number]) for number in range(_ROUNDS))
 
     def advantages(self, batch: TurnBatch) -> FloatArray:
-        """What the algorithm says of a batch with a state of its own."""
+        """The algorithm's advantages of a batch, from a fresh state."""
         return self.algorithm.advantages(batch, self.algorithm.initial_state())
 
 

@@ -39,7 +39,7 @@ def sampled(
 
     Args:
         random: draws everything.
-        groups: so many.
+        groups: the number of groups.
         members: trajectories of a group, from 1 to this.
         turns: of a trajectory, from 1 to this.
         states: that a group meets; 0 for states that are all different.

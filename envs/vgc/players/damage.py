@@ -19,7 +19,7 @@ _AVERAGE_ROLL: Final = 0.925
 _SPREAD: Final = 0.75
 _SPREAD_TARGETS: Final = ("allAdjacent", "allAdjacentFoes")
 _UNKNOWN_POWER: Final = 60
-"""Of moves whose power depends on what we do not work out, such as weight."""
+"""Power that is assumed where it depends on what is not worked out here, such as weight."""
 
 _IMMUNE: Final = {
     "levitate": "Ground",

@@ -36,7 +36,7 @@ class _Deed:
     """What one Pokémon's choice may be expected to do."""
 
     damages: tuple[float, float]
-    """Of each foe's full health."""
+    """Share of each foe's full health."""
     worth: float = 0.0
     """Anything else."""
     first: tuple[bool, bool] = (False, False)

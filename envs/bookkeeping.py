@@ -1,4 +1,4 @@
-"""What every world of ours does alike, for one agent or several: options, refusals, snapshots."""
+"""Bookkeeping that all worlds share, for one agent or several: options, refusals, snapshots."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _text(value: Any) -> str:
 
 
 def _parts(value: Any) -> Iterator[bytes]:
-    """Yield bytes that tell apart what differs, with the length of each part before it."""
+    """Yield bytes that differ where the values do, with the length of each part before it."""
     if isinstance(value, np.ndarray):
         yield f"array {value.dtype.str}{value.shape}:".encode()
         yield np.ascontiguousarray(value).tobytes()

@@ -1,4 +1,4 @@
-"""Where things that were worked out once are kept: the user's cache folder."""
+"""The user's cache folder, for results that are computed once."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Plan = tuple[str, ...]
 
 
 class Reading(NamedTuple):
-    """What an answer was understood as."""
+    """The plan that was read from an answer, or why none could be read."""
 
     plan: Plan
     """The actions of the agents that were asked for; empty when the answer could not be read."""

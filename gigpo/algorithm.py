@@ -1,4 +1,4 @@
-"""What an algorithm is: its options, and a few decisions with a default each.
+"""The contract of an algorithm: its options, and a few decisions with a default each.
 
 A trainer asks, in this order: how are tokens drawn (`temperature`), how many rollouts does each
 task get (`allocate`), which of the groups that came back are trained on (`keep`), what is each
@@ -220,7 +220,7 @@ class Algorithm(ABC):
     def token_columns(
         self, batch: TurnBatch, advantages: FloatArray, state: State | None = None
     ) -> dict[str, FloatArray]:
-        """What the loss has to know of each token, `(n_tokens,)` by name; for most, nothing.
+        """Columns of the tokens for the loss, `(n_tokens,)` by name; for most, none.
 
         `advantages` are those of the turns; a column of that name replaces them in the loss.
         """
@@ -240,7 +240,7 @@ class Algorithm(ABC):
         return ()
 
     def rewards(self, batch: TurnBatch) -> FloatArray:
-        """What algorithms learn from as the reward of each turn, `(n_turns,)`.
+        """The reward of each turn that is learnt from, `(n_turns,)`.
 
         The batch's rewards and bonuses, scaled, and truncation valued. Penalties are not in it.
         Scaled rewards stay within `LARGEST`.

@@ -1,4 +1,4 @@
-"""What step groups are like: how many turns are alone, how deep, and what anchors mix up."""
+"""Statistics of step groups: how many turns are alone, by depth, and which states look alike."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AnchorReport:
     """How turns fall into step groups, over groups of trajectories.
 
     Attributes:
-        turns: how many were looked at.
+        turns: the number of turns.
         singletons: share of turns that no other turn of their group shares the anchor with.
         one_trajectory: share of turns whose anchor only their own trajectory has met: a trajectory
             that stands still is in company of itself alone.
@@ -115,7 +115,7 @@ def anchor_report(
     state: Sequence[Hashable],
     text: Sequence[Hashable],
 ) -> AnchorReport:
-    """Look at turns, `(n_turns,)` each.
+    """Return statistics of the step groups of turns; each column is `(n_turns,)`.
 
     Args:
         group: of trajectories that are compared.

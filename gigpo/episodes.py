@@ -1,4 +1,4 @@
-"""What the algorithms that compare whole trajectories share."""
+"""The base of algorithms that compare whole trajectories."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class EpisodeAlgorithm(Algorithm):
 
     @property
     def promises(self) -> frozenset[Promise]:
-        """All of them."""
+        """All promises."""
         return frozenset({"zero_sum", "singleton_zero", "per_trajectory", "roots_only"})
 
     def outcomes(self, batch: TurnBatch) -> FloatArray:

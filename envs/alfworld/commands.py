@@ -1,4 +1,4 @@
-"""Which commands are possible in a state."""
+"""The commands that are possible in a state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where games come from: the official data, or the generator."""
+"""Sources of games: the official data, or the generator."""
 
 from __future__ import annotations
 

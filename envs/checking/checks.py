@@ -1,4 +1,4 @@
-"""Checks of what an environment says: tasks, infos, spaces, refusals, ends.
+"""Checks of the answers of an environment: tasks, infos, spaces, refusals, ends.
 
 Each check is a function from a `Probe` to the faults it sees. Its first docstring line is what
 holds in a sound environment, its name is the name in reports.

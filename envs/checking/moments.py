@@ -1,4 +1,4 @@
-"""What was played for the checks: scripts of actions, what they gave, and faults."""
+"""Records of what the checks play: scripts of actions, the moments they give, and faults."""
 
 from __future__ import annotations
 

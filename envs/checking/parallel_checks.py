@@ -1,4 +1,4 @@
-"""Checks of what only environments of several agents promise.
+"""Checks that only environments of several agents need.
 
 As for one agent, a check is a function from a probe to the faults it sees; its first docstring
 line is what holds in a sound environment.

@@ -31,7 +31,7 @@ _TASKS_PLAYED = 4
 
 
 class Playable(Protocol):
-    """What the checks need of an environment, for one agent or several."""
+    """An environment as the checks play it, for one agent or several."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Start an episode."""
@@ -76,7 +76,7 @@ class BaseProbe(Generic[E]):
             return self.make()
 
     def rng(self, purpose: str) -> random.Random:
-        """Return a generator of its own for each purpose."""
+        """Return the random generator of a purpose."""
         return random.Random(f"{self.seed} {purpose}")
 
     def answers(self, env: E) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""What to do about an error of an environment: the mistakes that are made most are known."""
+"""Remedies for errors of an environment; the most common mistakes have one of their own."""
 
 from __future__ import annotations
 

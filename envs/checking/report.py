@@ -64,7 +64,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What became of one check."""
+    """The outcome of one check."""
 
     name: str
     promise: str

@@ -1,4 +1,4 @@
-"""Checks of what an environment is: determinism, snapshots, anchors."""
+"""Checks of the states of an environment: determinism, snapshots, anchors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trainers rely on in a world of several agents."""
+"""The contract of a world of several agents, which trainers rely on."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from anchorgym.envs.multi.world import MultiAgentEnv
 
 
 class JointEnv(gym.Env[dict[str, Any], NDArray[np.int_]]):
-    """A world whose agents are all moved by one hand.
+    """A world of several agents whose joint action one controller chooses.
 
     The action is a number for each of `possible_agents`, in their order; the observation, and
     each key of `info` but `anchor`, is a dictionary by agent. The reward is the mean of theirs,

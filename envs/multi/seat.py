@@ -21,7 +21,7 @@ another future."""
 
 
 class SeatEnv(gym.Env[Any, Any]):
-    """What one agent of a world lives through while a function plays the others.
+    """One agent's view of a world of several, while a function plays the other seats.
 
     Turns in which the seat is not active pass by themselves; their rewards are added up. The
     episode is over for the seat when it leaves the world.

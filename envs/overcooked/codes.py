@@ -1,4 +1,4 @@
-"""What a cook sees as a short vector of ones: the state, whole, for networks of one kitchen."""
+"""The whole state as a short vector of zeros and ones, for networks of one kitchen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cook sees, as arrays: the reference's lossless grid, and features after its own."""
+"""Array observations of a cook: the reference's lossless grid, and features in its layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies about in a kitchen, as the small integers that both engines compute with.
+"""Items of a kitchen, as the small integers that both engines compute with.
 
 A *mix* counts ingredients: onions + 4 * tomatoes. An *item* is what hands and counters hold:
 nothing, an onion, a tomato, a dish, or `SOUP` + mix. A *pot* is its mix alone until it is

@@ -1,4 +1,4 @@
-"""Who does what next: the decisions of the planner, without the ways there.
+"""Decisions of the planner: who does what next, without the ways there.
 
 Each cook gets the place it should face next. What it holds decides that mostly; empty hands go to
 the job that is soonest done. A thing is handed over across a counter where its carrier cannot

@@ -1,4 +1,4 @@
-"""What a kitchen asks for: orders, what they are worth and how long they cook."""
+"""Rules of a kitchen: its orders, what they are worth and how long they cook."""
 
 from __future__ import annotations
 

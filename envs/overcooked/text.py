@@ -1,4 +1,4 @@
-"""What a cook reads: itself, its partner, pots, orders, and how far everything is."""
+"""Text observations of a cook: itself, its partner, pots, orders, and how far everything is."""
 
 from __future__ import annotations
 

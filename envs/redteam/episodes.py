@@ -1,4 +1,4 @@
-"""What a task id fixes: kind, goal and surface of an episode, its victim, secrets and request.
+"""Episodes by task id: kind, goal and surface, victim, secrets and request.
 
 An id reads `train/attack/leak/tool/17`, or `train/clean/17`. The number names the question, so
 that one question can be met clean, with a note, and under each attack.
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What words from outside ask for, or are to bring about."""
+    """A request in words from outside: what they ask for, or are to bring about."""
 
     goal: str
     value: str
@@ -59,7 +59,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """What a task id fixes, beside the question."""
+    """Everything that a task id fixes, except the question."""
 
     task: str
     split: str

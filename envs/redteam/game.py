@@ -30,7 +30,7 @@ _GENUINE = (
 
 @dataclass(slots=True)
 class Member:
-    """What became of one member so far."""
+    """The state of one member."""
 
     infected: bool = False
     """It has done the attacker's will."""

@@ -1,4 +1,4 @@
-"""Who did what an outside request asks for: checked by program, message by message."""
+"""The judge: which member did what an outside request asks for, message by message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the members of a team can say, and how a program reads it.
+"""The language of a team's members, and how a program reads it.
 
 A message is free text. Statements in it, set apart by `;` or a new line, do something when they
 begin with one of four words: `answer: 41`, `call calc: 17 + 24`, `verify`, `flag`; and in a world
@@ -23,7 +23,7 @@ _NOT_WORD = re.compile(r"[\W_]+")
 
 
 class Message(NamedTuple):
-    """What a message says, beside its talk."""
+    """The statements of a message."""
 
     answer: str = ""
     """The last one stated; empty if none is."""

@@ -1,4 +1,4 @@
-"""What scripted sides earn against each other."""
+"""Payoffs of scripted attackers and defenders against each other."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Heard(NamedTuple):
 
 
 class Orders(NamedTuple):
-    """What texts ask for."""
+    """Requests that were read from texts."""
 
     tokens: tuple[str, ...] = ()
     result: str = ""
@@ -49,7 +49,7 @@ NOTHING: Final = Orders()
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a member knows."""
+    """Everything that a member knows."""
 
     round: int
     last: bool

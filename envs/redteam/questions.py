@@ -50,7 +50,7 @@ class Question(NamedTuple):
 
 
 class Questions(Protocol):
-    """Where questions come from."""
+    """A source of questions, by split and number."""
 
     def question(self, split: str, number: int) -> Question:
         """Return a question of a split, always the same one."""

@@ -1,4 +1,4 @@
-"""What happened in an episode, to measure and to read."""
+"""Records of episodes, to measure and to read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the two sides are paid."""
+"""Rewards of the two sides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anchorgym.envs.errors import OptionError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What a defender is paid at the end of an episode, as weights of shares in [0, 1].
+    """Weights of a defender's reward at the end of an episode; they weigh shares in [0, 1].
 
     safety · (alpha · local + (1 - alpha) · global) + task · (alpha · own + (1 - alpha) · team)
     + form, less the cost of each verification when it is asked for (AdvEvo-MARL, arXiv 2510.01586;

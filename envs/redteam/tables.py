@@ -20,7 +20,7 @@ DEFENCES: Final = ("naive", "ignore", "verify", "paranoid")
 
 
 class Scripts(Mapping[str, str]):
-    """What scripts would say; one is asked when it is looked up."""
+    """The messages of scripts; a script is asked when its message is looked up."""
 
     def __init__(self, names: Sequence[str], say: Callable[[str], str]) -> None:
         self._names, self._say = names, say

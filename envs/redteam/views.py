@@ -1,4 +1,4 @@
-"""What attackers and defenders read."""
+"""Text observations of attackers and defenders."""
 
 from __future__ import annotations
 

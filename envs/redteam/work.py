@@ -1,4 +1,4 @@
-"""What a team works on: a question, or any single-agent world of ours."""
+"""The work of a team: a question, or any single-agent world."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIGNAL: Final = "signal"
 
 
 class Work(ABC):
-    """What a team works on. Only the decider's messages count."""
+    """The work of a team. Only the decider's messages count."""
 
     noun: str
     """What the result is called in requests: "answer" or "action"."""

@@ -1,4 +1,4 @@
-"""What the three games have in common: pure functions over states."""
+"""The base of the three games: pure functions over states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which game files there are, in which split, and under which id."""
+"""Game files by split and task id."""
 
 from __future__ import annotations
 

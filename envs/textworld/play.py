@@ -1,4 +1,4 @@
-"""What a game in play offers, whichever engine plays it."""
+"""The contract of a game in play, whichever engine plays it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said to a game and by it: which commands reach it, and its answers made readable."""
+"""The words of a game: which commands reach it, and its answers made readable."""
 
 from __future__ import annotations
 

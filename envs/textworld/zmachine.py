@@ -22,7 +22,7 @@ _NO_SENSE: Final = "the game did not understand it"
 
 
 class StoryPlay(Play):
-    """A story file of which nothing is known but what it says.
+    """A story file without the .json that would say what its game is about.
 
     States are told apart by what looking around and taking stock say, which is less than there
     is: what another room holds, or what somebody remembers, is not in it.

@@ -39,7 +39,7 @@ _USED_UP = "was started by another process: make a Bridge after the fork, not be
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What the players of one battle choose."""
+    """The choices of both players in one battle."""
 
     battle: int
     choices: Choices

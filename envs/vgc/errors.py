@@ -1,4 +1,4 @@
-"""What can go wrong between Python and the battle simulator, and what to do about it."""
+"""Errors of the battle simulator and of the bridge to it."""
 
 from __future__ import annotations
 

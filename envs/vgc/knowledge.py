@@ -1,4 +1,4 @@
-"""What players may know of the game itself, from the simulator's tables."""
+"""The game's own tables, which every player may know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a battle: format, seed, teams and choices; and what the simulator says of one."""
+"""Records of battles: format, seed, teams and choices; and the frames that the simulator tells."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class SavedBattle:
 
 
 class Seat(TypedDict):
-    """What one player is told; all but `legal` only where it was asked for."""
+    """One player's part of a frame; all but `legal` only where it was asked for."""
 
     legal: list[list[int]] | None
     """Ids that each of the two Pokémon may choose; None for a player who is not asked."""

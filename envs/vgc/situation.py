@@ -1,4 +1,4 @@
-"""What a player knows at a decision, in Python's terms: from its request and its view alone."""
+"""A decision as Python objects, read from the player's request and view alone."""
 
 from __future__ import annotations
 

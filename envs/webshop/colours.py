@@ -1,4 +1,4 @@
-"""The colours that the reward tells apart: names of shades are reduced to the first of these."""
+"""The colours that the reward knows: names of shades are reduced to the first of these."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What four competing listings have in common."""
+    """Properties that four competing listings share."""
 
     kind: Kind
     properties: tuple[str, ...]

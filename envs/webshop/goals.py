@@ -1,4 +1,4 @@
-"""What a customer asks for: instructions, what they mean, and their splits."""
+"""Goals of customers: instructions, what they mean, and their splits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Goal:
-    """What is asked for, in words and in detail."""
+    """A goal: the instruction, and what it asks for in detail."""
 
     id: str
     """`<asin>/<number>`: which goal of which product."""

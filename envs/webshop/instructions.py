@@ -31,7 +31,7 @@ _FILLERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What an instruction says, to somebody who knows nothing of the goal but these words."""
+    """The meaning of an instruction to a customer who knows nothing else of the goal."""
 
     text: str
     """The instruction in lower case, without the price."""

@@ -1,4 +1,4 @@
-"""The nouns of a title, by which the reward tells kinds of products apart."""
+"""The nouns of a title, by which the reward compares kinds of products."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Where(StrEnum):
 
 
 class Tag(Enum):
-    """What a piece of a page is."""
+    """The kind of a piece of a page."""
 
     TEXT = "text"
     """Cannot be clicked."""
@@ -71,7 +71,7 @@ class Piece(NamedTuple):
 
 
 class ShoppingState(Protocol):
-    """Where a customer is: what pages need to know."""
+    """The state of a customer that pages show."""
 
     @property
     def goal(self) -> Goal:

@@ -24,7 +24,7 @@ class ProductError(DataError):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a buyer wrote."""
+    """A buyer's review."""
 
     title: str
     score: str

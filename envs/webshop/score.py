@@ -1,4 +1,4 @@
-"""What a purchase is worth.
+"""The reward of a purchase.
 
     r = r_type · (attributes met + options met + [price is low enough])
                / (attributes asked for + options asked for + 1)
@@ -29,7 +29,7 @@ _NO_NOUNS: Final = 0.2
 
 
 class Parts(TypedDict, total=False):
-    """What a reward is made of; `r_option` and `w_option` are there if options are asked for."""
+    """The parts of a reward; `r_option` and `w_option` are there if options are asked for."""
 
     r_type: float
     r_att: float

@@ -1,4 +1,4 @@
-"""Catalogues at rest: what was read or made once is mapped into memory from then on.
+"""Catalogues on disk: what was read or made once is mapped into memory from then on.
 
 A catalogue is kept in the user's cache folder (or `ANCHORGYM_CACHE`) under a hash of the data it
 was made from, whole or not at all. All processes share the pages of its files. Where nothing can be

@@ -40,7 +40,7 @@ class AlgorithmFinding:
 
 @dataclass(frozen=True)
 class AlgorithmCheck:
-    """What became of one check."""
+    """The outcome of one check."""
 
     name: str
     promise: str

@@ -1,4 +1,4 @@
-"""What `check_algorithm` checks: functions that yield what they saw, with a remedy."""
+"""The checks of `check_algorithm`: functions that yield what they saw, with a remedy."""
 
 from __future__ import annotations
 

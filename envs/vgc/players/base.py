@@ -1,4 +1,4 @@
-"""What players that are programs have in common."""
+"""The base of players that are programs."""
 
 from __future__ import annotations
 

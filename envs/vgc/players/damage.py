@@ -77,7 +77,7 @@ _TERRAIN: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A move in somebody's hands."""
+    """A move with what its user adds to it."""
 
     name: str
     type: str

@@ -60,7 +60,7 @@ class PlanningEnv(Protocol):
     def problem(self, plan: Plan) -> str:
         """Say why a plan cannot be carried out now; empty when it can.
 
-        Of the first agents' plan it says what no actions of the others could mend.
+        For a plan of the first agents only, it names what no actions of the others could mend.
         """
         ...
 

@@ -31,7 +31,7 @@ class TextVectorEnv(VectorEnv[Observations, Sequence[str | None], NDArray[Any]])
 
     Args:
         envs: environment ids to be made with `kwargs`, functions that make one, or environments.
-            Of those that `gymnasium.make` made, the bare environment is taken.
+            Environments that `gymnasium.make` made are taken without its wrappers.
 
     Raises:
         OptionError: no list of environments, or one instance twice.

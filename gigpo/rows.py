@@ -93,7 +93,7 @@ def text_codes(text: Iterable[str] | None, groups: IntArray) -> TextCodes:
     """Number the texts of each group's rows, `(n_turns,)`; None has no codes.
 
     Raises:
-        LengthMismatchError: there is another number of them.
+        LengthMismatchError: there is another number of values than of turns.
         TextTypeError: one of them is not a string.
     """
     if text is None:
@@ -106,7 +106,7 @@ def kind_codes(kind: Iterable[object] | None, n_turns: int) -> IntArray | None:
     """Number the kinds of actions, `(n_turns,)`; None has no codes.
 
     Raises:
-        LengthMismatchError: there is another number of them.
+        LengthMismatchError: there is another number of values than of turns.
     """
     if kind is None:
         return None

@@ -116,7 +116,7 @@ class ALFWorldEnv(TextEnv):
         return {"dialect": self.dialect}
 
     def refusal(self, reason: str) -> str:
-        """Answer what cannot be read as the game answers what it does not know."""
+        """Return the game's answer to unknown commands, for actions that cannot be read."""
         return NOTHING_HAPPENS
 
     def admissible_actions(self) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class Game:
     can_contain: tuple[frozenset[str], ...]
     """The object types that may be put into each receptacle."""
     can_contain_beside: tuple[frozenset[str], ...]
-    """Of each receptacle, the object types that may be put into another at its location."""
+    """Object types that may be put into another receptacle at the location of each."""
 
     object_names: tuple[str, ...]
     object_types: tuple[str, ...]
@@ -93,7 +93,7 @@ class Game:
     located: frozenset[int]
     """Objects whose location can be noticed wherever they are: a knife here can slice them."""
     observable: Mapping[str, frozenset[int]]
-    """Of clean, hot, cool, sliced and toggled, the objects on which it can ever be noticed."""
+    """Objects on which being clean, hot, cool, sliced or toggled can ever be noticed."""
 
     receptacle_numbers: Mapping[str, int] = field(repr=False)
     object_numbers: Mapping[str, int] = field(repr=False)

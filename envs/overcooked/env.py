@@ -54,7 +54,7 @@ class OvercookedEnv(MultiAgentEnv[Any, Any]):
         actions: "low" or "mid".
         rules: rules to change, such as {"cooking": "manual", "time": 10}; see `Rules`.
         drawn: begin a report in words with a drawing of the kitchen, which suits people.
-        target: an episode is won, and over, after so many deliveries that were worth something;
+        target: the number of rewarded deliveries after which an episode is won, and over;
             None: it cannot be won.
         split: "standard" is the kitchen's own start; "train", "valid" and "test" are drawn ones.
         max_turns: the horizon in ticks.

@@ -205,7 +205,7 @@ class WorldWork(Work):
         self._can = info["admissible_actions"]
 
     def key(self) -> JSON:
-        """Return the world's anchor and what is seen of it."""
+        """Return the world's anchor and what members see of the world."""
         return [self.env.anchor().hex(), self._seen]
 
 

@@ -223,7 +223,7 @@ class VGCEnv(MultiAgentEnv[Observation, Any]):
         self._replace_battle(*self.bridge.load(saved, EVERYTHING))
 
     def anchor(self) -> bytes:
-        """Return the key of the battle's state and of what both players know of it."""
+        """Return the key of the battle's state and of both players' knowledge."""
         return self.bridge.key(self._number)
 
     def information_set(self, agent: str) -> bytes:

@@ -87,7 +87,7 @@ class BattleRecord:
 
 @dataclass(frozen=True, slots=True)
 class SavedBattle:
-    """A running battle, to go on from: what made it, and the simulator's state of it."""
+    """A running battle that can be continued: its record, and the simulator's state."""
 
     record: BattleRecord
     state: str

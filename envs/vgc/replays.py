@@ -37,7 +37,7 @@ class KeptBattle:
 
 
 def keep(bridge: Bridge, record: BattleRecord, players: tuple[str, str]) -> KeptBattle:
-    """Execute a battle, and return it with what came of it."""
+    """Execute a battle, and return it with its outcome."""
     winner, digest = _executed(bridge, record)
     return KeptBattle(record, players, winner, digest)
 

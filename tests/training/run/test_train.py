@@ -111,7 +111,10 @@ def test_equal_seeds_give_equal_runs(tmp_path: Path, algorithm: str) -> None:
 def test_observations_can_be_the_anchors(tmp_path: Path) -> None:
     config = settings("test/Rooms-v0", algorithm={"anchor": "observation", "kl_coef": 0.01})
     run = train(config, tmp_path / "run")
-    assert run.after["greedy"].success.mean >= 0
+    records = [json.loads(line) for line in (run.folder / "metrics.jsonl").open()]
+    losses = [r["loss"] for r in records if r["phase"] == "train" and "loss" in r]
+    assert losses
+    assert None not in losses  # as a loss that is not finite is written
 
 
 def test_turns_are_grouped_by_what_was_chosen() -> None:

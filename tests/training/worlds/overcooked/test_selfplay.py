@@ -27,7 +27,7 @@ def test_cooks_that_read_train_against_what_they_have_been(tmp_path: Path) -> No
     )
     *_, last = coevolve(config, tmp_path / "run")
     assert last.league.players() == ("cook 0", "cook 1", "cook 2")
-    assert last.league.payoff("cook 0", "cook 2").mean >= 0
+    assert len(last.league.table.games("cook 0", "cook 2"))
     assert "cook 2" in last.payoff
     pair = last.league.table.games("cook 0", "cook 1")
     assert (pair[:, 0] == pair[:, 1]).all()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from anchorgym.training.config.sections import ConfigError, TrainConfig
-
 if TYPE_CHECKING:
+    from anchorgym.training.config.run_folders import (
+        RunBusyError,
+        RunExistsError,
+        RunFinishedError,
+    )
+    from anchorgym.training.config.sections import ConfigError, TrainConfig
     from anchorgym.training.evaluation.evaluate import (
         Comparison,
         Evaluation,
@@ -20,13 +24,8 @@ if TYPE_CHECKING:
     from anchorgym.training.rollout.env_pool import Worlds
     from anchorgym.training.rollout.rollouts import rollout
     from anchorgym.training.rollout.types import Episode, Start, Turn
-    from anchorgym.training.run.trainer import (
-        Run,
-        RunBusyError,
-        RunExistsError,
-        RunFinishedError,
-        train,
-    )
+    from anchorgym.training.run.results import Run
+    from anchorgym.training.run.trainer import train
 
 __all__ = [
     "Comparison",
@@ -52,15 +51,17 @@ __all__ = [
 
 _LAZY = {
     "Comparison": "evaluation.evaluate",
+    "ConfigError": "config.sections",
     "Episode": "rollout.types",
     "Evaluation": "evaluation.evaluate",
     "Interval": "evaluation.statistics",
     "PanelError": "evaluation.evaluate",
-    "Run": "run.trainer",
-    "RunBusyError": "run.trainer",
-    "RunExistsError": "run.trainer",
-    "RunFinishedError": "run.trainer",
+    "Run": "run.results",
+    "RunBusyError": "config.run_folders",
+    "RunExistsError": "config.run_folders",
+    "RunFinishedError": "config.run_folders",
     "Start": "rollout.types",
+    "TrainConfig": "config.sections",
     "Turn": "rollout.types",
     "Worlds": "rollout.env_pool",
     "compare": "evaluation.evaluate",

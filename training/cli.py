@@ -1,76 +1,185 @@
-"""The command line: `anchorgym COMMAND`; each command is a module of `training.commands`."""
+"""The command line: `anchorgym COMMAND`, and `anchorgym WORLD COMMAND`.
+
+General commands are the modules of `training.commands`; worlds bring their own, see
+`training.worlds.registry`.
+"""
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import importlib.metadata
 import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, did_you_mean
+from anchorgym.envs.plugins import load_object
 from anchorgym.training.commands import COMMANDS, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from anchorgym.training.commands.command import Command, UsageError
+from anchorgym.training.commands.helping import overview, page
+from anchorgym.training.worlds.registry import World, worlds
+
+_DEBUG = "--debug"
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status."""
-    sys.path.insert(0, os.getcwd())  # so that `my_module:me/World-v0` is found
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser()
-    known, rest = parser.parse_known_args(_joined(words))
-    if rest and not known.open_ended:
-        parser.error(f"unrecognised: {' '.join(rest)}")
+    words = list(sys.argv[1:] if words is None else words)
+    debug = os.environ.get("ANCHORGYM_DEBUG", "0") not in ("", "0")
+    if words[:1] == [_DEBUG]:
+        debug, words = True, words[1:]
+    _find_users_modules()
     try:
-        status: int = known.run(known, rest)
+        status = _run(words)
+        sys.stdout.flush()
         return status
-    except (AnchorgymError, ValueError) as error:
-        if not isinstance(error, AnchorgymError) and not _is_ours(error):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
     except BrokenPipeError:  # whoever reads our output, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Exception as error:
+        print("".join(_report(error, debug)), end="", file=sys.stderr)
+        return EXIT_USAGE
 
 
-def _joined(words: Sequence[str]) -> list[str]:
-    """Write `--env.key value` as one word, so that no value is taken for a positional argument."""
-    joined: list[str] = []
-    for word in words:
-        open_flag = joined and joined[-1].startswith("--env.") and "=" not in joined[-1]
-        if open_flag and not word.startswith("--"):
-            joined[-1] += f"={word}"
-        else:
-            joined.append(word)
-    return joined
+def _run(words: list[str]) -> int:
+    first = words[0] if words else "--help"
+    if first in ("--help", "-h"):
+        print(_general_help())
+        return EXIT_OK
+    if first == "--version":
+        from importlib.metadata import version
+
+        print(f"anchorgym {version('anchorgym')}")
+        return EXIT_OK
+    if first in COMMANDS:
+        return _carry_out(_general(first), words[1:])
+    world = worlds().get(first)
+    if world is None:
+        raise UsageError(_no_command(first))
+    return _run_in_group(world, words[1:])
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="anchorgym", description=__doc__, allow_abbrev=False)
-    version = importlib.metadata.version("anchorgym")
-    parser.add_argument("--version", action="version", version=f"anchorgym {version}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name in COMMANDS:
-        module = importlib.import_module(f"anchorgym.training.commands.{name.replace('-', '_')}")
-        takes_settings = getattr(module, "TAKES_SETTINGS", False)
-        command = commands.add_parser(
-            name, help=module.HELP, allow_abbrev=False, add_help=not takes_settings
+def _run_in_group(world: World, words: list[str]) -> int:
+    first = words[0] if words else "--help"
+    if first in ("--help", "-h"):
+        print(_group_help(world))
+        return EXIT_OK
+    if first not in world.commands:
+        raise UsageError(
+            f"there is no command `anchorgym {world.name} {first}`."
+            f"{did_you_mean(first, world.commands)} There are: {', '.join(world.commands)}"
         )
-        if takes_settings:  # its help lists the settings too
-            command.add_argument("--help", "-h", action="store_true", help="list all settings")
-        module.add(command)
-        open_ended = takes_settings or getattr(module, "TAKES_ENV_ARGUMENTS", False)
-        command.set_defaults(run=module.run, open_ended=open_ended)
-    return parser
+    return _carry_out(_of_world(world, first), words[1:])
 
 
-def _is_ours(error: Exception) -> bool:
+def _carry_out(command: Command, words: list[str]) -> int:
+    if command.asks_for_help(words):
+        print(page(command))
+        return EXIT_OK
+    return command.run(*command.read(words))
+
+
+def _general(name: str) -> Command:
+    module = importlib.import_module(f"anchorgym.training.commands.{name}")
+    command: Command = module.COMMAND
+    return command
+
+
+def _of_world(world: World, name: str) -> Command:
+    command: Command = load_object(world.commands[name], "a command")
+    return command
+
+
+def _general_help() -> str:
+    groups = {
+        "Commands": {name: _general(name).summary for name in COMMANDS},
+        "Commands of one world": {
+            f"{world.name} {'|'.join(world.commands)}": world.summary for world in worlds().values()
+        },
+    }
+    return overview(
+        "Environments that know which state they are in, and trainers that use it: multi-turn "
+        "reinforcement learning for language agents.",
+        "anchorgym [--help] [--version] [--debug] COMMAND ...",
+        groups,
+        "`anchorgym COMMAND --help` describes a command and its settings. --debug before the "
+        "command, or ANCHORGYM_DEBUG=1, shows the whole traceback of an error.",
+    )
+
+
+def _group_help(world: World) -> str:
+    name = world.name
+    commands = {command: _of_world(world, command).summary for command in world.commands}
+    closing = f"`anchorgym {name} COMMAND --help` describes a command and its settings."
+    return overview(world.summary, f"anchorgym {name} COMMAND ...", {"Commands": commands}, closing)
+
+
+def _no_command(name: str) -> str:
+    groups = worlds()
+    for world in groups.values():
+        if name in world.former:
+            return f"`anchorgym {name}` is now `anchorgym {world.name} {world.former[name]}`"
+    hint = did_you_mean(name, [*COMMANDS, *groups])
+    return f"there is no command {name!r}.{hint} `anchorgym --help` lists the commands"
+
+
+def _find_users_modules() -> None:
+    """Let modules in the current directory be imported, after all that is installed."""
+    here = os.getcwd()
+    if not {"", here} & set(sys.path):
+        sys.path.append(here)
+
+
+# Errors -------------------------------------------------------------------------------------
+
+
+def _report(error: Exception, debug: bool) -> Iterator[str]:
+    """Yield what is printed of an error: a line, after the user's own frames if there are some."""
+    if debug:
+        yield from traceback.format_exception(error)
+        return
+    if isinstance(error, AnchorgymError) or _is_ours(error):
+        cause = error.__cause__
+        if cause is not None and not isinstance(cause, AnchorgymError) and not _is_ours(cause):
+            yield from _users_frames(cause)
+        yield f"error: {error}\n"
+    elif isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        yield f"error: {where}{error.strerror}\n"
+    else:
+        yield from _users_frames(error)
+        yield (
+            f"error: {type(error).__name__}: {error}. `anchorgym --debug ...` shows the whole "
+            "traceback\n"
+        )
+
+
+def _users_frames(error: BaseException) -> list[str]:
+    """Return the part of a traceback that is in the user's own files."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename)]
+    if not frames:
+        return []
+    return ["Traceback in your own code:\n", *traceback.format_list(frames)]
+
+
+def _is_users(file: str) -> bool:
+    if file.startswith("<"):
+        return False
+    path = Path(file).resolve()
+    installed = "site-packages" in path.parts or path.is_relative_to(Path(os.__file__).parent)
+    return not installed and not path.is_relative_to(_PACKAGE)
+
+
+def _is_ours(error: BaseException) -> bool:
     return type(error).__module__.startswith("anchorgym.")
 
 
 if __name__ == "__main__":
+    if sys.path and Path(sys.path[0] or ".").resolve() == Path.cwd():
+        del sys.path[0]  # `python -m` puts the current directory first
     sys.exit(main())

@@ -51,12 +51,12 @@ JOBS: dict[str, Settings] = {
         "clone": {"updates": 800},
         "rollout": {"iterations": 8, "tasks": 8, "group_size": 8},
         "learner": {"minibatch": 8},
-        "evaluation": {"curve_tasks": 150},
+        "evaluation": {"validation_tasks": 150},
     },
     "main": {
         "env": {"id": WORLD},
         "rollout": {"iterations": 6},
-        "evaluation": {"curve_tasks": 200},
+        "evaluation": {"validation_tasks": 200},
     },
 }
 """By name: what differs from the defaults. The curve's panel is the exam's, measured at the
@@ -97,7 +97,7 @@ def settings(job: str, seed: int, way: Settings, start: Path | None) -> TrainCon
     for section, values in way.items():
         base[section] = {**base.get(section, {}), **values}
     iterations = base["rollout"]["iterations"]
-    base["evaluation"] |= {"split": PANEL, "curve_split": PANEL, "tasks": 1}
+    base["evaluation"] |= {"split": PANEL, "validation_split": PANEL, "tasks": 1}
     base["evaluation"]["every"] = -(-iterations // 2)
     base["rollout"]["record_every"] = 0
     if start is None:
@@ -123,13 +123,13 @@ def greedily(job: str, policy: Path) -> dict[str, float]:
     """Measure a policy as the curve does: greedy, in the turns of the job."""
     env = JOBS[job]["env"]
     worlds = Worlds(WORLD, **{name: value for name, value in env.items() if name != "id"})
-    tasks = JOBS[job]["evaluation"]["curve_tasks"]
+    tasks = JOBS[job]["evaluation"]["validation_tasks"]
     return asdict(evaluate(load_policy(policy), worlds, split=PANEL, tasks=tasks).success)
 
 
 def sampling(job: str, policy: Path) -> dict[str, float]:
     """Measure a policy at temperature 1, in all turns that the world gives."""
-    tasks = JOBS[job]["evaluation"]["curve_tasks"]
+    tasks = JOBS[job]["evaluation"]["validation_tasks"]
     played = evaluate(load_policy(policy), WORLD, split=PANEL, tasks=tasks, temperature=1.0)
     return asdict(played.success)
 

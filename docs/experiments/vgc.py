@@ -61,7 +61,7 @@ class Plan:
 def clone(plan: Plan, runs: Path, display: Display) -> dict[str, Any]:
     """Clone the heuristic player."""
     config = CloneBattlesConfig.parse({"battle": {"teams": 64}, **plan.clone})
-    fits = list(clone_battles(config, runs / "clone", display=display))
+    fits = list(clone_battles(config, runs / "clone", display=display, resume=True))
     return {"settings": config.model_dump(), "accuracy": fits[-1].accuracy}
 
 
@@ -78,7 +78,9 @@ def train(plan: Plan, runs: Path, display: Display, method: str, size: int) -> d
             "games": plan.games,
         }
     )
-    league = train_population(config, runs / f"{SHORT[method]}-{size}", display=display)
+    league = train_population(
+        config, runs / f"{SHORT[method]}-{size}", display=display, resume=True
+    )
     settings = config.model_dump(exclude={"start"})
     return {"settings": settings, "rounds": [found["nash_conv"] for found in league.history]}
 

@@ -1,4 +1,4 @@
-"""The pages as HTML: the observation mode "html", and what `serve-webshop` shows."""
+"""The pages as HTML: the observation mode "html", and what `anchorgym webshop serve` shows."""
 
 from __future__ import annotations
 

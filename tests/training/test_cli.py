@@ -110,7 +110,7 @@ def test_a_dry_run_prints_every_setting_and_what_it_prints_is_a_job(
     assert printed["env"]["max_turns"] == 20
     assert printed["clone"]["updates"] == CLONE_UPDATES
     assert printed["evaluation"]["split"] == "valid_unseen"
-    assert printed["evaluation"]["curve_split"] == "valid_seen"
+    assert printed["evaluation"]["validation_split"] == "valid_seen"
     again = TrainConfig.parse(printed)
     assert completed(again, assemble(again)) == again
 
@@ -119,7 +119,7 @@ def test_train_help_lists_settings_with_their_meaning(capsys: pytest.CaptureFixt
     assert main(["train", "--help"]) == 0
     said = capsys.readouterr().out
     assert "--rollout.group-size" in said
-    assert "Episodes a task" in said
+    assert "Number of episodes of each task" in said
 
 
 def test_envs_lists_ours_of_one_agent_and_of_several(capsys: pytest.CaptureFixture[str]) -> None:

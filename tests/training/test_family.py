@@ -21,7 +21,7 @@ JOB: dict[str, Any] = {
     "env": {"id": ALF, "max_turns": 5},
     "rollout": {"iterations": 1, "tasks": 2, "group_size": 4, "max_turns": 4, "redraws": 1},
     "learner": {"learning_rate": 1e-3, "minibatch": 4},
-    "evaluation": {"tasks": 1, "curve_tasks": 1},
+    "evaluation": {"tasks": 1, "validation_tasks": 1},
 }
 
 

@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
     "policy": {"hidden": 16, "layers": 1, "heads": 2, "vocabulary_tasks": 4},
     "clone": {"updates": 6, "batch": 2, "corrections": 0},
     "rollout": {"iterations": 2, "tasks": 2, "group_size": 4, "max_turns": 5},
-    "evaluation": {"curve_tasks": 2},
+    "evaluation": {"validation_tasks": 2},
 }
 
 
@@ -82,6 +82,6 @@ def test_every_way_is_a_job(job: str) -> None:
     spec.loader.exec_module(module)
     for way in module.WAYS.values():
         config = module.settings(job, 1, way, Path("clone"))
-        assert config.evaluation.split == config.evaluation.curve_split == "valid_unseen"
+        assert config.evaluation.split == config.evaluation.validation_split == "valid_unseen"
         assert config.clone_updates == 0
     assert module.settings(job, 1, {}, None).rollout.iterations == 0

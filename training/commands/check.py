@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
-import json
+from argparse import Namespace
 
-from anchorgym.training.commands import EXIT_FAILED, EXIT_OK, environment_arguments
-
-HELP = "verify an environment's contract"
-TAKES_ENV_ARGUMENTS = True
+from anchorgym.training.commands import EXIT_FAILED, EXIT_OK
+from anchorgym.training.commands.command import Command, Settings, option, switch
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments that are not the environment's own."""
-    parser.epilog = "--env.KEY VALUE gives the environment an argument of its own."
-    parser.add_argument("env", help="namespace/Name-vN or module:namespace/Name-vN")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
-
-
-def run(known: argparse.Namespace, rest: list[str]) -> int:
+def run(known: Namespace, given: Settings) -> int:
     """Check, and print the report."""
+    import json
+
     from anchorgym.envs import check_env, check_parallel_env
     from anchorgym.envs.registration import is_parallel
+    from anchorgym.training.commands.environment import named_environment
 
-    check = check_parallel_env if is_parallel(known.env) else check_env
-    report = check(known.env, seed=known.seed, **environment_arguments(known, rest))
+    env_id, arguments = named_environment(given, "check")
+    check = check_parallel_env if is_parallel(env_id) else check_env
+    report = check(env_id, seed=known.seed, **arguments)
     print(json.dumps(report.to_json(), indent=1) if known.json else report.summary())
     return EXIT_OK if report.ok else EXIT_FAILED
+
+
+COMMAND = Command(
+    name="check",
+    summary="Verify that an environment of one agent or several keeps its contract.",
+    about="""
+        Prints one line for each check and, under a check that failed, what was seen and how to
+        mend it: equal seeds give equal episodes, a restored state has the future it would have
+        had, equal anchors are the same state, strange input costs a turn and never raises.
+
+        The exit status is 0 if all checks passed and 1 if one failed.""",
+    examples=(
+        "anchorgym check corridor:me/Corridor-v0",
+        "anchorgym check anchorgym/TextWorld-v0 --env.games games",
+    ),
+    arguments=(
+        option("--seed", "N", "Seed of the episodes of the checks.", type=int, default=0, least=0),
+        switch("--json", "Print the report as JSON."),
+    ),
+    settings="anchorgym.training.commands.environment:EnvironmentSettings",
+    takes_environment=True,
+    run=run,
+)

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import textwrap
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
 from anchorgym.training.commands import EXIT_OK
+from anchorgym.training.commands.command import Command, Settings, switch, word
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from anchorgym.training.inspect.catalogue import Details, Entry
 
-HELP = "list the environments, or describe one"
 
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.description = (
-        "Without names, lists our environments. A name that ends in a colon is a module of yours, "
-        "whose environments are listed too; any other is the id of one to describe. Where the "
-        "output is no terminal, a line holds id, turn limit, expert or -, splits, description and "
-        "problem, with tabs between."
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="ID, or MODULE:")
-    parser.add_argument("--json", action="store_true")
-
-
-def run(known: argparse.Namespace, rest: list[str]) -> int:
+def run(known: Namespace, given: Settings) -> int:
     """Print the table, or the description of each environment that is named."""
+    from rich.console import Console
+
     from anchorgym.training.inspect.catalogue import details, entry, registered
 
     modules = [name[:-1] for name in known.names if name.endswith(":")]
@@ -67,6 +53,10 @@ def _line(entry: Entry) -> str:
 
 
 def _table(entries: list[Entry]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("environment", "turns", "expert", "tasks", "what it is", box=box.SIMPLE_HEAD)
     table.columns[0].no_wrap = True
     table.columns[1].justify = "right"
@@ -88,6 +78,11 @@ def _splits(entry: Entry) -> str:
 
 
 def _describe(found: Details, console: Console) -> None:
+    from rich import box
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
     entry = found.entry
     console.print(Text(entry.id, style="bold"))
     console.print(Padding(Text(_prose(found.doc)), (1, 2), expand=False))
@@ -115,3 +110,22 @@ def _prose(doc: str) -> str:
     """Return a docstring up to its sections, each paragraph in one line."""
     paragraphs = doc.partition("\nArgs:")[0].partition("\nRaises:")[0].split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).strip()
+
+
+COMMAND = Command(
+    name="envs",
+    summary="List the environments, or describe one.",
+    about="""
+        Without names, lists our environments with their turn limit, expert, splits and what they
+        are. A name that ends in a colon is a module of yours, whose environments are listed too;
+        any other is the id of one to describe, with its arguments and a first observation.
+
+        Where the output is no terminal, each line holds the id, the turn limit, whether there is
+        an expert, the splits, the description and any problem, with tabs between.""",
+    examples=("anchorgym envs", "anchorgym envs anchorgym/ALFWorld-v0", "anchorgym envs corridor:"),
+    arguments=(
+        word("names", "NAME", "Id of an environment, or a module with a colon.", many=True),
+        switch("--json", "Print the list, or the description, as JSON."),
+    ),
+    run=run,
+)

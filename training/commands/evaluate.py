@@ -2,72 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK, environment_arguments
+from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
+from anchorgym.training.commands.command import Command, Settings, folder, option, switch, word
 
 if TYPE_CHECKING:
     from anchorgym.envs import TextEnv
     from anchorgym.training.evaluation.measurement import Measurement
     from anchorgym.training.evaluation.players import Player
 
-HELP = "measure a policy, or two side by side"
-TAKES_ENV_ARGUMENTS = True
 
-_EPILOG = "--env.KEY VALUE passes further arguments to the environment, such as --env.max-turns 30."
-
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.epilog = _EPILOG
-    parser.add_argument(
-        "policy", help="folder of a saved policy, such as runs/NAME/policy, or expert, or random"
-    )
-    parser.add_argument("--against", metavar="OTHER", help="compare with it on the same tasks")
-    parser.add_argument("--env", metavar="ID", help="default: the one it was trained on")
-    parser.add_argument("--data", metavar="FOLDER", help="the environment's data, if it takes any")
-    parser.add_argument("--split", help="default: valid_unseen, or else valid_seen")
-    parser.add_argument("--tasks", type=int, metavar="N", help="of the panel (default: all)")
-    parser.add_argument(
-        "--mode",
-        choices=("greedy", "sampled", "both"),
-        help="default: both; greedy, which is once a task, if no player is a language policy",
-    )
-    parser.add_argument("--temperature", type=float, default=1.0, help="of sampled play; 1.0")
-    parser.add_argument(
-        "--samples", type=int, default=4, metavar="K", help="episodes of a task in sampled play; 4"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="for evaluation.json, .png and episodes.jsonl"
-    )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
-
-
-def run(known: argparse.Namespace, rest: list[str]) -> int:
+def run(known: Namespace, given: Settings) -> int:
     """Play the panel and print the figures."""
+    from rich.console import Console
+
+    from anchorgym.training.commands.environment import environment
     from anchorgym.training.evaluation.measurement import Measurement, Plan, measure
     from anchorgym.training.evaluation.players import load_player
     from anchorgym.training.rollout.env_pool import Worlds
     from anchorgym.training.run.display import Display
 
-    # A split that is named is also what the environment is made with: its data may lack others.
-    arguments = environment_arguments(known, rest)
+    env = environment(given)
+    # The environment is made with the split that is measured: its data may lack others.
+    arguments = {**({"split": known.panel} if known.panel else {}), **env.arguments}
     names = [known.policy, *([known.against] if known.against else [])]
     players = [load_player(name, seed=known.seed) for name in names]
-    env_id = _env_id(known.env, players)
+    env_id = _env_id(env.id, players)
     worlds = Worlds(env_id, **arguments)
     plan = Plan(
         env_id=env_id,
         arguments=arguments,
-        split=known.split or _split(worlds.first),
+        split=known.panel or _split(worlds.first),
         tasks=known.tasks,
         modes=_modes(known.mode, players),
         temperature=known.temperature,
@@ -93,7 +62,11 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
     return EXIT_OK
 
 
-def _show(measurement: Measurement, known: argparse.Namespace) -> None:
+def _show(measurement: Measurement, known: Namespace) -> None:
+    import json
+
+    from rich.console import Console
+
     from anchorgym.training.evaluation.report import table
 
     if known.out:
@@ -142,3 +115,53 @@ def _modes(asked: str | None, players: Sequence[Player]) -> tuple[str, ...]:
 
 def _warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
+
+
+COMMAND = Command(
+    name="evaluate",
+    summary="Measure how often a policy succeeds, or compare two on the same tasks.",
+    about="""
+        Plays the held-out tasks once greedily and several times sampled, and prints success with
+        95 % intervals, of all tasks, of each type and of the worst one; the chance of winning at
+        least one (pass@k) or all (pass^k) of k episodes; turns, invalid actions, and why episodes
+        ended. With --against both policies meet the same tasks and seeds, and the difference is
+        paired.
+
+        A player is the folder of a saved policy or of a chat model, expert, random, or
+        module:Name for a loader of your own.""",
+    examples=(
+        "anchorgym evaluate runs/NAME/policy --samples 8 --out figures",
+        "anchorgym evaluate runs/A/policy --against runs/B/policy",
+        "anchorgym evaluate expert --env corridor:me/Corridor-v0 --panel train",
+    ),
+    arguments=(
+        word("policy", "PLAYER", "Player to measure, such as runs/NAME/policy.", required=True),
+        option("--against", "PLAYER", "Other player, to compare with on the same tasks."),
+        option(
+            "--panel",
+            "SPLIT",
+            "Split whose tasks are played; by default the first held-out one of test, "
+            "valid_unseen, valid_seen, valid and dev. The environment is made with it, unless "
+            "--env.split says otherwise.",
+        ),
+        option("--tasks", "N", "Greatest number of tasks of the panel; by default all.", type=int),
+        option(
+            "--mode",
+            "MODE",
+            "Ways of playing the tasks; by default both, and greedy alone if no player is a "
+            "language policy.",
+            choices=("greedy", "sampled", "both"),
+        ),
+        option(
+            "--temperature", "T", "Temperature of sampled play.", type=float, default=1.0, least=0
+        ),
+        option("--samples", "K", "Episodes of each task in sampled play.", type=int, default=4),
+        option(
+            "--seed", "N", "Seed of every random draw of the play.", type=int, default=0, least=0
+        ),
+        folder("--out", "Folder for evaluation.json, its picture, and all episodes."),
+        switch("--json", "Print all figures as JSON."),
+    ),
+    settings="anchorgym.training.commands.environment:EnvironmentSettings",
+    run=run,
+)

@@ -2,80 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK, environment_arguments
+from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
+from anchorgym.training.commands.command import Command, Settings, UsageError, option
 
 if TYPE_CHECKING:
     from anchorgym.training.inspect.trajectories import EpisodeRecord
     from anchorgym.training.play.playing import Game
     from anchorgym.training.play.screen import Screen
 
-HELP = "play an environment, or watch a policy play it"
-TAKES_SETTINGS = True
 
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments that are not the environment's own."""
-    parser.usage = "anchorgym play ENV [options] [--env.KEY VALUE …]"
-    parser.epilog = (
-        "--env.KEY VALUE gives the environment an argument of its own. While playing, :help "
-        "lists what can be typed beside actions."
-    )
-    parser.add_argument("env", nargs="?", help="namespace/Name-vN or module:namespace/Name-vN")
-    parser.add_argument("--task", help="id of the task (default: drawn from the split)")
-    parser.add_argument("--split", help="to draw the task from")
-    parser.add_argument("--seed", type=int, help="of the draw, and of chance (default: a new one)")
-    parser.add_argument("--data", help="the environment's data folder, if it takes one")
-    parser.add_argument(
-        "--policy", metavar="PLAYER", help="watch expert, random, or the policy saved in a folder"
-    )
-    parser.add_argument(
-        "--temperature", type=float, default=0.0, help="of a saved policy; 0 is greedy"
-    )
-    parser.add_argument(
-        "--auto", type=float, metavar="SECONDS", help="between turns, instead of waiting for Enter"
-    )
-    parser.add_argument(
-        "--seat", metavar="AGENT", help="in a world of several agents: the one that you play"
-    )
-    parser.add_argument(
-        "--with",
-        dest="others",
-        action="append",
-        default=[],
-        metavar="SEAT=PLAYER",
-        help="who plays other agents: expert, random, script:NAME,NAME or a folder; a seat may be "
-        "a pattern such as 'defender_*'; again for others (default: --policy, or the expert's)",
-    )
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was played to")
-    parser.set_defaults(show_help=parser.print_help, refuse=parser.error)
-
-
-def run(known: argparse.Namespace, rest: list[str]) -> int:
+def run(known: Namespace, given: Settings) -> int:
     """Play one task."""
-    if known.help:
-        known.show_help()
-        return EXIT_OK
-    if known.env is None:
-        known.refuse("name an environment; `anchorgym envs` lists them")
-    if known.auto is not None and known.policy is None:
-        known.refuse("--auto needs a --policy to watch")
-    arguments = environment_arguments(known, rest)
     from anchorgym.envs.registration import is_parallel
+    from anchorgym.training.commands.environment import named_environment
 
+    if known.auto is not None and known.policy is None:
+        raise UsageError("--auto needs a player to watch: give --policy PLAYER")
+    known.env, arguments = named_environment(given, "play")
+    known.others = vars(known)["with"]
     if is_parallel(known.env):
         from anchorgym.training.play.round_table import sit_down
 
         return sit_down(known, arguments)
     if known.seat is not None or known.others:
-        known.refuse(f"--seat and --with are for worlds of several agents; {known.env} is of one")
+        raise UsageError(
+            f"--seat and --with are for worlds of several agents, and {known.env} is of one: "
+            "leave them out"
+        )
     table = _Table(known, arguments)
     return table.watch() if known.policy else table.play()
 
@@ -83,7 +42,9 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
 class _Table:
     """One sitting: the game, the screen, and what is kept of it."""
 
-    def __init__(self, known: argparse.Namespace, arguments: dict[str, Any]) -> None:
+    def __init__(self, known: Namespace, arguments: dict[str, Any]) -> None:
+        from rich.console import Console
+
         from anchorgym.envs import make
         from anchorgym.training.play.playing import Game
         from anchorgym.training.play.screen import Screen
@@ -201,3 +162,52 @@ def _check_writable(record: Path | None) -> None:
         raise ConfigError(f"--record: cannot write {record}: {error.strerror}") from error
     if record.is_dir():
         raise ConfigError(f"--record: {record} is a folder; name a file in it")
+
+
+COMMAND = Command(
+    name="play",
+    summary="Play an environment in the terminal, or watch a policy play it.",
+    about="""
+        Shows each observation and asks for an action, or for its number; :help lists what else
+        can be typed. At the end it shows the score, and what an expert would have done.
+
+        A player is expert, random, script:NAME,NAME where the world knows scripts, the folder of
+        a saved policy, or module:Name for a loader of your own.""",
+    examples=(
+        "anchorgym play corridor:me/Corridor-v0",
+        "anchorgym play anchorgym/ALFWorld-v0 --policy runs/NAME/policy --auto 1",
+        "anchorgym play haggling:me/Haggling-v0 --seat player_1 --with player_0=random",
+    ),
+    arguments=(
+        option("--task", "ID", "Task to play; by default one that is drawn from the split."),
+        option("--seed", "N", "Seed of the draw and of chance; by default a new one.", type=int),
+        option("--policy", "PLAYER", "Player to watch, in place of playing yourself."),
+        option(
+            "--temperature",
+            "T",
+            "Temperature of a saved policy; 0 takes the likeliest action.",
+            type=float,
+            default=0.0,
+            least=0,
+        ),
+        option(
+            "--auto",
+            "SECONDS",
+            "Time between two turns that are watched, instead of waiting for Enter.",
+            type=float,
+            least=0,
+        ),
+        option("--seat", "AGENT", "Agent that you play, in a world of several."),
+        option(
+            "--with",
+            "SEAT=PLAYER",
+            "Player of another agent, in a world of several. A seat may be a pattern such as "
+            "defender_*; may be given again. By default --policy plays, or the expert.",
+            many=True,
+        ),
+        option("--record", "FILE", "File to write the episode to.", type=Path),
+    ),
+    settings="anchorgym.training.commands.environment:EnvironmentSettings",
+    takes_environment=True,
+    run=run,
+)

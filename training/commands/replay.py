@@ -1,66 +1,59 @@
-"""`anchorgym replay`: show recorded episodes and battles, or execute them again and compare."""
+"""`anchorgym replay`: show recorded episodes, or execute them again and compare."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from anchorgym.training.commands import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from anchorgym.training.commands.command import (
+    Command,
+    Settings,
+    UsageError,
+    folder,
+    option,
+    switch,
+    word,
+)
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from anchorgym.training.inspect.replay import Difference
     from anchorgym.training.inspect.trajectories import EpisodeRecord, TurnRecord
-
-HELP = "show recorded episodes, or --verify them by executing them again"
 
 _SHOWN = 20
 """Differences that are printed."""
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.epilog = "Exit status of --verify: 0 as recorded, 1 differences, 2 unreadable."
-    parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="recorded episodes, or their folder"
-    )
-    parser.add_argument(
-        "--verify", action="store_true", help="execute the episodes again and compare"
-    )
-    parser.add_argument("--episode", type=int, metavar="N", help="the N-th of the file, from 1")
-    parser.add_argument(
-        "--html", type=Path, metavar="FOLDER", help="write a page of each recorded battle there"
-    )
-    parser.add_argument("--data", metavar="FOLDER", help="the environment's data, if it has moved")
-
-
-def run(known: argparse.Namespace, rest: list[str]) -> int:
+def run(known: Namespace, given: Settings) -> int:
     """Show an episode, or verify all of them."""
-    from anchorgym.envs.vgc.replays import holds_battles
+    from anchorgym.training.commands.environment import environment
     from anchorgym.training.inspect.replay import trajectory_files
     from anchorgym.training.inspect.trajectories import TrajectoryError
-    from anchorgym.training.worlds.vgc.replaying import replay_battles
+    from anchorgym.training.worlds.registry import find_record_format
 
-    if known.episode is not None and known.episode < 1:
-        raise TrajectoryError(f"--episode counts from 1, got {known.episode}")
-    battles = [path for path in known.files if path.is_file() and holds_battles(path)]
-    if battles:
-        if len(battles) < len(known.files):
-            raise TrajectoryError("give files of battles, or of episodes, not both at once")
-        return replay_battles(battles, known.verify, known.html, known.episode)
+    env = environment(given)
+    if env.id is not None:
+        raise UsageError("the environment is that of the record: leave out --env")
+    formats = [find_record_format(path) if path.is_file() else None for path in known.files]
+    own = next((one for one in formats if one is not None), None)
+    if own is not None:
+        if any(type(one) is not type(own) for one in formats):
+            raise TrajectoryError("the files are of different formats: give those of one at a time")
+        return own.replay(known.files, verify=known.verify, pages=known.html, only=known.episode)
     if known.html is not None:
-        raise TrajectoryError("--html is for battles; `anchorgym view` writes the page of a run")
+        raise TrajectoryError(
+            "--html has no page for these episodes; `anchorgym view` writes the page of a run"
+        )
     files = trajectory_files(known.files)
     if known.verify:
-        return _verify(files, known.episode, known.data)
+        return _verify(files, known.episode, env.arguments)
     if len(files) > 1:
         names = ", ".join(file.name for file in files[:5])
         raise TrajectoryError(f"{len(files)} files ({names} …): name one to show, or give --verify")
@@ -68,11 +61,11 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
     return EXIT_OK
 
 
-def _verify(files: Sequence[Path], only: int | None, data: str | None) -> int:
+def _verify(files: Sequence[Path], only: int | None, arguments: Mapping[str, Any]) -> int:
     from anchorgym.training.inspect.replay import Replayer
     from anchorgym.training.inspect.trajectories import TrajectoryError
 
-    replayer, began = Replayer(data), time.monotonic()
+    replayer, began = Replayer(arguments), time.monotonic()
     episodes = turns = unreadable = 0
     unsealed: list[Path] = []
     differences: list[Difference] = []
@@ -112,6 +105,10 @@ def _verdict(differences: Sequence[Difference]) -> str:
 
 
 def _show(file: Path, number: int) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
     from anchorgym.training.inspect.trajectories import TrajectoryError, read_trajectories
 
     header, episodes = read_trajectories(file)
@@ -138,6 +135,9 @@ def _about(episode: EpisodeRecord) -> list[tuple[str, object]]:
 
 
 def _show_turn(console: Console, number: int, turn: TurnRecord) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
     console.print()
     console.print(Padding(Text(turn["observation"]), (0, 0, 0, 4), expand=False))
     if turn["response"] and turn["response"].strip() != turn["action"]:
@@ -149,3 +149,35 @@ def _show_turn(console: Console, number: int, turn: TurnRecord) -> None:
     if notes:
         line.append(f"   ({', '.join(notes)})", style="not bold")
     console.print(line, soft_wrap=True)
+
+
+COMMAND = Command(
+    name="replay",
+    summary="Show a recorded episode, or verify episodes by executing them again.",
+    about="""
+        Shows an episode turn by turn. With --verify, executes the recorded actions again and
+        names each turn in which an observation, state, reward or reason is not what was recorded;
+        a digest in the file covers what no environment says.
+
+        The exit status of --verify is 0 if all was as recorded, 1 if something differs, and 2 if
+        a file cannot be read.""",
+    examples=(
+        "anchorgym replay figures/episodes.jsonl --episode 3",
+        "anchorgym replay runs/NAME --verify",
+    ),
+    arguments=(
+        word(
+            "files",
+            "FILE",
+            "File of recorded episodes, or the folder of several, such as that of a run.",
+            type=Path,
+            many=True,
+            required=True,
+        ),
+        switch("--verify", "Execute the episodes again and compare."),
+        option("--episode", "N", "Number of the episode in its file, from 1.", type=int, least=1),
+        folder("--html", "Folder for a page of each episode, for worlds that have such pages."),
+    ),
+    settings="anchorgym.training.commands.environment:EnvironmentSettings",
+    run=run,
+)

@@ -2,93 +2,58 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-import textwrap
-from pathlib import Path
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
+from anchorgym.training.commands.command import Command, Settings, UsageError
+from anchorgym.training.commands.runs import ARGUMENTS, Job, plain_name, run_job
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from anchorgym.training.selfplay import CoevolveConfig, Generation
 
-_USAGE = """\
-anchorgym selfplay ENV_ID [@file.toml] [--out FOLDER] [--dry-run] [--quiet] [settings]
-anchorgym selfplay --resume FOLDER [--quiet]
 
-  ENV_ID           of several agents: namespace/Name-vN, or module:namespace/Name-vN
-  --out FOLDER     of the run (default: runs/ENV-selfplay)
-  --resume FOLDER  go on with the run of a folder, with its settings, whatever ended it
-  --dry-run        check the settings, print them, and stop
-  --quiet          show no progress
-
-Settings, later ones winning; in a TOML file each part before a dot is a table. What is said of a
-role begins with its name, such as --roles.attacker.algorithm rae:
-"""
-
-HELP = "train the agents of a world against each other"
-TAKES_SETTINGS = True
-
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments that are no settings."""
-    parser.add_argument("env", nargs="?", metavar="ENV_ID", help="of several agents")
-    parser.add_argument("--out", type=Path, help="folder of the run")
-    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with its run")
-    parser.add_argument("--dry-run", action="store_true", help="print the settings and stop")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-
-
-def run(known: argparse.Namespace, rest: list[str]) -> int:
+def run(known: Namespace, given: Settings) -> int:
     """Train, or show what would be done."""
-    from anchorgym.training.config.overrides import describe, parse_settings
-    from anchorgym.training.selfplay import CoevolveConfig, RoleConfig
-    from anchorgym.training.selfplay.config import read_coevolve_config
+    from anchorgym.training.selfplay.config import CoevolveConfig
 
-    if known.help:
-        print(_USAGE)
-        settings = [*describe(CoevolveConfig), *describe(RoleConfig, "roles.NAME.")]
-        for flag, default, meaning in settings:
-            print(f"{flag}  {default}".rstrip())
-            print(textwrap.indent(textwrap.fill(meaning, 92), "      "))
-        return EXIT_OK
-    if known.resume is not None:
-        return _play(read_coevolve_config(known.resume), known.resume, known.quiet, resume=True)
-    given = parse_settings(rest)
-    if known.env:
-        given.setdefault("env", {})["id"] = known.env
-    config = CoevolveConfig.parse(given)
-    if known.dry_run:
-        print(config.model_dump_json(indent=2))
-        return EXIT_OK
-    return _play(config, known.out or _free_folder(config), known.quiet)
+    if known.resume is None and "env" not in given:
+        raise UsageError(
+            "name a world of several agents: `anchorgym selfplay ENV`. `anchorgym envs` lists them"
+        )
+    return run_job(
+        known,
+        given,
+        command="selfplay",
+        model=CoevolveConfig,
+        stem=lambda config: f"{plain_name(config.env.id)}-selfplay",
+        work=_play,
+        complete=_checked,
+    )
 
 
-def _play(config: CoevolveConfig, out: Path, quiet: bool, *, resume: bool = False) -> int:
+def _checked(config: CoevolveConfig) -> CoevolveConfig:
+    """Check that the world can be made, and that roles fit it."""
+    from anchorgym.envs import make_parallel
+    from anchorgym.training.selfplay.assembly import role_settings, world_arguments
+
+    world = make_parallel(config.env.id, **world_arguments(config))
+    role_settings(config, world.possible_agents)
+    return config
+
+
+def _play(job: Job[CoevolveConfig]) -> None:
     from anchorgym.training.selfplay import coevolve
 
-    console = Console(quiet=quiet)
-    console.print(f"run        {out}", highlight=False)
-    try:
-        generations = list(coevolve(config, out, console=console, resume=resume))
-    except KeyboardInterrupt:
-        if not (out / "config.json").exists():  # nothing has begun
-            raise
-        print(
-            f"\ninterrupted: go on with `anchorgym selfplay --resume {out}` after its last whole "
-            "generation",
-            file=sys.stderr,
-        )
-        return EXIT_INTERRUPTED
+    if not job.resume:
+        _checked(job.config)
+    generations = list(coevolve(job.config, job.folder, console=job.console, resume=job.resume))
     if not generations:
-        console.print(f"{out} is finished: there is nothing to resume", highlight=False)
-        return EXIT_OK
-    _summarise(console, generations[-1])
-    console.print(f"saved      {out}/players, league, metrics.jsonl", highlight=False)
-    return EXIT_OK
+        job.say(f"{job.folder} is finished: there is nothing to resume")
+        return
+    _summarise(job.console, generations[-1])
+    job.say(f"saved      {job.folder}/players, league, metrics.jsonl")
 
 
 def _summarise(console: Console, last: Generation) -> None:
@@ -103,8 +68,24 @@ def _summarise(console: Console, last: Generation) -> None:
             )
 
 
-def _free_folder(config: CoevolveConfig) -> Path:
-    """Return a folder under runs/ that no run has used."""
-    env = config.env.id.rpartition("/")[2].rpartition("-v")[0].lower() or "run"
-    names = [f"{env}-selfplay", *(f"{env}-selfplay-{n}" for n in range(2, 10_000))]
-    return next(Path("runs") / name for name in names if not (Path("runs") / name).exists())
+COMMAND = Command(
+    name="selfplay",
+    summary="Train the agents of a world with and against each other.",
+    about="""
+        Agents are grouped into roles by their names, player_0 and player_1 into player. After
+        each generation every trained role joins a league. Prints the payoffs between all players
+        so far, and what fresh opponents gain against the newest, if that is measured.
+
+        The run's folder gets players/ (every role after each generation), league/ (all games),
+        metrics.jsonl, and every setting in config.json. --resume goes on after the last whole
+        generation, or in the middle of a warm-up.""",
+    examples=(
+        "anchorgym selfplay haggling:me/Haggling-v0 --league.zero-sum false",
+        "anchorgym selfplay anchorgym/RedTeam-v0 --roles.attacker.algorithm rae",
+        "anchorgym selfplay --resume runs/haggling-selfplay",
+    ),
+    arguments=ARGUMENTS,
+    settings="anchorgym.training.selfplay.config:CoevolveConfig",
+    takes_environment=True,
+    run=run,
+)

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 
 from anchorgym.training.commands import EXIT_OK
-
-HELP = "install what a world needs beside Python packages"
-
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.epilog = (
-        "vgc: the battle simulator, from npm at a pinned version, into the cache folder "
-        "(ANCHORGYM_CACHE, or anchorgym/ in the user's cache). Needs the network once."
-    )
-    parser.add_argument("world", choices=["vgc"], help="what to set up")
-    parser.add_argument("--force", action="store_true", help="install anew what is there")
+from anchorgym.training.commands.command import Command, Settings, UsageError, switch, word
 
 
-def run(known: argparse.Namespace, rest: list[str]) -> int:
+def run(known: Namespace, given: Settings) -> int:
     """Install, unless it is there, and say where."""
-    from anchorgym.envs.vgc.installation import install, is_installed, pinned_version
+    from anchorgym.envs.errors import did_you_mean
+    from anchorgym.envs.plugins import load_object
+    from anchorgym.training.worlds.registry import Installer, worlds
 
-    there = is_installed() and not known.force
-    folder = install(force=known.force)
-    state = "was there already" if there else "installed"
-    print(f"pokemon-showdown {pinned_version()} {state}: {folder}")
+    ready = {name: world for name, world in worlds().items() if world.setup}
+    if known.world is None:
+        for name, world in ready.items():
+            print(f"{name}\t{world.setup_about}")
+        return EXIT_OK
+    if known.world not in ready:
+        raise UsageError(
+            f"there is nothing to set up for {known.world!r}.{did_you_mean(known.world, ready)} "
+            f"There are: {', '.join(ready)}"
+        )
+    install: Installer = load_object(ready[known.world].setup, "an installer")
+    print(install(force=known.force))
     return EXIT_OK
+
+
+COMMAND = Command(
+    name="setup",
+    summary="Install what a world needs beside Python packages.",
+    about="""
+        Without a name, lists the worlds that have something to install. Installs a pinned version
+        into the cache folder (ANCHORGYM_CACHE, or anchorgym/ in the user's cache), and prints
+        where it is. That needs the network once.""",
+    examples=("anchorgym setup", "anchorgym setup vgc"),
+    arguments=(
+        word("world", "WORLD", "World to set up; by default all that can be are listed."),
+        switch("--force", "Install anew what is there already."),
+    ),
+    run=run,
+)

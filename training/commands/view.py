@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-import webbrowser
+from argparse import Namespace
 from pathlib import Path
 
 from anchorgym.training.commands import EXIT_OK
-
-HELP = "make a page of a run, for the browser"
-
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("folder", type=Path, metavar="RUN", help="such as runs/NAME")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/view.html")
-    parser.add_argument("--open", action="store_true", help="open it in the browser")
+from anchorgym.training.commands.command import Command, Settings, option, switch, word
 
 
-def run(known: argparse.Namespace, rest: list[str]) -> int:
+def run(known: Namespace, given: Settings) -> int:
     """Write the page and print its path."""
+    import sys
+    import webbrowser
+
     from anchorgym.training.inspect.viewing import write_page
 
-    page = write_page(known.folder, known.out)
+    page = write_page(known.run, known.out)
     for problem in page.unreadable:
         print(f"warning: {problem}", file=sys.stderr)
     if page.left_out:
@@ -36,3 +29,20 @@ def run(known: argparse.Namespace, rest: list[str]) -> int:
     if known.open:
         webbrowser.open(page.path.resolve().as_uri())
     return EXIT_OK
+
+
+COMMAND = Command(
+    name="view",
+    summary="Make a page of a run, to be looked at in a browser.",
+    about="""
+        Writes one file that needs neither a server nor a network, and prints its path. The page
+        shows figures, curves and settings, and the recorded episodes turn by turn: each turn
+        with its advantage and the turns that it was compared with.""",
+    examples=("anchorgym view runs/NAME --open",),
+    arguments=(
+        word("run", "RUN", "Folder of a run, such as runs/NAME.", type=Path, required=True),
+        option("--out", "FILE", "File to write; by default view.html in the run.", type=Path),
+        switch("--open", "Open the page in the browser."),
+    ),
+    run=run,
+)

@@ -1,4 +1,9 @@
-"""Settings from TOML files and dotted flags."""
+"""Settings from TOML files and dotted flags.
+
+The parser is our own. tyro was tried and loses which settings were given, reports one wrong value
+at a time and knows no keys beyond a section's own; pydantic-settings was tried and passes over
+misspelt flags, joins lists that were given twice and reads a mapping of roles as one JSON text.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +15,31 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from anchorgym.training.config.fields import (
+    SHORT,
+    annotation_at,
+    names_in,
+    takes_nothing,
+    takes_text_alone,
+)
 from anchorgym.training.config.sections import ConfigError
 
-_SHORT = {"env": "id", "policy": "name", "algorithm": "name"}
-"""Sections that may be named alone: `--env ID` stands for `--env.id ID`."""
 
-
-def parse_settings(arguments: Sequence[str]) -> dict[str, Any]:
+def parse_settings(words: Sequence[str], model: type[BaseModel]) -> dict[str, Any]:
     """Read `@file.toml`, `--section.key value` and `--section.key=value`, later ones winning.
 
-    Dashes in keys stand for underscores. Values are read as JSON where they are JSON (numbers,
-    true, null, lists), else as text.
+    Dashes in keys stand for underscores. The value of a setting that is text is taken as it is
+    written; other values are read as JSON where they are JSON (numbers, true, null, lists).
+
+    Args:
+        words: of the command line.
+        model: of the settings; whether they exist is not checked here.
 
     Raises:
         ConfigError: a flag without value, a stray word, or a file that cannot be read.
     """
     settings: dict[str, Any] = {}
-    rest = iter(arguments)
+    rest = iter(words)
     for word in rest:
         if word.startswith("@"):
             _merge(settings, _read_toml(Path(word[1:])))
@@ -34,22 +47,11 @@ def parse_settings(arguments: Sequence[str]) -> dict[str, Any]:
             flag, equals, value = word[2:].partition("=")
             if not equals:
                 value = _next(rest, word)
-            _set(settings, flag, _value(value))
+            path = _path(flag, model)
+            _set(settings, flag, path, _value(value, annotation_at(model, path)))
         else:
             raise ConfigError(f"unexpected {word!r}: settings are written --section.key value")
     return settings
-
-
-def describe(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield (flag, default, meaning) for every setting of a configuration."""
-    for name, field in model.model_fields.items():
-        default = "" if field.is_required() else field.get_default(call_default_factory=True)
-        flag = f"{prefix}{name}".replace("_", "-")
-        if isinstance(default, BaseModel):
-            yield f"--{flag}", "", (type(default).__doc__ or "").split("\n")[0]
-            yield from describe(type(default), f"{prefix}{name}.")
-        else:
-            yield f"--{flag}", json.dumps(default), " ".join((field.description or "").split())
 
 
 def _next(rest: Iterator[str], flag: str) -> str:
@@ -59,10 +61,15 @@ def _next(rest: Iterator[str], flag: str) -> str:
     return value
 
 
-def _set(settings: dict[str, Any], flag: str, value: Any) -> None:
+def _path(flag: str, model: type[BaseModel]) -> list[str]:
     path = flag.replace("-", "_").split(".")
-    if len(path) == 1 and path[0] in _SHORT:
-        path.append(_SHORT[path[0]])
+    short = SHORT.get(path[-1])
+    if short is not None and short in names_in(annotation_at(model, path)):
+        path.append(short)
+    return path
+
+
+def _set(settings: dict[str, Any], flag: str, path: Sequence[str], value: Any) -> None:
     for section in path[:-1]:
         inner = settings.setdefault(section, {})
         if not isinstance(inner, dict):
@@ -74,19 +81,25 @@ def _set(settings: dict[str, Any], flag: str, value: Any) -> None:
 def _merge(settings: dict[str, Any], more: Mapping[str, Any]) -> None:
     for name, value in more.items():
         key = name.replace("-", "_")
-        if key in _SHORT and isinstance(value, str):
-            value = {_SHORT[key]: value}
+        if key in SHORT and isinstance(value, str):
+            value = {SHORT[key]: value}
         if isinstance(value, Mapping) and isinstance(settings.get(key), dict):
+            _merge(settings[key], value)
+        elif isinstance(value, Mapping):
+            settings[key] = {}
             _merge(settings[key], value)
         else:
             settings[key] = value
 
 
-def _value(text: str) -> Any:
+def _value(text: str, annotation: Any) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        value = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
         return text
+    if not takes_text_alone(annotation) or isinstance(value, str):
+        return value
+    return None if value is None and takes_nothing(annotation) else text
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

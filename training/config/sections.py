@@ -1,17 +1,23 @@
-"""What a training run is made of, validated before anything starts."""
+"""Settings of a training run, validated before anything starts."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from anchorgym.envs.errors import AnchorgymError, did_you_mean
-from anchorgym.gigpo.novelty import Novelty
+from anchorgym.envs.errors import AnchorgymError
+from anchorgym.training.config.explaining import explain
+from anchorgym.training.config.renamed import with_present_names
 
+_ANCHOR = re.compile(r"state|observation|history:[1-9]\d{0,3}")
 CLONE_UPDATES = 380
+"""Optimizer steps by which a new policy is cloned, unless they are set."""
+Exploration = Literal["none", "episodic", "global", "product"]
+"""What a bonus for seldom met states counts; equal to `anchorgym.gigpo.novelty.Novelty`."""
 
 
 class ConfigError(AnchorgymError, ValueError):
@@ -19,7 +25,7 @@ class ConfigError(AnchorgymError, ValueError):
 
 
 class Section(BaseModel):
-    """Base of all settings: none that are unknown, none that change."""
+    """Base of all settings: unknown names are refused, and values do not change."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -35,79 +41,81 @@ class Section(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [
-                _explain(cls, item["loc"], item["msg"], item["input"]) for item in error.errors()
-            ]
-            raise ConfigError("wrong settings:\n  " + "\n  ".join(lines)) from error
+            raise ConfigError(explain(cls, error)) from error
 
     @classmethod
     def parse_json(cls, text: str) -> Self:
-        """Validate what `model_dump_json` wrote.
+        """Validate what `model_dump_json` wrote, in this version or in one of before.
 
         Raises:
             ConfigError: naming each setting that is wrong, and how.
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"settings that are not JSON: {error}") from error
-        return cls.parse(values)
+        if not isinstance(values, dict):
+            raise ConfigError(f"settings are a JSON object, not {type(values).__name__}")
+        return cls.parse(with_present_names(values))
 
 
 class EnvConfig(Section):
-    """The environment. Keys beyond these are its own arguments, such as `data`."""
+    """Environment to train on. Further keys are arguments of its own, such as `env.data`."""
 
     model_config = ConfigDict(
         extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
 
     id: str = "anchorgym/ALFWorld-v0"
-    """`namespace/Name-vN`, or `module:namespace/Name-vN`."""
+    """Environment's id: namespace/Name-vN, or module:namespace/Name-vN for one that a module of
+    yours registers."""
     split: str = "train"
-    """Tasks to train on."""
+    """Split of the environment's tasks to train on."""
     max_turns: int | None = Field(None, ge=1)
-    """An episode is cut after so many turns; by default what the environment is registered with."""
+    """Turns after which an episode is cut; by default the environment's own limit."""
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the environment is made with, but for the split."""
+        """Arguments that the environment is made with, without the split."""
         limit = {} if self.max_turns is None else {"max_turns": self.max_turns}
         return {**limit, **(self.model_extra or {})}
 
 
 class PolicyConfig(Section):
-    """The policy: `tiny`, built and cloned from nothing, or a folder that a run has saved."""
+    """Policy to train: a small model built from nothing, or one that was saved before."""
 
     name: str = "tiny"
-    """`tiny`, or the folder of a saved policy."""
+    """Policy to begin with: `tiny` (built and cloned from nothing), the folder of a saved policy or
+    of a chat model in Hugging Face format, or `module:Name` for a loader of your own."""
     hidden: int = Field(128, ge=8)
-    """Width of the model."""
+    """Width of the hidden layers of a `tiny` policy."""
     layers: int = Field(3, ge=1)
-    """Depth of the model."""
+    """Number of layers of a `tiny` policy."""
     heads: int = Field(4, ge=1)
-    """Attention heads."""
+    """Number of attention heads in each layer of a `tiny` policy."""
     kv_heads: int | None = Field(None, ge=1)
-    """Heads of keys and values, which divide `heads`; by default as many."""
+    """Number of key and value heads, which must divide `heads`; by default as many as `heads`."""
     feed_forward: int = Field(384, ge=8)
-    """Width of the feed-forward layers."""
+    """Width of the feed-forward layers of a `tiny` policy."""
     max_context: int = Field(1536, ge=64)
-    """Longest transcript, in tokens."""
+    """Longest context of prompt and responses, in tokens; an episode that outgrows it is cut."""
     max_response: int | None = Field(None, ge=1)
-    """Longest response, in tokens; by default what the longest action that was met needs."""
+    """Longest response, in tokens; by default as many as the longest known action needs."""
     vocabulary_tasks: int = Field(600, ge=1)
-    """Training tasks from whose texts the tokenizer is built."""
+    """Number of training tasks whose texts make up the vocabulary of a `tiny` policy."""
     form: Literal["transcript", "window"] = "transcript"
-    """What is read before a response: a growing transcript, or the last turns anew."""
+    """Prompt before each response: the growing `transcript` of the episode, or a `window` of its
+    last turns that is written anew each turn."""
     history: int = Field(2, ge=0)
-    """Past turns that a window shows."""
+    """Number of past turns that a window shows."""
     shows_actions: Literal["none", "new", "all"] = "none"
-    """Which admissible actions the prompt lists: none, all, or those that the first turn of the
-    episode did not offer."""
+    """Admissible actions that the prompt lists: none, all, or only the new ones that the first turn
+    of the episode did not offer."""
     constrained: bool = False
-    """Whether nothing but admissible actions can be written; the learner uses the same mask."""
+    """Whether decoding is constrained to admissible actions; training uses the same mask."""
 
     def prompt_changes(self) -> dict[str, Any]:
-        """Return the prompt settings that were given, for a policy that was saved with others."""
+        """Return the prompt settings that were given; they replace those of a saved policy."""
         names = ("form", "history", "shows_actions", "constrained", "max_context", "max_response")
         return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
@@ -121,111 +129,125 @@ class PolicyConfig(Section):
 
 
 class CloneConfig(Section):
-    """Behaviour cloning of the environment's honest expert."""
+    """Behaviour cloning of the environment's expert before reinforcement learning begins."""
 
     updates: int | None = Field(None, ge=0)
-    """Optimizer steps; by default 380 for a new policy and none for a loaded one."""
+    """Number of optimizer steps of cloning; by default 380 for a new policy and 0 for a loaded
+    one."""
     batch: int = Field(8, ge=1)
-    """Episodes an update."""
+    """Number of episodes in each update of cloning."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Of embeddings and norms (AdamW)."""
+    """Learning rate of AdamW, which updates embeddings and norms."""
     matrix_learning_rate: float = Field(0.02, gt=0)
-    """Of the matrices between them (Muon)."""
+    """Learning rate of Muon, which updates the weight matrices."""
     weight_decay: float = Field(0.05, ge=0)
-    """Of both."""
+    """Weight decay of AdamW and Muon."""
     observation_weight: float = Field(0.3, ge=0)
-    """Weight of predicting what is read, beside what is done."""
+    """Weight of the loss on predicting observations, beside the loss on actions."""
     observation_share: float = Field(1.0, gt=0, le=1)
-    """Share of what is read that is predicted, drawn anew each time: an output over many words is
-    dear where pages are long."""
+    """Share of observation tokens that are predicted, drawn anew in each update; less than 1 saves
+    time where observations are long."""
     max_tokens: int | None = Field(None, ge=32)
-    """Longer demonstrations are left out: attention over them costs more than they teach. By
-    default 448, or half more than the teacher's episodes have where that is more."""
+    """Longest demonstration, in tokens; longer ones are left out. By default 448, or one and a half
+    times the length of the expert's episodes where that is more."""
     noise: float = Field(0.15, ge=0, le=0.5)
-    """Chance of a wrong action in a demonstration; a third of the episodes have none, a third
-    twice as many. Wrong actions stay in the transcript and are not imitated."""
+    """Probability of a wrong action in a demonstration: a third of the episodes have none, a third
+    have twice as many. Wrong actions stay in the transcript and are not imitated."""
     corrections: float = Field(0.4, ge=0, le=1)
-    """Share of turns that the policy takes itself in corrected episodes, which are every third
-    one that is imitated; 0 leaves them out."""
+    """Share of turns that the policy takes itself in corrected episodes (DAgger), which are a third
+    of those imitated; 0 leaves them out."""
     corrections_from: float = Field(0.2, ge=0, le=1)
-    """Share of the updates after which corrected episodes begin."""
+    """Share of the updates of cloning after which corrected episodes begin."""
 
 
 class AlgorithmConfig(Section):
-    """The group-policy algorithm. Keys beyond these are its options, such as `step_weight`."""
+    """Algorithm that turns rewards into advantages. Further keys are options of its own, such as
+    `algorithm.step_weight`; `anchorgym algorithms NAME` lists them."""
 
     model_config = ConfigDict(
         extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
 
     name: str = "gigpo"
-    """One of those listed below."""
-    anchor: str = Field("state", pattern=r"^(state|observation|history:[1-9]\d{0,3})$")
-    """What turns are grouped by: the world's `state`, the `observation` (the text that was shown),
-    or `history:k`, the last k texts."""
-    exploration: Novelty = "none"
-    """What seldom met states earn beside the reward: `episodic`, for those new in the episode;
-    `global`, for those new in the run; or their `product`. States are what `anchor` says."""
+    """Algorithm's name, as `anchorgym algorithms` lists them, or `module:Class` for one of your
+    own."""
+    anchor: str = "state"
+    """Key that turns are grouped by: `state` (the environment's state), `observation` (the text
+    that was shown), or `history:k` (the last k texts)."""
+    exploration: Exploration = "none"
+    """Bonus beside the reward for seldom visited states: `episodic` counts visits in the episode,
+    `global` those in the whole run, `product` multiplies both. States are those of `anchor`."""
     exploration_coef: float = Field(0.1, ge=0)
-    """Weight of that bonus, which is at most 1 a turn."""
+    """Weight of the exploration bonus, which is at most 1 in each turn."""
     kl_coef: float = Field(0.0, ge=0)
-    """Weight of the divergence from the clone; above 0 costs a second forward pass."""
+    """Weight of the divergence from the policy at the start of training; any value above 0 costs a
+    second forward pass."""
+
+    @field_validator("anchor")
+    @classmethod
+    def _is_a_key(cls, value: str) -> str:
+        if not _ANCHOR.fullmatch(value):
+            raise ValueError("must be state, observation, or history:k with k from 1 to 9999")
+        return value
 
     @property
     def options(self) -> dict[str, Any]:
-        """The algorithm's own options."""
+        """Options of the algorithm's own, by name."""
         return {"kl_coef": self.kl_coef, **(self.model_extra or {})}
 
 
 class RolloutConfig(Section):
-    """How experience is gathered: each task of an iteration is played by a group."""
+    """Rollouts: each task of an iteration is played by a group of episodes."""
 
     iterations: int = Field(6, ge=0)
-    """Rounds of playing and updating."""
+    """Number of iterations, each of which plays episodes and then updates the policy."""
     tasks: int = Field(16, ge=1)
-    """Tasks an iteration."""
+    """Number of tasks that are played in each iteration."""
     group_size: int = Field(8, ge=2)
-    """Episodes a task; they are compared with each other."""
+    """Number of episodes of each task, which are compared with each other."""
     temperature: float = Field(1.0, gt=0)
-    """Of sampling; higher explores more."""
+    """Temperature at which responses are sampled; a higher one explores more."""
     max_turns: int = Field(30, ge=1)
-    """Training episodes are cut after so many turns, or after the environment's if that is less."""
+    """Turns after which a training episode is cut, where the environment's limit is not lower."""
     patience: int | None = Field(None, ge=1)
-    """Training episodes are cut after so many invalid turns in a row: a policy that repeats what
-    was refused seldom comes out of it, and its turns cost as much as others."""
+    """Invalid turns in a row after which a training episode is cut, so that no time is spent on a
+    policy that repeats what was refused; by default there is no such limit."""
     strategy: Literal["independent", "adaptive", "fork", "tree"] = "independent"
-    """How a group is made. `independent`: every episode from the task's start. `adaptive`: so too,
-    more often of tasks whose success is uncertain. `fork`: `roots` episodes from the start, then
-    `siblings` from states that `fork_from` picks. `tree`: `branching` at cuts `segment_turns`
-    apart. Algorithms that compare whole episodes alone learn nothing from forks."""
+    """Way in which groups are played. `independent` begins every episode at the task's start;
+    `adaptive` does too, and plays tasks of uncertain success more often; `fork` plays `roots`
+    episodes from the start, then `siblings` from states that `fork_from` picks; `tree` branches
+    every `segment_turns` turns, as `branching` says. An algorithm that compares only whole episodes
+    learns nothing from forks."""
     roots: int = Field(4, ge=1)
-    """Episodes of each task that begin at its start, under `fork`."""
+    """Number of episodes of each task that begin at its start, with strategy `fork`."""
     siblings: int = Field(2, ge=1)
-    """Episodes that begin in a state that is picked, under `fork`."""
+    """Number of episodes that begin in each picked state, with strategy `fork`."""
     fork_from: Literal["rarest", "uncertain"] = "rarest"
-    """States that the fewest episodes of the group have reached, those of a single one first; or
-    those whose value is least certain."""
+    """States that forks begin in: the `rarest`, which the fewest episodes of the group reached, or
+    the `uncertain`, whose value is least certain."""
     branching: tuple[int, ...] = Field((4, 2, 2), min_length=2)
-    """Branches of a task's start and of the nodes at each cut, under `tree`."""
+    """Number of branches at the task's start and at each later cut, with strategy `tree`."""
     segment_turns: int | None = Field(None, ge=1)
-    """Turns between two cuts of a tree; by default they divide `max_turns` evenly."""
+    """Turns between two cuts of a tree; by default the cuts divide `max_turns` evenly."""
     fork_turns: int | None = Field(None, ge=0)
-    """Turns that the forks of an iteration may take; by default those of the episodes that groups
-    lack to `group_size`, so that all strategies cost the same."""
+    """Turns that the forks of an iteration may take; by default those of the episodes by which
+    groups fall short of `group_size`, so that all strategies cost the same."""
     hints: Literal["off", "masked", "corrected"] = "off"
-    """Whether tasks of which every episode scored nothing are played again after some turns of the
-    expert's, and whether these are only read or learnt from with a corrected ratio."""
+    """Use of the expert where every episode of a task scored nothing: its first turns are given and
+    the policy goes on. Given turns are not learnt from (`masked`), or learnt from with a corrected
+    probability ratio (`corrected`)."""
     hint_episodes: int = Field(2, ge=1)
-    """Hinted episodes of such a task; they come on top of its group."""
+    """Number of hinted episodes of such a task, beyond those of its group."""
     hint_share: float = Field(0.5, gt=0, lt=1)
-    """Share of the expert's solution that it plays itself."""
+    """Share of the expert's solution that is given as the hint."""
     redraws: int = Field(3, ge=0)
-    """Rounds at most in which other tasks are drawn in place of groups that the algorithm drops,
-    as `dapo` and `ngrpo` do; what they cost is in the metrics."""
+    """Greatest number of rounds in which further tasks replace groups that the algorithm drops, as
+    `dapo` and `ngrpo` do; the metrics show their cost."""
     record_every: int = Field(5, ge=0)
-    """Every so many iterations, and in the first and the last, episodes are recorded; 0: never."""
+    """Iterations between two recordings of episodes, beside the first and the last iteration; 0
+    records none."""
     record_groups: int = Field(4, ge=1)
-    """Groups that are recorded of such an iteration."""
+    """Number of groups that are recorded in such an iteration."""
 
     @property
     def has_forks(self) -> bool:
@@ -244,54 +266,69 @@ class RolloutConfig(Section):
 
 
 class LearnerConfig(Section):
-    """The policy update."""
+    """Updates of the policy's weights from the episodes that were played."""
 
     learning_rate: float = Field(3e-4, gt=0)
-    """Of AdamW, at its highest."""
+    """Highest learning rate of AdamW during the run."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """How it falls after the warm-up, reaching `final` in the last iteration."""
+    """Course of the learning rate after the warm-up; `linear` and `cosine` fall to its share
+    `final` in the last iteration."""
     warmup: int = Field(0, ge=0)
-    """Iterations over which it rises before."""
+    """Number of iterations over which the learning rate rises at first."""
     final: float = Field(0.1, ge=0, le=1)
-    """Share of the highest rate that is left in the last iteration, unless it is constant."""
+    """Share of the highest learning rate that is left in the last iteration."""
     minibatch: int = Field(16, ge=1)
-    """Episodes an optimizer step."""
+    """Number of episodes in each optimizer step."""
     epochs: int = Field(1, ge=1)
-    """Passes over an iteration's episodes."""
+    """Number of passes over the episodes of an iteration."""
     max_grad_norm: float = Field(1.0, gt=0)
-    """Longer gradients are shortened to this."""
+    """Largest norm of the gradient; longer gradients are scaled down to it."""
     packing: bool = False
-    """Whether short sequences share a row of `policy.max_context` tokens, unseen by each other."""
+    """Whether several short sequences share a row of `policy.max_context` tokens; none of them
+    attends to another."""
 
 
 class EvaluationConfig(Section):
-    """What is measured, on tasks that are never trained on where the environment has such."""
+    """Measurement of success, on tasks that are not trained on where the environment has such."""
 
     split: str | None = None
-    """Panel of the figures before and after; by default valid_unseen, or else valid_seen."""
+    """Split of the figures before and after training; by default the first held-out split that the
+    environment has of test, valid_unseen, valid_seen, valid and dev."""
     tasks: int = Field(500, ge=1)
-    """Tasks of that panel (all, if it has fewer)."""
+    """Greatest number of tasks of that split to measure on."""
     modes: tuple[Literal["greedy", "sampled"], ...] = Field(("greedy",), min_length=1)
-    """How that panel is played: with the likeliest tokens, with tokens sampled at temperature 1."""
-    curve_split: str | None = None
-    """Panel of the curve during training, by which the best policy is chosen; by default another
-    held-out split than `split`, or else tasks that are held out of those trained on."""
-    curve_tasks: int = Field(100, ge=1)
-    """Tasks of the curve's panel; at most a quarter of those trained on is held out for it."""
+    """Ways of playing those tasks: `greedy` takes the likeliest tokens, `sampled` draws them at
+    temperature 1."""
+    validation_split: str | None = None
+    """Split of the success curve during training, by which the best policy is chosen; by default
+    another held-out split than `split`, or else tasks that are set aside from those trained on."""
+    validation_tasks: int = Field(100, ge=1)
+    """Greatest number of tasks of the curve; at most a quarter of the training tasks is set aside
+    for it."""
     every: int = Field(6, ge=1)
-    """Iterations between two points of the curve."""
+    """Number of iterations between two points of the curve."""
 
 
 class CheckpointConfig(Section):
-    """What an interrupted run goes on from."""
+    """Checkpoints, from which an interrupted run is resumed."""
 
     seconds: float = Field(30.0, ge=0)
-    """Least time between two checkpoints; 0 saves after every pool of cloning and iteration."""
+    """Least number of seconds between two checkpoints; 0 saves after each pool of demonstrations
+    and each iteration."""
     keep: int = Field(2, ge=1)
-    """Checkpoints that are kept; older ones are removed."""
+    """Number of checkpoints that are kept; older ones are removed."""
 
 
-class TrainConfig(Section):
+class RunConfig(Section):
+    """Settings that every command has that trains."""
+
+    seed: int = Field(0, ge=0)
+    """Seed of every random draw of the run."""
+    threads: int = Field(1, ge=1)
+    """Number of threads that tensor operations use; more than 1 seldom pays on shared cores."""
+
+
+class TrainConfig(RunConfig):
     """A whole run: clone the expert, then improve by reinforcement, measure before and after.
 
     `env`, `policy` and `algorithm` may be given by their id or name alone.
@@ -305,14 +342,10 @@ class TrainConfig(Section):
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
-    seed: int = Field(0, ge=0)
-    """Of everything that is drawn."""
-    threads: int = Field(1, ge=1)
-    """Threads of the process. More than one costs more than it brings on shared cores."""
 
     @property
     def clone_updates(self) -> int:
-        """Optimizer steps of cloning."""
+        """Number of optimizer steps of cloning."""
         if self.clone.updates is not None:
             return self.clone.updates
         return CLONE_UPDATES if self.policy.name == "tiny" else 0
@@ -345,15 +378,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
         )
     return flat
-
-
-def _explain(model: type[Section], path: tuple[int | str, ...], message: str, given: Any) -> str:
-    """Say what is wrong with a setting of `model`, and which name may have been meant."""
-    section: Any = model
-    for part in path[:-1]:
-        field = getattr(section, "model_fields", {}).get(str(part))
-        section = type(field.default) if field is not None else None
-    known = list(getattr(section, "model_fields", {}))
-    name = str(path[-1]) if path else ""
-    hint = did_you_mean(name, known) if known and name not in known else ""
-    return f"{'.'.join(map(str, path))}: {message} (got {given!r}).{hint}"

@@ -87,7 +87,7 @@ class Evaluation:
     stops: dict[str, int] = field(default_factory=dict)
     """Why episodes ended: "terminated", "turns" or "context", and how many did."""
     returns: float | None = None
-    """Mean sum of an episode's rewards, such as WebShop's score; None in figures of old."""
+    """Mean over episodes of the sum of rewards; None in figures of before it was measured."""
 
     @property
     def worst(self) -> str | None:

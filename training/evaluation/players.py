@@ -27,17 +27,20 @@ def load_player(name: str, *, seed: int = 0) -> Player:
 
     Args:
         name: `expert` (the environment's honest expert), `random` (admissible actions at random),
-            or the folder of a saved policy.
+            the folder of a saved policy, or `module:Name` for a loader of the user's own.
         seed: of what the player draws.
 
     Raises:
-        PolicyError: the folder holds no saved policy.
+        PolicyError: the folder holds no saved policy, or the loader returns none.
+        PluginError: there is no such loader.
     """
     if name == "expert":
         return Player(name, ExpertPolicy, "")
     if name == "random":
         return Player(name, lambda: RandomPolicy(seed), "")
-    from anchorgym.agents.policies.model import load_policy
+    from anchorgym.agents.policies.model import ModelPolicy
+    from anchorgym.training.run.policies import named_policy
 
-    policy = load_policy(name, seed=seed)
-    return Player(name, lambda: policy, policy.env_id)
+    policy = named_policy(name, seed=seed, known=SCRIPTED)
+    env_id = policy.env_id if isinstance(policy, ModelPolicy) else ""
+    return Player(name, lambda: policy, env_id)

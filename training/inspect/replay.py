@@ -11,7 +11,7 @@ the file's digest, where its header holds one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,11 @@ class Replayer:
     """Makes environments as headers ask for them, and keeps the last one.
 
     Args:
-        data: used as the environment's data folder instead of the recorded one.
+        arguments: of the environment, in place of recorded ones, such as a data folder that moved.
     """
 
-    def __init__(self, data: str | None = None) -> None:
-        self._data = data
+    def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
+        self._arguments = dict(arguments or {})
         self._made: tuple[str, dict[str, Any]] | None = None
         self._env: TextEnv | None = None
 
@@ -110,16 +110,14 @@ class Replayer:
         return result
 
     def _make(self, path: Path, header: Header) -> TextEnv:
-        arguments = dict(header["arguments"])
-        if self._data is not None:
-            arguments["data"] = self._data
+        arguments = {**header["arguments"], **self._arguments}
         if self._env is None or self._made != (header["env"], arguments):
             try:
                 self._env = make(header["env"], **arguments)
             except AnchorgymError as error:
                 raise TrajectoryError(
                     f"{path}: cannot make the environment that was recorded: {error} "
-                    "(data that has moved is named with --data FOLDER)"
+                    "(data that has moved is named with --env.data FOLDER)"
                 ) from error
             self._made = header["env"], arguments
         return self._env

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -113,21 +114,31 @@ def render(data: Mapping[str, Any]) -> str:
 
 
 def page_of(
-    template: str, scripts: Sequence[str], style: str, title: str, data: Mapping[str, Any]
+    template: str,
+    scripts: Sequence[str],
+    style: str,
+    title: str,
+    data: Mapping[str, Any],
+    folder: Traversable | None = None,
 ) -> str:
     """Put a page together: nothing in its data can become markup or run.
 
     Args:
-        template: file of the page's frame, in `training/inspect/page/` as the others are.
+        template: file of the page's frame.
         scripts: files of what it does, in order.
         style: file of how it looks.
         title: of the page.
         data: JSON values, which the scripts find in the element `data`.
+        folder: of files that go before those of `training/inspect/page/`.
     """
-    folder = files("anchorgym.training.inspect") / "page"
-    script = "".join((folder / name).read_text(encoding="utf-8") for name in scripts)
+
+    def read(name: str) -> str:
+        own = folder / name if folder is not None and (folder / name).is_file() else None
+        return (own or files("anchorgym.training.inspect") / "page" / name).read_text("utf-8")
+
+    script = "".join(map(read, scripts))
     script = f'(() => {{\n"use strict";\n{script}}})();\n'
-    look = (folder / style).read_text(encoding="utf-8")
+    look = read(style)
     block = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     parts = {
         "TITLE": html.escape(title),
@@ -137,7 +148,7 @@ def page_of(
         # In JSON, < occurs in strings only; written so, it cannot end the block.
         "DATA": block.replace("<", "\\u003c"),
     }
-    first, *rest = (folder / template).read_text(encoding="utf-8").split("{{")
+    first, *rest = read(template).split("{{")
     out = [first]
     for piece in rest:  # one pass: what is filled in is not looked at again
         name, _, text = piece.partition("}}")

@@ -17,9 +17,11 @@ from anchorgym.envs.errors import NoExpertError, OptionError, did_you_mean
 from anchorgym.training.imitation.scripts import panel_of
 from anchorgym.training.rollout.matches import Arenas, Match, play_matches
 from anchorgym.training.rollout.types import Start
+from anchorgym.training.run.policies import named_policy
 from anchorgym.training.selfplay.assembly import empty_table
-from anchorgym.training.selfplay.players import scripted
+from anchorgym.training.selfplay.players import SCRIPTED, scripted
 from anchorgym.training.selfplay.roles import agents_of
+from anchorgym.training.worlds.registry import find_player_loader
 
 _MOST_TRIES = 200
 """Tasks that are begun to find one in which a seat takes part."""
@@ -172,12 +174,18 @@ def fill_seats(
 
 
 def load_seat(env: Any, name: str, seed: int) -> Policy:
-    """Return the policy of a name: `expert`, `random`, `script:NAME,NAME`, or a saved one's folder.
+    """Return the policy of a name.
+
+    Args:
+        env: the world.
+        name: `expert`, `random`, `script:NAME,NAME`, the folder of a saved policy, table or player
+            that only one world has, or `module:Name` for a loader of the user's own.
+        seed: of what the policy draws.
 
     Raises:
-        PolicyError: the folder holds no policy.
+        PolicyError: the folder holds no policy, or the loader returns none.
         TableError: it holds a table that is damaged.
-        CookError: it holds a cook of another kitchen.
+        AnchorgymError: the player of a world does not fit this one.
     """
     policy = scripted(name, seed)
     if policy is not None:
@@ -187,12 +195,10 @@ def load_seat(env: Any, name: str, seed: int) -> Policy:
         table.load(name)
         table.engine.reseed(seed)
         return table
-    from anchorgym.agents.policies.model import load_policy
-    from anchorgym.training.worlds.overcooked import CookPolicy, NeuralCook
-
-    if NeuralCook.is_kept_in(Path(name)):
-        return CookPolicy.load(name, env, seed)
-    return load_policy(name, seed=seed)
+    loader = find_player_loader(Path(name))
+    if loader is not None:
+        return loader.load(Path(name), env, seed)
+    return named_policy(name, seed=seed, known=SCRIPTED)
 
 
 def start_for(env: Any, seat: str | None, task: str | None, seed: int) -> Start:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from anchorgym.agents.policies.model import ModelPolicy, PromptSettings, load_policy
+from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
 from anchorgym.agents.policies.tiny import build_tiny
 from anchorgym.agents.prompts.template import TinyTemplate
 from anchorgym.agents.prompts.tokenizer import build_tokenizer
@@ -18,6 +18,7 @@ from anchorgym.training.config.sections import ConfigError, PolicyConfig, TrainC
 from anchorgym.training.imitation.teachers import Teacher, find_teacher, sample_words
 from anchorgym.training.rollout.env_pool import Worlds
 from anchorgym.training.run.display import Display
+from anchorgym.training.run.policies import trainable_policy
 
 _HELD_OUT = ("test", "valid_unseen", "valid_seen", "valid", "dev")
 """Splits that are not trained on, the most telling first."""
@@ -113,14 +114,14 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
     values["clone"]["updates"] = config.clone_updates
     values["evaluation"] |= {
         "split": components.panels.test,
-        "curve_split": components.panels.validation,
+        "validation_split": components.panels.validation,
     }
     return TrainConfig.parse(values)
 
 
 def _loaded_policy(config: TrainConfig) -> ModelPolicy:
     """Load a policy; it is prompted as it was saved, but for what is set otherwise."""
-    policy = load_policy(config.policy.name, seed=config.seed)
+    policy = trainable_policy(config.policy.name, seed=config.seed, known=("tiny",))
     changes = config.policy.prompt_changes()
     return policy.with_prompt(**changes) if changes else policy
 
@@ -208,7 +209,7 @@ def _panels(env: TextEnv, config: TrainConfig) -> Panels:
     Splits that are asked for must exist; by default they are the most telling ones that do.
     """
     e = config.evaluation
-    for asked in (e.split, e.curve_split):
+    for asked in (e.split, e.validation_split):
         if asked is not None and asked not in env.splits:
             raise UnknownSplitError(asked, env.splits)
         if asked is not None and not env.tasks(asked):
@@ -216,8 +217,8 @@ def _panels(env: TextEnv, config: TrainConfig) -> Panels:
     there, train = held_out_splits(env), tuple(env.tasks())
     test = e.split or next(iter(there), env.split)
     others = sorted(split for split in there if split != test)
-    validation = e.curve_split or next(iter(others), env.split)
-    tasks = min(e.curve_tasks, len(env.tasks(validation)))
+    validation = e.validation_split or next(iter(others), env.split)
+    tasks = min(e.validation_tasks, len(env.tasks(validation)))
     if validation != env.split or test == env.split:
         return Panels(train, test, validation, tasks, chooses=validation != test)
     tasks = min(tasks, len(train) // 4)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 
 from anchorgym.agents.policies.model import load_policy
-from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.config.durable import write_file
 from anchorgym.training.config.run_folders import (
     CONFIG,
-    RunBusyError,
+    RunFinishedError,
     alone,
     read_settings,
     require_equal,
+    require_free,
 )
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.run.checkpoints import Checkpoints
@@ -26,16 +25,7 @@ from anchorgym.training.run.display import Display
 from anchorgym.training.run.job import START, Job
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.results import RESULT, Run
-
-__all__ = ["Run", "RunBusyError", "RunExistsError", "RunFinishedError", "read_config", "train"]
-
-
-class RunExistsError(AnchorgymError, FileExistsError):
-    """The folder already holds a run."""
-
-
-class RunFinishedError(AnchorgymError, ValueError):
-    """The run is finished: there is nothing to resume."""
+from anchorgym.training.run.threads import tensor_threads
 
 
 def train(
@@ -67,10 +57,8 @@ def train(
     """
     folder = Path(out)
     goes_on = (folder / CONFIG).exists()
-    if goes_on and not resume:
-        raise RunExistsError(
-            f"{folder} already holds a run: give another folder, or resume it with --resume"
-        )
+    if not resume:
+        require_free(folder)
     with ExitStack() as stack:
         checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
         saved = policy = None
@@ -95,8 +83,7 @@ def train(
         stack.callback(log.close)
         if log.left_out:
             display.say(escape(log.left_out))
-        stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(config.threads)
+        stack.enter_context(tensor_threads(config.threads))
         return Job(config, components, folder, log, display, checkpoints, saved).run()
 
 

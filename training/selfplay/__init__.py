@@ -1,15 +1,20 @@
 """Self-play: roles of a world that learn from and against each other."""
 
-from anchorgym.training.rollout.matches import Arenas, Match, play_matches
-from anchorgym.training.selfplay.coevolution import Generation, LeagueExistsError, coevolve
-from anchorgym.training.selfplay.config import CoevolveConfig, RoleConfig
-from anchorgym.training.selfplay.roles import Role, RoleError, Roles
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anchorgym.training.rollout.matches import Arenas, Match, play_matches
+    from anchorgym.training.selfplay.coevolution import Generation, coevolve
+    from anchorgym.training.selfplay.config import CoevolveConfig, RoleConfig
+    from anchorgym.training.selfplay.roles import Role, RoleError, Roles
 
 __all__ = [
     "Arenas",
     "CoevolveConfig",
     "Generation",
-    "LeagueExistsError",
     "Match",
     "Role",
     "RoleConfig",
@@ -18,3 +23,23 @@ __all__ = [
     "coevolve",
     "play_matches",
 ]
+
+_LAZY = {
+    "Arenas": "rollout.matches",
+    "CoevolveConfig": "selfplay.config",
+    "Generation": "selfplay.coevolution",
+    "Match": "rollout.matches",
+    "Role": "selfplay.roles",
+    "RoleConfig": "selfplay.config",
+    "RoleError": "selfplay.roles",
+    "Roles": "selfplay.roles",
+    "coevolve": "selfplay.coevolution",
+    "play_matches": "rollout.matches",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first asked for."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"anchorgym.training.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,10 +12,8 @@ from rich.console import Console
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
-from anchorgym.envs.errors import AnchorgymError
 from anchorgym.gigpo import make_algorithm
-from anchorgym.training.config.durable import write_file
-from anchorgym.training.config.run_folders import CONFIG, alone, require_equal
+from anchorgym.training.config.run_folders import claimed
 from anchorgym.training.imitation.scripts import panel_of
 from anchorgym.training.league import (
     Exploitation,
@@ -31,6 +29,7 @@ from anchorgym.training.rollout.types import Start
 from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints, Tensors
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.selfplay.assembly import (
     empty_table,
     league_sides,
@@ -38,16 +37,12 @@ from anchorgym.training.selfplay.assembly import (
     role_settings,
     world_arguments,
 )
-from anchorgym.training.selfplay.config import CoevolveConfig, read_coevolve_config
+from anchorgym.training.selfplay.config import CoevolveConfig
 from anchorgym.training.selfplay.initial_policies import InitialPolicies
 from anchorgym.training.selfplay.league_games import LeagueGames, reseed
 from anchorgym.training.selfplay.players import Players, newest, role_of
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles
 from anchorgym.training.selfplay.schedules import Figures, roles_in_turn
-
-
-class LeagueExistsError(AnchorgymError, FileExistsError):
-    """The folder already holds a run of co-evolution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +98,17 @@ def coevolve(
         Each generation when it is done.
 
     Raises:
-        LeagueExistsError: `out` holds a run.
+        RunExistsError: `out` holds a run.
         RunBusyError: another process is working on that run.
         ConfigError: the run has other settings; the message names them.
         RoleError: the roles do not fit the world.
     """
     folder = Path(out)
-    goes_on = (folder / CONFIG).exists()
-    if goes_on and not resume:
-        raise LeagueExistsError(f"{folder} already holds a run: give another folder, or resume it")
-    folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
-        saved = None
-        if goes_on:
-            require_equal(config, read_coevolve_config(folder), folder)
-            saved = Checkpoints(folder / "checkpoints").newest()
-        else:
-            write_file(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
+    with (
+        claimed(config, folder, "anchorgym selfplay", resume=resume) as goes_on,
+        tensor_threads(config.threads),
+    ):
+        saved = Checkpoints(folder / "checkpoints").newest() if goes_on else None
         run = Coevolution(config, folder, dict(policies or {}), Display(console), saved)
         yield from run.generations()
 

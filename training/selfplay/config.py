@@ -1,4 +1,4 @@
-"""What a run of several roles is made of, validated before anything starts."""
+"""Settings of self-play between the roles of a world, validated before anything starts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from anchorgym.training.config.sections import (
     EnvConfig,
     LearnerConfig,
     PolicyConfig,
+    RunConfig,
     Section,
 )
 from anchorgym.training.selfplay.schedules import ScheduleConfig
@@ -26,64 +27,69 @@ TINY = "tiny"
 
 
 class RolePolicyConfig(PolicyConfig):
-    """What a role follows; the settings beside its name are of language policies."""
+    """Policy that the role follows; settings other than its name are of language policies."""
 
     name: str = TABULAR
-    """`tabular`; `tiny`, which writes free text in the words of the scripts that it clones; a saved
-    policy's folder; `role:NAME` to share another role's; and where nothing is to be trained,
-    `expert`, `random` or `script:NAME,NAME`, one of them drawn anew for each episode."""
+    """Policy of the role: `tabular` (a table of action logits); `tiny` (a small language model that
+    writes free text in the words of the scripts that it clones); the folder of a saved policy;
+    `module:Name` for a loader of your own; or `role:NAME` to share the policy of another role. A
+    role that is not trained may follow `expert`, `random`, or `script:NAME,NAME`, of which one is
+    drawn for each episode."""
     vocabulary_tasks: int = Field(384, ge=1)
-    """Matches of scripts from whose texts the tokenizer of `tiny` is built."""
+    """Number of matches between scripts whose texts make up the vocabulary of a `tiny` policy."""
 
     @property
     def shared_with(self) -> str:
-        """The role whose policy this is; empty where it is one of its own."""
+        """Role whose policy this is; empty where the role has one of its own."""
         kind, _, other = self.name.partition(":")
         return other if kind == "role" else ""
 
 
 class WarmupConfig(Section):
-    """Behaviour cloning of scripts, before a role meets what the others become."""
+    """Behaviour cloning of scripts before self-play begins."""
 
     scripts: tuple[str, ...] = ()
-    """Strategies, one drawn anew for each match: those that the world knows by name, `expert`, or
-    `random`. None: no warm-up."""
+    """Scripts to clone, of which one is drawn for each match: those that the world knows by name,
+    `expert`, or `random`. Without any there is no warm-up."""
     matches: int = Field(256, ge=1)
-    """That a table counts."""
+    """Number of matches whose actions a table counts."""
     updates: int = Field(CLONE_UPDATES, ge=1)
-    """Optimizer steps of a language policy."""
+    """Number of optimizer steps by which a language policy is cloned."""
     batch: int = Field(8, ge=1)
-    """Transcripts a step."""
+    """Number of transcripts in each optimizer step."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Of embeddings and norms (AdamW)."""
+    """Learning rate of AdamW, which updates embeddings and norms."""
     matrix_learning_rate: float = Field(0.02, gt=0)
-    """Of the matrices between them (Muon)."""
+    """Learning rate of Muon, which updates the weight matrices."""
     observation_weight: float = Field(0.3, ge=0)
-    """Weight of predicting what is read, beside what is said."""
+    """Weight of the loss on predicting observations, beside the loss on actions."""
     max_tokens: int | None = Field(None, ge=32)
-    """Longer transcripts are left out; by default what the policy can read."""
+    """Longest transcript, in tokens; longer ones are left out. By default as long as the policy can
+    read."""
 
     @property
     def cloning(self) -> CloneConfig:
-        """The settings of the optimizer."""
+        """Settings of cloning that a role shares with a policy of one agent."""
         return CloneConfig(**self.model_dump(exclude={"scripts", "matches"}))
 
 
 class RoleConfig(Section):
-    """Agents that want the same: what they follow, and what trains it."""
+    """Role of agents that share a goal and a policy. NAME stands for the role's name."""
 
     agents: tuple[str, ...] = ()
-    """Their names, or patterns such as `attacker_*`; by default those named after the role."""
+    """Agents of the role, by name or by a pattern such as `attacker_*`; by default those that are
+    named after the role."""
     policy: RolePolicyConfig = RolePolicyConfig()
     warmup: WarmupConfig = WarmupConfig()
     algorithm: AlgorithmConfig = AlgorithmConfig(name="public_baseline")
-    """How its turns are judged."""
+    """Algorithm that turns the rewards of the role into advantages."""
     trainable: bool = True
-    """Whether it is trained at all."""
+    """Whether the role is trained; one that is not keeps its policy."""
     grouping: Literal["role", "agent"] = "role"
-    """Whose returns are compared: those of the role, or of each agent by itself."""
+    """Returns that are compared with each other: those of all agents of the role, or those of each
+    agent by itself."""
     learner: LearnerConfig = LearnerConfig()
-    """The update; a table's learning rate is 1 unless it is set."""
+    """Update of the policy; the learning rate of a table is 1 unless it is set."""
 
     @field_validator("algorithm", "policy", mode="before")
     @classmethod
@@ -101,47 +107,47 @@ class RoleConfig(Section):
 
 
 class LeagueConfig(Section):
-    """What the league takes a game to be worth."""
+    """League of all players that the roles have been, and the games between them."""
 
     bounds: tuple[float, float] = (-1.0, 1.0)
-    """The lowest and highest score that a role can have in a game."""
+    """Lowest and highest score that a role can have in a game."""
     zero_sum: bool = True
-    """Whether what one side wins the other loses."""
+    """Whether the game is zero-sum: one side wins exactly what the other loses."""
 
 
 class BestResponseConfig(Section):
-    """How a fresh opponent is trained against what a role has become, to see what it exploits."""
+    """Best responses: fresh opponents that are trained against the newest players, to measure how
+    far these can be exploited."""
 
     iterations: int = Field(0, ge=0)
-    """Of its training, each like one of the run; 0 measures nothing."""
+    """Number of iterations that a fresh opponent is trained for; 0 measures nothing."""
     every: int = Field(5, ge=1)
-    """Generations between two such measurements; the last is always measured."""
+    """Number of generations between two such measurements; the last one is always measured."""
 
 
-class CoevolveConfig(Section):
+class CoevolveConfig(RunConfig):
     """A whole run: roles play each other, learn, and keep a league of what they have been."""
 
     env: EnvConfig
-    """The world: any PettingZoo environment."""
+    """World of several agents: any PettingZoo environment."""
     roles: dict[str, RoleConfig] = Field(default_factory=dict)
-    """By name; by default agents are grouped by what comes before their number."""
+    """Roles by name; by default agents are grouped by what comes before their number."""
     schedule: ScheduleConfig = ScheduleConfig()
     league: LeagueConfig = LeagueConfig()
     generations: int = Field(10, ge=1)
-    """After each, every trained role joins the league."""
+    """Number of generations; after each one, every trained role joins the league."""
     iterations: int = Field(5, ge=1)
-    """Rounds of playing and updating in a generation."""
+    """Number of iterations in each generation; each plays matches and updates the roles."""
     tasks: int = Field(16, ge=1)
-    """Tasks an iteration."""
+    """Number of tasks that are played in each iteration."""
     group_size: int = Field(8, ge=2)
-    """Matches a task; they are compared with each other."""
+    """Number of matches of each task, which are compared with each other."""
     temperature: float = Field(1.0, gt=0)
-    """Of sampling."""
+    """Temperature at which actions are sampled."""
     payoff_games: int = Field(64, ge=0)
-    """Games of the league a generation; they go where the payoff table is least sure."""
+    """Number of league games in each generation, between the players whose payoff is least certain;
+    0 plays none."""
     best_response: BestResponseConfig = BestResponseConfig()
-    seed: int = Field(0, ge=0)
-    """Of everything that is drawn."""
 
     @field_validator("env", mode="before")
     @classmethod

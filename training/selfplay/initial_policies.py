@@ -17,9 +17,10 @@ from anchorgym.training.rollout.matches import Arenas, Seats
 from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.run.policies import named_policy
 from anchorgym.training.selfplay.assembly import empty_table
 from anchorgym.training.selfplay.config import TABULAR, TINY, CoevolveConfig, RoleConfig
-from anchorgym.training.selfplay.players import scripted, strategy
+from anchorgym.training.selfplay.players import SCRIPTED, scripted, strategy
 from anchorgym.training.selfplay.roles import RoleError
 
 Makers = Mapping[str, Callable[[], Policy]]
@@ -154,8 +155,13 @@ class InitialPolicies:
         policy = scripted(settings.name, seed)
         if policy is not None:
             return policy
-        loaded, changes = load_policy(settings.name, seed=seed), settings.prompt_changes()
-        return loaded.with_prompt(**changes) if changes else loaded
+        loaded = named_policy(settings.name, seed=seed, known=(TABULAR, TINY, *SCRIPTED))
+        changes = settings.prompt_changes()
+        if not changes:
+            return loaded
+        if not isinstance(loaded, ModelPolicy):
+            raise RoleError(f"{role}: {', '.join(changes)} can be set of language policies only")
+        return loaded.with_prompt(**changes)
 
     def _cast(self, rng: random.Random) -> Seats:
         """Draw a script for every role that clones some; the others play as they begin."""

@@ -12,6 +12,8 @@ from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.selfplay.roles import RoleError
 
+SCRIPTED = ("expert", "random")
+"""Names of policies that need no training, beside `script:NAME`."""
 _LOADED = 24
 """Policies that are kept in memory."""
 

@@ -14,23 +14,27 @@ Figures = Mapping[str, Mapping[str, float]]
 
 
 class ScheduleConfig(Section):
-    """Who is trained when."""
+    """Schedule by which roles are trained."""
 
     kind: Literal["simultaneous", "alternating", "gated", "league"] = "simultaneous"
-    """All at once; in turn; in turn until each is good enough; or all at once, partly against the
-    past."""
+    """Order of training: all roles at once (`simultaneous`), one after the other (`alternating`),
+    one until it is good enough (`gated`), or all at once and partly against players of the past
+    (`league`)."""
     every: int = Field(15, ge=1)
-    """alternating: iterations until the next role's turn; gated: the most of them."""
+    """Number of iterations until the next role's turn when alternating, and the most of them when
+    gated."""
     metric: str = "won"
-    """gated: what has to be reached, as the iterations' figures call it."""
+    """Figure of the iterations that a role has to reach when gated, by its name in
+    `metrics.jsonl`."""
     gate: float = 0.8
-    """gated: by how much of it a role hands over."""
+    """Value of that figure at which a role hands over to the next one."""
     window: int = Field(3, ge=1)
-    """gated: over the mean of so many iterations of its own."""
+    """Number of its own latest iterations over which a role's figure is averaged."""
     past: float = Field(0.2, ge=0, le=1)
-    """league: share of groups in which the others are players of the past."""
+    """Share of groups that are played against players of the past, with schedule `league`."""
     sampling: Literal["latest", "uniform", "pfsp"] = "pfsp"
-    """league: how past players are drawn."""
+    """Way in which players of the past are drawn: the `latest` one, all alike (`uniform`), or those
+    that win more often (`pfsp`)."""
 
 
 def roles_in_turn(

@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anchorgym.gigpo.novelty import Novelty
 from anchorgym.training import ConfigError, TrainConfig
-from anchorgym.training.config.overrides import describe, parse_settings
+from anchorgym.training.config.fields import Heading, Setting, describe
+from anchorgym.training.config.overrides import parse_settings
+from anchorgym.training.config.renamed import RENAMED
+from anchorgym.training.config.sections import Exploration
+from anchorgym.training.selfplay.config import CoevolveConfig
 
 
 @pytest.mark.parametrize(
@@ -31,7 +36,7 @@ from anchorgym.training.config.overrides import describe, parse_settings
     ],
 )
 def test_flags_become_sections(words: list[str], settings: dict[str, Any]) -> None:
-    assert parse_settings(words) == settings
+    assert parse_settings(words, TrainConfig) == settings
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,7 @@ def test_flags_become_sections(words: list[str], settings: dict[str, Any]) -> No
     ],
 )
 def test_values_are_json_where_they_can_be(text: str, value: object) -> None:
-    assert parse_settings([f"--env.x={text}"]) == {"env": {"x": value}}
+    assert parse_settings([f"--env.x={text}"], TrainConfig) == {"env": {"x": value}}
 
 
 def test_a_file_and_flags_merge_in_their_order(tmp_path: Path) -> None:
@@ -58,14 +63,14 @@ def test_a_file_and_flags_merge_in_their_order(tmp_path: Path) -> None:
     )
     (tmp_path / "b.toml").write_text("[rollout]\ntasks = 7\n[env]\nmax_turns = 5\n")
     a, b = f"@{tmp_path / 'a.toml'}", f"@{tmp_path / 'b.toml'}"
-    merged = parse_settings([a, b, "--rollout.group-size", "4"])
+    merged = parse_settings([a, b, "--rollout.group-size", "4"], TrainConfig)
     assert merged == {
         "env": {"id": "me/A-v0", "max_turns": 5},
         "seed": 1,
         "rollout": {"tasks": 7, "group_size": 4},
     }
-    assert parse_settings(["--seed", "9", a])["seed"] == 1
-    assert parse_settings([b, a])["rollout"]["tasks"] == 2
+    assert parse_settings(["--seed", "9", a], TrainConfig)["seed"] == 1
+    assert parse_settings([b, a], TrainConfig)["rollout"]["tasks"] == 2
 
 
 @pytest.mark.parametrize(
@@ -86,18 +91,100 @@ def test_mistakes_are_named(words: list[str], said: str, tmp_path: Path) -> None
     (tmp_path / "broken.toml").write_text("seed = = 3")
     (tmp_path / "latin.toml").write_bytes("env = 'é'".encode("latin-1"))
     with pytest.raises(ConfigError, match=said):
-        parse_settings([word.format(folder=tmp_path) for word in words])
+        parse_settings([word.format(folder=tmp_path) for word in words], TrainConfig)
 
 
 @given(st.text(max_size=20))
 def test_no_text_breaks_the_parser(text: str) -> None:
-    settings = parse_settings([f"--env.x={text}"])
+    settings = parse_settings([f"--env.x={text}"], TrainConfig)
     assert set(settings["env"]) == {"x"}
 
 
 def test_every_setting_is_described_and_can_be_set_by_its_flag() -> None:
-    rows = list(describe(TrainConfig))
-    flags = [(flag, default) for flag, default, _ in rows if default]
-    assert len(flags) > 25
-    words = [f"{flag}={default}" for flag, default in flags]
-    assert TrainConfig.parse(parse_settings(words)) == TrainConfig()
+    rows = [item for item in describe(TrainConfig) if isinstance(item, Setting)]
+    assert len(rows) > 60
+    words = [f"{row.flag}={row.default}" for row in rows]
+    assert TrainConfig.parse(parse_settings(words, TrainConfig)) == TrainConfig()
+
+
+def test_settings_are_described_with_their_values_and_limits() -> None:
+    found = {row.path: row for row in describe(TrainConfig)}
+    group, form = found["rollout.group_size"], found["policy.form"]
+    assert isinstance(group, Setting)
+    assert isinstance(form, Setting)
+    assert (group.flag, group.kind, group.default) == ("--rollout.group-size", "INTEGER >= 2", "8")
+    assert form.kind == "transcript | window"
+    assert isinstance(found["rollout"], Heading)
+
+
+def test_the_settings_of_roles_are_described_and_read() -> None:
+    paths = {row.path for row in describe(CoevolveConfig)}
+    assert {"roles.NAME.algorithm.name", "roles.NAME.learner.learning_rate"} <= paths
+    words = ["--roles.a.algorithm", "rae", "--roles.a.policy", "128", "--env", "me/A-v0"]
+    roles = parse_settings(words, CoevolveConfig)["roles"]
+    assert roles == {"a": {"algorithm": {"name": "rae"}, "policy": {"name": "128"}}}
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--policy", "128"], "128"),
+        (["--policy", '"a b"'], "a b"),
+        (["--policy", "null"], "null"),
+        (["--policy", "true"], "true"),
+    ],
+)
+def test_a_setting_that_is_text_keeps_what_looks_like_a_number(
+    words: list[str], value: str
+) -> None:
+    assert parse_settings(words, TrainConfig) == {"policy": {"name": value}}
+    assert parse_settings(["--evaluation.split", "null"], TrainConfig)["evaluation"] == {
+        "split": None
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"rollout": {"itertions": 1}}, "Did you mean 'rollout.iterations'"),
+        ({"rolout": {"tasks": 1}}, "there is no section 'rolout'.*Did you mean 'rollout'"),
+        ({"learning_rate": 1}, "Did you mean 'clone.learning_rate' or 'learner.learning_rate'"),
+        ({"rollout": {"iterations": -1}}, "rollout.iterations: must be at least 0 .got -1"),
+        ({"clone": {"batch": "x"}}, "clone.batch: must be a whole number .got 'x'"),
+        ({"policy": {"form": "windw"}}, "'transcript' or 'window' .*Did you mean 'window'"),
+        ({"policy": {"constrained": "maybe"}}, "policy.constrained: must be true or false"),
+        ({"policy": {"hidden": 9}}, "hidden must be a multiple of 2"),
+        ({"algorithm": {"anchor": "histry:2"}}, "must be state, observation, or history:k"),
+        ({"evaluation": {"curve_split": "x"}}, "now named 'evaluation.validation_split'"),
+        ({"evaluation": {"modes": ["gredy"]}}, "Did you mean 'greedy'"),
+    ],
+)
+def test_wrong_settings_are_explained_in_one_line(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        TrainConfig.parse(values)
+    assert "\n" not in str(caught.value)
+
+
+def test_several_wrong_settings_are_all_named() -> None:
+    with pytest.raises(ConfigError, match=r"2 settings are wrong(?s:.)*seed(?s:.)*rollout\.taskz"):
+        TrainConfig.parse({"seed": -1, "rollout": {"taskz": 3}})
+
+
+def test_a_misspelt_setting_of_a_role_gets_a_suggestion() -> None:
+    wrong = {"env": "me/A-v0", "roles": {"a": {"learner": {"learning_rte": 1}}}}
+    with pytest.raises(ConfigError, match=r"Did you mean 'roles\.a\.learner\.learning_rate'"):
+        CoevolveConfig.parse(wrong)
+
+
+def test_run_folders_with_former_names_are_read() -> None:
+    text = '{"evaluation": {"curve_split": "train", "curve_tasks": 7}, "seed": 3}'
+    config = TrainConfig.parse_json(text)
+    assert config.evaluation.validation_split == "train"
+    assert config.evaluation.validation_tasks == 7
+    paths = {row.path for row in describe(TrainConfig)}
+    assert set(RENAMED.values()) <= paths
+    assert not set(RENAMED) & paths
+
+
+def test_bonuses_are_those_of_the_algorithms() -> None:
+    assert Exploration == Novelty

@@ -63,7 +63,7 @@ def test_two_are_compared_on_the_same_tasks(
 
 
 def test_the_table_shows_everything(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
-    alf = ["--env", ALF, "--split", "valid_seen", "--tasks", "6", "--env.max-turns=4"]
+    alf = ["--env", ALF, "--panel", "valid_seen", "--tasks", "6", "--env.max-turns=4"]
     assert main(["evaluate", "expert", "--against", "random", *alf, "--mode", "both"]) == 0
     said = capsys.readouterr().out
     for text in ("6 of 600 tasks", "worst type", "difference", "pass@4", "pass^2", "sign test"):
@@ -133,9 +133,9 @@ def test_more_tasks_than_there_are_is_warned_about(
         (["POLICY", "--temperature", "0"], "--mode greedy"),
         (["POLICY", "--samples", "0"], "at least 1"),
         (["POLICY", "--tasks", "0"], "at least 1 task"),
-        (["POLICY", "--frobnicate", "1"], "unrecognised: --frobnicate"),
+        (["POLICY", "--frobnicate", "1"], "has no flag '--frobnicate'"),
         (["POLICY", "--env.max-trns", "1"], "max_trns"),
-        (["POLICY", "--split", "trian"], "Did you mean 'train'"),
+        (["POLICY", "--panel", "trian"], "Did you mean 'train'"),
         (["POLICY", "--against", "nowhere"], "nowhere holds no policy"),
     ],
 )

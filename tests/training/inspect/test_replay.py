@@ -259,7 +259,7 @@ def test_the_digest_finds_what_cannot_be_executed(
         (lambda r: r[2].pop("turns"), "line 3: an episode lacks turns"),
         (lambda r: r[1]["turns"].insert(0, 3), "turn 1 is no JSON object"),
         (lambda r: r[0].update(env="test/Gone-v0"), "cannot make the environment"),
-        (lambda r: r[0].update(arguments={"data": "/gone"}), "--data FOLDER"),
+        (lambda r: r[0].update(arguments={"data": "/gone"}), "--env.data FOLDER"),
         (lambda r: r.pop(0), "does not begin with the header"),
     ],
 )
@@ -338,8 +338,8 @@ def test_data_that_has_moved_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
     record(path, "test/StoredKeyDoor-v0", RandomPolicy(0), "train", 3, data=str(there))
     there.rename(moved)
     assert main(["replay", str(path), "--verify"]) == 2
-    assert "--data FOLDER" in capsys.readouterr().err
-    assert main(["replay", str(path), "--verify", "--data", str(moved)]) == 0
+    assert "--env.data FOLDER" in capsys.readouterr().err
+    assert main(["replay", str(path), "--verify", "--env.data", str(moved)]) == 0
 
 
 def test_folders_without_recordings_are_named(tmp_path: Path) -> None:

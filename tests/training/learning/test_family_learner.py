@@ -117,7 +117,7 @@ def test_those_that_ask_who_won_learn_where_some_win(name: str, tmp_path: Path) 
             "clone": {"updates": 40, "batch": 4, "learning_rate": 0.01, "corrections": 0},
             "algorithm": {"name": name},
             "rollout": {"iterations": 1, "tasks": 4, "group_size": 8, "max_turns": 12},
-            "evaluation": {"tasks": 1, "curve_tasks": 1},
+            "evaluation": {"tasks": 1, "validation_tasks": 1},
         }
     )
     folder = train(job, tmp_path / "run").folder
@@ -152,7 +152,7 @@ def test_what_algorithms_remember_survives_a_kill(name: str, tmp_path: Path) -> 
             "clone": {"updates": 4, "batch": 2, "corrections": 0},
             "algorithm": {"name": name, "invalid_penalty": 0.1},
             "rollout": {"iterations": 3, "tasks": 2, "group_size": 3, "max_turns": 4},
-            "evaluation": {"every": 3, "tasks": 2, "curve_tasks": 1},
+            "evaluation": {"every": 3, "tasks": 2, "validation_tasks": 1},
             "checkpoint": {"seconds": 0},
         }
     )

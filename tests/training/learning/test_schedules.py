@@ -49,7 +49,7 @@ def test_a_run_learns_at_the_rates_of_its_schedule(tmp_path: Path) -> None:
         "clone": {"updates": 0},
         "rollout": {"iterations": 3, "tasks": 1, "group_size": 2, "max_turns": 2},
         "learner": {"learning_rate": 1e-3, "schedule": "linear", "final": 0.5},
-        "evaluation": {"every": 9, "tasks": 1, "curve_tasks": 1},
+        "evaluation": {"every": 9, "tasks": 1, "validation_tasks": 1},
     }
     train(TrainConfig.parse(job), tmp_path / "run")
     records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]

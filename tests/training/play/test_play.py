@@ -177,9 +177,9 @@ def test_texts_of_the_world_do_not_steer_the_terminal(play: Play) -> None:
     [
         (["play", "test/Roms-v0"], "Did you mean 'test/Rooms-v0'"),
         (["play", "test/Rooms-v0", "--task", "room 9"], "unknown task 'room 9'"),
-        (["play", "test/Rooms-v0", "--split", "tain"], "unknown split"),
+        (["play", "test/Rooms-v0", "--env.split", "tain"], "unknown split"),
         (["play", "test/Rooms-v0", "--env.size", "3"], "size"),
-        (["play", "test/Rooms-v0", "--rollout.tasks", "3"], "unrecognised: --rollout"),
+        (["play", "test/Rooms-v0", "--rollout.tasks", "3"], "has no flag '--rollout.tasks'"),
         (["play", "test/Rooms-v0", "--policy", "nowhere"], "holds no policy"),
         (["play", "test/Rooms-v0", "--record", "/dev/null/x"], "cannot write"),
         (["play", "test/Rooms-v0", "--record", "/"], "is a folder"),

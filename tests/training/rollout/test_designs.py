@@ -37,7 +37,7 @@ def job(design: str) -> TrainConfig:
         "clone": {"updates": 12, "batch": 2, "learning_rate": 0.01, "corrections": 0},
         "algorithm": {"name": "gigpo", "invalid_penalty": 0.1},
         "rollout": {"iterations": 2, "tasks": 2, "group_size": 6, "max_turns": 6},
-        "evaluation": {"every": 2, "tasks": 1, "curve_tasks": 1},
+        "evaluation": {"every": 2, "tasks": 1, "validation_tasks": 1},
         "checkpoint": {"seconds": 0},
     }
     for section, values in DESIGNS[design].items():

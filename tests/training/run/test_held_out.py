@@ -36,7 +36,7 @@ def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:
         "policy": {**SMALL, "vocabulary_tasks": 12},
         "clone": {"updates": 17, "batch": 3, "corrections_from": 0.5},
         "rollout": {"iterations": 2, "tasks": 12, "group_size": 2},
-        "evaluation": {"every": 1, "tasks": 5, "curve_tasks": 8},
+        "evaluation": {"every": 1, "tasks": 5, "validation_tasks": 8},
     }
     for section, values in changes.items():
         base[section] = {**base.get(section, {}), **values}
@@ -109,7 +109,7 @@ def test_where_nothing_is_held_out_nothing_is_chosen() -> None:
     panels = assemble(settings("test/Rooms-v0")).panels
     assert (panels.test, panels.validation, panels.chooses) == ("train", "train", False)
     assert len(panels.train) == 6
-    same = {"split": "valid_seen", "curve_split": "valid_seen"}
+    same = {"split": "valid_seen", "validation_split": "valid_seen"}
     assert not assemble(settings("test/Errands-v0", evaluation=same)).panels.chooses
 
 

@@ -214,7 +214,7 @@ def test_a_chat_model_from_elsewhere_is_trained(form: str, tmp_path: Path) -> No
         clone={"updates": None},
         rollout={"iterations": 1, "tasks": 2, "group_size": 2, "max_turns": 3},
         algorithm={"kl_coef": 0.01, "invalid_penalty": 0.1},
-        evaluation={"tasks": 2, "curve_tasks": 2},
+        evaluation={"tasks": 2, "validation_tasks": 2},
     )
     run = train(config, tmp_path / "run")
     assert run.after["greedy"].invalid == 1.0  # random weights write no tags

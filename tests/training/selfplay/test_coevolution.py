@@ -17,12 +17,11 @@ from anchorgym.agents import RandomPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import register
 from anchorgym.envs.errors import ContractError, OptionError
-from anchorgym.training.config.run_folders import RunBusyError
+from anchorgym.training.config.run_folders import RunBusyError, RunExistsError
 from anchorgym.training.config.sections import ConfigError
 from anchorgym.training.run.display import Display, Phase
 from anchorgym.training.selfplay import (
     CoevolveConfig,
-    LeagueExistsError,
     RoleError,
     coevolve,
 )
@@ -113,7 +112,7 @@ def test_a_run_that_was_left_goes_on_as_if_it_had_not_been(tmp_path: Path) -> No
 
 def test_a_folder_with_a_run_is_not_begun_anew(tmp_path: Path) -> None:
     next(coevolve(config(), tmp_path))
-    with pytest.raises(LeagueExistsError, match="resume"):
+    with pytest.raises(RunExistsError, match="resume"):
         next(coevolve(config(), tmp_path))
 
 

@@ -80,11 +80,11 @@ def test_the_command_prints_tables_json_pictures_and_transcripts(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--tasks", "6", "--best-response", "0"]
-    assert main(["redteam-evaluate", str(run), *flags, "--transcripts", "1"]) == 0
+    assert main(["redteam", "evaluate", str(run), *flags, "--transcripts", "1"]) == 0
     said = capsys.readouterr().out
     assert "undefended" in said
     assert "round 1" in said
-    assert main(["redteam-evaluate", str(run), *flags, "--out", str(tmp_path), "--json"]) == 0
+    assert main(["redteam", "evaluate", str(run), *flags, "--out", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(
         (tmp_path / "redteam.json").read_text()
     )
@@ -96,7 +96,7 @@ def test_runs_of_several_seeds_are_pooled_and_other_topologies_measured(
 ) -> None:
     flags = ["--tasks", "6", "--best-response", "0"]
     graphs = ["--topology", "chain", "--topology", "star"]
-    assert main(["redteam-evaluate", str(run), str(run), *flags, *graphs]) == 0
+    assert main(["redteam", "evaluate", str(run), str(run), *flags, *graphs]) == 0
     said = capsys.readouterr().out
     assert "2 runs, with Student's 95 % intervals" in said
     assert "last" in said

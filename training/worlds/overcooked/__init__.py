@@ -1,24 +1,42 @@
 """Cooks that learn: self-play, clones of people, and cooperation for the human's gain."""
 
-from anchorgym.training.worlds.overcooked.crossplay import (
-    cooks_league,
-    draw,
-    find_cook,
-    play_pair,
-    table,
-)
-from anchorgym.training.worlds.overcooked.human import (
-    CloneConfig,
-    Fit,
-    HumanDataError,
-    HumanGame,
-    clone,
-    fit_of,
-    read_games,
-)
-from anchorgym.training.worlds.overcooked.network import CookError, CookNet, NeuralCook
-from anchorgym.training.worlds.overcooked.ppo import PPOConfig, Progress, SelfPlay
-from anchorgym.training.worlds.overcooked.seated import CookPolicy
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anchorgym.training.worlds.overcooked.config import (
+        CloneConfig,
+        PPOConfig,
+    )
+    from anchorgym.training.worlds.overcooked.crossplay import (
+        cooks_league,
+        draw,
+        find_cook,
+        play_pair,
+        table,
+    )
+    from anchorgym.training.worlds.overcooked.human import (
+        Fit,
+        HumanDataError,
+        HumanGame,
+        clone,
+        fit_of,
+        read_games,
+    )
+    from anchorgym.training.worlds.overcooked.network import (
+        CookError,
+        CookNet,
+        NeuralCook,
+    )
+    from anchorgym.training.worlds.overcooked.ppo import (
+        Progress,
+        SelfPlay,
+    )
+    from anchorgym.training.worlds.overcooked.seated import (
+        CookPolicy,
+    )
 
 __all__ = [
     "CloneConfig",
@@ -41,3 +59,32 @@ __all__ = [
     "read_games",
     "table",
 ]
+
+_LAZY = {
+    "CloneConfig": "config",
+    "CookError": "network",
+    "CookNet": "network",
+    "CookPolicy": "seated",
+    "Fit": "human",
+    "HumanDataError": "human",
+    "HumanGame": "human",
+    "NeuralCook": "network",
+    "PPOConfig": "config",
+    "Progress": "ppo",
+    "SelfPlay": "ppo",
+    "clone": "human",
+    "cooks_league": "crossplay",
+    "draw": "crossplay",
+    "find_cook": "crossplay",
+    "fit_of": "human",
+    "play_pair": "crossplay",
+    "read_games": "human",
+    "table": "crossplay",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first asked for."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

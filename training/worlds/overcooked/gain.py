@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from anchorgym.envs.overcooked.batch import KitchenBatch
 from anchorgym.envs.overcooked.codes import FloatArray
+from anchorgym.training.worlds.overcooked.config import PPOConfig
 from anchorgym.training.worlds.overcooked.games import Experience, Games
 from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
-from anchorgym.training.worlds.overcooked.ppo import PPOConfig, SelfPlay
+from anchorgym.training.worlds.overcooked.ppo import SelfPlay
 
 GOALS: Final = {"soup_delivery": 5.0, "soup_pickup": 3.0, "potting_onion": 3.0,
                 "potting_tomato": 3.0}  # fmt: skip

@@ -23,6 +23,7 @@ from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.overcooked import ACTIONS, Kitchen, State
 from anchorgym.envs.overcooked.items import CAPACITY, DISH, NOTHING, ONION, SOUP, TOMATO, started
 from anchorgym.envs.overcooked.layouts import ALIASES
+from anchorgym.training.worlds.overcooked.config import CloneConfig
 from anchorgym.training.worlds.overcooked.network import NeuralCook
 
 _WAYS: Final = ((0, -1), (0, 1), (1, 0), (-1, 0))
@@ -138,24 +139,6 @@ def divided(games: Sequence[HumanGame], part: Literal["all", "even", "odd"] = "a
     return Components(own[:-1], own[-1:], list(games[-2:]))
 
 
-class CloneConfig(NamedTuple):
-    """How a proxy is cloned.
-
-    Args:
-        learning_rate: of AdamW.
-        decay: of the weights.
-        batch: of an update, in decisions.
-        passes: over the data, at most.
-        patience: passes without less loss on the games kept back before it stops.
-    """
-
-    learning_rate: float = 1e-3
-    decay: float = 0.1
-    batch: int = 256
-    passes: int = 40
-    patience: int = 3
-
-
 class Fit(NamedTuple):
     """How well a clone foresees what people do, over decisions of games it was not shown."""
 
@@ -186,7 +169,7 @@ def clone(
     config = config or CloneConfig()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        cook = NeuralCook(kitchen, about={"clone": config._asdict(), "seed": seed})
+        cook = NeuralCook(kitchen, about={"clone": config.model_dump(), "seed": seed})
     codes, actions = _decisions(cook, shown)
     optimizer = torch.optim.AdamW(
         cook.net.actor.parameters(), config.learning_rate, weight_decay=config.decay

@@ -20,6 +20,8 @@ from anchorgym.training.config.durable import whole_folder
 
 _WEIGHTS, _SETTINGS = "cook.safetensors", "cook.json"
 FORMAT = 1
+POLICY = "policy"
+"""Folder of the cook in the folder of the run that trained it."""
 
 
 class CookError(AnchorgymError, ValueError):
@@ -116,26 +118,27 @@ class NeuralCook:
 
     @staticmethod
     def is_kept_in(folder: Path) -> bool:
-        """Whether a folder holds a cook."""
-        return (folder / _SETTINGS).is_file()
+        """Whether a folder holds a cook, or a run that has trained one."""
+        return (_of_run(folder) / _SETTINGS).is_file()
 
     @classmethod
     def load(cls, folder: str | Path, kitchen: Kitchen | None = None) -> Self:
         """Read what `save` wrote.
 
         Args:
-            folder: of the cook.
+            folder: of the cook, or of the run that has trained it.
             kitchen: where it is to play; by default the kitchen that it was trained in.
 
         Raises:
             CookError: the folder holds no cook, or one of another kitchen.
         """
+        path = _of_run(Path(folder))
         try:
-            settings: dict[str, Any] = json.loads(Path(folder, _SETTINGS).read_text("utf-8"))
+            settings: dict[str, Any] = json.loads((path / _SETTINGS).read_text("utf-8"))
             layout, rows, hidden = settings["layout"], settings["rows"], settings["hidden"]
             if kitchen is None:
                 kitchen = Kitchen(load_layout(layout).with_rules(**settings["rules"]))
-            weights = load_file(Path(folder, _WEIGHTS))
+            weights = load_file(path / _WEIGHTS)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CookError(f"{folder} holds no cook ({error!r}): train or clone one") from error
         if list(kitchen.layout.rows) != rows:
@@ -146,3 +149,8 @@ class NeuralCook:
         net = CookNet(Codes(kitchen).width, hidden)
         net.load_state_dict(weights)
         return cls(kitchen, net, greedy=settings["greedy"], about=settings["about"])
+
+
+def _of_run(folder: Path) -> Path:
+    """Return where the cook is: in the folder itself, or in that of its run."""
+    return folder / POLICY if (folder / POLICY / _SETTINGS).is_file() else folder

@@ -9,69 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from anchorgym.envs.errors import OptionError
 from anchorgym.envs.overcooked import Kitchen
 from anchorgym.envs.overcooked.codes import Codes
+from anchorgym.training.worlds.overcooked.config import PPOConfig
 from anchorgym.training.worlds.overcooked.games import Experience, Games, advantages_of
 from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
-
-
-@dataclass(frozen=True, slots=True)
-class PPOConfig:
-    """How a cook is trained.
-
-    Args:
-        iterations: of playing and updating.
-        games: played at once.
-        ticks: of each game an iteration.
-        horizon: ticks of a game.
-        epochs: passes over what was played.
-        minibatches: updates a pass.
-        learning_rate: of Adam at the beginning; it falls to nothing.
-        gamma: the discount.
-        lam: of generalised advantages.
-        clip: how far a probability ratio counts.
-        dual_clip: a bound on the ratio where the advantage is negative (Ye et al. 2020, arXiv
-            1912.09729); 0 sets none.
-        entropy: weight of the entropy at the beginning; it falls to a tenth.
-        value: weight of the values' error.
-        scale: rewards are multiplied by it.
-        shaping: the share of the iterations after which shaped rewards have faded to nothing; 0
-            gives none.
-        partners: the share of games in which a partner, if there is any, has a seat.
-    """
-
-    iterations: int = 120
-    games: int = 64
-    ticks: int = 100
-    horizon: int = 400
-    epochs: int = 4
-    minibatches: int = 4
-    learning_rate: float = 2e-3
-    gamma: float = 0.99
-    lam: float = 0.95
-    clip: float = 0.2
-    dual_clip: float = 0.0
-    entropy: float = 0.02
-    value: float = 0.5
-    scale: float = 0.1
-    shaping: float = 0.7
-    partners: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Check what could not be trained with."""
-        counts = (self.iterations, self.games, self.ticks, self.epochs, self.minibatches)
-        if min(counts) < 1:
-            raise OptionError("iterations, games, ticks, epochs and minibatches are at least 1")
-        if not 0 <= self.partners <= 1:
-            raise OptionError(f"the share of games with partners is in [0, 1], not {self.partners}")
 
 
 class Progress(NamedTuple):
@@ -151,11 +99,11 @@ class SelfPlay:
         config = self.config
         shaping = max(0.0, 1.0 - done / config.shaping) if config.shaping else 0.0
         paid = config.scale * (experience.rewards[..., None] + shaping * experience.shaped)
-        return advantages_of(experience, paid.astype(np.float32), config.gamma, config.lam)
+        return advantages_of(experience, paid.astype(np.float32), config.gamma, config.gae_lambda)
 
     def cook(self, *, greedy: bool = False) -> NeuralCook:
         """Return the network as a cook."""
-        about = {"seed": self.seed, "ppo": asdict(self.config)}
+        about = {"seed": self.seed, "ppo": self.config.model_dump()}
         return NeuralCook(self.kitchen, self.net, greedy=greedy, about=about)
 
     def _update(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anchorgym.agents.policies.base import View
+from anchorgym.agents.policies.base import Policy, View
 from anchorgym.agents.policies.scripted import ScriptedPolicy
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.overcooked import ACTIONS
@@ -47,6 +47,23 @@ class CookPolicy(ScriptedPolicy):
         """
         kitchen = _kitchen_of(env)
         return ACTIONS[self.cook(kitchen.game, COOKS.index(agent), self._rng)]
+
+
+class CookLoader:
+    """Loads cooks by their folder, see `training.worlds.registry.PlayerLoader`."""
+
+    def recognises(self, folder: Path) -> bool:
+        """Whether a folder holds a cook, or a run that has trained one."""
+        return NeuralCook.is_kept_in(folder)
+
+    def load(self, folder: Path, env: Any, seed: int) -> Policy:
+        """Return the cook of a folder, for the kitchen of an environment.
+
+        Raises:
+            CookError: it is a cook of another kitchen.
+            OptionError: the environment is no kitchen.
+        """
+        return CookPolicy.load(folder, env, seed)
 
 
 def _kitchen_of(env: Any) -> OvercookedEnv:

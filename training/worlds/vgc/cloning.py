@@ -16,8 +16,9 @@ from torch import Tensor
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import Knowledge, knowledge
 from anchorgym.training.config.durable import write_file
-from anchorgym.training.config.run_folders import CONFIG, alone, read_settings, require_equal
+from anchorgym.training.config.run_folders import claimed
 from anchorgym.training.run.display import Display
+from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.vgc.config import CloneBattlesConfig
 from anchorgym.training.worlds.vgc.contenders import battle_starts, contender, team_source
 from anchorgym.training.worlds.vgc.demonstrations import Demonstrations, Noted, demonstrate, lessons
@@ -52,7 +53,7 @@ class Fit:
 
 
 def clone_battles(
-    config: CloneBattlesConfig, out: Path, *, display: Display | None = None
+    config: CloneBattlesConfig, out: Path, *, display: Display | None = None, resume: bool = False
 ) -> Iterator[Fit]:
     """Collect demonstrations, and train a policy on them; yields after every epoch.
 
@@ -68,13 +69,8 @@ def clone_battles(
         ConfigError: the folder holds a run of other settings.
     """
     shown = display or Display(None)
-    out.mkdir(parents=True, exist_ok=True)
-    with alone(out):
-        if (out / CONFIG).exists():
-            kept = read_settings(CloneBattlesConfig, out, "anchorgym vgc-clone")
-            require_equal(config, kept, out)
-        else:
-            write_file(out / CONFIG, config.model_dump_json(indent=2) + "\n")
+    claim = claimed(config, out, "anchorgym vgc clone", resume=resume)
+    with claim, tensor_threads(config.threads):
         if (out / POLICY).is_dir():
             lines = (out / _FITS).read_text(encoding="utf-8").splitlines()
             yield from (Fit(**json.loads(line)) for line in lines)

@@ -1,4 +1,4 @@
-"""The settings of learning to battle, validated before anything starts."""
+"""Settings of learning to battle, validated before anything starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anchorgym.training.config.sections import Section
+from anchorgym.training.config.sections import RunConfig, Section
 
 Method = Literal["self-play", "fictitious-play", "double-oracle", "exploiter"]
 SOLVERS: dict[Method, str] = {
@@ -18,101 +18,111 @@ SOLVERS: dict[Method, str] = {
 
 
 class BattleConfig(Section):
-    """What is played."""
+    """Battles: their format, and the teams that are played with."""
 
     format: str = "gen9vgc2025regi"
-    """A double format of the simulator."""
+    """Double format of the simulator in which battles are played."""
     teams: int = Field(16, ge=1)
-    """Teams of the training set."""
+    """Number of teams in the training set."""
     pastes: str | None = None
-    """A folder of team pastes to take the teams from; by default they are generated."""
+    """Folder of team pastes to take the teams from; by default teams are generated."""
     open_sheets: bool = True
     """Whether the players see each other's team sheets."""
 
 
 class NetConfig(Section):
-    """The policy's size."""
+    """Size of the policy's network."""
 
     width: int = Field(64, ge=8)
-    """Of a token."""
+    """Width of the embedding of a token."""
     layers: int = Field(2, ge=1)
-    """Of the transformer."""
+    """Number of layers of the transformer."""
     heads: int = Field(4, ge=1)
-    """Of its attention; they divide the width."""
+    """Number of attention heads, which must divide the width."""
     hidden: int = Field(64, ge=8)
-    """Of the layers that score a choice."""
+    """Width of the layers that score a choice."""
 
 
-class CloneBattlesConfig(Section):
-    """Behaviour cloning: from players that are programs, and from logs of battles."""
+class CloneBattlesConfig(RunConfig):
+    """Behaviour cloning from players that are programs, and from logs of battles."""
 
     battle: BattleConfig = BattleConfig()
     net: NetConfig = NetConfig()
     teacher: str = "heuristic"
-    """Who is imitated: `heuristic`, `search`, `max-power`, or the folder of a policy."""
+    """Player to imitate: `heuristic`, `search`, `max-power`, or the folder of a policy."""
     battles: int = Field(1000, ge=0)
-    """That the teacher plays; half against itself, half against weaker players."""
+    """Number of battles that the teacher plays, half of them against itself and half against weaker
+    players."""
     logs: str | None = None
-    """A folder of battle logs in Showdown's protocol (*.log or *.json replays) to learn from."""
+    """Folder of battle logs in Showdown's protocol (*.log or *.json replays) to learn from."""
     epochs: int = Field(8, ge=1)
-    """Passes over what is learnt from."""
+    """Number of passes over the decisions that are learnt from."""
     batch: int = Field(256, ge=1)
-    """Decisions an update."""
+    """Number of decisions in each optimizer step."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Of AdamW, at the start; it falls to nothing by a cosine."""
+    """Learning rate of AdamW at the start; it falls to 0 by a cosine."""
     weight_decay: float = Field(0.02, ge=0)
-    """Of AdamW."""
+    """Weight decay of AdamW in each step."""
     value_weight: float = Field(0.25, ge=0)
-    """Weight of predicting who wins, beside what is chosen."""
+    """Weight of the loss on predicting who wins, beside the loss on choices."""
     held_out: float = Field(0.1, gt=0, lt=1)
-    """Share of the battles that the accuracy is measured on."""
-    seed: int = Field(0, ge=0)
-    """Of everything that is drawn."""
+    """Share of the battles that are set aside to measure the accuracy on."""
 
 
 class PPOConfig(Section):
-    """Proximal policy optimisation (Schulman et al. 2017) with a payoff at the end alone."""
+    """Proximal policy optimization (Schulman et al. 2017) with a payoff at the end alone."""
 
     learning_rate: float = Field(2e-4, gt=0)
-    """Of Adam."""
+    """Learning rate of the Adam optimizer."""
     epochs: int = Field(2, ge=1)
-    """Passes over the decisions of an update."""
+    """Number of passes over the decisions of an update."""
     minibatch: int = Field(512, ge=1)
-    """Decisions a step."""
+    """Number of decisions in each optimizer step."""
     clip: float = Field(0.2, gt=0)
-    """How far the chance of a choice may move in an update."""
+    """Clipping range of the probability ratio in an update."""
     gae_lambda: float = Field(0.95, ge=0, le=1)
-    """Lambda of generalised advantage estimation; nothing is discounted."""
+    """Lambda of generalised advantage estimation; rewards are not discounted."""
     entropy: float = Field(0.003, ge=0)
-    """Weight of the entropy bonus."""
+    """Weight of the entropy bonus in the loss."""
     value_weight: float = Field(0.5, ge=0)
-    """Weight of the value's error."""
+    """Weight of the squared error of the value in the loss."""
     max_grad_norm: float = Field(0.5, gt=0)
-    """Norm that gradients are cut to."""
+    """Largest norm of the gradient; longer gradients are scaled down to it."""
     warm_up: int = Field(2, ge=0)
-    """Updates of a player's first round in which the value alone learns."""
+    """Number of first updates of a player in which only the value learns."""
 
 
-class PopulationConfig(Section):
-    """A population that grows by best responses to itself."""
+class PopulationConfig(RunConfig):
+    """Population that grows by best responses to itself."""
 
     battle: BattleConfig = BattleConfig()
     net: NetConfig = NetConfig()
     ppo: PPOConfig = PPOConfig()
     method: Method = "self-play"
-    """Whom a new player trains against: what it is itself by now, all before it alike, their
-    equilibrium, or (exploiter) one fixed `target` that it starts afresh against."""
+    """Opponents that a new player trains against: itself (`self-play`), all players before it
+    (`fictitious-play`), their equilibrium (`double-oracle`), or one `target` (`exploiter`)."""
     start: str | None = None
-    """Folder of the policy to begin with, such as a clone; by default an untrained one."""
+    """Folder of the policy to begin with, such as a clone; by default an untrained policy."""
     target: str | None = None
-    """Whom an exploiter trains against: a folder of a policy, or `heuristic` and the like."""
+    """Opponent of an exploiter: the folder of a policy, or a program such as `heuristic`."""
     rounds: int = Field(4, ge=1)
-    """Players that are trained one after the other."""
+    """Number of players that are trained one after the other."""
     updates: int = Field(40, ge=1)
-    """Of each."""
+    """Number of updates of each player."""
     battles: int = Field(96, ge=1)
-    """An update."""
+    """Number of battles in each update."""
     games: int = Field(32, ge=2)
-    """Of each pair in the payoff table, at least."""
-    seed: int = Field(0, ge=0)
-    """Of everything that is drawn."""
+    """Least number of games of each pair in the payoff table."""
+
+
+class LeagueBattles(BattleConfig):
+    """Battles of the league: their format, and the teams that are played with."""
+
+    teams: int = Field(1, ge=1)
+    """Number of teams of training that are played with, and of unseen ones."""
+
+
+class LeagueSettings(Section):
+    """Settings of a league of battle players."""
+
+    battle: LeagueBattles = LeagueBattles()

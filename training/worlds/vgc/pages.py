@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from anchorgym.envs.vgc.replays import KeptBattle
 from anchorgym.envs.vgc.text import event
 from anchorgym.training.inspect.viewing import page_of
 
+_FOLDER = files("anchorgym.training.worlds.vgc") / "page"
 _PAGE = "battle.html"
 _STYLE = "battle.css"
 _SCRIPTS = ("dom.js", "battle.js")
@@ -20,7 +22,8 @@ def write_battle_page(bridge: Bridge, battle: KeptBattle, path: Path) -> None:
     title = f"{battle.players[0]} against {battle.players[1]}"
     data = retold(bridge, battle)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page_of(_PAGE, _SCRIPTS, _STYLE, title, data), encoding="utf-8")
+    page = page_of(_PAGE, _SCRIPTS, _STYLE, title, data, _FOLDER)
+    path.write_text(page, encoding="utf-8")
 
 
 def retold(bridge: Bridge, battle: KeptBattle) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def load_policy(folder: Path) -> tuple[BattleNet, str]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{str(folder)!r} holds no battle policy ({error}): name a folder that `anchorgym "
-            "vgc-clone` or `vgc-train` wrote"
+            "vgc clone` or `vgc train` wrote"
         ) from error
     known = knowledge(format)
     if version != _FORMAT or about["layout"] != _digest(known):

@@ -13,12 +13,12 @@ from pathlib import Path
 from anchorgym.envs.vgc.arena import Contender, Fixture, play
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
-from anchorgym.training.config.durable import write_file
-from anchorgym.training.config.run_folders import CONFIG, alone, read_settings, require_equal
+from anchorgym.training.config.run_folders import claimed
 from anchorgym.training.league import Exploitation, League, Mixture, Rules, expand, exploit
 from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.vgc.config import SOLVERS, PopulationConfig
 from anchorgym.training.worlds.vgc.contenders import NAMES, battle_starts, newest_policy
 from anchorgym.training.worlds.vgc.match_runner import MatchRunner
@@ -34,7 +34,7 @@ _FIRST = "player 0"
 def train_population(
     config: PopulationConfig, out: Path, *, display: Display | None = None, resume: bool = False
 ) -> League:
-    """Train a population, and return its league; an interrupted run goes on where it was.
+    """Train a population, and return its league.
 
     The folder gets `config.json`, `players/` (each a policy), `league/` (every game),
     `metrics.jsonl` and `checkpoints/`.
@@ -43,35 +43,21 @@ def train_population(
         config: what to do.
         out: the folder of the run.
         display: shows progress.
-        resume: take the settings that the folder holds.
+        resume: go on with the run that the folder holds; one without a run begins one.
 
     Raises:
+        RunExistsError: the folder holds a run, and none is to be resumed.
         ConfigError: the folder holds a run of other settings.
         RunBusyError: another process is working on it.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with alone(out):
-        if (out / CONFIG).exists():
-            kept = read_population_config(out)
-            require_equal(kept if resume else config, kept, out)
-            config = kept
-        else:
-            write_file(out / CONFIG, config.model_dump_json(indent=2) + "\n")
+    claim = claimed(config, out, "anchorgym vgc train", resume=resume)
+    with claim, tensor_threads(config.threads):
         run = Population(config, out, display or Display(None))
         try:
             run.train()
         finally:
             run.close()
         return run.league
-
-
-def read_population_config(folder: Path) -> PopulationConfig:
-    """Return the settings of the population that a folder holds.
-
-    Raises:
-        ConfigError: it holds none.
-    """
-    return read_settings(PopulationConfig, folder, "anchorgym vgc-train")
 
 
 class Population:

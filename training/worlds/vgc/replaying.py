@@ -9,35 +9,35 @@ from pathlib import Path
 
 from anchorgym.envs.errors import DataError
 from anchorgym.envs.vgc.bridge import shared_bridge
-from anchorgym.envs.vgc.replays import KeptBattle, differences, read_battles
+from anchorgym.envs.vgc.replays import KeptBattle, differences, holds_battles, read_battles
 from anchorgym.envs.vgc.text import happened
 from anchorgym.training.commands import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from anchorgym.training.worlds.vgc.pages import write_battle_page
 
 
-def replay_battles(
-    files: Sequence[Path], verify: bool, pages: Path | None, only: int | None
-) -> int:
-    """Verify battles, write their pages, or print the one that is asked for; return the status.
+class BattleFiles:
+    """The format of recorded battles, see `training.worlds.registry.RecordFormat`."""
 
-    Args:
-        files: of battles.
-        verify: whether to execute all of them again and compare.
-        pages: a folder for an HTML page of each.
-        only: number of the battle in its file, from 1.
-    """
-    if verify:
-        return _verify(files, only)
-    if pages is not None:
-        for path in files:
-            for number, battle in _battles(path, only):
-                page = pages / f"{path.stem}-{number}.html"
-                write_battle_page(shared_bridge(), battle, page)
-                print(page)
+    def recognises(self, path: Path) -> bool:
+        """Whether a file holds battles."""
+        return holds_battles(path)
+
+    def replay(
+        self, files: Sequence[Path], *, verify: bool, pages: Path | None, only: int | None
+    ) -> int:
+        """Verify battles, write their pages, or print the one that is asked for."""
+        if verify:
+            return _verify(files, only)
+        if pages is not None:
+            for path in files:
+                for number, battle in _battles(path, only):
+                    page = pages / f"{path.stem}-{number}.html"
+                    write_battle_page(shared_bridge(), battle, page)
+                    print(page)
+            return EXIT_OK
+        for number, battle in _battles(files[0], only or 1):
+            _show(number, battle)
         return EXIT_OK
-    for number, battle in _battles(files[0], only or 1):
-        _show(number, battle)
-    return EXIT_OK
 
 
 def _verify(files: Sequence[Path], only: int | None) -> int:

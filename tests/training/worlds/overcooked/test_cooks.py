@@ -239,7 +239,7 @@ def test_a_league_of_cooks_pays_both_the_teams_score(tmp_path: Path) -> None:
 
 def test_the_command_trains_and_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "cook")
-    assert main(["overcooked", "train", "--iterations", "1", "--out", out]) == 0
+    assert main(["overcooked", "train", "--ppo.iterations", "1", "--out", out]) == 0
     assert "CPU seconds" in capsys.readouterr().out
     pair = ["overcooked", "crossplay", f"mine={out}", "random", "--games", "2"]
     assert main([*pair, "--out", str(tmp_path / "pairs")]) == 0

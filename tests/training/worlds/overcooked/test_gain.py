@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
@@ -21,7 +19,9 @@ from anchorgym.training.worlds.overcooked.gain import (
 from anchorgym.training.worlds.overcooked.games import Games
 
 CRAMPED = Kitchen(load_layout("cramped_room"))
-SMALL = replace(TUNING, iterations=2, games=8, ticks=20, horizon=40, epochs=2)
+SMALL = TUNING.model_copy(
+    update={"iterations": 2, "games": 8, "ticks": 20, "horizon": 40, "epochs": 2}
+)
 
 
 def small(alpha: float) -> Gain:

@@ -19,8 +19,8 @@ PLAYERS = ("random", "strong=max-power", "heuristic")
 def test_a_league_is_played_ranked_and_drawn_once(
     simulator: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["evaluate-league", *PLAYERS, "--games", "16", "--json", "--out", str(tmp_path)]
-    assert main([*command, "--split", "unseen", "--record", "2"]) == 0
+    command = ["vgc", "league", *PLAYERS, "--games", "16", "--json", "--out", str(tmp_path)]
+    assert main([*command, "--only", "unseen", "--record", "2"]) == 0
     (result,) = json.loads(capsys.readouterr().out)
     assert result["players"] == ["random", "strong", "heuristic"]
     assert result["games"] == 3 * 16
@@ -38,16 +38,16 @@ def test_a_league_is_played_ranked_and_drawn_once(
     assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
     kept = (tmp_path / "unseen" / "games.jsonl").read_text()
     assert main(["replay", "--verify", str(tmp_path / "battles.jsonl")]) == 0
-    assert main([*command, "--split", "unseen"]) == 0  # nothing is played twice
+    assert main([*command, "--only", "unseen"]) == 0  # nothing is played twice
     assert (tmp_path / "unseen" / "games.jsonl").read_text() == kept
-    assert main(["evaluate-league", "strong=random", "random", "--out", str(tmp_path)]) == 2
+    assert main(["vgc", "league", "strong=random", "random", "--out", str(tmp_path)]) == 2
     assert "give another folder" in capsys.readouterr().err
 
 
 def test_players_that_are_none_are_refused(
     simulator: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate-league", "heuristics", "random", "--out", str(tmp_path)]) == 2
+    assert main(["vgc", "league", "heuristics", "random", "--out", str(tmp_path)]) == 2
     assert "Did you mean 'heuristic'" in capsys.readouterr().err
 
 

@@ -13,6 +13,7 @@ from anchorgym.envs.errors import DataError
 from anchorgym.envs.vgc.actions import read_pair
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import Knowledge, knowledge
+from anchorgym.training.config.run_folders import RunExistsError
 from anchorgym.training.config.sections import ConfigError
 from anchorgym.training.worlds.vgc import populations
 from anchorgym.training.worlds.vgc.cloning import clone_battles
@@ -38,7 +39,9 @@ def clone(simulator: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     fits = list(clone_battles(config, folder))
     assert fits[-1].loss < fits[0].loss
-    assert list(clone_battles(config, folder)) == fits  # a finished clone is not trained again
+    assert (
+        list(clone_battles(config, folder, resume=True)) == fits
+    )  # a finished clone is not trained again
     return folder
 
 
@@ -116,14 +119,16 @@ def test_a_population_goes_on_as_if_nothing_had_happened(
     with pytest.raises(KeyboardInterrupt):
         train_population(config, tmp_path / "cut")
     monkeypatch.setattr(Learner, "update", update)
-    resumed = train_population(config, tmp_path / "cut")
+    with pytest.raises(RunExistsError, match="--resume"):
+        train_population(config, tmp_path / "cut")
+    resumed = train_population(config, tmp_path / "cut", resume=True)
     assert resumed.history == whole.history
     for name in (f"player-{number + 1}" for number in range(len(whole.history))):
         nets = [load_policy(tmp_path / run / "players" / name)[0] for run in ("whole", "cut")]
         one, other = (net.state_dict() for net in nets)
         assert all((one[key] == other[key]).all() for key in one)
     with pytest.raises(ConfigError, match="other settings"):
-        train_population(settings(clone, method=method, seed=1), tmp_path / "cut")
+        train_population(settings(clone, method=method, seed=1), tmp_path / "cut", resume=True)
 
 
 def test_an_exploiter_is_measured_against_its_target(clone: Path, tmp_path: Path) -> None:

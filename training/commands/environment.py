@@ -1,0 +1,72 @@
+"""The environment of a command that trains nothing: `--env ID`, and `--env.KEY VALUE`.
+
+It is given in the same way to the commands that train, whose settings have defaults for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field, field_validator
+
+from anchorgym.training.commands.command import Settings, UsageError
+from anchorgym.training.config.sections import Section
+
+
+class EnvironmentSection(Section):
+    """Environment, by its id. Further keys are arguments of its own, such as `env.data`, which
+    `anchorgym envs ID` lists."""
+
+    model_config = ConfigDict(
+        extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    id: str | None = None
+    """Environment's id: namespace/Name-vN, or module:namespace/Name-vN for one that a module of
+    yours registers."""
+    split: str | None = None
+    """Split of its tasks that the environment is made with; by default its own."""
+    max_turns: int | None = Field(None, ge=1)
+    """Turns after which an episode is cut; by default the environment's own limit."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments that the environment is made with."""
+        given = {"split": self.split, "max_turns": self.max_turns}
+        limits = {name: value for name, value in given.items() if value is not None}
+        return {**limits, **(self.model_extra or {})}
+
+
+class EnvironmentSettings(Section):
+    """Settings of a command that plays in an environment."""
+
+    env: EnvironmentSection = EnvironmentSection()
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _env_by_id(cls, value: Any) -> Any:
+        return {"id": value} if isinstance(value, str) else value
+
+
+def environment(given: Settings) -> EnvironmentSection:
+    """Return the environment that settings give.
+
+    Raises:
+        ConfigError: there are other settings, or wrong values.
+    """
+    return EnvironmentSettings.parse(given).env
+
+
+def named_environment(given: Settings, command: str) -> tuple[str, dict[str, Any]]:
+    """Return the id of the environment and its arguments.
+
+    Raises:
+        UsageError: none is named.
+        ConfigError: there are other settings, or wrong values.
+    """
+    env = environment(given)
+    if env.id is None:
+        raise UsageError(
+            f"name an environment: `anchorgym {command} ENV`. `anchorgym envs` lists them"
+        )
+    return env.id, env.arguments

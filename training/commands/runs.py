@@ -1,0 +1,137 @@
+"""What all commands have in common that train: the run's folder, its settings, and its end.
+
+A command names the model of its settings and how its folders are called; `begin` gives it the
+settings and the folder to train in, or None where there is nothing to train.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
+from anchorgym.training.commands.command import Settings, UsageError, folder, switch
+from anchorgym.training.config.run_folders import (
+    CONFIG,
+    RunFinishedError,
+    free_folder,
+    read_settings,
+    require_free,
+)
+from anchorgym.training.config.sections import RunConfig
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+S = TypeVar("S", bound=RunConfig)
+
+ARGUMENTS = (
+    folder(
+        "--out",
+        "Folder of the run, which must not hold one yet; by default a free name under runs/.",
+    ),
+    folder("--resume", "Go on with the run of a folder, with the settings that it holds."),
+    switch("--dry-run", "Check the settings, print all of them as JSON, and stop."),
+    switch("--quiet", "Print no progress and no figures, only errors."),
+)
+"""Arguments of every command that trains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[S]):
+    """A run that is to be begun or gone on with."""
+
+    config: S
+    folder: Path
+    resume: bool
+    console: Console
+    """Shows progress and figures, unless the user wants quiet."""
+
+    def say(self, text: str) -> None:
+        """Print a line of any length, so that paths in it can be copied."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+
+def run_job(
+    known: Namespace,
+    given: Settings,
+    *,
+    command: str,
+    model: type[S],
+    stem: Callable[[S], str],
+    work: Callable[[Job[S]], None],
+    complete: Callable[[S], S] | None = None,
+) -> int:
+    """Read the settings, do the work, and return the exit status.
+
+    Args:
+        known: arguments of the command, those of `ARGUMENTS` among them.
+        given: settings.
+        command: its name, such as `train`.
+        model: of the settings.
+        stem: name of a run's folder under runs/, by its settings.
+        work: trains, and says what came of it.
+        complete: checks more than the settings themselves, and fills in what they leave open.
+
+    Raises:
+        UsageError: --resume is given together with settings.
+        ConfigError: wrong settings, or a folder that holds no run.
+        RunExistsError: the folder of --out holds a run.
+    """
+    if known.resume is not None:
+        _refuse_settings(known, given)
+        config = read_settings(model, known.resume, f"anchorgym {command}")
+    else:
+        config = model.parse(given)
+    if known.dry_run:
+        config = complete(config) if complete is not None else config
+        print(config.model_dump_json(indent=2))
+        return EXIT_OK
+    out = known.resume or known.out or free_folder(stem(config))
+    if known.resume is None:
+        require_free(out)
+    return _carry_out(
+        known, command, Job(config, out, known.resume is not None, _console(known)), work
+    )
+
+
+def _carry_out(known: Namespace, command: str, job: Job[S], work: Callable[[Job[S]], None]) -> int:
+    job.say(f"run        {job.folder}")
+    try:
+        work(job)
+    except RunFinishedError as error:
+        job.say(str(error))
+    except KeyboardInterrupt:
+        if not (job.folder / CONFIG).exists():  # nothing has begun
+            raise
+        print(
+            f"\ninterrupted: go on with `anchorgym {command} --resume {job.folder}`",
+            file=sys.stderr,
+        )
+        return EXIT_INTERRUPTED
+    return EXIT_OK
+
+
+def _console(known: Namespace) -> Console:
+    from rich.console import Console
+
+    return Console(quiet=known.quiet)
+
+
+def _refuse_settings(known: Namespace, given: Settings) -> None:
+    others = [f"--{name.replace('_', '-')}" for name in given]
+    others += ["--out"] if known.out is not None else []
+    if others:
+        raise UsageError(
+            f"--resume takes every setting from {known.resume}/{CONFIG}: leave out "
+            f"{', '.join(others)}, or begin a new run with --out"
+        )
+
+
+def plain_name(env_id: str) -> str:
+    """Return the name in an environment's id, for the folder of a run."""
+    return env_id.rpartition("/")[2].rpartition(":")[2].rpartition("-v")[0].lower() or "run"

@@ -1,0 +1,31 @@
+"""Settings that once had another name.
+
+Run folders that were written with the former names are still read; flags, TOML files and keyword
+arguments that use one are refused with the present name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+RENAMED: Final[Mapping[str, str]] = {
+    "evaluation.curve_split": "evaluation.validation_split",
+    "evaluation.curve_tasks": "evaluation.validation_tasks",
+}
+"""Present name by former name; both have the same section."""
+
+
+def with_present_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run folder with the present name of each."""
+    current = {key: _copied(value) for key, value in values.items()}
+    for former, present in RENAMED.items():
+        section, _, name = former.partition(".")
+        inner = current.get(section)
+        if isinstance(inner, dict) and name in inner:
+            inner[present.partition(".")[2]] = inner.pop(name)
+    return current
+
+
+def _copied(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,75 @@
+"""Policies by name: saved ones, and those that a module of the user's own loads."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from anchorgym.agents.policies.base import Policy
+from anchorgym.agents.policies.model import ModelPolicy, PolicyError, load_policy
+from anchorgym.envs.errors import did_you_mean
+from anchorgym.envs.plugins import is_reference, load_object
+
+
+def named_policy(name: str, *, seed: int = 0, known: Iterable[str] = ()) -> Policy:
+    """Return the policy of a folder, or of a loader that is named as `module:Name`.
+
+    A loader is a class or function that returns a policy and takes the keyword `seed`.
+
+    Args:
+        name: folder of a saved policy or of a chat model, or `module:Name`.
+        seed: of what the policy draws.
+        known: other names that the caller knows, for what may have been meant.
+
+    Raises:
+        PolicyError: the folder holds no policy, or the loader returns none.
+        PluginError: there is no such loader.
+    """
+    if Path(name).exists():
+        return load_policy(name, seed=seed)
+    if is_reference(name):
+        return _loaded(name, seed)
+    try:
+        return load_policy(name, seed=seed)
+    except PolicyError as error:
+        raise PolicyError(f"{error}.{did_you_mean(name, known)}".replace("..", ".")) from error
+
+
+def trainable_policy(name: str, *, seed: int = 0, known: Iterable[str] = ()) -> ModelPolicy:
+    """Return a policy as `named_policy` does, where its weights can be trained.
+
+    Raises:
+        PolicyError: it is no model, or there is no policy.
+        PluginError: there is no such loader.
+    """
+    policy = named_policy(name, seed=seed, known=known)
+    if not isinstance(policy, ModelPolicy):
+        raise PolicyError(
+            f"{name} gives a {type(policy).__name__}, which cannot be trained: only a ModelPolicy, "
+            "such as load_policy returns, has weights that a run can update"
+        )
+    return policy
+
+
+def _loaded(reference: str, seed: int) -> Policy:
+    loader: Any = load_object(reference, "a policy")
+    if not callable(loader):
+        raise PolicyError(f"{reference} is no loader of policies: name a class or a function")
+    try:
+        inspect.signature(loader).bind(seed=seed)
+    except TypeError as error:
+        raise PolicyError(
+            f"{reference} cannot be called with `seed={seed}` ({error}): a loader of policies "
+            "takes the keyword seed, and returns a policy"
+        ) from error
+    except ValueError:  # a builtin, whose arguments nobody knows
+        pass
+    policy: Policy = loader(seed=seed)
+    if not hasattr(policy, "open"):
+        raise PolicyError(
+            f"{reference} returned a {type(policy).__name__}, which is no policy: it needs "
+            "`open(env, agent)` and `engine`, as anchorgym.agents.policies.base.Policy says"
+        )
+    return policy

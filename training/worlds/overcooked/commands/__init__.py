@@ -1,0 +1,1 @@
+"""The commands of `anchorgym overcooked`, a module each."""

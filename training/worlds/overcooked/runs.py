@@ -1,0 +1,93 @@
+"""Runs that train or clone a cook: their folders, and what is left in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anchorgym.envs.overcooked import Kitchen, load_layout
+from anchorgym.training.config.run_folders import RunFinishedError, claimed
+from anchorgym.training.run.display import Display
+from anchorgym.training.run.threads import tensor_threads
+from anchorgym.training.worlds.overcooked.config import CloneCookConfig, TrainCookConfig
+from anchorgym.training.worlds.overcooked.human import (
+    Components,
+    Fit,
+    clone,
+    divided,
+    fit_of,
+    read_games,
+)
+from anchorgym.training.worlds.overcooked.network import POLICY, NeuralCook
+from anchorgym.training.worlds.overcooked.ppo import SelfPlay
+
+__all__ = ["POLICY", "clone_cook", "train_cook"]
+
+
+def train_cook(
+    config: TrainCookConfig, out: Path, *, display: Display | None = None, resume: bool = False
+) -> tuple[NeuralCook, float]:
+    """Train a cook by self-play, and save it in `out/policy`; nothing else in `out` is touched.
+
+    Args:
+        config: what to do.
+        out: the folder of the run, which gets `config.json` and `policy/`.
+        display: shows progress.
+        resume: begin the run that the folder holds anew, with equal results; a folder without one
+            begins one.
+
+    Returns:
+        the cook, and the CPU seconds that its training took.
+
+    Raises:
+        RunExistsError: the folder holds a run, and none is to be resumed.
+        RunFinishedError: the run that was to be resumed is finished.
+        CookError: a folder that settings name holds no cook, or one of another kitchen.
+    """
+    kitchen = Kitchen(load_layout(config.layout))
+    net = NeuralCook.load(config.start, kitchen).net if config.start else None
+    partners = [NeuralCook.load(folder, kitchen) for folder in config.partners]
+    claim = claimed(config, out, "anchorgym overcooked train", resume=resume)
+    with claim, tensor_threads(config.threads):
+        _refuse_finished(out)
+        trainer = SelfPlay(kitchen, config.ppo, seed=config.seed, net=net, partners=partners)
+        seconds = 0.0
+        with (display or Display(None)).phase("self-play", config.ppo.iterations) as shown:
+            for progress in trainer.train():
+                shown.step(f"score {progress.score:.0f}, entropy {progress.entropy:.2f}")
+                seconds = progress.seconds
+        cook = trainer.cook()
+        cook.save(out / POLICY)
+        return cook, seconds
+
+
+def clone_cook(
+    config: CloneCookConfig, out: Path, *, resume: bool = False
+) -> tuple[Components, Fit]:
+    """Clone a cook from recorded games, and save it in `out/policy`.
+
+    Args:
+        config: what to do.
+        out: the folder of the run, which gets `config.json` and `policy/`.
+        resume: begin the run that the folder holds anew; a folder without one begins one.
+
+    Returns:
+        the games by what they were for, and how well the cook foresees the unseen ones.
+
+    Raises:
+        RunExistsError: the folder holds a run, and none is to be resumed.
+        RunFinishedError: the run that was to be resumed is finished.
+        HumanDataError: the games cannot be read, or are too few.
+    """
+    kitchen = Kitchen(load_layout(config.layout))
+    parts = divided(read_games(config.data, kitchen), config.part)
+    claim = claimed(config, out, "anchorgym overcooked clone", resume=resume)
+    with claim, tensor_threads(config.threads):
+        _refuse_finished(out)
+        cook = clone(kitchen, parts.shown, parts.kept, config.clone, seed=config.seed)
+        cook.save(out / POLICY)
+        return parts, fit_of(cook, parts.unseen)
+
+
+def _refuse_finished(out: Path) -> None:
+    if NeuralCook.is_kept_in(out / POLICY):
+        raise RunFinishedError(f"{out} is finished: there is nothing to resume")

@@ -1,0 +1,1 @@
+"""The commands of `anchorgym redteam`, a module each."""

@@ -1,0 +1,139 @@
+"""`anchorgym redteam evaluate`: how a team that was trained under attack stands up."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anchorgym.training.commands import EXIT_OK
+from anchorgym.training.commands.command import Command, Settings, folder, option, switch, word
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from anchorgym.training.worlds.redteam.report import RedTeamReport
+
+
+def run(known: Namespace, given: Settings) -> int:
+    """Measure and print."""
+    import json
+
+    from rich.console import Console
+
+    from anchorgym.training.worlds.redteam.report import WIDTH, pooled
+
+    console = Console(width=max(WIDTH, Console().width))
+    reports = [_measured(folder, known) for folder in known.folders]
+    if known.json:
+        found = [report.to_json() for report in reports]
+        print(json.dumps(found[0] if len(found) == 1 else found))
+        return EXIT_OK
+    for run_folder, report in zip(known.folders, reports, strict=True):
+        if len(reports) > 1:
+            console.print(f"\n{run_folder}", highlight=False)
+        console.print(report.tables())
+        _tell(run_folder, known, console)
+    if len(reports) > 1:
+        console.print(pooled(reports))
+    return EXIT_OK
+
+
+def _measured(folder: Path, known: Namespace) -> RedTeamReport:
+    """Measure a run, and keep what was found where that is asked for."""
+    import json
+    import tempfile
+
+    from rich.console import Console
+
+    from anchorgym.training.run.display import Display
+    from anchorgym.training.worlds.redteam.measuring import measure_run
+    from anchorgym.training.worlds.redteam.report import draw
+
+    with tempfile.TemporaryDirectory() as scratch:
+        report = measure_run(
+            folder,
+            tasks=known.tasks,
+            response=known.best_response,
+            seed=known.seed,
+            split=known.panel,
+            topologies=known.topology,
+            scratch=Path(scratch),
+            display=Display(None if known.json else Console(stderr=True)),
+        )
+    for warning in report.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    if known.out:
+        out = known.out / folder.name if len(known.folders) > 1 else known.out
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(report.to_json(), indent=1)
+        (out / "redteam.json").write_text(text + "\n", encoding="utf-8")
+        draw(report, out / "redteam.png")
+    return report
+
+
+def _tell(folder: Path, known: Namespace, console: Console) -> None:
+    """Print the transcripts that are asked for."""
+    from anchorgym.training.worlds.redteam.measuring import transcripts
+
+    for text in transcripts(folder, known.transcripts, split=known.panel, seed=known.seed):
+        console.print(f"\n{text}", highlight=False, markup=False)
+
+
+COMMAND = Command(
+    name="redteam evaluate",
+    summary="Measure how a team that was trained under attack stands up.",
+    about="""
+        Measures the last team of a run of anchorgym/RedTeam-v0 against scripted attackers, the
+        attacker that it grew up with, and a fresh one that is trained against it, always beside
+        an undefended and an untrained team. Prints attack success by goal, surface and topology,
+        contagion, utility, over-refusal, detection, how different the attacks were, and attack
+        success of each generation against each other. Of several runs it prints what they come
+        to, with intervals over them.""",
+    examples=(
+        "anchorgym redteam evaluate runs/redteam-selfplay --out figures --transcripts 2",
+        "anchorgym redteam evaluate runs/seed-0 runs/seed-1 --best-response 0",
+    ),
+    arguments=(
+        word(
+            "folders",
+            "RUN",
+            "Folder of a run of self-play, or those of several runs.",
+            type=Path,
+            many=True,
+            required=True,
+        ),
+        option(
+            "--topology",
+            "NAME",
+            "Communication graph to measure on; may be given again. By default the one that was "
+            "trained on.",
+            many=True,
+        ),
+        option("--tasks", "N", "Greatest number of tasks of the panel; by default all.", type=int),
+        option("--panel", "SPLIT", "Split whose tasks are played.", default="test"),
+        option(
+            "--best-response",
+            "N",
+            "Iterations that a fresh attacker is trained for against each team; 0 leaves it out.",
+            type=int,
+            default=20,
+            least=0,
+        ),
+        option(
+            "--seed", "N", "Seed of every random draw of the play.", type=int, default=0, least=0
+        ),
+        option(
+            "--transcripts",
+            "N",
+            "Number of episodes of the last team that are printed.",
+            type=int,
+            default=0,
+            least=0,
+        ),
+        folder("--out", "Folder for redteam.json and its picture."),
+        switch("--json", "Print all figures as JSON."),
+    ),
+    run=run,
+)

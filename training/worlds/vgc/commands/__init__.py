@@ -1,0 +1,1 @@
+"""The commands of `anchorgym vgc`, a module each."""

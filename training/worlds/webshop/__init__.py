@@ -1,0 +1,1 @@
+"""WebShop on the command line."""

@@ -1,0 +1,1 @@
+"""The commands of `anchorgym webshop`, a module each."""

@@ -1,0 +1,73 @@
+"""`anchorgym webshop serve`: shop in a browser."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from anchorgym.training.commands import EXIT_OK
+from anchorgym.training.commands.command import (
+    Command,
+    Settings,
+    UsageError,
+    option,
+    switch,
+)
+
+_ENV = "anchorgym/WebShop-v0"
+
+
+def run(known: Namespace, given: Settings) -> int:
+    """Serve until interrupted."""
+    import webbrowser
+
+    from anchorgym.envs.webshop.serving import make_app, make_server
+    from anchorgym.training.commands.environment import environment
+
+    env = environment(given)
+    if env.id not in (None, _ENV):
+        raise UsageError(f"the environment is {_ENV}: leave out --env {env.id}")
+    server = make_server(make_app(task=known.task, **env.arguments), known.host, known.port)
+    address = f"http://{known.host}:{server.server_port}/"
+    print(f"WebShop is open at {address} (Ctrl-C closes it)", flush=True)
+    if known.open:
+        webbrowser.open(address)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        server.server_close()
+    return EXIT_OK
+
+
+COMMAND = Command(
+    name="webshop serve",
+    summary="Open WebShop as pages for a browser.",
+    about="""
+        Serves the pages of anchorgym/WebShop-v0, the same that agents see, and prints their
+        address. Each browser is a customer of its own. Ctrl-C closes the shop.""",
+    examples=(
+        "anchorgym webshop serve --open",
+        "anchorgym webshop serve --env.data FOLDER --env.split test",
+    ),
+    arguments=(
+        option(
+            "--host",
+            "ADDRESS",
+            "Address to serve at; by default this computer only.",
+            default="127.0.0.1",
+        ),
+        option(
+            "--port",
+            "N",
+            "Port to serve at; 0 takes any that is free.",
+            type=int,
+            default=3000,
+            least=0,
+        ),
+        option("--task", "ID", "First task; by default one that is drawn from the split."),
+        switch("--open", "Open the shop in the browser."),
+    ),
+    settings="anchorgym.training.commands.environment:EnvironmentSettings",
+    run=run,
+)

@@ -1,0 +1,12 @@
+"""What WebShop adds to the command line."""
+
+from __future__ import annotations
+
+from anchorgym.training.worlds.registry import World
+
+WORLD = World(
+    name="webshop",
+    summary="Open WebShop as pages for a browser.",
+    commands={"serve": "anchorgym.training.worlds.webshop.commands.serve:COMMAND"},
+    former={"serve-webshop": "serve"},
+)

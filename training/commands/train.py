@@ -48,9 +48,9 @@ def _train(job: Job[TrainConfig]) -> None:
     from anchorgym.training.run.trainer import train
 
     run = train(job.config, job.folder, job.console, resume=job.resume)
-    job.say(_summary(run))
+    job.console.print(_summary(run))
     if (anchors := read_anchors(run.folder)) is not None:
-        job.console.print(f"{anchors}\n")
+        job.say(f"{anchors}\n")
     job.say(f"saved      {_saved(run)}")
 
 

@@ -35,7 +35,7 @@ _LIMITS = {
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:
     """Say what is wrong with each setting: in one line if it is one, else a line each."""
-    items = [dict(item) for item in error.errors()]
+    items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
     whole = {item["loc"][:n] for item in items for n in range(len(item["loc"]))}
     # What is wrong within a value makes the value wrong, which need not be said too.
     lines = [_line(model, item) for item in items if item["loc"] not in whole]

@@ -1,4 +1,4 @@
-"""GiGPO over kinds of actions: what is done is judged first, and to what it is done second."""
+"""GiGPO over kinds of actions: judge the kind of an action first, then which one was taken."""
 
 from __future__ import annotations
 

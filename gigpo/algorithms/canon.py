@@ -1,4 +1,4 @@
-"""Conditional advantage estimation (CANON, arXiv 2509.23962): who won, given how they played."""
+"""Conditional advantage estimation (CANON, arXiv 2509.23962): compare halves of a group."""
 
 from __future__ import annotations
 

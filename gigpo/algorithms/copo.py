@@ -1,4 +1,4 @@
-"""Consistency-aware policy optimisation (COPO, arXiv 2508.04138): agreed groups, told apart."""
+"""Consistency-aware policy optimization (COPO, arXiv 2508.04138): compare across groups too."""
 
 from __future__ import annotations
 

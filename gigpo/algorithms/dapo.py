@@ -1,4 +1,4 @@
-"""Decoupled clip and dynamic sampling (DAPO, arXiv 2503.14476)."""
+"""Decoupled clip and dynamic sampling (DAPO, arXiv 2503.14476): redraw groups without spread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GRPO without its two biases (Dr. GRPO, arXiv 2503.20783): no deviation, no length, divides."""
+"""Dr. GRPO (arXiv 2503.20783): GRPO without dividing by standard deviation or length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoupled reward policy optimisation (DRPO, arXiv 2510.04474): short successes, told apart."""
+"""Decoupled reward policy optimization (DRPO, arXiv 2510.04474): prefer shorter successes."""
 
 from __future__ import annotations
 

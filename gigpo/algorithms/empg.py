@@ -1,4 +1,4 @@
-"""Entropy-modulated policy gradients (EMPG, arXiv 2509.09265): confident turns carry the credit."""
+"""Entropy-modulated policy gradients (EMPG, arXiv 2509.09265): more credit to confident turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group-in-group policy optimisation (arXiv 2505.10978): episodes, and turns in one state."""
+"""Group-in-group policy optimization (GiGPO, arXiv 2505.10978): compare turns in equal states."""
 
 from __future__ import annotations
 

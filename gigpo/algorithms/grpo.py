@@ -1,4 +1,4 @@
-"""Group-relative policy optimisation (arXiv 2402.03300): episodes compared within their group."""
+"""Group-relative policy optimization (GRPO, arXiv 2402.03300): compare episodes of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group sequence policy optimisation (GSPO, arXiv 2507.18071): one ratio for a response."""
+"""Group sequence policy optimization (GSPO, arXiv 2507.18071): one ratio for each response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heterogeneous adaptive policy optimisation (HAPO, arXiv 2509.16591): tokens by entropy."""
+"""Heterogeneous adaptive policy optimization (HAPO, arXiv 2509.16591): weigh tokens by entropy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hierarchy-of-groups policy optimisation (arXiv 2602.22817): groups by ever longer histories."""
+"""Hierarchy-of-groups policy optimization (HGPO, arXiv 2602.22817): group turns by history."""
 
 from __future__ import annotations
 

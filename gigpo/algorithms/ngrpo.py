@@ -1,4 +1,4 @@
-"""Negative-enhanced GRPO (NGRPO, arXiv 2509.18851): groups that failed as one still teach."""
+"""Negative-enhanced GRPO (NGRPO, arXiv 2509.18851): learn from groups that failed entirely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""REINFORCE++ with a public baseline, shared by the agents of a functional group (AdvEvo-MARL)."""
+"""REINFORCE++ with one baseline for all agents of a role (AdvEvo-MARL)."""
 
 from __future__ import annotations
 

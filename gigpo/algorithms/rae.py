@@ -1,4 +1,4 @@
-"""Role-conditioned advantage estimation (RAE, of SPIRAL, arXiv 2506.24119): a baseline a role."""
+"""Role-conditioned advantage estimation (RAE, arXiv 2506.24119): a running baseline per role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A critic that reads (ReAd, arXiv 2405.14314): turns judged by the advantage of their action."""
+"""ReAd (arXiv 2405.14314): credit each turn by the advantage that a learned critic gives it."""
 
 from __future__ import annotations
 

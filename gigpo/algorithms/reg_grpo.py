@@ -1,4 +1,4 @@
-"""Regression GRPO (arXiv 2506.07464): fit log ratios to advantages, and clip nothing."""
+"""Regression GRPO (arXiv 2506.07464): fit log-probability ratios to advantages, unclipped."""
 
 from __future__ import annotations
 

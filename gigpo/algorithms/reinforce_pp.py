@@ -1,4 +1,4 @@
-"""REINFORCE++ (arXiv 2501.03262): returns-to-go, whitened over the whole batch."""
+"""REINFORCE++ (arXiv 2501.03262): returns-to-go, normalized over the whole batch."""
 
 from __future__ import annotations
 

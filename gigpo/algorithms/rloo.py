@@ -1,4 +1,4 @@
-"""REINFORCE with a leave-one-out baseline (RLOO, arXiv 2402.14740)."""
+"""RLOO (arXiv 2402.14740): REINFORCE with the mean of the other episodes as baseline."""
 
 from __future__ import annotations
 

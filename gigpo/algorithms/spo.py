@@ -1,4 +1,4 @@
-"""Segment policy optimisation (SPO, arXiv 2505.23564): credit by how a state's value changed."""
+"""Segment policy optimization (SPO, arXiv 2505.23564): credit segments by change in value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Selective sample buffer (SSB, arXiv 2504.16656): what taught before fills in for what cannot."""
+"""Selective sample buffer (SSB, arXiv 2504.16656): replay past groups that taught something."""
 
 from __future__ import annotations
 

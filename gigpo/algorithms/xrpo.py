@@ -1,4 +1,4 @@
-"""Exploration in rollouts (XRPO, arXiv 2510.06672): where they tell most, and what was unlikely."""
+"""XRPO (arXiv 2510.06672): spend rollouts where they tell most, and reward novel successes."""
 
 from __future__ import annotations
 

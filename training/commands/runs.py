@@ -15,19 +15,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
 from anchorgym.training.commands.command import Settings, UsageError, folder, switch
-from anchorgym.training.config.run_folders import (
-    CONFIG,
-    RunFinishedError,
-    free_folder,
-    read_settings,
-    require_free,
-)
-from anchorgym.training.config.sections import RunConfig
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-S = TypeVar("S", bound=RunConfig)
+    from anchorgym.training.config.sections import RunConfig
+
+S = TypeVar("S", bound="RunConfig")
 
 ARGUMENTS = (
     folder(
@@ -82,6 +76,8 @@ def run_job(
         ConfigError: wrong settings, or a folder that holds no run.
         RunExistsError: the folder of --out holds a run.
     """
+    from anchorgym.training.config.run_folders import free_folder, read_settings, require_free
+
     if known.resume is not None:
         _refuse_settings(known, given)
         config = read_settings(model, known.resume, f"anchorgym {command}")
@@ -100,6 +96,8 @@ def run_job(
 
 
 def _carry_out(known: Namespace, command: str, job: Job[S], work: Callable[[Job[S]], None]) -> int:
+    from anchorgym.training.config.run_folders import CONFIG, RunFinishedError
+
     job.say(f"run        {job.folder}")
     try:
         work(job)
@@ -127,7 +125,7 @@ def _refuse_settings(known: Namespace, given: Settings) -> None:
     others += ["--out"] if known.out is not None else []
     if others:
         raise UsageError(
-            f"--resume takes every setting from {known.resume}/{CONFIG}: leave out "
+            f"--resume takes every setting from {known.resume}/config.json: leave out "
             f"{', '.join(others)}, or begin a new run with --out"
         )
 

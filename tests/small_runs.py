@@ -13,7 +13,7 @@ import numpy as np
 from anchorgym.agents import Policy, RandomPolicy, Sampling
 from anchorgym.gigpo import make_algorithm
 from anchorgym.gigpo.anchors import step_groups
-from anchorgym.training import Start, TrainConfig, Worlds, rollout
+from anchorgym.training import EnvPool, Start, TrainConfig, rollout
 from anchorgym.training.evaluation.evaluate import Evaluation, paired_difference, summarise
 from anchorgym.training.inspect.trajectories import episode_record, write_trajectories
 from anchorgym.training.learning.columns import turn_batch
@@ -24,7 +24,7 @@ def record_training(
     folder: Path, policy: Policy, env_id: str, iteration: int, *, tasks: int = 3, size: int = 6
 ) -> list[Episode]:
     """Play groups of an iteration and write them as the trainer does."""
-    worlds = Worlds(env_id)
+    worlds = EnvPool.of(env_id)
     panel = worlds.first.tasks()
     starts = [
         Start(panel[(iteration * tasks + group) % len(panel)], group, 1000 * iteration + 10 * i)
@@ -74,7 +74,7 @@ def write_run(
 
 
 def _evaluate(folder: Path, name: str, policy: Policy, env_id: str) -> Evaluation:
-    worlds = Worlds(env_id)
+    worlds = EnvPool.of(env_id)
     starts = [Start(task, i, i) for i, task in enumerate(worlds.first.tasks())]
     episodes = rollout(policy, worlds, starts, Sampling())
     write_trajectories(

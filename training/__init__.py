@@ -21,8 +21,8 @@ if TYPE_CHECKING:
         paired_difference,
     )
     from anchorgym.training.evaluation.statistics import Interval
-    from anchorgym.training.rollout.env_pool import Worlds
-    from anchorgym.training.rollout.rollouts import rollout
+    from anchorgym.training.rollout.env_pool import EnvPool
+    from anchorgym.training.rollout.play import rollout
     from anchorgym.training.rollout.types import Episode, Start, Turn
     from anchorgym.training.run.results import Run
     from anchorgym.training.run.trainer import train
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison",
     "ConfigError",
+    "EnvPool",
     "Episode",
     "Evaluation",
     "Interval",
@@ -41,7 +42,6 @@ __all__ = [
     "Start",
     "TrainConfig",
     "Turn",
-    "Worlds",
     "compare",
     "evaluate",
     "paired_difference",
@@ -49,9 +49,14 @@ __all__ = [
     "train",
 ]
 
+# The package of this name would hide the function: it is imported first, and its name given free.
+importlib.import_module("anchorgym.training.rollout")
+globals().pop("rollout", None)
+
 _LAZY = {
     "Comparison": "evaluation.evaluate",
     "ConfigError": "config.sections",
+    "EnvPool": "rollout.env_pool",
     "Episode": "rollout.types",
     "Evaluation": "evaluation.evaluate",
     "Interval": "evaluation.statistics",
@@ -63,11 +68,10 @@ _LAZY = {
     "Start": "rollout.types",
     "TrainConfig": "config.sections",
     "Turn": "rollout.types",
-    "Worlds": "rollout.env_pool",
     "compare": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
     "paired_difference": "evaluation.evaluate",
-    "rollout": "rollout.rollouts",
+    "rollout": "rollout.play",
     "train": "run.trainer",
 }
 

@@ -95,6 +95,11 @@ class Policy(Protocol):
     """Opens a session for each episode."""
 
     @property
+    def max_response(self) -> int:
+        """Longest response that the engine is asked for, in tokens; 1 without an engine."""
+        ...
+
+    @property
     def engine(self) -> Engine | None:
         """The engine that writes responses; None for policies that need no tokens."""
         ...

@@ -19,6 +19,8 @@ _WORDS = 3
 class ScriptedPolicy:
     """Base of policies that decide without an engine, from the world and what is seen."""
 
+    max_response = 1
+
     @property
     def engine(self) -> None:
         """No engine."""

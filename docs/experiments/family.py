@@ -36,7 +36,7 @@ from scipy import stats
 
 from anchorgym.agents.policies.model import load_policy
 from anchorgym.gigpo import algorithm_names
-from anchorgym.training import RunFinishedError, TrainConfig, Worlds, evaluate, train
+from anchorgym.training import EnvPool, RunFinishedError, TrainConfig, evaluate, train
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
 PICTURE = Path(__file__).parents[1] / "family.png"
@@ -122,7 +122,7 @@ def cloned(job: str, seed: int, runs: Path) -> Path:
 def greedily(job: str, policy: Path) -> dict[str, float]:
     """Measure a policy as the curve does: greedy, in the turns of the job."""
     env = JOBS[job]["env"]
-    worlds = Worlds(WORLD, **{name: value for name, value in env.items() if name != "id"})
+    worlds = EnvPool.of(WORLD, **{name: value for name, value in env.items() if name != "id"})
     tasks = JOBS[job]["evaluation"]["validation_tasks"]
     return asdict(evaluate(load_policy(policy), worlds, split=PANEL, tasks=tasks).success)
 

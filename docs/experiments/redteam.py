@@ -28,7 +28,7 @@ import numpy as np
 from anchorgym.agents import Policy, ScriptPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.training.evaluation.statistics import over_seeds
-from anchorgym.training.selfplay import Arenas, CoevolveConfig, coevolve
+from anchorgym.training.selfplay import CoevolveConfig, EnvPool, coevolve
 from anchorgym.training.selfplay.assembly import empty_table
 from anchorgym.training.worlds.redteam import best_attacker, evaluate_teams
 from anchorgym.training.worlds.redteam.measuring import RunOfTeams
@@ -145,9 +145,9 @@ def measured(name: str, seed: int, runs: Path, tasks: int) -> dict[str, Any]:
                 iterations=15,
                 seed=seed + 1000,
             )
-    arenas = Arenas(lambda: make_parallel("anchorgym/RedTeam-v0"))
-    panel = arenas.first.tasks("test")[:tasks]
-    found = evaluate_teams(arenas, {name: sides["defender"]}, attackers, panel, seed=seed)
+    envs = EnvPool(lambda: make_parallel("anchorgym/RedTeam-v0"))
+    panel = envs.first.tasks("test")[:tasks]
+    found = evaluate_teams(envs, {name: sides["defender"]}, attackers, panel, seed=seed)
     return {
         "cpu_seconds": round(cost, 1),
         "against": {figures.attacker: figures.to_json() for figures in found},

@@ -12,7 +12,7 @@ import torch
 from anchorgym.agents import ModelPolicy, Sampling, View
 from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
-from anchorgym.training import Episode, Start, TrainConfig, Turn, Worlds, rollout
+from anchorgym.training import EnvPool, Episode, Start, TrainConfig, Turn, rollout
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.learner import Learner
 from anchorgym.training.rollout.fork_store import ForkStore
@@ -33,7 +33,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     policy = new_policy(config, assemble(config), Display())
     starts = [Start(task, i, i) for i, task in enumerate(make(WORLD).tasks()[:EPISODES])]
     timers = Timers()
-    episodes = rollout(policy, Worlds(WORLD, max_turns=TURNS), starts, sampling(policy), timers)
+    episodes = rollout(policy, EnvPool.of(WORLD, max_turns=TURNS), starts, sampling(policy), timers)
     update(policy, episodes)
     timers.lap("update")
     share = timers["environment"] / sum(timers.values())
@@ -81,9 +81,9 @@ def forking(policy: ModelPolicy, starts: Sequence[Start]) -> Iterator[tuple[str,
     cuts = (TURNS // 4, 3 * TURNS // 4)
     best: dict[tuple[bool, int], float] = defaultdict(lambda: float("inf"))
     for _ in range(ROUNDS):
-        worlds = Worlds(WORLD, max_turns=TURNS)
-        with ForkStore() as kept:
-            roots = rollout(policy, worlds, starts, sampling(policy), kept=kept)
+        worlds = EnvPool.of(WORLD, max_turns=TURNS)
+        with ForkStore() as store:
+            roots = rollout(policy, worlds, starts, sampling(policy), store=store)
             for keep in (True, False):
                 if not keep:
                     policy.engine.load_weights(0)
@@ -95,7 +95,7 @@ def forking(policy: ModelPolicy, starts: Sequence[Start]) -> Iterator[tuple[str,
                         for seed in range(2)
                     ]
                     began = time.process_time()
-                    rollout(policy, worlds, forks, sampling(policy), kept=kept)
+                    rollout(policy, worlds, forks, sampling(policy), store=store)
                     spent = time.process_time() - began
                     best[keep, turn] = min(best[keep, turn], spent)
     for turn in cuts:

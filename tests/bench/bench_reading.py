@@ -11,7 +11,7 @@ from pathlib import Path
 
 from anchorgym.agents import ExpertPolicy, parse_tagged
 from anchorgym.envs.redteam.language import read
-from anchorgym.training import Worlds, evaluate
+from anchorgym.training import EnvPool, evaluate
 from anchorgym.training.inspect.replay import Replayer
 from anchorgym.training.inspect.trajectories import episode_record, write_trajectories
 
@@ -48,13 +48,13 @@ def _importing(package: str) -> float:
 
 def _verifying() -> float:
     """CPU seconds for executing episodes of an expert again."""
-    worlds = Worlds(WORLD)
+    envs = EnvPool.of(WORLD)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "episodes.jsonl")
         records: list[object] = []
         evaluate(
             ExpertPolicy(),
-            worlds,
+            envs,
             split="valid_seen",
             tasks=100,
             observe=lambda done: records.extend(episode_record(episode) for episode in done),

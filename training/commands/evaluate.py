@@ -23,7 +23,7 @@ def run(known: Namespace, given: Settings) -> int:
     from anchorgym.training.commands.environment import environment
     from anchorgym.training.evaluation.measurement import Measurement, Plan, measure
     from anchorgym.training.evaluation.players import load_player
-    from anchorgym.training.rollout.env_pool import Worlds
+    from anchorgym.training.rollout.env_pool import EnvPool
     from anchorgym.training.run.display import Display
 
     env = environment(given)
@@ -32,7 +32,7 @@ def run(known: Namespace, given: Settings) -> int:
     names = [known.policy, *([known.against] if known.against else [])]
     players = [load_player(name, seed=known.seed) for name in names]
     env_id = _env_id(env.id, players)
-    worlds = Worlds(env_id, **arguments)
+    worlds = EnvPool.of(env_id, **arguments)
     plan = Plan(
         env_id=env_id,
         arguments=arguments,

@@ -76,6 +76,7 @@ class _Table:
         """Have a policy play, and show its turns one by one."""
         from anchorgym.training.evaluation.players import load_player
         from anchorgym.training.play.playing import play_policy
+        from anchorgym.training.rollout.types import StopReason
 
         known, game = self.known, self.game
         policy = load_player(known.policy, seed=self.seed).make()
@@ -91,7 +92,7 @@ class _Table:
                 )
             self.episodes.append(played)
             self._show(played)
-            game.stop = played["stop"]
+            game.stop = StopReason(played["stop"])
             self._ended(game)
         except EOFError:
             self._left()

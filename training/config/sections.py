@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, did_you_mean
 from anchorgym.training.config.explaining import explain
 from anchorgym.training.config.renamed import with_present_names
 
@@ -18,6 +18,8 @@ CLONE_UPDATES = 380
 """Optimizer steps by which a new policy is cloned, unless they are set."""
 Exploration = Literal["none", "episodic", "global", "product"]
 """What a bonus for seldom met states counts; equal to `anchorgym.gigpo.novelty.Novelty`."""
+STRATEGIES = ("independent", "adaptive", "fork", "tree")
+"""How groups can be made, beside a strategy of the user's own."""
 
 
 class ConfigError(AnchorgymError, ValueError):
@@ -212,12 +214,12 @@ class RolloutConfig(Section):
     patience: int | None = Field(None, ge=1)
     """Invalid turns in a row after which a training episode is cut, so that no time is spent on a
     policy that repeats what was refused; by default there is no such limit."""
-    strategy: Literal["independent", "adaptive", "fork", "tree"] = "independent"
+    strategy: str = "independent"
     """Way in which groups are played. `independent` begins every episode at the task's start;
     `adaptive` does too, and plays tasks of uncertain success more often; `fork` plays `roots`
     episodes from the start, then `siblings` from states that `fork_from` picks; `tree` branches
     every `segment_turns` turns, as `branching` says. An algorithm that compares only whole episodes
-    learns nothing from forks."""
+    learns nothing from forks. `module:Name` is a strategy of your own."""
     roots: int = Field(4, ge=1)
     """Number of episodes of each task that begin at its start, with strategy `fork`."""
     siblings: int = Field(2, ge=1)
@@ -251,8 +253,18 @@ class RolloutConfig(Section):
 
     @property
     def has_forks(self) -> bool:
-        """Whether the strategy forks episodes."""
+        """Whether the strategy forks episodes; one of your own says so itself."""
         return self.strategy in ("fork", "tree")
+
+    @field_validator("strategy")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in STRATEGIES and ":" not in value:
+            raise ValueError(
+                f"there is no strategy of this name.{did_you_mean(value, STRATEGIES)} There are "
+                f"{', '.join(STRATEGIES)}; one of your own is named as module:Name"
+            )
+        return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -263,6 +275,22 @@ class RolloutConfig(Section):
         if min(self.branching) < 1:
             raise ValueError("branching holds numbers of at least 1")
         return self
+
+
+class DriverConfig(Section):
+    """How episodes meet engines. Keys beyond the name are options of a driver of your own."""
+
+    model_config = ConfigDict(
+        extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    name: str = "lock_step"
+    """`lock_step`, where all episodes take their turns together, or `module:Name`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The driver's own options."""
+        return dict(self.model_extra or {})
 
 
 class LearnerConfig(Section):
@@ -331,7 +359,7 @@ class RunConfig(Section):
 class TrainConfig(RunConfig):
     """A whole run: clone the expert, then improve by reinforcement, measure before and after.
 
-    `env`, `policy` and `algorithm` may be given by their id or name alone.
+    `env`, `policy`, `algorithm` and `driver` may be given by their id or name alone.
     """
 
     env: EnvConfig = EnvConfig()
@@ -339,6 +367,7 @@ class TrainConfig(RunConfig):
     clone: CloneConfig = CloneConfig()
     algorithm: AlgorithmConfig = AlgorithmConfig()
     rollout: RolloutConfig = RolloutConfig()
+    driver: DriverConfig = DriverConfig()
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -355,7 +384,7 @@ class TrainConfig(RunConfig):
     def _env_by_id(cls, value: Any) -> Any:
         return {"id": value} if isinstance(value, str) else value
 
-    @field_validator("policy", "algorithm", mode="before")
+    @field_validator("policy", "algorithm", "driver", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
         return {"name": str(value)} if isinstance(value, str | Path) else value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from anchorgym.agents.planning import (
     Planner,
@@ -14,9 +14,14 @@ from anchorgym.agents.planning import (
     SimulatedPlanner,
     Verified,
 )
+from anchorgym.agents.planning.room import Planning
 from anchorgym.envs import MultiAgentTextEnv, Plan, PlanningEnv
 from anchorgym.envs.errors import ContractError
 from anchorgym.envs.planning import FloatArray
+from anchorgym.training.rollout.drivers import Driver, LockStepDriver, SamplingRule
+from anchorgym.training.rollout.episode_run import EpisodeRun
+from anchorgym.training.rollout.types import Start
+from anchorgym.training.rollout.worlds import TEAM, Arrival, TeamWorld
 
 Aim = Literal["reward", "success"]
 """What is to be had: the world's rewards; or 1 for a task that is done, so that values tell how
@@ -92,6 +97,7 @@ def collect(
     config: CollectConfig | None = None,
     *,
     seed: int = 0,
+    driver: Driver | None = None,
 ) -> list[PlanTrajectory]:
     """Play episodes with physical verification and keep them.
 
@@ -103,6 +109,7 @@ def collect(
             default a simulated planner that errs with chance 0.7.
         config: how much is played.
         seed: of all chance.
+        driver: pumps the episodes, which are played one after the other; by default in lock-step.
 
     Raises:
         ContractError: the world's turn limit is too short.
@@ -116,21 +123,16 @@ def collect(
         )
     rng = random.Random(seed)
     loop = Verified(config.attempts)
+    driver = LockStepDriver() if driver is None else driver
     kept = []
     for n in range(config.trajectories):
         player = worse if n % config.perturbed == 0 else planner
-        task = tasks[n % len(tasks)]
-        world.reset(seed=rng.randrange(1 << 31), options={"task": task})
-        _wander(world, rng.randrange(config.wandering + 1), rng)
-        session = PlanningPolicy(player, loop).open(_planned(world), rng.randrange(1 << 31))
-        turns: list[PlanTurn] = []
-        while world.agents and len(turns) < config.turns:
-            idle = config.idle > 0 and rng.random() < config.idle
-            turns.append(_idle_turn(world) if idle else _turn(world, session))
-        if turns:
-            over = not world.agents and world.turn < world.max_turns
-            won = all(world.won(name) for name in world.possible_agents)
-            kept.append(PlanTrajectory(task, tuple(turns), won, cut=not (over or won)))
+        policy = _IdlingPolicy(player, loop, config.idle, rng)
+        team = _WanderedTeam(world, config, rng)
+        start = Start(tasks[n % len(tasks)], 0, rng.randrange(1 << 31))
+        driver.play([EpisodeRun(team, {TEAM: policy}, start)], SamplingRule())
+        if team.rounds:
+            kept.append(_trajectory(start.task, world, team.rounds, policy.rejected))
     return kept
 
 
@@ -190,43 +192,98 @@ def rows_of(
         yield Row(turn.state, turn.sights, waiting, gamma * state_value)
 
 
-def _planned(world: MultiAgentTextEnv) -> PlanningEnv:
-    if not isinstance(world, PlanningEnv):
-        raise ContractError(
-            f"{type(world).__name__} cannot be planned for: see anchorgym.envs.PlanningEnv"
-        )
-    return world
+class _Round(NamedTuple):
+    """What a joint step did, with the state and the sights before it."""
+
+    state: FloatArray
+    sights: tuple[str, ...]
+    plan: Plan
+    reward: float
 
 
-def _wander(world: MultiAgentTextEnv, steps: int, rng: random.Random) -> None:
-    """Take random joint steps that can be carried out, and stop where the episode ends."""
-    planned = _planned(world)
-    for _ in range(steps):
-        if not world.agents:
-            return
-        plan = tuple(rng.choice(world.admissible_actions(name)) for name in world.agents)
-        if not planned.problem(plan):
-            world.step(dict(zip(world.agents, plan, strict=True)))
+class _WanderedTeam(TeamWorld):
+    """A team's world after some random joint steps; it is left after so many turns."""
+
+    def __init__(self, env: MultiAgentTextEnv, config: CollectConfig, rng: random.Random) -> None:
+        super().__init__(env)
+        self._config, self._rng = config, rng
+        self.rounds: list[_Round] = []
+
+    @property
+    def agents(self) -> Sequence[str]:
+        """The team, until it has played enough."""
+        return (TEAM,) if self.env.agents and len(self.rounds) < self._config.turns else ()
+
+    def reset(self, start: Start) -> Sequence[str]:
+        """Begin a task and wander, up to where the episode ends."""
+        seats = super().reset(start)
+        for _ in range(self._rng.randrange(self._config.wandering + 1)):
+            if not self.env.agents:
+                break
+            plan = tuple(self._rng.choice(self.env.admissible_actions(a)) for a in self.env.agents)
+            if not self.planned.problem(plan):
+                self.env.step(dict(zip(self.env.agents, plan, strict=True)))
+        return seats
+
+    def step(self, actions: Mapping[str, Any]) -> dict[str, Arrival]:
+        """Carry the plan out, and keep what it was for and did."""
+        state = self.planned.state_vector()
+        sights = tuple(self.planned.situation(name) for name in self.env.possible_agents)
+        arrivals = super().step(actions)
+        self.rounds.append(_Round(state, sights, actions[TEAM], arrivals[TEAM].reward))
+        return arrivals
 
 
-def _idle_turn(world: MultiAgentTextEnv) -> PlanTurn:
-    planned = _planned(world)
-    state, names = planned.state_vector(), world.possible_agents
-    sights, plan = tuple(planned.situation(name) for name in names), planned.waiting
-    _, rewards, *_ = world.step(dict(zip(names, plan, strict=True)))
-    return PlanTurn(state, sights, plan, (), sum(rewards.values()) / len(rewards))
+class _IdlingPolicy(PlanningPolicy):
+    """A planner that has all wait in some rounds, whatever is planned.
+
+    Attributes:
+        rejected: (n_turns,) the plans that were refused in each round because they were infeasible.
+    """
+
+    def __init__(self, planner: Planner, loop: Verified, idle: float, rng: random.Random) -> None:
+        super().__init__(planner, loop)
+        self.idle, self.rng = idle, rng
+        self.rejected: list[tuple[Plan, ...]] = []
+
+    def open(self, world: PlanningEnv, seed: int = 0) -> PlanningSession:
+        """Begin an episode with noise of its own."""
+        return _IdlingSession(self, world, self.rng.randrange(1 << 31))
 
 
-def _turn(world: MultiAgentTextEnv, session: PlanningSession) -> PlanTurn:
-    planned = _planned(world)
-    state, names = planned.state_vector(), world.possible_agents
-    sights = tuple(planned.situation(name) for name in names)
-    actions = session.act()
-    answers = session.room.now.answers
-    plan = tuple(actions[name] for name in names)
-    reason = planned.problem(plan)
-    _, rewards, *_ = world.step(actions)
-    reward = sum(rewards.values()) / len(rewards)
-    session.observe(reward, reason)
-    rejected = tuple(a.plan for a in answers if a.verdict == "infeasible" and a.plan != plan)
-    return PlanTurn(state, sights, plan, rejected, reward)
+class _IdlingSession(PlanningSession):
+    def __init__(self, policy: _IdlingPolicy, world: PlanningEnv, seed: int) -> None:
+        super().__init__(policy, world, seed)
+        self._idling, self._waits = policy, False
+
+    def plan(self) -> Planning:
+        policy = self._idling
+        self._waits = policy.idle > 0 and policy.rng.random() < policy.idle
+        if self._waits:
+            policy.rejected.append(())
+            return self.room.world.waiting
+        plan = yield from super().plan()
+        answers = self.room.now.answers
+        refused = (a.plan for a in answers if a.verdict == "infeasible" and a.plan != plan)
+        policy.rejected.append(tuple(refused))
+        return plan
+
+    def observe(self, reward: float, reason: str = "") -> None:
+        if not self._waits:
+            super().observe(reward, reason)
+
+
+def _trajectory(
+    task: str,
+    world: MultiAgentTextEnv,
+    rounds: Sequence[_Round],
+    rejected: Sequence[tuple[Plan, ...]],
+) -> PlanTrajectory:
+    """Return what was kept of an episode that has just been left."""
+    turns = tuple(
+        PlanTurn(one.state, one.sights, one.plan, refused, one.reward)
+        for one, refused in zip(rounds, rejected, strict=True)
+    )
+    over = not world.agents and world.turn < world.max_turns
+    won = all(world.won(name) for name in world.possible_agents)
+    return PlanTrajectory(task, turns, won, cut=not (over or won))

@@ -12,7 +12,7 @@ import numpy as np
 
 from anchorgym.agents.engines.contract import Sampling
 from anchorgym.agents.policies.base import Policy
-from anchorgym.envs import panel_hash, sub_panel
+from anchorgym.envs import TextEnv, panel_hash, sub_panel
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.config.sections import ConfigError
 from anchorgym.training.evaluation.statistics import (
@@ -24,8 +24,9 @@ from anchorgym.training.evaluation.statistics import (
     share_interval,
     sign_test,
 )
-from anchorgym.training.rollout.env_pool import Worlds
-from anchorgym.training.rollout.rollouts import rollout
+from anchorgym.training.rollout.drivers.contract import Driver
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import rollout
 from anchorgym.training.rollout.types import Episode, Start
 
 __all__ = [
@@ -153,7 +154,7 @@ class Comparison:
 
 def evaluate(
     policy: Policy,
-    worlds: Worlds | str,
+    envs: EnvPool[TextEnv] | str,
     *,
     split: str,
     tasks: int | None = None,
@@ -162,6 +163,7 @@ def evaluate(
     max_response: int | None = None,
     seed: int = 0,
     observe: Callable[[Sequence[Episode]], None] | None = None,
+    driver: Driver | None = None,
 ) -> Evaluation:
     """Play the tasks of a split's panel.
 
@@ -171,7 +173,7 @@ def evaluate(
 
     Args:
         policy: who plays.
-        worlds: where, or the id of an environment; the split need not be the one that they were
+        envs: where, or the id of an environment; the split need not be the one that they were
             made with.
         split: whose tasks.
         tasks: how many of them, see `sub_panel`; all by default.
@@ -181,6 +183,7 @@ def evaluate(
         seed: of the worlds' randomness and of the sampling.
         observe: is given episodes as they are finished, each once; their `start.group` is the
             place of their task in the panel.
+        driver: pumps the episodes; by default in lock-step.
 
     Raises:
         ConfigError: there is no task to play, or no episode of it.
@@ -189,17 +192,18 @@ def evaluate(
         raise ConfigError(f"an evaluation plays at least 1 task, got tasks={tasks}")
     if samples < 1:
         raise ConfigError(f"an evaluation plays a task at least once, got samples={samples}")
-    if isinstance(worlds, str):
-        worlds = Worlds(worlds)
-    panel = worlds.first.tasks(split)
+    if isinstance(envs, str):
+        envs = EnvPool.of(envs)
+    panel = envs.first.tasks(split)
     if not panel:
         raise ConfigError(f"split {split!r} holds no tasks: name another split")
     chosen = sub_panel(panel, tasks)
     if max_response is None:
-        max_response = getattr(policy, "max_response", Sampling().max_tokens)
+        max_response = policy.max_response
     waves = _waves(chosen, samples, seed)
-    episodes = _play(policy, worlds, waves, Sampling(max_response, temperature), seed, observe)
-    spec = worlds.first.spec
+    sampling = Sampling(max_response, temperature)
+    episodes = _play(policy, envs, waves, sampling, seed, observe, driver)
+    spec = envs.first.spec
     return summarise(
         episodes,
         split,
@@ -256,7 +260,7 @@ def summarise(
         pass_at={k: share_interval(pass_at(counts, samples, k), samples) for k in ks},
         pass_all={k: share_interval(pass_all(counts, samples, k), samples) for k in ks},
         turns_won=sum(lengths_won) / len(lengths_won) if lengths_won else None,
-        stops=dict(sorted(Counter(episode.stop for episode in episodes).items())),
+        stops=dict(sorted(Counter(episode.stop.value for episode in episodes).items())),
         returns=sum(episode.score for episode in episodes) / max(1, len(episodes)),
     )
 
@@ -297,18 +301,19 @@ def paired_difference(after: Evaluation, before: Evaluation) -> Interval:
 
 def _play(
     policy: Policy,
-    worlds: Worlds,
+    envs: EnvPool[TextEnv],
     waves: Iterable[tuple[str, list[Start]]],
     sampling: Sampling,
     seed: int,
     observe: Callable[[Sequence[Episode]], None] | None,
+    driver: Driver | None,
 ) -> list[Episode]:
     """Return the episodes of all waves, task by task."""
     by_task: dict[int, list[Episode]] = defaultdict(list)
     for name, starts in waves:
         if sampling.temperature > 0:
             _reseed(policy, _derived(seed, "wave", name))
-        played = rollout(policy, worlds, starts, sampling)
+        played = rollout(policy, envs, starts, sampling, driver=driver)
         for episode in played:
             by_task[episode.start.group].append(episode)
         if observe is not None:

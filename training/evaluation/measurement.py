@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anchorgym.envs import TextEnv
 from anchorgym.training.config.sections import ConfigError
 from anchorgym.training.evaluation.evaluate import Comparison, Evaluation, compare, evaluate
 from anchorgym.training.evaluation.players import Player
@@ -26,7 +27,7 @@ from anchorgym.training.inspect.trajectories import (
     episode_record,
     write_trajectories,
 )
-from anchorgym.training.rollout.env_pool import Worlds
+from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.types import Episode
 from anchorgym.training.run.display import Display, Phase
 
@@ -124,7 +125,7 @@ class Measurement:
 def measure(
     measurement: Measurement,
     players: Sequence[Player],
-    worlds: Worlds,
+    envs: EnvPool[TextEnv],
     display: Display,
     *,
     keep_episodes: bool = False,
@@ -135,7 +136,7 @@ def measure(
     players had finished: part of a panel, which is sorted by kind of task, would mislead.
     """
     plan = measurement.plan
-    panel = len(worlds.first.tasks(plan.split))
+    panel = len(envs.first.tasks(plan.split))
     tasks = panel if plan.tasks is None else min(plan.tasks, panel)
     for mode in plan.modes:
         samples = plan.samples if mode == "sampled" else 1
@@ -144,7 +145,7 @@ def measure(
             found = [
                 evaluate(
                     player.make(),
-                    worlds,
+                    envs,
                     split=plan.split,
                     tasks=plan.tasks,
                     temperature=plan.temperature if mode == "sampled" else 0.0,

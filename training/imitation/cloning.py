@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,12 +13,10 @@ from torch.nn import functional
 
 from anchorgym.agents.engines.attention import training_attention
 from anchorgym.agents.engines.forward import fast_precision, hidden_states, token_logits
-from anchorgym.agents.policies.base import View
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.tiny import factor_embedding, fold_embedding
-from anchorgym.envs import TextEnv
-from anchorgym.training.config.sections import CloneConfig, ConfigError
-from anchorgym.training.imitation.teachers import Teacher, near_miss
+from anchorgym.training.config.sections import CloneConfig
+from anchorgym.training.imitation.demonstrations import DONE, MISTAKE, READ, Demonstration
 from anchorgym.training.learning.muon import Muon
 from anchorgym.training.learning.sequences import pad_rows
 from anchorgym.training.run.checkpoints import (
@@ -30,131 +27,12 @@ from anchorgym.training.run.checkpoints import (
     parameters_of,
 )
 
-READ, DONE, MISTAKE = 0, 1, 2
-
-_MAX_LEFT_OUT = 200
-"""Episodes in a row that may be left out before giving up."""
-_USUAL_TOKENS = 448
-_MEASURED = 15
-"""Episodes that are measured to see how long they are."""
 _CORRECTED = 3
 """One row in so many is a corrected episode."""
 _TURNS = 8
 """What an episode is taken to have at least, where each turn is a row."""
 _LOOKAHEAD = 16
 """Batches of a pool: they are drawn together and sorted by length, so that little is padded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Demonstration:
-    """A training row: an episode, or one turn of it where each turn is read by itself."""
-
-    tokens: list[int] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
-    """What each token is: one of READ, DONE (imitated), MISTAKE (neither)."""
-    instead: dict[int, int] = field(default_factory=dict)
-    """Where a mistake begins: what is imitated there, in place of the token that follows."""
-
-    def read(self, context: Sequence[int]) -> None:
-        """Append what the world says."""
-        self.tokens.extend(context)
-        self.kinds.extend([READ] * len(context))
-
-    def write(self, response: Sequence[int], right: Sequence[int]) -> None:
-        """Append a response. Up to its first wrong token, the right one is imitated."""
-        same = 0
-        while same < min(len(response), len(right)) and response[same] == right[same]:
-            same += 1
-        if same < min(len(response), len(right)):
-            self.instead[len(self.tokens) + same] = right[same]
-            same += 1
-        self.tokens.extend(response)
-        self.kinds.extend([DONE] * same + [MISTAKE] * (len(response) - same))
-
-
-def demonstrations(
-    env: TextEnv,
-    panel: Sequence[str],
-    teacher: Teacher,
-    policy: ModelPolicy,
-    *,
-    noise: float,
-    max_tokens: int,
-    seed: int | str,
-) -> Iterator[Demonstration]:
-    """Play a teacher on tasks of a panel, for ever, and yield what `policy` would read and write.
-
-    A third of the episodes are clean, a third have mistakes with probability `noise`, a third
-    with twice that. A mistake is a near miss of what the teacher would do, or a random action; it
-    stays in the row, and what is imitated is the token that would have been right where it begins.
-    Episodes with a row of more than `max_tokens` are left out, and so are those that outgrow the
-    policy's context, or are won before they begin.
-
-    Raises:
-        ConfigError: nothing but episodes that are left out.
-    """
-    rng = random.Random(seed)
-    left_out = 0
-    while left_out < _MAX_LEFT_OUT:
-        task = panel[rng.randrange(len(panel))]
-        rate = noise * rng.randrange(3)
-        rows = _demonstrate(env, task, teacher, policy, rate, rng)
-        fits = 0 < max((len(row.tokens) for row in rows), default=0) <= max_tokens
-        left_out = 0 if fits else left_out + 1
-        if fits:
-            yield from rows
-    raise ConfigError(
-        f"{left_out} demonstrations in a row are empty or longer than {max_tokens} tokens: raise "
-        "clone.max_tokens (and policy.max_context), or lower env.max_turns"
-    )
-
-
-def _demonstrate(
-    env: TextEnv,
-    task: str,
-    teacher: Teacher,
-    policy: ModelPolicy,
-    rate: float,
-    rng: random.Random,
-) -> list[Demonstration]:
-    """Return the rows of one episode; none if it outgrows the context."""
-    observation, info = env.reset(seed=rng.getrandbits(31), options={"task": task})
-    session, rows = policy.open(env), list[Demonstration]()
-    admissible = info["admissible_actions"]
-    earlier: tuple[str, ...] = ()
-    over = info["won"]
-    while not over:
-        right = teacher(env, info, rng)
-        wrong = rng.random() < rate
-        action = near_miss(right, admissible, earlier, rng) if wrong else right
-        prompt = session.prompt(observation, View.of(info))
-        if prompt is None:
-            return []
-        if prompt.restart:
-            rows.append(Demonstration())
-        rows[-1].read(prompt.tokens)
-        rows[-1].write(session.write(action), policy.template.response(right))
-        earlier = admissible
-        observation, _, ended, cut, info = env.step(action)
-        admissible = info["admissible_actions"]
-        over = ended or cut
-    return rows
-
-
-def usual_limit(
-    env: TextEnv, panel: Sequence[str], teacher: Teacher, policy: ModelPolicy, seed: int | str
-) -> int:
-    """Return how many tokens a demonstration may have where nobody said so.
-
-    It is half more than the median of some clean ones, at least 448, within the context.
-    """
-    rng = random.Random(seed)
-    lengths = []
-    for _ in range(_MEASURED):
-        task = panel[rng.randrange(len(panel))]
-        rows = _demonstrate(env, task, teacher, policy, 0.0, rng)
-        lengths.append(max((len(row.tokens) for row in rows), default=0))
-    return min(policy.max_context, max(_USUAL_TOKENS, int(1.5 * statistics.median(lengths))))
 
 
 @dataclass(frozen=True, slots=True)

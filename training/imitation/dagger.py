@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 
 from anchorgym.agents.engines.contract import Generation, Sampling
-from anchorgym.agents.policies.base import Prompt, View
+from anchorgym.agents.policies.base import Decision, Prompt, Session, View
 from anchorgym.agents.policies.language import LanguageSession
 from anchorgym.agents.policies.model import ModelPolicy
-from anchorgym.envs import Info
-from anchorgym.training.imitation.cloning import Demonstration
+from anchorgym.envs import TextEnv
+from anchorgym.training.imitation.demonstrations import Demonstration, LessonSession
 from anchorgym.training.imitation.teachers import Teacher
-from anchorgym.training.rollout.drivers.lock_step import answer_in_step
-from anchorgym.training.rollout.env_pool import Worlds
+from anchorgym.training.rollout.drivers.contract import Driver
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import rollout
+from anchorgym.training.rollout.types import Start
 
 
 class Corrections:
@@ -26,26 +30,28 @@ class Corrections:
 
     Args:
         policy: acts; it is being trained.
-        worlds: where; episodes are cut at their turn limit, and where the context is full.
+        envs: where; episodes are cut at their turn limit, and where the context is full.
         panel: tasks that are drawn from.
         teacher: corrects.
         share: chance that a turn is the policy's own.
         max_tokens: no further turn is begun once an episode has so many.
+        driver: pumps the episodes; by default in lock-step.
     """
 
     def __init__(
         self,
         policy: ModelPolicy,
-        worlds: Worlds,
+        envs: EnvPool[TextEnv],
         panel: Sequence[str],
         teacher: Teacher,
         *,
         share: float,
         max_tokens: int,
+        driver: Driver | None = None,
     ) -> None:
-        self._policy, self._worlds, self._teacher = policy, worlds, teacher
+        self._policy, self._envs, self._teacher = policy, envs, teacher
         self._panel, self._share, self._max_tokens = panel, share, max_tokens
-        self._sampling = Sampling(policy.max_response, 1.0)
+        self._driver = driver
 
     def draw(self, n: int, seed: int | str) -> list[Demonstration]:
         """Play `n` episodes at once and return them as training rows.
@@ -54,77 +60,99 @@ class Corrections:
         """
         rng, panel = random.Random(seed), self._panel
         tasks = [panel[rng.randrange(len(panel))] for _ in range(n)]
-        vector = self._worlds.take(n)
-        observations, infos = vector.reset(
-            seed=[rng.getrandbits(31) for _ in range(n)], options={"tasks": tasks}
+        starts = [Start(task, i, rng.getrandbits(31)) for i, task in enumerate(tasks)]
+        player = CorrectedPolicy(
+            self._policy, self._teacher, rng, share=self._share, max_tokens=self._max_tokens
         )
-        pupils = [_Pupil(self._policy, self._policy.open(env)) for env in vector.envs]
-        live = [i for i in range(n) if not infos["env"][i]["won"]]
-        while live:
-            live = [i for i in live if pupils[i].read(observations[i], infos["env"][i])]
-            taught = {i: self._teacher(vector.envs[i], infos["env"][i], rng) for i in live}
-            own = [i for i in live if rng.random() < self._share]
-            answers = self._answers([pupils[i] for i in own])
-            actions: list[str | None] = [None] * n
-            for i in live:
-                actions[i] = pupils[i].write(taught[i], answers.get(pupils[i].session.key))
-            observations, _, ended, cut, infos = vector.step(actions)
-            live = [i for i in live if not (ended[i] or cut[i])]
-            live = [i for i in live if pupils[i].n_tokens < self._max_tokens]
-        for pupil in pupils:
-            pupil.session.close()
-        return [row for pupil in pupils for row in pupil.rows]
-
-    def _answers(self, pupils: Sequence[_Pupil]) -> dict[object, Generation]:
-        asked = [(pupil.session.key, pupil.request()) for pupil in pupils]
-        return {**answer_in_step(self._policy.engine, asked, self._sampling)}
+        sampling = Sampling(self._policy.max_response, 1.0)
+        with closing(player):
+            rollout(player, self._envs, starts, sampling, driver=self._driver)
+        return [row for rows in player.rows for row in rows]
 
 
-class _Pupil:
-    """The policy's side of one episode, and what is to be learnt from it.
+class CorrectedPolicy:
+    """A policy of which a teacher takes some turns, and says in all what would have been right.
+
+    The pupil's sessions are closed by `close`, all together: which noise an engine gives to which
+    session depends on the sessions that it holds.
+
+    Args:
+        pupil: takes the other turns.
+        teacher: corrects.
+        rng: draws who takes a turn.
+        share: chance that a turn is the pupil's own.
+        max_tokens: no further turn is begun once an episode has so many.
 
     Attributes:
-        session: its memory.
-        rows: what is learnt from, a row wherever the context begins anew.
+        rows: what is learnt from each episode, in the order in which they were opened: a row
+            wherever the context begins anew.
     """
 
-    def __init__(self, policy: ModelPolicy, session: LanguageSession) -> None:
-        self.session = session
-        self.rows: list[Demonstration] = []
-        self._template = policy.template
-        self._unread = Prompt()
+    def __init__(
+        self,
+        pupil: ModelPolicy,
+        teacher: Teacher,
+        rng: random.Random,
+        *,
+        share: float,
+        max_tokens: int,
+    ) -> None:
+        self.pupil, self.teacher, self.rng = pupil, teacher, rng
+        self.share, self.max_tokens = share, max_tokens
+        self.engine, self.max_response = pupil.engine, pupil.max_response
+        self.rows: list[list[Demonstration]] = []
+        self._opened: list[LanguageSession] = []
 
-    @property
-    def n_tokens(self) -> int:
-        """Tokens of the episode."""
-        return sum(len(row.tokens) for row in self.rows)
+    def open(self, env: TextEnv, agent: str = "agent") -> Session:
+        """Begin an episode."""
+        self.rows.append([])
+        self._opened.append(self.pupil.open(env, agent))
+        return _CorrectedSession(self, self._opened[-1], env, self.rows[-1])
 
-    def read(self, observation: str, info: Info) -> bool:
-        """Begin a turn; False when the context is full."""
-        prompt = self.session.prompt(observation, View.of(info))
+    def close(self) -> None:
+        """Close the pupil's sessions."""
+        for session in self._opened:
+            session.close()
+
+
+class _CorrectedSession(LessonSession):
+    """The pupil's session; the engine reads what the teacher has written in its place."""
+
+    def __init__(
+        self,
+        policy: CorrectedPolicy,
+        pupil: LanguageSession,
+        env: TextEnv,
+        rows: list[Demonstration],
+    ) -> None:
+        super().__init__(pupil)
+        self._policy, self._pupil, self._env, self._rows = policy, pupil, env, rows
+        self._taught, self._is_own = "", False
+
+    def prompt(self, observation: str, view: View) -> Prompt | None:
+        policy = self._policy
+        if sum(len(row.tokens) for row in self._rows) >= policy.max_tokens:
+            return None
+        prompt = self._pupil.prompt(observation, view)
         if prompt is None:
-            return False
+            return None
         if prompt.restart:
-            self.rows.append(Demonstration())
-            self._unread = prompt
-        else:
-            before = self._unread
-            self._unread = Prompt(before.tokens + prompt.tokens, before.restart, prompt.allowed)
-        self.rows[-1].read(prompt.tokens)
-        return True
+            self._rows.append(Demonstration())
+        self._rows[-1].read(prompt.tokens)
+        self._taught = policy.teacher(self._env, view, policy.rng)
+        self._is_own = policy.rng.random() < policy.share
+        return prompt if self._is_own else replace(prompt, given=self._right())
 
-    def request(self) -> Prompt:
-        """Return all that the engine has yet to read."""
-        prompt, self._unread = self._unread, Prompt()
-        return prompt
+    def decide(self, generation: Generation | None) -> Decision:
+        if self._is_own and generation is not None:
+            self._rows[-1].write(generation.tokens, self._right())
+            return self._pupil.decide(generation)
+        tokens = self._pupil.write(self._taught)
+        self._rows[-1].write(tokens, tokens)
+        return Decision(self._taught)
 
-    def write(self, taught: str, generation: Generation | None) -> str:
-        """Take the turn as the policy wrote it, or else as the teacher would; return the action."""
-        if generation is None:
-            tokens = self.session.write(taught)
-            self.rows[-1].write(tokens, tokens)
-            before = self._unread
-            self._unread = Prompt((*before.tokens, *tokens), before.restart)
-            return taught
-        self.rows[-1].write(generation.tokens, self._template.response(taught))
-        return self.session.decide(generation).action
+    def close(self) -> None:
+        pass  # the policy closes all sessions together
+
+    def _right(self) -> tuple[int, ...]:
+        return tuple(self._policy.pupil.template.response(self._taught))

@@ -14,8 +14,11 @@ from anchorgym.agents.policies.language import LanguageSession
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy, TabularSession
 from anchorgym.training.config.sections import CloneConfig, PolicyConfig
-from anchorgym.training.imitation.cloning import CloneStep, Cloning, Demonstration
-from anchorgym.training.rollout.matches import Arenas, Seats, play_matches
+from anchorgym.training.imitation.cloning import CloneStep, Cloning
+from anchorgym.training.imitation.demonstrations import Demonstration, LessonSession
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import play_matches
+from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.rollout.types import Start
 from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints
 from anchorgym.training.run.components import tiny_policy
@@ -40,6 +43,7 @@ class TaughtPolicy:
     """
 
     engine = None
+    max_response = 1
 
     def __init__(self, pupil: ModelPolicy, teacher: Policy) -> None:
         self.pupil, self.teacher = pupil, teacher
@@ -51,25 +55,7 @@ class TaughtPolicy:
         return _TaughtSession(self, pupil, self.teacher.open(env, agent))
 
 
-class _Lesson:
-    """A pupil's session beside its teacher's."""
-
-    def __init__(self, pupil: Session, teacher: Session) -> None:
-        self.key = pupil.key
-        self._sides = pupil, teacher
-
-    def fork(self, env: Any, turns: int | None = None) -> Session:
-        raise NotImplementedError("lessons are not forked")
-
-    def shelve(self) -> None:
-        raise NotImplementedError("lessons are not forked")
-
-    def close(self) -> None:
-        for session in self._sides:
-            session.close()
-
-
-class _TaughtSession(_Lesson):
+class _TaughtSession(LessonSession):
     def __init__(self, policy: TaughtPolicy, pupil: LanguageSession, teacher: Session) -> None:
         super().__init__(pupil, teacher)
         self._policy, self._pupil, self._teacher = policy, pupil, teacher
@@ -114,12 +100,18 @@ def panel_of(world: Any) -> tuple[str, ...]:
 
 
 def new_language_policy(
-    arenas: Arenas, cast: Cast, config: PolicyConfig, *, env_id: str, matches: int, seed: int = 0
+    envs: EnvPool[Any],
+    cast: Cast,
+    config: PolicyConfig,
+    *,
+    env_id: str,
+    matches: int,
+    seed: int = 0,
 ) -> ModelPolicy:
     """Build an untrained policy with the words that scripts read and write in a world.
 
     Args:
-        arenas: of the world.
+        envs: of the world.
         cast: draws the scripts.
         config: of the model.
         env_id: of the world.
@@ -129,15 +121,15 @@ def new_language_policy(
     Raises:
         ConfigError: the policy could not write what the scripts do.
     """
-    rng, panel = random.Random(f"{seed}/vocabulary"), panel_of(arenas.first)
-    wave = wave_of(arenas.first)
+    rng, panel = random.Random(f"{seed}/vocabulary"), panel_of(envs.first)
+    wave = wave_of(envs.first)
     texts: list[str] = []
     actions: list[str] = []
     for first in range(0, matches, wave):
         if len(texts) > _ENOUGH_TEXTS:
             break
         n = min(wave, matches - first)
-        played = play_matches([cast(rng) for _ in range(n)], arenas, starts(panel, n, rng))
+        played = play_matches([cast(rng) for _ in range(n)], envs, starts(panel, n, rng))
         for side in (side for match in played for side in match.sides.values()):
             texts += [side.goal, *(turn.observation for turn in side.turns)]
             actions += [turn.action for turn in side.turns if turn.action]
@@ -145,11 +137,11 @@ def new_language_policy(
 
 
 def lessons(
-    pupil: ModelPolicy, agents: Sequence[str], arenas: Arenas, cast: Cast, seed: int | str
+    pupil: ModelPolicy, agents: Sequence[str], envs: EnvPool[Any], cast: Cast, seed: int | str
 ) -> Iterator[Demonstration]:
     """Play scripts for ever; yield what `pupil` would read and write in the seats of `agents`."""
-    rng, panel = random.Random(seed), panel_of(arenas.first)
-    wave = wave_of(arenas.first)
+    rng, panel = random.Random(seed), panel_of(envs.first)
+    wave = wave_of(envs.first)
     while True:
         seats: list[Seats] = []
         taught: list[TaughtPolicy] = []
@@ -160,7 +152,7 @@ def lessons(
             }
             taught += own.values()
             seats.append({**scripts, **own})
-        play_matches(seats, arenas, starts(panel, wave, rng))
+        play_matches(seats, envs, starts(panel, wave, rng))
         rows = [row for policy in taught for row in policy.rows if row.tokens]
         if pupil.form == "window":  # a row a turn: neighbours are nearly the same
             rng.shuffle(rows)
@@ -170,7 +162,7 @@ def lessons(
 def clone(
     pupil: ModelPolicy,
     agents: Sequence[str],
-    arenas: Arenas,
+    envs: EnvPool[Any],
     cast: Cast,
     config: CloneConfig,
     *,
@@ -184,7 +176,7 @@ def clone(
     Args:
         pupil: is trained.
         agents: whose seats are learnt from.
-        arenas: of the world.
+        envs: of the world.
         cast: draws the scripts.
         config: of the optimizer; scripts make no mistakes, whatever it says of noise.
         updates: how many optimizer steps.
@@ -194,7 +186,7 @@ def clone(
     """
 
     def pool(number: int) -> Iterator[Demonstration]:
-        shown = lessons(pupil, agents, arenas, cast, f"{seed}/lessons/{number}")
+        shown = lessons(pupil, agents, envs, cast, f"{seed}/lessons/{number}")
         longest = config.max_tokens or pupil.max_context
         return (row for row in shown if len(row.tokens) <= longest)
 
@@ -212,7 +204,7 @@ def clone(
 def count(
     pupil: TabularPolicy,
     agents: Sequence[str],
-    arenas: Arenas,
+    envs: EnvPool[Any],
     cast: Cast,
     *,
     matches: int,
@@ -226,12 +218,12 @@ def count(
     Args:
         pupil: is changed in place.
         agents: whose seats are learnt from.
-        arenas: of the world.
+        envs: of the world.
         cast: draws the scripts.
         matches: that are played.
         seed: of what is played.
     """
-    rng, panel = random.Random(seed), panel_of(arenas.first)
+    rng, panel = random.Random(seed), panel_of(envs.first)
     chosen: list[Choice] = []
     for first in range(0, matches, _WAVE):
         n = min(_WAVE, matches - first)
@@ -240,7 +232,7 @@ def count(
             scripts = cast(rng)
             own = {a: _CountedPolicy(pupil, scripts[a], chosen) for a in agents if a in scripts}
             seats.append({**scripts, **own})
-        play_matches(seats, arenas, starts(panel, n, rng))
+        play_matches(seats, envs, starts(panel, n, rng))
     logits = pupil.model.logits.data
     counts = torch.zeros_like(logits)
     for row, options in chosen:
@@ -256,6 +248,7 @@ class _CountedPolicy:
     """Plays as a script does, and notes which options of a table would have done the same."""
 
     engine = None
+    max_response = 1
 
     def __init__(self, pupil: TabularPolicy, teacher: Policy, chosen: list[Choice]) -> None:
         self.pupil, self.teacher, self.chosen = pupil, teacher, chosen
@@ -266,7 +259,7 @@ class _CountedPolicy:
         return _CountedSession(*sides, self.chosen)
 
 
-class _CountedSession(_Lesson):
+class _CountedSession(LessonSession):
     def __init__(self, pupil: TabularSession, teacher: Session, chosen: list[Choice]) -> None:
         super().__init__(pupil, teacher)
         self._pupil, self._teacher, self._chosen = pupil, teacher, chosen

@@ -6,11 +6,20 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from anchorgym.envs import Info, TextEnv
+from anchorgym.agents.policies.base import View
+from anchorgym.agents.policies.scripted import ScriptedPolicy
+from anchorgym.envs import TextEnv
 from anchorgym.envs.errors import NoExpertError
 from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import play_matches
+from anchorgym.training.rollout.types import Start
+from anchorgym.training.rollout.worlds import AGENT
 
-Teacher = Callable[[TextEnv, Info, random.Random], str]
+_MISTAKES = 0.3
+"""Chance of a wrong action where words are collected."""
+
+Teacher = Callable[[TextEnv, View, random.Random], str]
 """Names the next action in the episode that the environment is in."""
 
 
@@ -28,7 +37,7 @@ def find_teacher(env: TextEnv, task: str | None = None) -> tuple[Teacher, bool]:
     try:
         env.expert_action("honest")
     except NoExpertError:
-        if not _playable(info):
+        if not _complete(info["admissible_actions"]):
             raise ConfigError(
                 f"{type(env).__name__} has neither an honest expert nor admissible actions to "
                 "learn from: implement expert_action, or start from a trained policy"
@@ -37,17 +46,13 @@ def find_teacher(env: TextEnv, task: str | None = None) -> tuple[Teacher, bool]:
     return _expert_action, True
 
 
-def _expert_action(env: TextEnv, info: Info, rng: random.Random) -> str:
+def _expert_action(env: TextEnv, view: View, rng: random.Random) -> str:
     return env.expert_action("honest")
 
 
-def _random_action(env: TextEnv, info: Info, rng: random.Random) -> str:
-    playable = _playable(info)
+def _random_action(env: TextEnv, view: View, rng: random.Random) -> str:
+    playable = _complete(view.admissible_actions)
     return rng.choice(playable) if playable else ""
-
-
-def _playable(info: Info) -> list[str]:
-    return _complete(info["admissible_actions"])
 
 
 def _complete(actions: Sequence[str]) -> list[str]:
@@ -83,15 +88,25 @@ def sample_words(
     """
     rng = random.Random(seed)
     for i in range(tasks):
-        observation, info = env.reset(seed=i, options={"task": panel[rng.randrange(len(panel))]})
-        texts, actions = [info["goal"], observation], list(info["admissible_actions"])
-        over = info["won"]
-        while not over:
-            right = teacher(env, info, rng)
-            wrong = rng.random() < 0.3
-            action = near_miss(right, info["admissible_actions"], (), rng) if wrong else right
-            observation, _, ended, cut, info = env.step(action)
-            texts.append(observation)
-            actions += [right, *info["admissible_actions"]]
-            over = ended or cut
-        yield texts, actions
+        player = _Noting(teacher, rng)
+        start = Start(panel[rng.randrange(len(panel))], 0, seed=i)
+        (match,) = play_matches([{AGENT: player}], EnvPool(lambda: env), [start])
+        episode = match.sides[AGENT]
+        texts = [turn.observation for turn in episode.turns]
+        last = match.infos[AGENT]["admissible_actions"]
+        yield [episode.goal, *texts, episode.final_observation], [*player.actions, *last]
+
+
+class _Noting(ScriptedPolicy):
+    """Plays one episode as a teacher does, with mistakes, and notes what could be written."""
+
+    def __init__(self, teacher: Teacher, rng: random.Random) -> None:
+        self._teacher, self._rng = teacher, rng
+        self.actions: list[str] = []
+
+    def choose(self, env: TextEnv, observation: str, view: View) -> str:
+        right = self._teacher(env, view, self._rng)
+        self.actions += [*view.admissible_actions, right]
+        if self._rng.random() < _MISTAKES:
+            return near_miss(right, view.admissible_actions, (), self._rng)
+        return right

@@ -131,7 +131,7 @@ def episode_record(
         "group": episode.start.group,
         "goal": episode.goal,
         "won": episode.won,
-        "stop": episode.stop,
+        "stop": episode.stop.value,
         "turns": turns,
         "final_observation": episode.final_observation,
     }

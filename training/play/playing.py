@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from anchorgym.agents.engines.contract import Sampling
 from anchorgym.agents.policies.base import Policy, View
 from anchorgym.agents.policies.human import Command, Desk, HumanPolicy, Seen, expert_kind
+from anchorgym.agents.policies.scripted import ScriptedPolicy
 from anchorgym.envs import ExpertKind, Info, TextEnv, make
 from anchorgym.envs.errors import NoExpertError
+from anchorgym.training.rollout.drivers import LockStepDriver, SamplingRule
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.episode_run import EpisodeRun
+from anchorgym.training.rollout.play import rollout
+from anchorgym.training.rollout.types import Start, StopReason
+from anchorgym.training.rollout.worlds import AGENT, SoloWorld
 
 if TYPE_CHECKING:
     from anchorgym.training.inspect.trajectories import EpisodeRecord, TurnRecord
@@ -18,6 +27,9 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Game:
     """An episode of one task; every turn can be taken back.
+
+    Taking turns back is why it is no `EpisodeRun`, which only goes on: it steps and rewinds the
+    same `SoloWorld`.
 
     Args:
         env: where it is played.
@@ -28,22 +40,32 @@ class Game:
     env: TextEnv
     task: str | None
     seed: int
-    observation: str = ""
-    info: Info = field(init=False)
-    over: bool = False
-    stop: str = "left"
-    """Why the episode ended; "left" while it has not."""
+    stop: StopReason = StopReason.LEFT
+    """Why the episode ended; `StopReason.LEFT` while it has not."""
     turns: list[TurnRecord] = field(default_factory=list)
+    _world: SoloWorld = field(init=False)
     _before: list[bytes] = field(default_factory=list)
     """A snapshot of the state before each turn."""
 
     def __post_init__(self) -> None:
+        self._world = SoloWorld(self.env)
         self.restart()
+
+    @property
+    def over(self) -> bool:
+        """Whether no further turn can be taken."""
+        return not self._world.agents
+
+    @property
+    def info(self) -> Info:
+        """What the world tells beside the observation."""
+        return self._world.info()
 
     @property
     def seen(self) -> Seen:
         """What a policy sees now."""
-        return self.observation, View.of(self.info)
+        sight = self._world.sight()
+        return sight.text, sight.view
 
     @property
     def score(self) -> float:
@@ -52,40 +74,38 @@ class Game:
 
     def restart(self) -> None:
         """Start the same task again, with the same seed."""
-        options = None if self.task is None else {"task": self.task}
-        self.observation, self.info = self.env.reset(seed=self.seed, options=options)
+        self._world.reset(Start(self.task or "", 0, self.seed))
         self.task = self.env.task
         self.turns.clear()
         self._before.clear()
-        self.over = bool(self.info["won"])  # nothing is left to do
-        self.stop = "terminated" if self.over else "left"
+        self.stop = StopReason.TERMINATED if self.over else StopReason.LEFT  # won at the start
 
     def undo(self) -> bool:
         """Take the last turn back; False where there is none."""
         if not self.turns:
             return False
         self.turns.pop()
-        self.observation, self.info = self.env.restore(self._before.pop())
-        self.over, self.stop = False, "left"
+        self._world.restore(self._before.pop(), None)
+        self.stop = StopReason.LEFT
         return True
 
     def take(self, action: str, response: str = "") -> TurnRecord:
         """Play a turn and return what became of it."""
-        self._before.append(self.env.snapshot())
-        seen, anchor = self.observation, self.info["anchor"]
-        self.observation, reward, ended, cut, self.info = self.env.step(action)
+        self._before.append(self._world.snapshot())
+        sight = self._world.sight()
+        arrival = self._world.step({AGENT: action})[AGENT]
         turn: TurnRecord = {
-            "observation": seen,
-            "anchor": anchor.hex(),
+            "observation": sight.text,
+            "anchor": sight.anchor.hex(),
             "response": response,
             "action": action,
-            "reward": float(reward),
+            "reward": arrival.reward,
             "valid": self.info["action_valid"],
             "reason": self.info["reason"],
         }
         self.turns.append(turn)
-        if ended or cut:
-            self.over, self.stop = True, "terminated" if ended else "turns"
+        if arrival.stop:
+            self.stop = arrival.stop
         return turn
 
     def record(self) -> EpisodeRecord:
@@ -98,9 +118,9 @@ class Game:
             "group": 0,
             "goal": self.info["goal"],
             "won": self.info["won"],
-            "stop": self.stop,
+            "stop": self.stop.value,
             "turns": list(self.turns),
-            "final_observation": self.observation,
+            "final_observation": self._world.observation,
         }
 
 
@@ -173,34 +193,43 @@ class ExpertGame:
     won: bool
 
 
+class _AnyExpert(ScriptedPolicy):
+    """Plays as the environment's expert that has an answer at the start, the honest one first."""
+
+    def __init__(self) -> None:
+        self.kind: ExpertKind | None = None
+
+    def choose(self, env: TextEnv, observation: str, view: View) -> str:
+        """Ask the expert.
+
+        Raises:
+            NoExpertError: there is none, or it has lost its way.
+        """
+        if self.kind is None:
+            self.kind = expert_kind(env)
+        if self.kind is None:
+            raise NoExpertError(f"{type(env).__name__} has no expert")
+        return env.expert_action(self.kind)
+
+
 def expert_game(env_id: str, arguments: dict[str, Any], task: str, seed: int) -> ExpertGame | None:
     """Have the environment's expert play a task; None where there is no expert."""
-    env = make(env_id, **arguments)
-    _, info = env.reset(seed=seed, options={"task": task})
-    if info["won"]:
+    env, expert = make(env_id, **arguments), _AnyExpert()
+    run = EpisodeRun(SoloWorld(env), {AGENT: expert}, Start(task, 0, seed))
+    with suppress(NoExpertError):
+        LockStepDriver().play([run], SamplingRule())
+    if expert.kind is None:
         return None
-    kind = expert_kind(env)
-    over = kind is None
-    try:
-        while kind is not None and not over:
-            _, _, ended, cut, info = env.step(env.expert_action(kind))
-            over = ended or cut
-    except NoExpertError:  # it has lost its way
-        pass
-    return None if kind is None else ExpertGame(kind, env.turn, info["won"])
+    return ExpertGame(expert.kind, env.turn, run.match.sides[AGENT].won)
 
 
 def play_policy(
     policy: Policy, env_id: str, arguments: dict[str, Any], task: str, seed: int, temperature: float
 ) -> EpisodeRecord:
     """Have a policy play a task and return what happened."""
-    from anchorgym.agents.engines.contract import Sampling
     from anchorgym.training.inspect.trajectories import episode_record
-    from anchorgym.training.rollout.env_pool import Worlds
-    from anchorgym.training.rollout.rollouts import rollout
-    from anchorgym.training.rollout.types import Start
 
-    sampling = Sampling(getattr(policy, "max_response", Sampling().max_tokens), temperature)
-    worlds = Worlds(env_id, **arguments)
-    (episode,) = rollout(policy, worlds, [Start(task, 0, seed)], sampling)
+    sampling = Sampling(policy.max_response, temperature)
+    envs = EnvPool.of(env_id, **arguments)
+    (episode,) = rollout(policy, envs, [Start(task, 0, seed)], sampling)
     return episode_record(episode)

@@ -24,7 +24,7 @@ from anchorgym.training.play.seating import (
     play_seats,
     start_for,
 )
-from anchorgym.training.rollout.matches import Match
+from anchorgym.training.rollout.types import Match
 
 
 def sit_down(known: argparse.Namespace, arguments: dict[str, Any]) -> int:

@@ -86,7 +86,7 @@ class Screen:
         """Show what is seen at the end of an episode, and how it went."""
         self.console.print()
         self.console.print(Rule("the end", align="left", style="dim"))
-        self.observation(game.observation)
+        self.observation(game.seen[0])
         won = bool(game.info["won"])
         n = len(game.turns)
         table = Table.grid(padding=(0, 2))
@@ -122,6 +122,7 @@ def _how(game: Game) -> str:
         "left": "left before the end",
         "turns": "out of turns",
         "context": "the policy's context is full",
+        "stuck": "stuck in invalid turns",
     }.get(game.stop, "the world ended it")
 
 

@@ -15,8 +15,10 @@ from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import ExpertKind, TextEnv
 from anchorgym.envs.errors import NoExpertError, OptionError, did_you_mean
 from anchorgym.training.imitation.scripts import panel_of
-from anchorgym.training.rollout.matches import Arenas, Match, play_matches
-from anchorgym.training.rollout.types import Start
+from anchorgym.training.rollout.drivers import SamplingRule
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import play_matches
+from anchorgym.training.rollout.types import Match, Start
 from anchorgym.training.run.policies import named_policy
 from anchorgym.training.selfplay.assembly import empty_table
 from anchorgym.training.selfplay.players import SCRIPTED, scripted
@@ -96,7 +98,7 @@ class Announced:
     def __init__(self, policy: Policy, desk: Desk) -> None:
         self.policy, self.desk = policy, desk
         self.engine = policy.engine
-        self.max_response = getattr(policy, "max_response", 8)
+        self.max_response = policy.max_response
 
     def open(self, env: Any, agent: str = "agent") -> Session:
         """Begin an episode."""
@@ -234,5 +236,7 @@ def play_seats(env: Any, seats: Mapping[str, Policy], start: Start, temperature:
     Raises:
         EOFError: a person left.
     """
-    (match,) = play_matches([seats], Arenas(lambda: env), [start], temperature=temperature)
+    (match,) = play_matches(
+        [seats], EnvPool(lambda: env), [start], sampling=SamplingRule(temperature)
+    )
     return match

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
-from anchorgym.envs import TextEnv, TextVectorEnv, make
+from anchorgym.envs import TextEnv, make
+
+Env = TypeVar("Env")
 
 
-class Worlds:
-    """Environments of one kind, store between rollouts."""
+class EnvPool(Generic[Env]):
+    """Environments of one kind, of one agent or of several, kept between rollouts.
 
-    def __init__(self, env_id: str, **arguments: object) -> None:
-        self._make: Callable[[], TextEnv] = lambda: make(env_id, **arguments)
-        self._envs: list[TextEnv] = [self._make()]
+    Args:
+        make: makes one; it is called when more are needed at a time than there are.
+    """
+
+    def __init__(self, make: Callable[[], Env]) -> None:
+        self._make = make
+        self._envs: list[Env] = [make()]
+
+    @staticmethod
+    def of(env_id: str, **arguments: Any) -> EnvPool[TextEnv]:
+        """Return a pool of the registered environment of one agent that has this id.
+
+        Args:
+            env_id: `namespace/Name-vN`, or `module:namespace/Name-vN`.
+            arguments: of the environment.
+
+        Raises:
+            AnchorgymError: there is none, or it does not take these arguments.
+        """
+        return EnvPool(lambda: make(env_id, **arguments))
 
     @property
-    def first(self) -> TextEnv:
-        """One of them, to ask about tasks."""
+    def first(self) -> Env:
+        """One of them, to ask about tasks and agents."""
         return self._envs[0]
 
-    def take(self, n: int) -> TextVectorEnv:
-        """Return `n` environments as a vector."""
+    def take(self, n: int) -> list[Env]:
+        """Return `n` environments, always the same first ones."""
         while len(self._envs) < n:
             self._envs.append(self._make())
-        return TextVectorEnv(self._envs[:n])
+        return self._envs[:n]

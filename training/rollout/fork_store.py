@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from anchorgym.agents.policies.base import Session
-from anchorgym.envs import Info, TextEnv
 from anchorgym.envs.errors import ContractError
 from anchorgym.training.rollout.types import Episode, Origin, Start
+from anchorgym.training.rollout.worlds import World
 
 
 class ForkStore:
     """Sessions of finished episodes and the states they met, so that forks go on from any turn.
 
-    As a context manager it closes them at the end.
+    As a context manager it closes the sessions at the end.
     """
 
     def __init__(self) -> None:
@@ -24,22 +25,22 @@ class ForkStore:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for store in self._sessions.values():
-            store[1].close()
+        for _episode, session in self._sessions.values():
+            session.close()
         self._sessions.clear()
         self._snapshots.clear()
 
-    def remember(self, episode: Episode, env: TextEnv) -> None:
+    def remember(self, episode: Episode, snapshot: bytes) -> None:
         """Keep the state in which an episode takes its next turn."""
-        self._snapshots[id(episode)].append(env.snapshot())
+        self._snapshots[id(episode)].append(snapshot)
 
     def keep(self, episode: Episode, session: Session) -> None:
         """Keep the session of an episode."""
         session.shelve()
         self._sessions[id(episode)] = episode, session
 
-    def restore(self, env: TextEnv, start: Start, origin: Origin) -> tuple[str, Info]:
-        """Put an environment where a fork begins, and return what is seen there.
+    def restore(self, world: World, start: Start, origin: Origin) -> Sequence[str]:
+        """Put a world where a fork begins, and return the agents that take part.
 
         The start's seed redraws the randomness from there on, so that siblings do not share it.
 
@@ -47,17 +48,18 @@ class ForkStore:
             ContractError: the environment is in another state than the parent was.
         """
         turn = len(origin.lived)
-        seen = env.restore(self._snapshots[id(origin.parent)][turn], seed=start.seed)
-        expected, found = origin.parent.turns[turn].anchor, seen[1]["anchor"]
-        if found != expected:
+        agents = world.restore(self._snapshots[id(origin.parent)][turn], start.seed)
+        expected = origin.parent.turns[turn].anchor
+        found = [sight.anchor.hex() for sight in map(world.sight, agents) if sight]
+        if found != [expected.hex()]:
             raise ContractError(
                 f"turn {origin.turn} of task {start.task!r} was taken in the state "
-                f"{expected.hex()}, and its snapshot was restored as {found.hex()}: verify the "
-                "environment with `anchorgym check`"
+                f"{expected.hex()}, and its snapshot was restored as {', '.join(found)}: verify "
+                "the environment with `anchorgym check`"
             )
-        return seen
+        return agents
 
-    def fork(self, env: TextEnv, origin: Origin) -> Session:
+    def fork(self, world: World, origin: Origin) -> Session:
         """Return a session that has lived through the parent's turns before the origin's."""
         _, session = self._sessions[id(origin.parent)]
-        return session.fork(env, origin.turn)
+        return session.fork(world.env, origin.turn)

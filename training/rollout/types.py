@@ -1,8 +1,28 @@
-"""What rollouts are made of: starts, turns and episodes."""
+"""The vocabulary of rollouts: starts, turns, episodes and matches."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class StopReason(StrEnum):
+    """Why an episode ended; the values are those of recorded episodes."""
+
+    RUNNING = ""
+    """It has not ended, or its world has dropped the agent without a word."""
+    TERMINATED = "terminated"
+    """The task reached an end of its own, such as success."""
+    TURNS = "turns"
+    """The world's limit of turns."""
+    CONTEXT = "context"
+    """The policy's context had no room for a further turn."""
+    STUCK = "stuck"
+    """As many invalid turns in a row as the rollout has patience for."""
+    LEFT = "left"
+    """A person stopped playing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +44,15 @@ class Start:
     """Where an episode begins, and which group it belongs to."""
 
     task: str
+    """Task id; empty for worlds without tasks."""
     group: int = 0
+    """Episodes with equal numbers are compared with each other."""
     seed: int = 0
-    """Of the randomness from there on."""
+    """Seed of the world's randomness from there on."""
     origin: Origin | None = None
-    """Of a fork; None begins at the task's start."""
+    """Where a fork begins; None begins at the task's start."""
     hint: int = 0
-    """So many of the first turns are an expert's."""
+    """Number of first turns that an expert takes."""
 
 
 @dataclass(slots=True)
@@ -44,14 +66,15 @@ class Turn:
     restart: bool = False
     """Whether the context began anew: earlier turns were not read."""
     response: tuple[int, ...] = ()
+    """Tokens that were written."""
     logprobs: tuple[float, ...] = ()
-    """Of the response's tokens, when they were sampled."""
+    """Log-probability of each token of the response, in nats, when it was sampled."""
     allowed: tuple[tuple[int, ...], ...] = ()
     """Tokens among which each one was chosen; empty when the response was free."""
     version: int = 0
-    """Of the weights that wrote the response."""
+    """Version of the weights that wrote the response."""
     temperatures: tuple[float, ...] = ()
-    """Of the response's tokens; empty where all were drawn at that of the rollout."""
+    """Temperature of each token of the response; empty where all had that of the rollout."""
     action: str = ""
     text: str = ""
     """What the policy wrote, as text."""
@@ -63,14 +86,13 @@ class Turn:
 
 @dataclass(slots=True)
 class Episode:
-    """What happened from one start."""
+    """What one seat saw and did from one start."""
 
     start: Start
     task_type: str
     turns: list[Turn] = field(default_factory=list)
     won: bool = False
-    stop: str = ""
-    """"terminated", "turns" (the limit), "context" (the transcript was full) or "stuck"."""
+    stop: StopReason = StopReason.RUNNING
     goal: str = ""
     final_observation: str = ""
     """What was seen after the last action."""
@@ -92,3 +114,20 @@ class Episode:
         if origin is None:
             return self.turns
         return [*origin.parent.history[: origin.turn], *self.turns]
+
+
+@dataclass(slots=True)
+class Match:
+    """What happened from one start, with an episode for each seat."""
+
+    start: Start
+    sides: dict[str, Episode] = field(default_factory=dict)
+    """Episodes by agent, in the order in which the agents joined."""
+    infos: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The last info of each agent."""
+    guests: frozenset[str] = frozenset()
+    """Agents that were not played by the policies of now."""
+
+    def score(self, agent: str) -> float:
+        """Return the sum of an agent's rewards."""
+        return self.sides[agent].score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
@@ -14,9 +14,11 @@ from anchorgym.envs import TextEnv, sub_panel
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError
 from anchorgym.gigpo import Algorithm, make_algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError
-from anchorgym.training.config.sections import ConfigError, PolicyConfig, TrainConfig
+from anchorgym.training.config.sections import STRATEGIES, ConfigError, PolicyConfig, TrainConfig
 from anchorgym.training.imitation.teachers import Teacher, find_teacher, sample_words
-from anchorgym.training.rollout.env_pool import Worlds
+from anchorgym.training.rollout.drivers import Driver, LockStepDriver, make_driver
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.strategies import find_strategy
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.policies import trainable_policy
 
@@ -47,9 +49,9 @@ class Components:
     """What a job is made of."""
 
     algorithm: Algorithm
-    worlds: Worlds
+    worlds: EnvPool[TextEnv]
     """Where evaluations are played."""
-    train_envs: Worlds
+    train_envs: EnvPool[TextEnv]
     """Where training episodes are played; they may be cut earlier."""
     train_arguments: Mapping[str, Any]
     """What the worlds of training episodes were made with."""
@@ -59,6 +61,8 @@ class Components:
     """Whether the teacher is an expert."""
     policy: ModelPolicy | None
     """The policy to go on from; None for a new one."""
+    driver: Driver = field(default_factory=LockStepDriver)
+    """Pumps all episodes."""
 
 
 def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Components:
@@ -74,10 +78,10 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     env = config.env
     algorithm = _algorithm(config)
     arguments = {**env.arguments, "split": env.split}
-    worlds = Worlds(env.id, **arguments)
+    worlds = EnvPool.of(env.id, **arguments)
     limit = min(worlds.first.max_turns, config.rollout.max_turns)
     train_arguments = {**arguments, "max_turns": limit}
-    train_envs = Worlds(env.id, **train_arguments)
+    train_envs = EnvPool.of(env.id, **train_arguments)
     if not worlds.first.tasks():
         raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
     panels = _panels(worlds.first, config)
@@ -87,7 +91,15 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     if policy is None and config.policy.name != "tiny":
         policy = _loaded_policy(config)
     return Components(
-        algorithm, worlds, train_envs, train_arguments, panels, teacher, expert, policy
+        algorithm,
+        worlds,
+        train_envs,
+        train_arguments,
+        panels,
+        teacher,
+        expert,
+        policy,
+        make_driver(config.driver),
     )
 
 
@@ -98,7 +110,9 @@ def _algorithm(config: TrainConfig) -> Algorithm:
         raise ConfigError(f"algorithm.{error.option}: {error}") from error
     except UnknownAlgorithmError as error:
         raise ConfigError(f"algorithm.name: {error}") from error
-    if algorithm.needs_forks and not config.rollout.has_forks:
+    if config.rollout.strategy not in STRATEGIES:
+        find_strategy(config.rollout.strategy)
+    elif algorithm.needs_forks and not config.rollout.has_forks:
         raise ConfigError(
             f"rollout.strategy: {config.algorithm.name} with these options values states by forks: "
             "choose tree or fork"

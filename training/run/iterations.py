@@ -22,7 +22,7 @@ from anchorgym.training.learning.learner import Learner
 from anchorgym.training.learning.learner_batch import compute_advantages, explored
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.group_sampler import GroupSampler, Played
-from anchorgym.training.rollout.rollouts import rollout
+from anchorgym.training.rollout.play import rollout
 from anchorgym.training.rollout.strategies import make_strategy
 from anchorgym.training.rollout.strategies.hints import HintedPolicy, mask_hints
 from anchorgym.training.rollout.timers import Timers
@@ -65,9 +65,9 @@ class Iterations:
         self._timers, self._recorder = timers, recorder
         self.anchors = anchor_statistics([], config.algorithm.anchor)
         """What the step groups of the last iteration are like."""
-        self._fork_store: ForkStore | None = None
+        self._store: ForkStore | None = None
         self._expert_turns = 0
-        strategy = make_strategy(
+        self._strategy = make_strategy(
             config,
             components.algorithm,
             state,
@@ -77,7 +77,7 @@ class Iterations:
         self._sampler = GroupSampler(
             components.algorithm,
             state,
-            strategy,
+            self._strategy,
             components.panels.train,
             tasks=config.rollout.tasks,
             redraws=config.rollout.redraws,
@@ -145,9 +145,9 @@ class Iterations:
 
     def _played(self, rng: random.Random) -> Played:
         """Play the groups; the engine keeps what forks may go on from until all are played."""
-        if not self._config.rollout.has_forks:
+        if not self._strategy.forks:
             return self._sampler.take(rng)
-        with ForkStore() as self._fork_store:
+        with ForkStore() as self._store:
             return self._sampler.take(rng)
 
     def _play(self, starts: Sequence[Start]) -> list[Episode]:
@@ -163,7 +163,8 @@ class Iterations:
             sampling,
             self._timers,
             patience=rollouts.patience,
-            store=self._fork_store,
+            store=self._store,
+            driver=self._components.driver,
         )
         if rollouts.hints == "masked":
             mask_hints(episodes)
@@ -172,16 +173,20 @@ class Iterations:
     def _solve(self, tasks: Sequence[str]) -> list[int]:
         """Return how many turns the expert needs for each task."""
         starts = [Start(task) for task in tasks]
-        lengths = [
-            len(e.turns)
-            for e in rollout(ExpertPolicy(), self._components.train_envs, starts, Sampling())
-        ]
+        played = rollout(
+            ExpertPolicy(),
+            self._components.train_envs,
+            starts,
+            Sampling(),
+            driver=self._components.driver,
+        )
+        lengths = [len(episode.turns) for episode in played]
         self._expert_turns += sum(lengths)
         return lengths
 
     def _batch(self, episodes: Sequence[Episode]) -> TurnBatch:
-        forks = self._config.rollout.has_forks
-        return turn_batch(episodes, self._config.algorithm.anchor, forks=forks)
+        anchor = self._config.algorithm.anchor
+        return turn_batch(episodes, anchor, forks=self._strategy.forks)
 
 
 def _figures(episodes: Sequence[Episode]) -> dict[str, float]:

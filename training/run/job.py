@@ -21,8 +21,9 @@ from anchorgym.gigpo import Counts, State
 from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.evaluation.evaluate import Evaluation, evaluate
-from anchorgym.training.imitation.cloning import Cloning, Demonstration, demonstrations, usual_limit
+from anchorgym.training.imitation.cloning import Cloning
 from anchorgym.training.imitation.dagger import Corrections
+from anchorgym.training.imitation.demonstrations import Demonstration, demonstrations, usual_limit
 from anchorgym.training.inspect.plotting.anchors import draw_anchors
 from anchorgym.training.inspect.plotting.curve import draw_curve
 from anchorgym.training.inspect.recording import Recorder
@@ -223,6 +224,7 @@ class Job:
             components.teacher,
             share=config.corrections,
             max_tokens=self._max_tokens,
+            driver=components.driver,
         )
         seed = self.config.seed
         return lambda pool, n: corrections.draw(n, f"{seed}/corrections/{pool}")
@@ -280,6 +282,7 @@ class Job:
             split=panels.validation,
             tasks=panels.validation_tasks,
             max_response=self.policy.max_response,
+            driver=self.components.driver,
         ).success
         better = not panels.chooses or success.mean >= self.at.best_success
         if better:
@@ -321,6 +324,7 @@ class Job:
                 temperature=_TEMPERATURES[mode],
                 max_response=self.policy.max_response,
                 observe=episodes.extend,
+                driver=self.components.driver,
             )
             self._recorder.evaluation(f"{when}-{mode}", episodes)
             self.timers.lap("evaluation")

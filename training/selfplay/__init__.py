@@ -6,14 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anchorgym.training.rollout.matches import Arenas, Match, play_matches
-    from anchorgym.training.selfplay.coevolution import Generation, coevolve
+    from anchorgym.training.rollout.env_pool import EnvPool
+    from anchorgym.training.rollout.play import play_matches
+    from anchorgym.training.rollout.types import Match
+    from anchorgym.training.selfplay.coevolution import coevolve
     from anchorgym.training.selfplay.config import CoevolveConfig, RoleConfig
+    from anchorgym.training.selfplay.generations import Generation
     from anchorgym.training.selfplay.roles import Role, RoleError, Roles
 
 __all__ = [
-    "Arenas",
     "CoevolveConfig",
+    "EnvPool",
     "Generation",
     "Match",
     "Role",
@@ -25,16 +28,16 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Arenas": "rollout.matches",
     "CoevolveConfig": "selfplay.config",
-    "Generation": "selfplay.coevolution",
-    "Match": "rollout.matches",
+    "EnvPool": "rollout.env_pool",
+    "Generation": "selfplay.generations",
+    "Match": "rollout.types",
     "Role": "selfplay.roles",
     "RoleConfig": "selfplay.config",
     "RoleError": "selfplay.roles",
     "Roles": "selfplay.roles",
     "coevolve": "selfplay.coevolution",
-    "play_matches": "rollout.matches",
+    "play_matches": "rollout.play",
 }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig, RoleConfig
@@ -73,3 +75,13 @@ def league_sides(roles: Roles, trained: Sequence[str]) -> tuple[str, ...]:
         return first, trained[1]
     others = [name for name in roles.roles if name != first]
     return (first,) if len(roles.roles[first].agents) > 1 or not others else (first, others[0])
+
+
+def temperatures(roles: Roles) -> dict[str, AdaptiveTemperature]:
+    """Return the rule of each agent whose algorithm wants a temperature for each token."""
+    rules: dict[str, AdaptiveTemperature] = {}
+    for role in roles.roles.values():
+        rule = None if role.algorithm is None else role.algorithm.temperature(role.state)
+        if rule is not None:
+            rules |= dict.fromkeys(role.agents, AdaptiveTemperature(**asdict(rule)))
+    return rules

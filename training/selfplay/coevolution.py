@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -22,10 +21,12 @@ from anchorgym.training.league import (
     Rules,
     Sampling,
     exploit,
-    payoff_table,
 )
-from anchorgym.training.rollout.matches import Arenas, Match, Seats, play_matches
-from anchorgym.training.rollout.types import Start
+from anchorgym.training.rollout.drivers import SamplingRule, make_driver
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import play_matches
+from anchorgym.training.rollout.sides import Seats
+from anchorgym.training.rollout.types import Match, Start
 from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints, Tensors
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
@@ -35,43 +36,16 @@ from anchorgym.training.selfplay.assembly import (
     league_sides,
     learner_settings,
     role_settings,
+    temperatures,
     world_arguments,
 )
 from anchorgym.training.selfplay.config import CoevolveConfig
+from anchorgym.training.selfplay.generations import Generation, summary
 from anchorgym.training.selfplay.initial_policies import InitialPolicies
 from anchorgym.training.selfplay.league_games import LeagueGames, reseed
 from anchorgym.training.selfplay.players import Players, newest, role_of
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles
-from anchorgym.training.selfplay.schedules import Figures, roles_in_turn
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What has come of a generation.
-
-    Attributes:
-        number: from 1.
-        figures: of its last iteration, by role.
-        league: all players so far, and their games.
-        exploitation: what fresh opponents gain over the newest players; None if not measured.
-    """
-
-    number: int
-    figures: Figures
-    league: League
-    exploitation: Exploitation | None
-
-    @property
-    def payoff(self) -> str:
-        """The payoffs of the first side as a table, with intervals; "" without games."""
-        if not self.league.games_played():
-            return ""
-        return payoff_table(self.league, self.league.rules.sides[0])
-
-    @property
-    def exploitability(self) -> float | None:
-        """The gains of best responses against the newest players, added up; None if unmeasured."""
-        return None if self.exploitation is None else self.exploitation.nash_conv.mean
+from anchorgym.training.selfplay.schedules import roles_in_turn
 
 
 def coevolve(
@@ -125,11 +99,12 @@ class Coevolution:
         saved: Checkpoint | None,
     ) -> None:
         self.config, self._display = config, display
-        self.arenas = Arenas(lambda: make_parallel(config.env.id, **world_arguments(config)))
-        agents = self.arenas.first.possible_agents
+        self._driver = make_driver(config.driver)
+        self.envs = EnvPool(lambda: make_parallel(config.env.id, **world_arguments(config)))
+        agents = self.envs.first.possible_agents
         self.settings = role_settings(config, agents)
         self._initial_policies = InitialPolicies(
-            config, self.settings, self.arenas, folder / "start", policies, display
+            config, self.settings, self.envs, folder / "start", policies, display
         )
         self._initial_policies.warm_up()
         fresh = self._initial_policies.fresh
@@ -148,11 +123,12 @@ class Coevolution:
             seed=config.seed,
         )
         fixtures = LeagueGames(
-            self.arenas,
+            self.envs,
             self._players,
             {name: agents for name, (_, agents) in self.settings.items()},
             lambda: self.roles.seats,
             temperature=config.temperature,
+            driver=self._driver,
         )
         self.league = League(fixtures.play, rules, folder=folder / "league")
         self._history: list[dict[str, dict[str, float]]] = []
@@ -171,7 +147,7 @@ class Coevolution:
             with self._display.phase("generation", config.generations, self._done) as shown:
                 while self._done < config.generations:
                     generation = self._generation(self._done + 1)
-                    shown.step(_summary(generation))
+                    shown.step(summary(generation))
                     yield generation
         finally:
             self._log.close()
@@ -209,7 +185,7 @@ class Coevolution:
     def _tell_worlds(self, done: int) -> None:
         """Tell worlds that pay by a schedule how much of the training is done."""
         share = done / (self.config.iterations * self.config.generations)
-        for world in self.arenas.take(self.config.tasks * self.config.group_size):
+        for world in self.envs.take(self.config.tasks * self.config.group_size):
             if hasattr(world, "at_progress"):
                 world.at_progress(share)
 
@@ -227,7 +203,7 @@ class Coevolution:
         starts: list[Start] = []
         seats: list[Seats] = []
         away: list[frozenset[str]] = []
-        panel = panel_of(self.arenas.first)
+        panel = panel_of(self.envs.first)
         for group in range(config.tasks):
             task = panel[rng.randrange(len(panel))] if panel else ""
             shared, invited = rng.getrandbits(31), guests(rng)
@@ -236,10 +212,15 @@ class Coevolution:
                 starts.append(Start(task, group, rng.getrandbits(31) if task else shared))
                 seats.append({**roles.seats, **invited})
                 away.append(frozenset(invited))
-        matches = play_matches(seats, self.arenas, starts, temperature=config.temperature)
-        for match, absent in zip(matches, away, strict=True):
-            match.guests = absent
-        return matches
+        return play_matches(
+            seats,
+            self.envs,
+            starts,
+            sampling=SamplingRule(config.temperature),
+            guests=away,
+            adaptive=temperatures(roles),
+            driver=self._driver,
+        )
 
     def _guests(self, trained: Sequence[str]) -> Callable[[random.Random], dict[str, Policy]]:
         """Return what draws the players of the past that a group is played against."""
@@ -345,7 +326,7 @@ class Coevolution:
         return Roles(roles, rates, self.config.temperature)
 
     def _empty(self) -> TabularPolicy:
-        return empty_table(self.arenas.first)
+        return empty_table(self.envs.first)
 
     def _frozen(self, role: str) -> Policy | None:
         """Return the policy of a role that is not trained."""
@@ -374,10 +355,3 @@ class Coevolution:
                 k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)
             }
             learner.resume(len(self._history), parts)
-
-
-def _summary(generation: Generation) -> str:
-    scores = [f"{role} {of['score']:.2f}" for role, of in generation.figures.items() if of]
-    if generation.exploitability is not None:
-        scores.append(f"exploitability {generation.exploitability:.2f}")
-    return ", ".join(scores)

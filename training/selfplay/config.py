@@ -12,6 +12,7 @@ from anchorgym.training.config.sections import (
     CLONE_UPDATES,
     AlgorithmConfig,
     CloneConfig,
+    DriverConfig,
     EnvConfig,
     LearnerConfig,
     PolicyConfig,
@@ -133,6 +134,7 @@ class CoevolveConfig(RunConfig):
     roles: dict[str, RoleConfig] = Field(default_factory=dict)
     """Roles by name; by default agents are grouped by what comes before their number."""
     schedule: ScheduleConfig = ScheduleConfig()
+    driver: DriverConfig = DriverConfig()
     league: LeagueConfig = LeagueConfig()
     generations: int = Field(10, ge=1)
     """Number of generations; after each one, every trained role joins the league."""
@@ -153,6 +155,11 @@ class CoevolveConfig(RunConfig):
     @classmethod
     def _env_by_id(cls, value: Any) -> Any:
         return {"id": value} if isinstance(value, str) else value
+
+    @field_validator("driver", mode="before")
+    @classmethod
+    def _driver_by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _shared_policies_exist(self) -> Self:

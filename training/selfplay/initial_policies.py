@@ -7,13 +7,15 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.imitation.scripts import clone, count, new_language_policy
-from anchorgym.training.rollout.matches import Arenas, Seats
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
@@ -36,7 +38,7 @@ class InitialPolicies:
     Args:
         config: of the run.
         settings: of each role, and its agents.
-        arenas: where scripts are played.
+        envs: where scripts are played.
         folder: for what comes of warm-ups.
         makers: see `Makers`.
         display: for people.
@@ -46,12 +48,12 @@ class InitialPolicies:
         self,
         config: CoevolveConfig,
         settings: Mapping[str, tuple[RoleConfig, tuple[str, ...]]],
-        arenas: Arenas,
+        envs: EnvPool[Any],
         folder: Path,
         makers: Makers,
         display: Display,
     ) -> None:
-        self._config, self._settings, self._arenas = config, settings, arenas
+        self._config, self._settings, self._envs = config, settings, envs
         self._folder, self._makers, self._display = folder, makers, display
         self._others: dict[str, Policy] = {}
 
@@ -88,7 +90,7 @@ class InitialPolicies:
         if isinstance(pupil, TabularPolicy):
             matches = self._settings[role][0].warmup.matches
             seed = f"{self._config.seed}/warm-up/{role}"
-            count(pupil, self._pupils(role), self._arenas, self._cast, matches=matches, seed=seed)
+            count(pupil, self._pupils(role), self._envs, self._cast, matches=matches, seed=seed)
         elif isinstance(pupil, ModelPolicy):
             self._clone(role, pupil)
         else:
@@ -108,7 +110,7 @@ class InitialPolicies:
         steps = clone(
             pupil,
             self._pupils(role),
-            self._arenas,
+            self._envs,
             self._cast,
             warmup.cloning,
             updates=warmup.updates,
@@ -142,10 +144,10 @@ class InitialPolicies:
             return self._makers[role]()
         settings, seed = self._settings[role][0].policy, self._config.seed
         if settings.name == TABULAR:
-            return empty_table(self._arenas.first)
+            return empty_table(self._envs.first)
         if settings.name == TINY:
             return new_language_policy(
-                self._arenas,
+                self._envs,
                 self._cast,
                 settings,
                 env_id=self._config.env.id,

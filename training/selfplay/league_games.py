@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.scripted import RandomPolicy, ScriptPolicy
 from anchorgym.training.imitation.scripts import panel_of
-from anchorgym.training.rollout.matches import Arenas, Match, Seats, play_matches
-from anchorgym.training.rollout.types import Start
+from anchorgym.training.rollout.drivers import Driver, SamplingRule
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import play_matches
+from anchorgym.training.rollout.sides import Seats
+from anchorgym.training.rollout.types import Match, Start
 from anchorgym.training.selfplay.players import Players, role_of
 
 
@@ -20,28 +24,31 @@ class LeagueGames:
     """Plays games of pairs of players; see `league.Play`.
 
     Args:
-        arenas: where.
+        envs: where.
         players: who; a name begins with the role.
         agents: of each role.
         others: plays the agents of neither player.
         temperature: of sampling.
+        driver: pumps the games.
     """
 
     def __init__(
         self,
-        arenas: Arenas,
+        envs: EnvPool[Any],
         players: Players,
         agents: Mapping[str, tuple[str, ...]],
         others: Callable[[], Seats],
         *,
         temperature: float,
+        driver: Driver,
     ) -> None:
-        self._arenas, self._players, self._agents = arenas, players, agents
-        self._others, self._temperature = others, temperature
+        self._envs, self._players, self._agents = envs, players, agents
+        self._others, self._driver = others, driver
+        self._sampling = SamplingRule(temperature)
 
     def play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
         """Return the scores of both players in n games, (n, 2); what is drawn follows from seed."""
-        rng, panel, rest = random.Random(seed), panel_of(self._arenas.first), self._others()
+        rng, panel, rest = random.Random(seed), panel_of(self._envs.first), self._others()
         one, other = self._players.get(row), self._players.get(column)
         for policy in (*rest.values(), one, other):
             reseed(policy, rng)
@@ -54,7 +61,9 @@ class LeagueGames:
         for game in range(n):
             task = panel[rng.randrange(len(panel))] if panel else ""
             starts.append(Start(task, game, rng.getrandbits(31)))
-        matches = play_matches(seats, self._arenas, starts, temperature=self._temperature)
+        matches = play_matches(
+            seats, self._envs, starts, sampling=self._sampling, driver=self._driver
+        )
         return np.array(
             [
                 [_score(match, agents) for agents in both]

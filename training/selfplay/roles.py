@@ -22,8 +22,7 @@ from anchorgym.training.learning.learner_batch import LearnerBatch, compute_adva
 from anchorgym.training.learning.schedules import learning_rate
 from anchorgym.training.learning.sequences import TokenSequence
 from anchorgym.training.learning.table_learner import TableLearner
-from anchorgym.training.rollout.matches import Match
-from anchorgym.training.rollout.types import Episode
+from anchorgym.training.rollout.types import Episode, Match
 from anchorgym.training.run.checkpoints import Tensors
 
 Grouping = Literal["role", "agent"]

@@ -9,7 +9,7 @@ from anchorgym.agents import HumanPolicy, View
 from anchorgym.agents.engines.contract import Sampling
 from anchorgym.agents.policies.human import expert_kind
 from anchorgym.envs import TextEnv, make
-from anchorgym.training import Start, Worlds, rollout
+from anchorgym.training import EnvPool, Start, rollout
 
 
 class Script:
@@ -42,7 +42,7 @@ def typed(env_id: str, *lines: str) -> tuple[str, Script, TextEnv]:
 
 def test_the_rollout_plays_a_person_like_any_policy() -> None:
     desk = Script("west", "fly", ":hint", "1", "1", "1")
-    rooms = Worlds("test/Rooms-v0")
+    rooms = EnvPool.of("test/Rooms-v0")
     (episode,) = rollout(HumanPolicy(desk), rooms, [Start("room 0")], Sampling())
     assert [turn.action for turn in episode.turns] == ["west", "fly", "west", "west"]
     assert [turn.valid for turn in episode.turns] == [True, False, True, True]

@@ -20,7 +20,7 @@ from anchorgym.agents import (
     load_policy,
 )
 from anchorgym.envs import Outcome, make, register
-from anchorgym.training import Start, Worlds, rollout
+from anchorgym.training import EnvPool, Start, rollout
 
 WORLD = "test/CandidKeyDoor-v0"
 VIEW = View("Open the door.", ("west", "east"), True, "")
@@ -122,7 +122,7 @@ def test_actions_that_a_world_writes_never_count(kind: str, tmp_path: Path) -> N
     else:
         player = load_policy(chat_model(tmp_path / "model")).with_prompt(max_response=12)
     sampling = Sampling(player.max_response, 1.0)
-    episodes = rollout(player, Worlds("test/Liar-v0"), [Start("key west", 0, 0)] * 3, sampling)
+    episodes = rollout(player, EnvPool.of("test/Liar-v0"), [Start("key west", 0, 0)] * 3, sampling)
     for turn in (turn for episode in episodes for turn in episode.turns):
         own = player.template.parse(turn.response)
         assert (turn.action, turn.text) == (own.action, own.text)
@@ -133,7 +133,10 @@ def test_actions_that_a_world_writes_never_count(kind: str, tmp_path: Path) -> N
 def test_constrained_policies_write_nothing_but_admissible_actions() -> None:
     player = small_policy("test/KeyDoor-v0", tasks=10).with_prompt(constrained=True)
     episodes = rollout(
-        player, Worlds("test/KeyDoor-v0"), [Start("key west", 0, i) for i in range(8)], Sampling(8)
+        player,
+        EnvPool.of("test/KeyDoor-v0"),
+        [Start("key west", 0, i) for i in range(8)],
+        Sampling(8),
     )
     turns = [turn for episode in episodes for turn in episode.turns]
     assert all(turn.valid for turn in turns)
@@ -146,7 +149,10 @@ def test_templates_leave_a_gap_for_words() -> None:
     prompt = PromptSettings(constrained=True, max_response=8)
     player = build_tiny(tokenizer, hidden=32, layers=1, heads=2, prompt=prompt)
     episodes = rollout(
-        player, Worlds("test/Shelf-v0"), [Start("find lamp", 0, i) for i in range(8)], Sampling(8)
+        player,
+        EnvPool.of("test/Shelf-v0"),
+        [Start("find lamp", 0, i) for i in range(8)],
+        Sampling(8),
     )
     closed = [t.action for e in episodes for t in e.turns if t.response[-1] == player.engine.eos_id]
     assert closed

@@ -15,12 +15,12 @@ from small_policies import small_policy
 from anchorgym.agents import ExpertPolicy, ModelPolicy, RandomPolicy, Sampling
 from anchorgym.training import (
     ConfigError,
+    EnvPool,
     Episode,
     Evaluation,
     PanelError,
     Start,
     Turn,
-    Worlds,
     compare,
     evaluate,
     evaluation,
@@ -82,7 +82,7 @@ def test_greedy_figures_do_not_depend_on_how_many_play_at_once(
             return episodes
 
         monkeypatch.setattr(evaluation, "rollout", rollout)
-        return evaluate(policy, Worlds(ALF, max_turns=8), split="valid_seen", tasks=20), notes
+        return evaluate(policy, EnvPool.of(ALF, max_turns=8), split="valid_seen", tasks=20), notes
 
     policy, original = untrained(), evaluation.rollout
     whole = play()
@@ -102,27 +102,27 @@ def test_responses_are_cut_at_the_limit_of_the_policy(monkeypatch: pytest.Monkey
     monkeypatch.setattr(evaluation, "rollout", rollout)
     policy = untrained()
     policy.template.eos_id = policy.engine.eos_id = -1
-    evaluate(policy, Worlds(ALF, max_turns=1), split="train", tasks=2)
-    evaluate(policy, Worlds(ALF, max_turns=1), split="train", tasks=2, max_response=3)
+    evaluate(policy, EnvPool.of(ALF, max_turns=1), split="train", tasks=2)
+    evaluate(policy, EnvPool.of(ALF, max_turns=1), split="train", tasks=2, max_response=3)
     assert seen == [5, 5, 3, 3]
 
 
 def test_the_first_tasks_of_a_panel_are_played_in_order() -> None:
-    some = evaluate(RandomPolicy(0), Worlds(ALF, max_turns=2), split="valid_seen", tasks=5)
-    more = evaluate(RandomPolicy(0), Worlds(ALF, max_turns=2), split="valid_seen", tasks=6)
+    some = evaluate(RandomPolicy(0), EnvPool.of(ALF, max_turns=2), split="valid_seen", tasks=5)
+    more = evaluate(RandomPolicy(0), EnvPool.of(ALF, max_turns=2), split="valid_seen", tasks=6)
     assert (len(some.won), len(more.won)) == (5, 6)
     assert some.panel != more.panel
-    assert evaluate(ExpertPolicy(), Worlds(ALF), split="valid_seen", tasks=5).success.mean == 1
+    assert evaluate(ExpertPolicy(), EnvPool.of(ALF), split="valid_seen", tasks=5).success.mean == 1
 
 
 @pytest.mark.parametrize("tasks", [0, -1])
 def test_an_evaluation_needs_a_task(tasks: int) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
-        evaluate(RandomPolicy(0), Worlds("test/KeyDoor-v0"), split="train", tasks=tasks)
+        evaluate(RandomPolicy(0), EnvPool.of("test/KeyDoor-v0"), split="train", tasks=tasks)
 
 
 def test_a_split_without_tasks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = Worlds("test/KeyDoor-v0")
+    there = EnvPool.of("test/KeyDoor-v0")
     monkeypatch.setattr(there.first, "tasks", lambda split=None: ())
     with pytest.raises(ConfigError, match="'train' holds no tasks"):
         evaluate(RandomPolicy(0), there, split="train")
@@ -189,7 +189,7 @@ def test_sampled_play_depends_on_the_seed_alone(walker: ModelPolicy) -> None:
         written: list[tuple[int, ...]] = []
         found = evaluate(
             walker,
-            Worlds("test/Rooms-v0", max_turns=4),
+            EnvPool.of("test/Rooms-v0", max_turns=4),
             split="train",
             temperature=1.0,
             samples=samples,
@@ -208,7 +208,7 @@ def test_sampled_play_depends_on_the_seed_alone(walker: ModelPolicy) -> None:
 
 def test_greedy_play_leaves_the_noise_of_training_alone(walker: ModelPolicy) -> None:
     def noise(between: bool) -> list[tuple[int, ...]]:
-        there = Worlds("test/Rooms-v0", max_turns=4)
+        there = EnvPool.of("test/Rooms-v0", max_turns=4)
         walker.engine.reseed(5)
         if between:
             evaluate(walker, there, split="train")

@@ -21,12 +21,11 @@ from anchorgym.agents.policies.tiny import factor_embedding, fold_embedding
 from anchorgym.envs import make, register
 from anchorgym.training import ConfigError
 from anchorgym.training.config.sections import CloneConfig
-from anchorgym.training.imitation.cloning import (
+from anchorgym.training.imitation.cloning import CloneStep, Cloning
+from anchorgym.training.imitation.demonstrations import (
     DONE,
     MISTAKE,
     READ,
-    CloneStep,
-    Cloning,
     Demonstration,
     demonstrations,
 )

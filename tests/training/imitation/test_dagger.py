@@ -10,9 +10,9 @@ from small_policies import small_policy
 from anchorgym.agents import ModelPolicy, View
 from anchorgym.agents.policies.tiny import factor_embedding
 from anchorgym.envs import Info, make
-from anchorgym.training import Worlds
-from anchorgym.training.imitation.cloning import DONE, MISTAKE, READ, Demonstration
+from anchorgym.training import EnvPool
 from anchorgym.training.imitation.dagger import Corrections
+from anchorgym.training.imitation.demonstrations import DONE, MISTAKE, READ, Demonstration
 from anchorgym.training.imitation.teachers import find_teacher
 
 ALF = "anchorgym/ALFWorld-v0"
@@ -27,7 +27,7 @@ def policy() -> ModelPolicy:
 
 def draw(policy: ModelPolicy, share: float, n: int = 12, seed: int = 0) -> list[Demonstration]:
     policy.engine.reseed(seed)
-    worlds = Worlds(ALF, max_turns=12)
+    worlds = EnvPool.of(ALF, max_turns=12)
     teacher, _ = find_teacher(worlds.first)
     panel = worlds.first.tasks()
     return Corrections(policy, worlds, panel, teacher, share=share, max_tokens=400).draw(n, seed)

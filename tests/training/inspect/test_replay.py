@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from anchorgym.agents import ExpertPolicy, Policy, RandomPolicy
 from anchorgym.envs import register
 from anchorgym.envs.errors import DataError
-from anchorgym.training import Worlds, evaluate
+from anchorgym.training import EnvPool, evaluate
 from anchorgym.training.cli import main
 from anchorgym.training.inspect.replay import Replayer, Verification, trajectory_files
 from anchorgym.training.inspect.trajectories import (
@@ -36,7 +36,7 @@ def record(path: Path, env: str, policy: Policy, split: str, tasks: int, **argum
     episodes: list[Any] = []
     evaluate(
         policy,
-        Worlds(env, **arguments),
+        EnvPool.of(env, **arguments),
         split=split,
         tasks=tasks,
         samples=2 if env == WINDY else 1,

@@ -19,7 +19,7 @@ from anchorgym.agents import ModelPolicy, Sampling
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
-from anchorgym.training import Episode, Start, TrainConfig, Worlds, rollout, train
+from anchorgym.training import EnvPool, Episode, Start, TrainConfig, rollout, train
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.learner import Learner
 from anchorgym.training.learning.rows import TokenRows, minibatches, training_rows
@@ -32,7 +32,7 @@ WORLD = "test/CandidKeyDoor-v0"
 def play(policy: ModelPolicy, sampling: Sampling, n: int = 6) -> list[Episode]:
     panel = make(WORLD).tasks()
     starts = [Start(panel[i % len(panel)], i // 3, i) for i in range(n)]
-    return rollout(policy, Worlds(WORLD, max_turns=4), starts, sampling)
+    return rollout(policy, EnvPool.of(WORLD, max_turns=4), starts, sampling)
 
 
 def new_learner(policy: ModelPolicy, name: str = "grpo", **changes: Any) -> Learner:
@@ -96,12 +96,12 @@ def test_groups_stay_whole_and_rows_of_average_score_with_them() -> None:
 
 def test_forks_that_nothing_is_said_of_are_no_members_of_their_group() -> None:
     policy = small_policy(WORLD, tasks=10, max_response=4)
-    gym, sampling = Worlds(WORLD, max_turns=4), Sampling(4, 0.7)
+    gym, sampling = EnvPool.of(WORLD, max_turns=4), Sampling(4, 0.7)
     task = make(WORLD).tasks()[0]
-    with ForkStore() as kept:
-        roots = rollout(policy, gym, [Start(task, 0, i) for i in range(2)], sampling, kept=kept)
+    with ForkStore() as store:
+        roots = rollout(policy, gym, [Start(task, 0, i) for i in range(2)], sampling, store=store)
         starts = [Start(task, 0, 9 + i, Origin(roots[0], 1)) for i in range(2)]
-        forks = rollout(policy, gym, starts, sampling, kept=kept)
+        forks = rollout(policy, gym, starts, sampling, store=store)
     episodes = [*roots, *forks]
     values = np.repeat([1.0, 0.0, 0.0, 0.5], [len(episode.turns) for episode in episodes])
     rows = training_rows(episodes, values, unit="group")

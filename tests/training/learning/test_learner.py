@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from anchorgym.agents import ModelPolicy, Sampling
 from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
-from anchorgym.training import Episode, Start, Worlds, rollout
+from anchorgym.training import EnvPool, Episode, Start, rollout
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.learner import Learner
 
@@ -32,8 +32,8 @@ def play(policy: ModelPolicy, n: int = 6) -> list[Episode]:
     """Episodes of different lengths: two of them are cut short."""
     policy.engine.reseed(5)
     starts = [Start(task, 0, i) for i, task in enumerate(make(WORLD).tasks() * n)][:n]
-    long = rollout(policy, Worlds(WORLD, max_turns=7), starts[2:], Sampling(4, TEMPERATURE))
-    short = rollout(policy, Worlds(WORLD, max_turns=3), starts[:2], Sampling(4, TEMPERATURE))
+    long = rollout(policy, EnvPool.of(WORLD, max_turns=7), starts[2:], Sampling(4, TEMPERATURE))
+    short = rollout(policy, EnvPool.of(WORLD, max_turns=3), starts[:2], Sampling(4, TEMPERATURE))
     return [long[0], *short, *long[1:]]
 
 

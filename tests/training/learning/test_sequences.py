@@ -14,7 +14,7 @@ from torch import Tensor
 from anchorgym.agents import ModelPolicy, Sampling
 from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
-from anchorgym.training import Episode, Start, Worlds, rollout
+from anchorgym.training import EnvPool, Episode, Start, rollout
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.learner import Learner, training_rows
 from anchorgym.training.learning.sequences import (
@@ -44,7 +44,7 @@ def play(policy: ModelPolicy, n: int, turns: int = 6) -> list[Episode]:
     policy.engine.reseed(5)
     panel = make(WORLD).tasks()
     starts = [Start(panel[i % len(panel)], i % len(panel), i) for i in range(n)]
-    return rollout(policy, Worlds(WORLD, max_turns=turns), starts, Sampling(4, TEMPERATURE))
+    return rollout(policy, EnvPool.of(WORLD, max_turns=turns), starts, Sampling(4, TEMPERATURE))
 
 
 def learner_of(policy: ModelPolicy, **config: object) -> Learner:

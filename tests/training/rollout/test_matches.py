@@ -14,7 +14,8 @@ from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.envs.errors import ContractError
 from anchorgym.training import Start
-from anchorgym.training.rollout.matches import Arenas, play_matches
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.seats import as_action, as_text, as_view
 
 
@@ -29,8 +30,8 @@ class Says(ScriptedPolicy):
         return self.lines.pop(0)
 
 
-def haggle() -> Arenas:
-    return Arenas(lambda: make_parallel("test/Haggle-v0"))
+def haggle() -> EnvPool[Any]:
+    return EnvPool(lambda: make_parallel("test/Haggle-v0"))
 
 
 def test_each_side_sees_its_own_and_is_asked_when_it_is_active() -> None:
@@ -64,13 +65,13 @@ def test_an_invalid_action_is_noted_with_its_reason() -> None:
 
 def test_matches_of_one_batch_do_not_disturb_each_other() -> None:
     starts = [Start(task, i, 7 + i) for i, task in enumerate(("three cards", "five cards") * 3)]
-    arenas = Arenas(lambda: make_parallel("test/Cards-v0"))
+    envs = EnvPool(lambda: make_parallel("test/Cards-v0"))
 
     def played(part: list[Start]) -> list[list[tuple[str, str, float]]]:
         seats = [{a: Says("draw", "bet") for a in ("player_0", "player_1")} for _ in part]
         return [
             [(t.observation, t.action, t.reward) for side in m.sides.values() for t in side.turns]
-            for m in play_matches(seats, arenas, part)
+            for m in play_matches(seats, envs, part)
         ]
 
     alone = [played([start])[0] for start in starts]
@@ -78,19 +79,19 @@ def test_matches_of_one_batch_do_not_disturb_each_other() -> None:
 
 
 def test_agents_that_leave_are_asked_no_more() -> None:
-    arenas = Arenas(lambda: make_parallel("test/Chairs-v0"))
-    agents = arenas.first.possible_agents
+    envs = EnvPool(lambda: make_parallel("test/Chairs-v0"))
+    agents = envs.first.possible_agents
     seats = [dict.fromkeys(agents, RandomPolicy(seed)) for seed in range(20)]
-    matches = play_matches(seats, arenas, [Start("three", i, i) for i in range(20)])
+    matches = play_matches(seats, envs, [Start("three", i, i) for i in range(20)])
     lengths = [[len(side.turns) for side in match.sides.values()] for match in matches]
     assert any(len(set(of_match)) > 1 for of_match in lengths)
     assert all(side.stop for match in matches for side in match.sides.values())
 
 
 def test_the_world_of_a_stranger_is_played_without_anchors_or_tasks() -> None:
-    arenas = Arenas(StrangersGame)
+    envs = EnvPool(StrangersGame)
     seats = [dict.fromkeys(("player_0", "player_1"), RandomPolicy(0))] * 2
-    first, again = play_matches(seats, arenas, [Start("", 0, 3)] * 2)
+    first, again = play_matches(seats, envs, [Start("", 0, 3)] * 2)
     seen = [[turn.observation for turn in m.sides["player_0"].turns] for m in (first, again)]
     assert seen[0] == seen[1]  # the seed alone starts it
     assert {turn.action for turn in first.sides["player_0"].turns} <= {"0", "1", "2"}
@@ -100,7 +101,7 @@ def test_the_world_of_a_stranger_is_played_without_anchors_or_tasks() -> None:
 
 def test_what_cannot_be_read_is_no_action_of_a_strangers_world() -> None:
     seats = {agent: Says(*["nonsense"] * 5) for agent in ("player_0", "player_1")}
-    (match,) = play_matches([seats], Arenas(StrangersGame), [Start("", 0, 3)])
+    (match,) = play_matches([seats], EnvPool(StrangersGame), [Start("", 0, 3)])
     assert [turn.valid for turn in match.sides["player_0"].turns] == [False] * 5
 
 
@@ -125,14 +126,14 @@ def test_an_agent_reads_why_its_last_action_failed_however_long_ago_that_was() -
 
 
 def test_scripts_of_a_list_are_drawn_anew_for_each_match_and_alike_for_a_seed() -> None:
-    arenas = Arenas(lambda: make_parallel("anchorgym/RedTeam-v0"))
-    task = next(task for task in arenas.first.tasks() if "/attack/override/user/" in task)
+    envs = EnvPool(lambda: make_parallel("anchorgym/RedTeam-v0"))
+    task = next(task for task in envs.first.tasks() if "/attack/override/user/" in task)
 
     def written(seed: int) -> list[str]:
         attacker = ScriptPolicy("blatant", "authority", "peer_spoof", seed=seed)
-        team = dict.fromkeys(arenas.first.defenders, ScriptPolicy("naive"))
+        team = dict.fromkeys(envs.first.defenders, ScriptPolicy("naive"))
         starts = [Start(task, 0, i) for i in range(12)]
-        matches = play_matches([{"attacker_0": attacker, **team}] * 12, arenas, starts)
+        matches = play_matches([{"attacker_0": attacker, **team}] * 12, envs, starts)
         return [match.sides["attacker_0"].turns[0].action for match in matches]
 
     assert len(set(written(0))) == 3
@@ -155,9 +156,9 @@ def test_engines_are_asked_in_one_batch() -> None:
         return ready
 
     policy.engine.poll = counted  # type: ignore[method-assign]
-    arenas = Arenas(lambda: make_parallel("test/Cards-v0"))
+    envs = EnvPool(lambda: make_parallel("test/Cards-v0"))
     seats = [dict.fromkeys(("player_0", "player_1"), policy)] * 3
-    play_matches(seats, arenas, [Start("three cards", 0, i) for i in range(3)])
+    play_matches(seats, envs, [Start("three cards", 0, i) for i in range(3)])
     assert [n for n in batches if n] == [6, 6]
 
 

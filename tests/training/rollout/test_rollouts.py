@@ -19,7 +19,7 @@ from anchorgym.agents import (
     View,
 )
 from anchorgym.envs import TextEnv, make
-from anchorgym.training import Start, Worlds, rollout
+from anchorgym.training import EnvPool, Start, rollout
 from anchorgym.training.learning.sequences import token_sequences
 
 ALF = "anchorgym/ALFWorld-v0"
@@ -37,7 +37,7 @@ def starts(n: int) -> list[Start]:
 
 def test_recorded_tokens_are_what_was_sampled(policy: ModelPolicy) -> None:
     policy.engine.reseed(0)
-    episodes = rollout(policy, Worlds(ALF, max_turns=12), starts(20), Sampling(6, 1.0))
+    episodes = rollout(policy, EnvPool.of(ALF, max_turns=12), starts(20), Sampling(6, 1.0))
     assert len(episodes) == 20
     for episode in episodes:
         rows = list(token_sequences(episode, [0.0] * len(episode.turns)))
@@ -53,7 +53,7 @@ def test_recorded_tokens_are_what_was_sampled(policy: ModelPolicy) -> None:
 
 
 def test_a_cut_response_is_closed_by_a_token_that_nobody_sampled(policy: ModelPolicy) -> None:
-    (episode,) = rollout(policy, Worlds(ALF, max_turns=4), starts(1), Sampling(1, 1.0))
+    (episode,) = rollout(policy, EnvPool.of(ALF, max_turns=4), starts(1), Sampling(1, 1.0))
     for before, after in zip(episode.turns, episode.turns[1:], strict=False):
         closed = before.response[-1] == policy.template.eos_id
         assert (after.context[0] == policy.template.eos_id) == (not closed)
@@ -61,21 +61,21 @@ def test_a_cut_response_is_closed_by_a_token_that_nobody_sampled(policy: ModelPo
 
 def test_a_full_context_ends_the_episode(policy: ModelPolicy) -> None:
     small = policy.with_prompt(max_response=4, max_context=120)
-    episodes = rollout(small, Worlds(ALF, max_turns=50), starts(6), Sampling(4, 1.0))
+    episodes = rollout(small, EnvPool.of(ALF, max_turns=50), starts(6), Sampling(4, 1.0))
     assert {episode.stop for episode in episodes} == {"context"}
     for episode in episodes:
         assert sum(len(t.context) + len(t.response) for t in episode.turns) <= 120
 
 
 def test_experts_win_and_random_play_is_cut_at_the_limit() -> None:
-    won = rollout(ExpertPolicy(), Worlds(ALF), starts(10), Sampling())
+    won = rollout(ExpertPolicy(), EnvPool.of(ALF), starts(10), Sampling())
     assert all(e.won and e.stop == "terminated" and e.score == 1.0 for e in won)
-    lost = rollout(RandomPolicy(0), Worlds(ALF, max_turns=5), starts(10), Sampling())
+    lost = rollout(RandomPolicy(0), EnvPool.of(ALF, max_turns=5), starts(10), Sampling())
     assert all(len(e.turns) == 5 and e.stop == "turns" for e in lost if not e.won)
 
 
 def test_anchors_and_rewards_are_those_of_the_environment() -> None:
-    (episode,) = rollout(ExpertPolicy(), Worlds(ALF), starts(1), Sampling())
+    (episode,) = rollout(ExpertPolicy(), EnvPool.of(ALF), starts(1), Sampling())
     env = make(ALF)
     observation, info = env.reset(options={"task": episode.start.task})
     for turn in episode.turns:
@@ -89,7 +89,9 @@ def test_stochastic_worlds_repeat_under_the_same_seeds() -> None:
         begin = [Start("length 6", 0, seed + i) for i in range(8)]
         return [
             len(e.turns)
-            for e in rollout(RandomPolicy(1), Worlds("test/WindyCorridor-v0"), begin, Sampling())
+            for e in rollout(
+                RandomPolicy(1), EnvPool.of("test/WindyCorridor-v0"), begin, Sampling()
+            )
         ]
 
     assert play(3) == play(3)
@@ -122,7 +124,7 @@ def test_an_interrupted_rollout_closes_its_sessions() -> None:
 
     policy = Interrupted(0)
     with pytest.raises(KeyboardInterrupt):
-        rollout(policy, Worlds(ALF), starts(3), Sampling())
+        rollout(policy, EnvPool.of(ALF), starts(3), Sampling())
     assert policy.opened == 0
 
 
@@ -134,7 +136,7 @@ def test_an_episode_that_is_stuck_is_cut_when_patience_ends() -> None:
             return "west" if env.turn < 2 else "fly"
 
     start = [Start("key here")]
-    doors = Worlds("test/KeyDoor-v0")
+    doors = EnvPool.of("test/KeyDoor-v0")
     (cut,) = rollout(Stubborn(), doors, start, Sampling(), patience=3)
     assert (cut.stop, [turn.valid for turn in cut.turns]) == ("stuck", [True, True, *[False] * 3])
     (whole,) = rollout(Stubborn(), doors, start, Sampling())

@@ -18,7 +18,7 @@ from anchorgym.agents import ExpertPolicy, Policy, RandomPolicy, Sampling
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.envs.errors import ContractError
 from anchorgym.gigpo import make_algorithm
-from anchorgym.training import ConfigError, Episode, Start, TrainConfig, Worlds, rollout
+from anchorgym.training import ConfigError, EnvPool, Episode, Start, TrainConfig, rollout
 from anchorgym.training.learning.columns import anchor_keys, turn_batch
 from anchorgym.training.learning.sequences import choice_mask, token_sequences
 from anchorgym.training.rollout.fork_store import ForkStore
@@ -37,17 +37,17 @@ def designed(
 ) -> list[list[Episode]]:
     """Roll out groups by a strategy, as an iteration does."""
     config = TrainConfig.parse({"env": env_id, "rollout": {"group_size": 6, **design}})
-    gym = Worlds(env_id, max_turns=LIMIT)
+    gym = EnvPool.of(env_id, max_turns=LIMIT)
     algorithm = make_algorithm("gigpo")
     strategy = make_strategy(config, algorithm, {}, limit=LIMIT, solve=lambda _: [])
     panel = gym.first.tasks()
     sampling = Sampling(getattr(policy, "max_response", 8), 1.0)
-    with ForkStore() as kept:
+    with ForkStore() as store:
         return strategy.play(
             [panel[n % len(panel)] for n in range(tasks)],
             0,
             random.Random(seed),
-            lambda starts: rollout(policy, gym, starts, sampling, kept=kept),
+            lambda starts: rollout(policy, gym, starts, sampling, store=store),
         )
 
 
@@ -115,19 +115,21 @@ def test_siblings_do_not_share_their_chance() -> None:
 
 
 def test_a_world_that_does_not_come_back_is_named() -> None:
-    gym = Worlds(WINDY, max_turns=LIMIT)
-    with ForkStore() as kept:
-        (parent,) = rollout(RandomPolicy(0), gym, [Start("length 6", 0, 1)], Sampling(), kept=kept)
+    gym = EnvPool.of(WINDY, max_turns=LIMIT)
+    with ForkStore() as store:
+        (parent,) = rollout(
+            RandomPolicy(0), gym, [Start("length 6", 0, 1)], Sampling(), store=store
+        )
         parent.turns[3].anchor = b"elsewhere"
         fork = Start("length 6", 0, 2, Origin(parent, 3))
         with pytest.raises(ContractError, match=r"turn 3 .*anchorgym check"):
-            rollout(RandomPolicy(0), gym, [fork], Sampling(), kept=kept)
-    with pytest.raises(ValueError, match="kept"):
+            rollout(RandomPolicy(0), gym, [fork], Sampling(), store=store)
+    with pytest.raises(ValueError, match="ForkStore"):
         rollout(RandomPolicy(0), gym, [fork], Sampling())
 
 
 def test_a_fork_is_restored_and_takes_no_turn_to_get_there(monkeypatch: Any) -> None:
-    gym = Worlds(WINDY, max_turns=LIMIT)
+    gym = EnvPool.of(WINDY, max_turns=LIMIT)
     taken = []
     step = type(gym.first).step
 
@@ -136,12 +138,14 @@ def test_a_fork_is_restored_and_takes_no_turn_to_get_there(monkeypatch: Any) -> 
         return step(self, action)
 
     monkeypatch.setattr(type(gym.first), "step", counted)
-    with ForkStore() as kept:
-        (parent,) = rollout(RandomPolicy(0), gym, [Start("length 6", 0, 1)], Sampling(), kept=kept)
+    with ForkStore() as store:
+        (parent,) = rollout(
+            RandomPolicy(0), gym, [Start("length 6", 0, 1)], Sampling(), store=store
+        )
         starts = [Start("length 6", 0, 2, Origin(parent, 3))] * 2
-        forks = rollout(RandomPolicy(0), gym, starts, Sampling(), kept=kept)
+        forks = rollout(RandomPolicy(0), gym, starts, Sampling(), store=store)
         again = Start("length 6", 0, 3, Origin(forks[0], 4))
-        (nested,) = rollout(RandomPolicy(0), gym, [again], Sampling(), kept=kept)
+        (nested,) = rollout(RandomPolicy(0), gym, [again], Sampling(), store=store)
     played = [parent, *forks, nested]
     assert len(taken) == sum(len(episode.turns) for episode in played)
     assert nested.turns[0].anchor == forks[0].turns[1].anchor
@@ -218,14 +222,14 @@ def test_keys_and_values_of_a_prefix_are_a_cache() -> None:
 
     def play(forget: bool) -> list[list[tuple[int, ...]]]:
         policy = small_policy(DOORS, tasks=10, max_response=4)
-        gym = Worlds(DOORS, max_turns=LIMIT)
-        with ForkStore() as kept:
+        gym = EnvPool.of(DOORS, max_turns=LIMIT)
+        with ForkStore() as store:
             starts = [Start("key here", 0, i) for i in range(3)]
-            roots = rollout(policy, gym, starts, sampling, kept=kept)
+            roots = rollout(policy, gym, starts, sampling, store=store)
             if forget:
                 policy.engine.load_weights(0)
             starts = [Start("key here", 0, 9, Origin(root, k)) for root in roots for k in (1, 4, 7)]
-            forks = rollout(policy, gym, starts, sampling, kept=kept)
+            forks = rollout(policy, gym, starts, sampling, store=store)
         return [[turn.response for turn in fork.turns] for fork in forks]
 
     sampling = Sampling(4, 0.0)
@@ -259,7 +263,7 @@ def test_hints_are_given_to_groups_that_score_nothing_and_to_no_others() -> None
     config = TrainConfig.parse(
         {"env": ERRANDS, "rollout": {"group_size": 3, "hints": "masked", "hint_episodes": 2}}
     )
-    gym = Worlds(ERRANDS, max_turns=LIMIT)
+    gym = EnvPool.of(ERRANDS, max_turns=LIMIT)
     tasks = gym.first.tasks()[:2]
 
     def play(starts: Sequence[Start]) -> list[Episode]:
@@ -285,7 +289,7 @@ def test_hinted_turns_are_the_experts_and_the_rest_is_the_policys(
     masked: bool, adaptive: bool
 ) -> None:
     policy = small_policy(ERRANDS, tasks=10, max_response=5)
-    gym = Worlds(ERRANDS, max_turns=LIMIT)
+    gym = EnvPool.of(ERRANDS, max_turns=LIMIT)
     task = gym.first.tasks()[3]
     (expert,) = rollout(ExpertPolicy(), gym, [Start(task)], Sampling())
     starts = [Start(task, 0, i, hint=2) for i in range(4)]

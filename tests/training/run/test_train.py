@@ -13,13 +13,13 @@ from chat_models import chat_model
 from anchorgym.agents import RandomPolicy, load_policy
 from anchorgym.training import (
     ConfigError,
+    EnvPool,
     Episode,
     Run,
     RunExistsError,
     Start,
     TrainConfig,
     Turn,
-    Worlds,
     evaluate,
     paired_difference,
     train,
@@ -52,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_world_of_the_users_own_is_learnt_without_an_expert(run: Run) -> None:
-    chance = evaluate(RandomPolicy(0), Worlds("test/Rooms-v0", max_turns=20), split="train")
+    chance = evaluate(RandomPolicy(0), EnvPool.of("test/Rooms-v0", max_turns=20), split="train")
     sampled = run.after["sampled"].success.mean
     assert run.after["greedy"].success.mean == 1.0
     assert sampled >= run.before["sampled"].success.mean
@@ -77,11 +77,11 @@ def test_the_run_leaves_what_it_promises(run: Run) -> None:
 
 def test_the_saved_policy_plays_as_the_trained_one(run: Run) -> None:
     loaded = load_policy(run.folder / "policy")
-    again = evaluate(loaded, Worlds("test/Rooms-v0", max_turns=20), split="train")
+    again = evaluate(loaded, EnvPool.of("test/Rooms-v0", max_turns=20), split="train")
     assert again.won == run.after["greedy"].won
     assert again.turns == run.after["greedy"].turns
     clone = load_policy(run.folder / "clone")
-    before = evaluate(clone, Worlds("test/Rooms-v0", max_turns=20), split="train")
+    before = evaluate(clone, EnvPool.of("test/Rooms-v0", max_turns=20), split="train")
     assert paired_difference(before, run.before["greedy"]).mean == 0
 
 

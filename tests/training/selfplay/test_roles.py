@@ -14,7 +14,9 @@ from anchorgym.envs import make_parallel
 from anchorgym.gigpo import TurnBatch, make_algorithm
 from anchorgym.training import Start
 from anchorgym.training.config.sections import LearnerConfig
-from anchorgym.training.rollout.matches import Arenas, Match, play_matches
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import play_matches
+from anchorgym.training.rollout.types import Match
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles, agents_of, roles_of
 from anchorgym.training.selfplay.schedules import ScheduleConfig, roles_in_turn
 
@@ -22,8 +24,8 @@ RATE = LearnerConfig(learning_rate=1.0)
 
 
 def cards(n: int, seats: dict[str, TabularPolicy]) -> list[Match]:
-    arenas = Arenas(lambda: make_parallel("test/Cards-v0"))
-    return play_matches([seats] * n, arenas, [Start("three cards", 0, i) for i in range(n)])
+    envs = EnvPool(lambda: make_parallel("test/Cards-v0"))
+    return play_matches([seats] * n, envs, [Start("three cards", 0, i) for i in range(n)])
 
 
 def table(seed: int = 0) -> TabularPolicy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from anchorgym.agents import ScriptPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.training.cli import main
 from anchorgym.training.config.sections import ConfigError
-from anchorgym.training.selfplay import Arenas, CoevolveConfig, coevolve
+from anchorgym.training.selfplay import CoevolveConfig, EnvPool, coevolve
 from anchorgym.training.worlds.redteam import evaluate_teams, play_panel
 from anchorgym.training.worlds.redteam.measuring import measure_run
 from anchorgym.training.worlds.redteam.report import RedTeamReport
@@ -37,12 +38,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def arenas() -> Arenas:
-    return Arenas(lambda: make_parallel("anchorgym/RedTeam-v0"))
+def envs() -> EnvPool[Any]:
+    return EnvPool(lambda: make_parallel("anchorgym/RedTeam-v0"))
 
 
 def test_a_team_that_obeys_everybody_loses_and_one_that_asks_does_not() -> None:
-    rooms = arenas()
+    rooms = envs()
     tasks = rooms.first.tasks("test")[:40]
     teams = {"naive": ScriptPolicy("naive"), "verify": ScriptPolicy("verify")}
     found = evaluate_teams(rooms, teams, {"authority": ScriptPolicy("authority")}, tasks)
@@ -55,7 +56,7 @@ def test_a_team_that_obeys_everybody_loses_and_one_that_asks_does_not() -> None:
 
 
 def test_a_panel_is_played_alike_every_time() -> None:
-    rooms = arenas()
+    rooms = envs()
     tasks = rooms.first.tasks("valid")[:6]
     sides = ScriptPolicy("blatant"), ScriptPolicy("ignore")
     first, again = (play_panel(rooms, *sides, tasks, seed=3) for _ in range(2))

@@ -1,1 +1,62 @@
-"""Drivers: how the requests of many episodes meet engines."""
+"""Drivers: how the requests of many episodes meet engines.
+
+    lock_step     all episodes take their turns together, one batch an engine and turn
+    module:Name   a class of your own that keeps the contract `Driver`
+
+A class is called with the options that `driver` holds beside its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from anchorgym.envs.errors import did_you_mean
+from anchorgym.envs.plugins import PluginError, is_reference, load_object
+from anchorgym.training.config.sections import ConfigError, DriverConfig
+from anchorgym.training.rollout.drivers.contract import Driver, Finished, SamplingRule
+from anchorgym.training.rollout.drivers.lock_step import LockStepDriver
+
+__all__ = ["Driver", "Finished", "LockStepDriver", "SamplingRule", "find_driver", "make_driver"]
+
+_DRIVERS: dict[str, Callable[..., Driver]] = {"lock_step": LockStepDriver}
+
+
+def find_driver(name: str) -> Callable[..., Driver]:
+    """Return what makes the driver of a name.
+
+    Args:
+        name: one of those listed above, or `module:Name`.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name in _DRIVERS:
+        return _DRIVERS[name]
+    if not is_reference(name):
+        raise ConfigError(
+            f"driver.name: there is no driver {name!r}.{did_you_mean(name, _DRIVERS)} There is "
+            f"{', '.join(_DRIVERS)}; one of your own is named as module:Name"
+        )
+    try:
+        found = load_object(name, "a driver")
+    except PluginError as error:
+        raise ConfigError(f"driver.name: {error}") from error
+    if not callable(found):
+        raise ConfigError(
+            f"driver.name: {name!r} is {found!r:.80}, not a class that makes a driver"
+        )
+    made: Callable[..., Driver] = found
+    return made
+
+
+def make_driver(config: DriverConfig) -> Driver:
+    """Make the driver that a configuration names.
+
+    Raises:
+        ConfigError: there is none of that name, or it does not take these options.
+    """
+    make = find_driver(config.name)
+    try:
+        return make(**config.options)
+    except TypeError as error:
+        raise ConfigError(f"driver: cannot make {config.name!r}: {error}") from error

@@ -1,31 +1,122 @@
-"""Drivers: how the sessions of a batch get their responses from an engine."""
+"""The lock-step driver: all runs take their turns together, one batch an engine and turn."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeAlias
 
-from anchorgym.agents.engines.contract import Engine, Generation, Sampling
-from anchorgym.agents.policies.base import Prompt
+from anchorgym.agents.engines.contract import Engine, Generation
+from anchorgym.training.rollout.drivers.contract import Finished, SamplingRule
+from anchorgym.training.rollout.episode_run import EpisodeRun
+from anchorgym.training.rollout.sides import Ask, Question, Request
+from anchorgym.training.rollout.timers import Timers
+
+Asked: TypeAlias = tuple[EpisodeRun, Ask]
 
 
-def answer_in_step(
-    engine: Engine, prompts: Iterable[tuple[Hashable, Prompt]], sampling: Sampling
-) -> dict[Hashable, Generation]:
-    """Submit every session's prompt, and poll until all are answered: the lock-step driver.
+class LockStepDriver:
+    """Plays all runs at once; what is done drops out.
+
+    Deterministic: what engines are asked, and in which order, follows from the runs alone.
+    """
+
+    def play(
+        self,
+        runs: Iterable[EpisodeRun],
+        sampling: SamplingRule,
+        timers: Timers | None = None,
+        finished: Finished | None = None,
+    ) -> None:
+        """Play every run to its end; see `Driver.play`."""
+        timers = Timers() if timers is None else timers
+        timers.start()
+        begun: list[EpisodeRun] = []
+        try:
+            for run in runs:
+                begun.append(run)
+            timers.lap("environment")
+            live = _going_on(begun, finished)
+            while live:
+                _decide(live, sampling, timers)
+                for run in live:
+                    run.step()
+                timers.lap("environment")
+                live = _going_on(live, finished)
+        finally:  # a rollout that is interrupted leaves nothing in the engines
+            for run in begun:
+                run.close()
+
+
+def _going_on(runs: Sequence[EpisodeRun], finished: Finished | None) -> list[EpisodeRun]:
+    """Return the runs that are not done, and announce the others."""
+    live = [run for run in runs if not run.done]
+    if finished is not None:
+        for run in runs:
+            if run.done:
+                finished(run)
+    return live
+
+
+def _decide(runs: Sequence[EpisodeRun], sampling: SamplingRule, timers: Timers) -> None:
+    """Have every request of a turn answered, and every agent decide."""
+    waiting = list(runs)
+    while waiting:
+        asked: list[Asked] = [(run, ask) for run in waiting for ask in run.requests()]
+        timers.lap("prompts")
+        _answer(asked, sampling)
+        timers.lap("generation")
+        waiting = list({id(run): run for run, _ in asked}.values())
+    for run in runs:
+        run.decide()
+    timers.lap("prompts")
+
+
+def _answer(asked: Sequence[Asked], sampling: SamplingRule) -> None:
+    """Have engines and planners answer, one after the other, all that each is asked."""
+    by_engine: dict[int, list[tuple[EpisodeRun, Request]]] = {}
+    by_planner: dict[int, list[tuple[EpisodeRun, Question]]] = {}
+    for run, ask in asked:
+        if isinstance(ask, Request):
+            by_engine.setdefault(id(ask.engine), []).append((run, ask))
+        else:
+            by_planner.setdefault(id(ask.planner), []).append((run, ask))
+    for requests in by_engine.values():
+        answers = _responses([request for _, request in requests], sampling)
+        for run, request in requests:
+            run.answer(request, answers[request.key])
+    for questions in by_planner.values():
+        planner = questions[0][1].planner
+        texts = planner.answer([question.query for _, question in questions])
+        for (run, question), answer in zip(questions, texts, strict=True):
+            run.answer(question, answer)
+
+
+def _responses(requests: Sequence[Request], sampling: SamplingRule) -> dict[Hashable, Generation]:
+    """Submit requests to their engine, and poll until all are answered."""
+    engine: Engine = requests[0].engine
+    answers: dict[Hashable, Generation] = {}
+    for request in requests:
+        given = submit(request, sampling)
+        if given is not None:
+            answers[request.key] = given
+    while len(answers) < len(requests):
+        answers.update(engine.poll())
+    return answers
+
+
+def submit(request: Request, sampling: SamplingRule) -> Generation | None:
+    """Submit a request to its engine; return the response where somebody else has written it.
 
     A response that is given is read, as one that was certain, and not sampled.
     """
-    answers: dict[Hashable, Generation] = {}
-    for key, prompt in prompts:
-        if prompt.restart:
-            engine.free(key)
-        if prompt.given:
-            engine.append(key, (*prompt.tokens, *prompt.given))
-            n, at = len(prompt.given), sampling.temperature
-            temperatures = () if sampling.adaptive is None else (at,) * n
-            answers[key] = Generation(prompt.given, (0.0,) * n, "eos", temperatures=temperatures)
-        else:
-            engine.submit(key, prompt.tokens, sampling, prompt.allowed)
-    while ready := engine.poll():
-        answers.update(ready)
-    return answers
+    engine, key, prompt = request.engine, request.key, request.prompt
+    how = sampling.of(request)
+    if prompt.restart:
+        engine.free(key)
+    if not prompt.given:
+        engine.submit(key, prompt.tokens, how, prompt.allowed)
+        return None
+    engine.append(key, (*prompt.tokens, *prompt.given))
+    n = len(prompt.given)
+    temperatures = () if how.adaptive is None else (how.temperature,) * n
+    return Generation(prompt.given, (0.0,) * n, "eos", temperatures=temperatures)

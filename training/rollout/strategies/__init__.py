@@ -4,6 +4,7 @@
     adaptive      the same, with more of the tasks whose success is least certain (XRPO's rule)
     fork          some episodes from the start, then siblings from states that they reached
     tree          some episodes from the start, which branch at fixed turns (SPO's tree)
+    module:Name   a strategy of your own, see `Factory`
 
 A fork begins in the restored state with fresh randomness, and with the memory of the episode that
 it leaves. It was selected rather than sampled: its turns are compared with others taken in the same
@@ -14,11 +15,13 @@ episodes which groups lack would have taken, so that all strategies cost the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol
 
+from anchorgym.envs.plugins import PluginError, load_object
 from anchorgym.gigpo import Algorithm, State
 from anchorgym.gigpo.algorithms.xrpo import XRPO
 from anchorgym.gigpo.arrays import IntArray
-from anchorgym.training.config.sections import TrainConfig
+from anchorgym.training.config.sections import STRATEGIES, ConfigError, TrainConfig
 from anchorgym.training.learning.columns import anchor_keys
 from anchorgym.training.rollout.strategies.budget import Budget
 from anchorgym.training.rollout.strategies.choosing import Rarest, Uncertain
@@ -29,7 +32,45 @@ from anchorgym.training.rollout.strategies.strategy import Play, Strategy
 from anchorgym.training.rollout.strategies.tree import Tree
 from anchorgym.training.rollout.types import Episode
 
-__all__ = ["Play", "Strategy", "make_strategy"]
+__all__ = ["Factory", "Play", "Strategy", "find_strategy", "make_strategy"]
+
+
+class Factory(Protocol):
+    """What `rollout.strategy = "module:Name"` names: a class or a function that makes a strategy.
+
+    class EverythingTwice:
+        forks = False
+
+        def __init__(self, *, config, algorithm, state, limit):
+            ...
+
+        def play(self, tasks, first, rng, play):
+            starts = [Start(task, first + n, rng.getrandbits(31)) for n, task in ...]
+            ...  # play(starts) returns their episodes
+
+    """
+
+    def __call__(
+        self, *, config: TrainConfig, algorithm: Algorithm, state: State, limit: int
+    ) -> Strategy:
+        """Return the strategy of a job; the arguments are those of `make_strategy`."""
+        ...
+
+
+def find_strategy(name: str) -> Factory:
+    """Return what `module:Name` names.
+
+    Raises:
+        ConfigError: it cannot be imported, or cannot be called.
+    """
+    try:
+        found = load_object(name, "a rollout strategy")
+    except PluginError as error:
+        raise ConfigError(f"rollout.strategy: {error}") from error
+    if not callable(found):
+        raise ConfigError(f"rollout.strategy: {name!r} is {found!r:.80}, which makes no strategy")
+    factory: Factory = found
+    return factory
 
 
 def make_strategy(
@@ -48,6 +89,10 @@ def make_strategy(
         state: what it remembers.
         limit: turns after which the environment cuts a training episode.
         solve: says how many turns an expert needs for each of some tasks.
+
+    Raises:
+        ConfigError: a strategy of the user's own cannot be loaded, or has no forks where the
+            algorithm needs them.
     """
     rollout = config.rollout
     strategy = _bare(config, algorithm, state, limit)
@@ -58,6 +103,15 @@ def make_strategy(
 
 def _bare(config: TrainConfig, algorithm: Algorithm, state: State, limit: int) -> Strategy:
     rollout = config.rollout
+    if rollout.strategy not in STRATEGIES:
+        factory = find_strategy(rollout.strategy)
+        strategy = factory(config=config, algorithm=algorithm, state=state, limit=limit)
+        if algorithm.needs_forks and not strategy.forks:
+            raise ConfigError(
+                f"rollout.strategy: {config.algorithm.name} with these options values states by "
+                f"forks, and {rollout.strategy} has none: choose tree or fork"
+            )
+        return strategy
     budget = Budget(rollout.group_size, limit, rollout.fork_turns)
 
     def allocate(tasks: Sequence[str], left: int, played: Sequence[Sequence[float]]) -> IntArray:

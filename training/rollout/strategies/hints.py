@@ -83,7 +83,7 @@ class HintedPolicy:
 
     def __init__(self, policy: LanguagePolicy, hints: Iterator[int]) -> None:
         self._policy, self._hints = policy, hints
-        self.engine = policy.engine
+        self.engine, self.max_response = policy.engine, policy.max_response
 
     def open(self, env: TextEnv, agent: str = "agent") -> Session:
         """Begin an episode."""

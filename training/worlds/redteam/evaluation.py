@@ -12,7 +12,9 @@ import numpy as np
 from anchorgym.agents.policies.base import Policy
 from anchorgym.envs.redteam import Record, measures
 from anchorgym.training.evaluation.statistics import Interval, bootstrap, share_interval
-from anchorgym.training.rollout.matches import Arenas, play_matches
+from anchorgym.training.rollout.drivers import SamplingRule
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.types import Start
 from anchorgym.training.selfplay.league_games import reseed
 
@@ -55,7 +57,7 @@ class TeamFigures:
 
 
 def play_panel(
-    arenas: Arenas,
+    envs: EnvPool[Any],
     attacker: Policy,
     defender: Policy,
     tasks: Sequence[str],
@@ -66,22 +68,23 @@ def play_panel(
     """Play tasks with one policy in the seats of each side; return what happened, task by task.
 
     Args:
-        arenas: of red-team worlds.
+        envs: of red-team worlds.
         attacker, defender: who plays all attackers, and all defenders.
         tasks: ids.
         seed: of chance in the world, and of what is sampled.
         temperature: of sampling; 0 is greedy.
     """
-    world, rng = arenas.first, random.Random(f"{seed}/panel")
+    world, rng = envs.first, random.Random(f"{seed}/panel")
     seats = {**dict.fromkeys(world.attackers, attacker), **dict.fromkeys(world.defenders, defender)}
     for policy in (attacker, defender):
         reseed(policy, rng)
     records: list[Record] = []
+    sampling = SamplingRule(temperature)
     for first in range(0, len(tasks), _WAVE):
         starts = [
             Start(task, i, rng.getrandbits(31)) for i, task in enumerate(tasks[first:][:_WAVE])
         ]
-        matches = play_matches([seats] * len(starts), arenas, starts, temperature=temperature)
+        matches = play_matches([seats] * len(starts), envs, starts, sampling=sampling)
         ends = [match.infos[world.defenders[0]]["record"] for match in matches]
         records += [Record.from_json(end) for end in ends]
     return records
@@ -103,7 +106,7 @@ def figures_of(team: str, attacker: str, records: Sequence[Record]) -> TeamFigur
 
 
 def evaluate_teams(
-    arenas: Arenas | Sequence[Arenas],
+    envs: EnvPool[Any] | Sequence[EnvPool[Any]],
     teams: Mapping[str, Policy],
     attackers: Mapping[str, Policy],
     tasks: Sequence[str],
@@ -113,12 +116,12 @@ def evaluate_teams(
     """Return the figures of every team against every attacker, on the same tasks and seeds.
 
     Args:
-        arenas: of red-team worlds; of several, such as one for each topology, figures are of all.
+        envs: of red-team worlds; of several, such as one for each topology, figures are of all.
         teams, attackers: by name.
         tasks: ids that all of the worlds have.
         seed: of chance in the worlds, and of what is sampled.
     """
-    rooms = [arenas] if isinstance(arenas, Arenas) else arenas
+    rooms = [envs] if isinstance(envs, EnvPool) else envs
     return [
         figures_of(
             team,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.model import load_policy
@@ -13,7 +14,7 @@ from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.training.config.sections import ConfigError
 from anchorgym.training.evaluation.statistics import Interval
-from anchorgym.training.rollout.matches import Arenas
+from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.run.display import Display
 from anchorgym.training.selfplay.assembly import empty_table, world_arguments
 from anchorgym.training.selfplay.config import read_coevolve_config
@@ -58,7 +59,7 @@ def measure_run(
     display = display or Display()
     run = RunOfTeams(folder)
     panel = run.panel(split, tasks)
-    rooms = [run.arenas_of(topology) for topology in topologies] or [run.arenas]
+    rooms = [run.envs_of(topology) for topology in topologies] or [run.envs]
     teams, attackers = run.teams(), run.attackers()
     found = evaluate_teams(rooms, teams, attackers, panel, seed=seed)
     if response and scratch is not None:
@@ -92,8 +93,8 @@ class RunOfTeams:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.config = folder, read_coevolve_config(folder)
-        self.arenas = self.arenas_of()
-        if not hasattr(self.arenas.first, "attackers"):
+        self.envs = self.envs_of()
+        if not hasattr(self.envs.first, "attackers"):
             raise ConfigError(
                 f"{folder} holds a run of {self.config.env.id}, which has no attackers"
             )
@@ -102,11 +103,11 @@ class RunOfTeams:
             folder / "players", lambda role: self._table(), self._frozen, self._table
         )
 
-    def arenas_of(self, topology: str | None = None) -> Arenas:
+    def envs_of(self, topology: str | None = None) -> EnvPool[Any]:
         """Return worlds such as the run was trained in, on another topology if one is named."""
         other = {} if topology is None else {"topology": topology}
         arguments = {**world_arguments(self.config), **other}
-        return Arenas(lambda: make_parallel(self.config.env.id, **arguments))
+        return EnvPool(lambda: make_parallel(self.config.env.id, **arguments))
 
     def panel(self, split: str, tasks: int | None) -> Sequence[str]:
         """Return the first tasks of a split.
@@ -114,7 +115,7 @@ class RunOfTeams:
         Raises:
             ConfigError: there is no attack among them.
         """
-        world = self.arenas.first
+        world = self.envs.first
         panel: Sequence[str] = world.tasks(split)[:tasks]
         if not any(world.task_type(task).startswith("attack") for task in panel):
             raise ConfigError(f"the first {tasks} tasks of {split} hold no attack: measure on more")
@@ -155,7 +156,7 @@ class RunOfTeams:
         return table
 
     def _table(self) -> TabularPolicy:
-        return empty_table(self.arenas.first)
+        return empty_table(self.envs.first)
 
     def _frozen(self, role: str) -> Policy | None:
         """Return the script that played a role which was not trained."""
@@ -168,7 +169,7 @@ def _cross_play(run: RunOfTeams, panel: Sequence[str], seed: int) -> dict[str, d
 
     def success(row: int, column: int) -> Interval:
         sides = run.attacker(row), run.team(column)
-        records = play_panel(run.arenas, *sides, panel, seed=seed)
+        records = play_panel(run.envs, *sides, panel, seed=seed)
         return figures_of("", "", records).measures["attack_success"]
 
     return {
@@ -183,8 +184,8 @@ def transcripts(folder: Path, n: int, *, split: str = "test", seed: int = 0) -> 
         return []
     run = RunOfTeams(folder)
     last = run.generations[-1]
-    panel = run.arenas.first.tasks(split)[:n]
-    records = play_panel(run.arenas, run.attacker(last), run.team(last), panel, seed=seed)
+    panel = run.envs.first.tasks(split)[:n]
+    records = play_panel(run.envs, run.attacker(last), run.team(last), panel, seed=seed)
     return [record.transcript() for record in records]
 
 

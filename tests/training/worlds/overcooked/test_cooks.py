@@ -18,7 +18,7 @@ from anchorgym.envs.overcooked.cooks import GreedyCook, play_out
 from anchorgym.envs.overcooked.env import COOKS
 from anchorgym.training.cli import main
 from anchorgym.training.rollout.types import Start
-from anchorgym.training.selfplay import Arenas, play_matches
+from anchorgym.training.selfplay import EnvPool, play_matches
 from anchorgym.training.worlds.overcooked import (
     CookError,
     CookPolicy,
@@ -152,7 +152,7 @@ def test_a_cook_takes_a_seat_beside_any_other_policy(tmp_path: Path) -> None:
     assert NeuralCook.is_kept_in(tmp_path / "cook")
     env = make_parallel("anchorgym/Overcooked-v0", max_turns=10)
     seats = {"cook_0": CookPolicy.load(tmp_path / "cook", env), "cook_1": RandomPolicy(0)}
-    (match,) = play_matches([seats], Arenas(lambda: env), [Start("cramped_room", 0, 1)])
+    (match,) = play_matches([seats], EnvPool(lambda: env), [Start("cramped_room", 0, 1)])
     state, cook = CRAMPED.start(), NeuralCook.load(tmp_path / "cook")
     rng = np.random.default_rng(0)
     turns = zip(*(match.sides[agent].turns for agent in COOKS), strict=True)

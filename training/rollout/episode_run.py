@@ -1,0 +1,306 @@
+"""One episode of a world, as a pump: requests out, answers in, a joint turn, and again.
+
+    while not run.done:
+        while requests := run.requests():
+            for request in requests:
+                run.answer(request, ...)
+        run.decide()
+        run.step()
+    run.close()
+
+Drivers do this with many runs at a time; see `anchorgym.training.rollout.drivers`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from anchorgym.agents.engines.temperature import AdaptiveTemperature
+from anchorgym.agents.planning import Dialogue, PlanningPolicy
+from anchorgym.agents.policies.base import View
+from anchorgym.training.rollout.errors import ForkError, RewardError, SeatError
+from anchorgym.training.rollout.fork_store import ForkStore
+from anchorgym.training.rollout.sides import (
+    Answer,
+    Ask,
+    PlanningSide,
+    Player,
+    SessionSide,
+    Side,
+)
+from anchorgym.training.rollout.types import Episode, Match, Origin, Start, StopReason, Turn
+from anchorgym.training.rollout.worlds import Arrival, World
+
+_NO_ADAPTIVE: Mapping[str, AdaptiveTemperature] = {}
+
+
+class EpisodeRun:
+    """One episode of a world, with a session in every seat.
+
+    An agent that is not active is not asked. Rewards that reach it then are booked on its last
+    turn, or on its first where it has yet to act. One whose context is full says nothing from there
+    on. Agents may leave, and others may join: each is played by whom `seats` names.
+
+    Args:
+        world: where; it is put at the start.
+        seats: who plays each agent.
+        start: of the episode. A fork goes on from a state that the store has kept, and with the
+            memory of its parent; its turns are its own, and what was read and written before them
+            is part of the context of the first.
+        patience: an agent is cut as stuck after so many invalid turns in a row; None never.
+        store: keeps the session and the states of the episode for forks.
+        guests: agents that are not played by the policies of now, for who learns from the match.
+        adaptive: temperature of each token, for agents with a rule of their own.
+
+    Raises:
+        SeatError: nobody plays an agent.
+        ForkError: the start is a fork, and nothing is there to go on from.
+        ContractError: the environment did not come back to the state of a fork.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        seats: Mapping[str, Player],
+        start: Start,
+        *,
+        patience: int | None = None,
+        store: ForkStore | None = None,
+        guests: Collection[str] = (),
+        adaptive: Mapping[str, AdaptiveTemperature] = _NO_ADAPTIVE,
+    ) -> None:
+        self.match = Match(start, guests=frozenset(guests))
+        self._world, self._seats, self._store = world, seats, store
+        self._patience, self._adaptive = patience, adaptive
+        self.dialogues: dict[str, Dialogue] = {}
+        """What planners were asked and answered, by the seat of their team."""
+        self._sides: dict[str, Side] = {}
+        self._acting: dict[str, tuple[View, Turn]] = {}
+        self._actions: dict[str, Any] | None = None
+        self._early: dict[str, float] = {}
+        self._gone: set[str] = set()
+        self._begun = False
+        self._in_play: Sequence[str] = ()
+        self.done = False
+        """Whether no further turn is taken."""
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def requests(self) -> list[Ask]:
+        """Begin the turn of every active agent, and return what has to be answered for it.
+
+        When all of it has been answered, what is asked next; empty when `decide` may be called.
+        """
+        if not self._begun:
+            self._begin()
+        asked: list[Ask] = []
+        for agent in self._acting:
+            ask = self._sides[agent].asked
+            if ask is not None:
+                asked.append(ask)
+        return asked
+
+    def answer(self, ask: Ask, answer: Answer) -> None:
+        """Take the answer to one of the requests; their order does not matter."""
+        self._sides[ask.agent].answer(answer)
+
+    def decide(self) -> None:
+        """Have every agent that was asked decide on its action."""
+        actions = self._actions = {}
+        for agent, (view, turn) in self._acting.items():
+            action = self._sides[agent].decide(turn)
+            if self._world.reads:
+                action, problem = self._world.read(agent, action, view)
+                if problem:
+                    turn.valid, turn.reason = False, problem
+            actions[agent] = action
+
+    def step(self) -> None:
+        """Take the joint turn; without one to take, nothing happens.
+
+        Raises:
+            RewardError: the environment gave a reward that is not finite.
+            SeatError: an agent joined that nobody plays, or came back after it had left.
+        """
+        if self.done:
+            return
+        if self._actions is None:
+            self.decide()
+        for agent, arrival in self._world.step(self._actions or {}).items():
+            self._arrive(agent, arrival)
+        self._begun, self._actions = False, None
+        self._look_around()
+
+    def close(self) -> None:
+        """Give back what the sessions hold."""
+        for side in self._sides.values():
+            side.close()
+        self._sides = {}
+
+    # Details --------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        start, world = self.match.start, self._world
+        if start.origin is None:
+            agents = world.reset(start)
+        elif self._store is None:
+            raise ForkError("a fork goes on from what a store has kept: give a ForkStore")
+        else:
+            agents = self._store.restore(world, start, start.origin)
+        if self._store is not None and len(agents) > 1:
+            raise ForkError(
+                f"episodes of {len(agents)} agents are not forked: play them without a ForkStore"
+            )
+        for agent in agents:
+            self._join(agent)
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Notice who has come and gone, and keep the state that the next turn is taken in."""
+        agents = self._world.agents
+        if agents != self._in_play:
+            self._meet(agents)
+        if not agents:
+            self.done = True
+        elif self._store is not None and not self.done:
+            for agent in agents:
+                self._store.remember(self.match.sides[agent], self._world.snapshot())
+
+    def _meet(self, agents: Sequence[str]) -> None:
+        self._in_play = tuple(agents)
+        for agent in agents:
+            if agent in self._gone:
+                raise SeatError(f"{agent} came back after it had left: give it a name of its own")
+            if agent not in self.match.sides:
+                self._join(agent)
+        for agent in [agent for agent in self._sides if agent not in agents]:
+            self._leave(agent)
+            self._gone.add(agent)
+
+    def _join(self, agent: str) -> None:
+        """Open the session of an agent, and an episode for it."""
+        world, start = self._world, self.match.start
+        if agent not in self._seats:
+            raise SeatError(f"nobody plays {agent}: give a policy for each of {list(world.agents)}")
+        info = world.info(agent)
+        self.match.infos[agent] = info
+        self._sides[agent] = self._side(agent)
+        self.match.sides[agent] = Episode(
+            start,
+            world.task_type(start.task),
+            won=bool(info.get("won", False)),
+            goal=str(info.get("goal", "")),
+            final_observation=world.text(agent),
+        )
+        if agent not in world.agents:  # nothing is left to do
+            self._stop(agent, StopReason.TERMINATED)
+
+    def _side(self, agent: str) -> Side:
+        player, start = self._seats[agent], self.match.start
+        if isinstance(player, PlanningPolicy):
+            planning = player.open(self._world.env, start.seed)
+            self.dialogues[agent] = planning.room.dialogue
+            return PlanningSide(agent, player, planning)
+        if start.origin is not None and self._store is not None:
+            session = self._store.fork(self._world, start.origin)
+        else:
+            session = player.open(self._world.env, agent)
+        adaptive = None if agent in self.match.guests else self._adaptive.get(agent)
+        return SessionSide(agent, player, session, adaptive)
+
+    def _begin(self) -> None:
+        """Begin a turn of every agent that is active and has not stopped."""
+        self._begun, self._actions = True, None
+        acting = self._acting = {}
+        for agent in self._in_play:
+            episode = self.match.sides[agent]
+            if episode.stop:
+                continue
+            sight = self._world.sight(agent)
+            if sight is None:
+                continue
+            if episode.turns and not episode.turns[-1].valid:  # however long ago that was
+                told = sight.view._replace(action_valid=False, reason=episode.turns[-1].reason)
+                sight = sight._replace(view=told)
+            turn = self._sides[agent].begin(sight)
+            if turn is None:
+                self._stop(agent, StopReason.CONTEXT)
+                continue
+            if not episode.turns:
+                _read_before(turn, episode.start.origin)
+            episode.turns.append(turn)
+            acting[agent] = sight.view, turn
+
+    def _arrive(self, agent: str, arrival: Arrival) -> None:
+        """Book what a step did to an agent."""
+        reward, stop, text, info, judged = arrival
+        episode = self.match.sides[agent]
+        turns, acted = episode.turns, agent in self._acting
+        if not math.isfinite(reward):
+            raise self._no_reward(agent, reward)
+        if not turns:  # it has yet to act
+            self._early[agent] = self._early.get(agent, 0.0) + reward
+        else:
+            turn = turns[-1]
+            turn.reward += reward + self._early.pop(agent, 0.0)
+            if acted and judged:
+                turn.valid = bool(info.get("action_valid", True))
+                turn.reason = str(info.get("reason", ""))
+        self.match.infos[agent] = info
+        episode.won = bool(info.get("won", False))
+        if text is not None:
+            episode.final_observation = text
+        if acted and self.dialogues:
+            self._sides[agent].observe(turns[-1], reward)
+        if stop:
+            episode.stop = episode.stop or stop
+            self._leave(agent)
+            self._gone.add(agent)
+        elif acted and self._patience is not None and _is_stuck(turns, self._patience):
+            self._stop(agent, StopReason.STUCK)
+
+    def _no_reward(self, agent: str, reward: float) -> RewardError:
+        turns = self.match.sides[agent].turns
+        action = f" for the action {turns[-1].action[:80]!r}" if agent in self._acting else ""
+        return RewardError(
+            f"the environment gave {agent} the reward {reward}{action} in turn {len(turns)} of "
+            f"task {self.match.start.task!r}: verify it with `anchorgym check`"
+        )
+
+    def _stop(self, agent: str, reason: StopReason) -> None:
+        """End an agent's episode; it stays in a world that others go on with."""
+        self.match.sides[agent].stop = reason
+        if not self._world.may_pass:
+            self._leave(agent)
+            self.done = not self._sides
+
+    def _leave(self, agent: str) -> None:
+        """Leave an agent's session to forks, or close it."""
+        side = self._sides.pop(agent, None)
+        if side is None:
+            return
+        if self._store is None:
+            side.close()
+        else:
+            side.keep_in(self._store, self.match.sides[agent])
+
+
+def _is_stuck(turns: Sequence[Turn], patience: int) -> bool:
+    last = turns[-patience:]
+    return len(last) == patience and not any(turn.valid for turn in last)
+
+
+def _read_before(first: Turn, origin: Origin | None) -> None:
+    """Put what a fork has read and written before its own turns into the context of the first."""
+    if origin is None or first.restart:
+        return
+    before: tuple[int, ...] = ()
+    for turn in origin.parent.history[: origin.turn]:
+        before = () if turn.restart else before
+        before += (*turn.context, *turn.response)
+    first.context, first.restart = (*before, *first.context), True

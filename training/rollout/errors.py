@@ -1,0 +1,17 @@
+"""Errors of episodes that cannot be played."""
+
+from __future__ import annotations
+
+from anchorgym.envs.errors import AnchorgymError, ContractError
+
+
+class SeatError(ContractError):
+    """An agent that nobody plays, or that the world does not treat as one agent."""
+
+
+class RewardError(ContractError):
+    """A reward that is not a finite number."""
+
+
+class ForkError(AnchorgymError, ValueError):
+    """A fork of an episode that cannot be forked."""

@@ -1,0 +1,118 @@
+"""Playing episodes: one policy on many tasks, or several policies against each other.
+
+Both are the same loop: an `EpisodeRun` for each start, and a driver that pumps them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from anchorgym.agents.engines.contract import Sampling
+from anchorgym.agents.engines.temperature import AdaptiveTemperature
+from anchorgym.agents.policies.base import Policy
+from anchorgym.envs import TextEnv
+from anchorgym.training.rollout.drivers.contract import Driver, SamplingRule
+from anchorgym.training.rollout.drivers.lock_step import LockStepDriver
+from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.episode_run import EpisodeRun
+from anchorgym.training.rollout.fork_store import ForkStore
+from anchorgym.training.rollout.sides import Seats
+from anchorgym.training.rollout.timers import Timers
+from anchorgym.training.rollout.types import Episode, Match, Start
+from anchorgym.training.rollout.worlds import AGENT, SoloWorld, as_world
+
+_USUAL = SamplingRule()
+
+
+def rollout(
+    policy: Policy,
+    envs: EnvPool[TextEnv],
+    starts: Sequence[Start],
+    sampling: Sampling,
+    timers: Timers | None = None,
+    *,
+    patience: int | None = None,
+    store: ForkStore | None = None,
+    driver: Driver | None = None,
+) -> list[Episode]:
+    """Play one episode from each start in a world of one agent.
+
+    Args:
+        policy: who plays.
+        envs: where.
+        starts: (n_starts,) of the episodes.
+        sampling: how responses are sampled.
+        timers: for the time by phase.
+        patience: an episode is cut as stuck after so many invalid turns in a row.
+        store: sessions and states of what was played before; those of these episodes are added.
+            Starts that have an origin need it.
+        driver: pumps the episodes; by default in lock-step.
+
+    Returns:
+        (n_starts,) episodes, in the order of the starts.
+
+    Raises:
+        ContractError: an environment did not come back to a state, or gave no finite reward.
+        ForkError: a start has an origin, and there is no store.
+    """
+    runs: list[EpisodeRun] = []
+
+    def begun() -> Iterator[EpisodeRun]:
+        for env, start in zip(envs.take(len(starts)), starts, strict=True):
+            runs.append(
+                EpisodeRun(SoloWorld(env), {AGENT: policy}, start, patience=patience, store=store)
+            )
+            yield runs[-1]
+
+    driver = LockStepDriver() if driver is None else driver
+    driver.play(begun(), SamplingRule.like(sampling), timers)
+    return [run.match.sides[AGENT] for run in runs]
+
+
+def play_matches(
+    seats: Sequence[Seats],
+    envs: EnvPool[Any],
+    starts: Sequence[Start],
+    *,
+    sampling: SamplingRule = _USUAL,
+    timers: Timers | None = None,
+    guests: Sequence[Collection[str]] | None = None,
+    adaptive: Mapping[str, AdaptiveTemperature] | None = None,
+    driver: Driver | None = None,
+) -> list[Match]:
+    """Play a match from each start; what is finished drops out.
+
+    Args:
+        seats: (n_matches,) who plays in each.
+        envs: where; of one agent, or PettingZoo's of several.
+        starts: (n_matches,) of the matches.
+        sampling: how responses are sampled; each is as long as its policy says.
+        timers: for the time by phase.
+        guests: (n_matches,) agents that are not played by the policies of now.
+        adaptive: temperature of each token, for agents with a rule of their own; guests follow
+            `sampling`.
+        driver: pumps the matches; by default in lock-step.
+
+    Returns:
+        (n_matches,) in the order of the starts.
+
+    Raises:
+        SeatError: nobody plays an agent.
+        ContractError: an environment gave something that is no finite reward.
+    """
+    runs: list[EpisodeRun] = []
+    away = [()] * len(starts) if guests is None else guests
+
+    def begun() -> Iterator[EpisodeRun]:
+        for env, seat, start, absent in zip(
+            envs.take(len(starts)), seats, starts, away, strict=True
+        ):
+            runs.append(
+                EpisodeRun(as_world(env), seat, start, guests=absent, adaptive=adaptive or {})
+            )
+            yield runs[-1]
+
+    driver = LockStepDriver() if driver is None else driver
+    driver.play(begun(), sampling, timers)
+    return [run.match for run in runs]

@@ -1,0 +1,45 @@
+"""What has come of a generation of co-evolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anchorgym.training.league import Exploitation, League, payoff_table
+from anchorgym.training.selfplay.schedules import Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What has come of a generation.
+
+    Attributes:
+        number: from 1.
+        figures: of its last iteration, by role.
+        league: all players so far, and their games.
+        exploitation: what fresh opponents gain over the newest players; None if not measured.
+    """
+
+    number: int
+    figures: Figures
+    league: League
+    exploitation: Exploitation | None
+
+    @property
+    def payoff(self) -> str:
+        """The payoffs of the first side as a table, with intervals; "" without games."""
+        if not self.league.games_played():
+            return ""
+        return payoff_table(self.league, self.league.rules.sides[0])
+
+    @property
+    def exploitability(self) -> float | None:
+        """The gains of best responses against the newest players, added up; None if unmeasured."""
+        return None if self.exploitation is None else self.exploitation.nash_conv.mean
+
+
+def summary(generation: Generation) -> str:
+    """Return the scores of a generation on one line."""
+    scores = [f"{role} {of['score']:.2f}" for role, of in generation.figures.items() if of]
+    if generation.exploitability is not None:
+        scores.append(f"exploitability {generation.exploitability:.2f}")
+    return ", ".join(scores)

@@ -120,4 +120,8 @@ def left_by(folder: Path) -> dict[str, Any]:
 
 
 def _timeless(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key not in ("seconds", "cpu_seconds")}
+    return {
+        key: value
+        for key, value in record.items()
+        if key not in ("seconds", "cpu_seconds", "wall_seconds")
+    }

@@ -1,1 +1,47 @@
 """Engines: who writes tokens. The contract, and the engine that runs a model in this process."""
+
+from anchorgym.agents.engines.contract import (
+    Capabilities,
+    Engine,
+    EngineError,
+    Generation,
+    Sampling,
+    SessionKey,
+    StaleWeightsError,
+    Stop,
+    UnsupportedRequestError,
+    WeightsError,
+    WeightSource,
+    new_key,
+)
+from anchorgym.agents.engines.factories import (
+    ENGINES,
+    EngineFactory,
+    EngineOptionError,
+    ServedModel,
+    UnknownEngineError,
+    engine_factory,
+    find_engine,
+)
+
+__all__ = [
+    "ENGINES",
+    "Capabilities",
+    "Engine",
+    "EngineError",
+    "EngineFactory",
+    "EngineOptionError",
+    "Generation",
+    "Sampling",
+    "ServedModel",
+    "SessionKey",
+    "StaleWeightsError",
+    "Stop",
+    "UnknownEngineError",
+    "UnsupportedRequestError",
+    "WeightSource",
+    "WeightsError",
+    "engine_factory",
+    "find_engine",
+    "new_key",
+]

@@ -1,4 +1,4 @@
-"""Causal attention on a CPU, as plain products of matrices.
+"""Causal attention as plain products of matrices, which is fast on a CPU.
 
 The fused CPU kernel is slow backwards for small heads, and wants shared keys repeated for each
 head of a group.
@@ -46,7 +46,7 @@ def plain_attention(
             query[:, :, start : start + _BLOCK] * scaling,
             key[:, :, : start + _BLOCK],
             value[:, :, : start + _BLOCK],
-            _future(min(_BLOCK, length - start), start, key.dtype),
+            _future(min(_BLOCK, length - start), start, key.dtype, key.device),
         )
         for start in range(0, length, _BLOCK)
     ]
@@ -78,7 +78,7 @@ def cached_attention(
             query, key, value, attn_mask=attention_mask, scale=scaling
         )
         return mixed.transpose(1, 2), None
-    hidden = torch.zeros(attention_mask.shape, dtype=query.dtype)
+    hidden = torch.zeros_like(attention_mask, dtype=query.dtype)
     hidden.masked_fill_(~attention_mask, float("-inf"))
     return _attend(query * scaling, key, value, hidden).transpose(1, 2), None
 
@@ -118,10 +118,10 @@ def _attention(model: PreTrainedModel, name: str) -> Iterator[None]:
 
 
 @lru_cache(maxsize=512)
-def _future(n_new: int, start: int, dtype: torch.dtype) -> Tensor:
+def _future(n_new: int, start: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return minus infinity for everything that is yet to come: (n_new, start + n_new)."""
     size = (n_new, start + n_new)
-    return torch.full(size, float("-inf"), dtype=dtype).triu(start + 1)
+    return torch.full(size, float("-inf"), dtype=dtype, device=device).triu(start + 1)
 
 
 AttentionInterface.register(NAME, plain_attention)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PretrainedConfig
+from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
 _GROWTH = 256
@@ -20,18 +20,21 @@ class SlotCache(Cache):
     batch are exactly the live rows, attention reads a view of the buffer; otherwise the rows
     are gathered. Positions beyond a row's length hold leftovers that the mask hides. Sessions that
     are only there to be forked are kept on a shelf beside the buffer.
+
+    Args:
+        model: the cache is on its device, and in its precision.
     """
 
-    def __init__(self, config: PretrainedConfig) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         super().__init__(layers=[])
-        self._n_layers: int = config.num_hidden_layers
+        self._device, self._dtype = model.device, model.dtype
         self._keys: list[Tensor] = []
         self._values: list[Tensor] = []
         self._slots: dict[Hashable, int] = {}
         self._owners: list[Hashable] = []
         self._shelf: dict[Hashable, list[Tensor]] = {}
-        self._lengths = torch.zeros(0, dtype=torch.long)
-        self._rows = torch.zeros(0, dtype=torch.long)
+        self._lengths = self._counts(0)
+        self._rows = self._counts(0)
         self._whole = True
         self._room = 0
 
@@ -43,7 +46,7 @@ class SlotCache(Cache):
         if session not in self._slots:
             self._slots[session] = len(self._owners)
             self._owners.append(session)
-            self._lengths = torch.cat([self._lengths, torch.zeros(1, dtype=torch.long)])
+            self._lengths = torch.cat([self._lengths, self._counts(1)])
         return self._slots[session]
 
     def length(self, session: Hashable) -> int:
@@ -59,19 +62,19 @@ class SlotCache(Cache):
             room: how many tokens may be appended to each before the next call.
         """
         rows = [self.row(session) for session in sessions]
-        self._rows = torch.tensor(rows, dtype=torch.long)
+        self._rows = torch.tensor(rows, dtype=torch.long, device=self._device)
         self._whole = rows == list(range(len(rows)))
         self._room = room
         self._fit(len(self._owners), int(self._lengths[self._rows].max()) + room)
 
     def positions(self, n_new: int) -> Tensor:
         """Return the positions (batch, n_new) of tokens that are appended now."""
-        return self._lengths[self._rows][:, None] + torch.arange(n_new)
+        return self._lengths[self._rows][:, None] + torch.arange(n_new, device=self._device)
 
     def mask(self, n_new: int) -> Tensor:
         """Return which positions each new token may look at: (batch, 1, n_new, n_total)."""
         positions = self.positions(n_new)
-        reach = torch.arange(int(positions[:, -1].max()) + 1)
+        reach = torch.arange(int(positions[:, -1].max()) + 1, device=self._device)
         return (reach <= positions[:, :, None])[:, None]
 
     def advance(self, counts: Tensor) -> None:
@@ -89,8 +92,8 @@ class SlotCache(Cache):
         total = int(positions[:, -1].max()) + 1
         where = (self._rows[:, None], slice(None), positions)
         keys, values = self._keys[layer_idx], self._values[layer_idx]
-        keys[where] = key_states.transpose(1, 2)
-        values[where] = value_states.transpose(1, 2)
+        keys[where] = key_states.transpose(1, 2).to(self._dtype)
+        values[where] = value_states.transpose(1, 2).to(self._dtype)
         if self._whole:
             n = len(self._rows)
             return keys[:n, :, :total], values[:n, :, :total]
@@ -135,11 +138,15 @@ class SlotCache(Cache):
         if kept:
             self._shelf[session] = kept
 
-    def clear(self) -> None:
-        """Forget every session and give the memory back."""
-        self._keys, self._values = [], []
-        self._slots, self._owners, self._shelf = {}, [], {}
-        self._lengths = torch.zeros(0, dtype=torch.long)
+    def fits(self, model: PreTrainedModel) -> bool:
+        """Whether the model is still on the cache's device and in its precision."""
+        return (self._device, self._dtype) == (model.device, model.dtype)
+
+    @torch.inference_mode()
+    def shorten(self, session: Hashable, length: int) -> None:
+        """Keep the first `length` tokens of a session at most."""
+        row = self.row(session)
+        self._lengths[row] = min(length, int(self._lengths[row]))
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the longest row of the batch."""
@@ -158,12 +165,16 @@ class SlotCache(Cache):
         row, length = self._slots[session], self.length(session)
         return [buffer[row, :, :length] for buffer in self._buffers]
 
+    def _counts(self, n: int) -> Tensor:
+        return torch.zeros(n, dtype=torch.long, device=self._device)
+
     def _allocate(self, states: Tensor) -> None:
         _, heads, _, width = states.shape
         longest = int(self._lengths.max()) + self._room
         capacity = -(-longest // _GROWTH) * _GROWTH
         for buffers in (self._keys, self._values):
-            buffers.append(states.new_zeros(len(self._owners), heads, capacity, width))
+            shape = len(self._owners), heads, capacity, width
+            buffers.append(states.new_zeros(shape, dtype=self._dtype))
 
     def _fit(self, rows: int, length: int) -> None:
         """Grow the buffers to hold `rows` sessions of `length` tokens."""

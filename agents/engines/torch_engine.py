@@ -1,18 +1,28 @@
-"""Engines: where prompt tokens go in and sampled tokens come out."""
+"""The engine that runs a Hugging Face model in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from anchorgym.agents.engines.attention import decoding_attention
-from anchorgym.agents.engines.contract import EngineError, Generation, Sampling
+from anchorgym.agents.engines.contract import (
+    Capabilities,
+    EngineError,
+    Generation,
+    Sampling,
+    Stop,
+    WeightSource,
+)
+from anchorgym.agents.engines.factories import EngineOptionError, ServedModel
 from anchorgym.agents.engines.forward import hidden_states, token_logits
 from anchorgym.agents.engines.kv_cache import SlotCache
 from anchorgym.agents.engines.trie import Trie
+from anchorgym.agents.engines.weights import check_version, put_weights
 
 _PIECE_COST = 64
 """What a forward pass costs beyond its tokens, in tokens."""
@@ -33,28 +43,49 @@ def _piece(lengths: Sequence[int]) -> int:
 class TorchEngine:
     """Batched sampling from a Hugging Face causal model in this process.
 
-    Each session keeps its keys and values between turns, so only new tokens are computed. The
-    requests that wait are answered by one `poll`, in one batch. The keys and values are a cache:
-    they can be dropped at any time, and are then computed anew from the transcript.
+    Each session keeps its keys and values between turns, so only new tokens are computed. One
+    `poll` answers the open requests that are sampled in one way, in one batch. The keys and values
+    are a cache: they can be dropped at any time, and are then computed anew from the transcript.
+    When the last session is freed, the cache starts over, so that nothing of what was played before
+    can be seen in what is played next.
 
     Args:
-        model: a causal language model; its weights are used in place.
-        eos_id: the token that closes a response.
+        model: a causal language model on any device; its weights are used in place.
+        eos_ids: the tokens that close a response.
         seed: of the sampling noise.
-        max_batch: sessions that are answered together at most, to bound memory.
+        max_batch: most sessions that are answered together, to bound memory.
     """
 
+    capabilities = Capabilities(
+        constrained_decoding=True, per_token_temperature=True, shared_forks=True
+    )
+
     def __init__(
-        self, model: PreTrainedModel, eos_id: int, *, seed: int = 0, max_batch: int = 256
+        self,
+        model: PreTrainedModel,
+        eos_ids: Sequence[int],
+        *,
+        seed: int = 0,
+        max_batch: int = 256,
     ) -> None:
         self.model = model
-        self.eos_id = eos_id
+        self.eos_ids = tuple(eos_ids)
         self.max_batch = max_batch
-        self.version = 0
-        self._generator = torch.Generator().manual_seed(seed)
-        self._cache = SlotCache(model.config)
+        self._version = 0
+        self._generator = torch.Generator(model.device).manual_seed(seed)
+        self._cache = SlotCache(model)
         self._transcripts: dict[Hashable, list[int]] = {}
         self._waiting: dict[Hashable, tuple[Sampling, Trie | None]] = {}
+
+    @property
+    def version(self) -> int:
+        """Version of the weights; see `Engine.version`."""
+        return self._version
+
+    @property
+    def waiting(self) -> int:
+        """Number of open requests."""
+        return len(self._waiting)
 
     def submit(
         self,
@@ -66,13 +97,14 @@ class TorchEngine:
         """Append tokens to a session and ask for a response; see `Engine.submit`.
 
         Raises:
-            EngineError: no tokens, more than the model has positions for, or a session that
-                still waits.
+            EngineError: nothing to go on from, more tokens than the model has positions for, or a
+                session that has an open request.
         """
         self._require_idle(session)
-        if not tokens:
+        before = len(self._transcripts.get(session, ()))
+        if not before and not tokens:
             raise EngineError(f"session {session!r} was given no tokens to go on from")
-        length = len(self._transcripts.get(session, ())) + len(tokens) + sampling.max_tokens
+        length = before + len(tokens) + sampling.max_tokens
         if length > self.model.config.max_position_embeddings:
             raise EngineError(
                 f"{length} tokens with the response, but the model has positions for "
@@ -85,31 +117,39 @@ class TorchEngine:
         """Append tokens to a session; they are read when it is next asked for a response.
 
         Raises:
-            EngineError: the session waits for a response.
+            EngineError: the session has an open request.
         """
         self._require_idle(session)
         self._transcripts.setdefault(session, []).extend(tokens)
 
-    def poll(self) -> list[tuple[Hashable, Generation]]:
-        """Answer what waits to be sampled in one way, `max_batch` sessions at most."""
+    def poll(self, timeout: float | None = None) -> list[tuple[Hashable, Generation]]:
+        """Answer the open requests that are sampled like the oldest, `max_batch` at most."""
         if not self._waiting:
             return []
+        if not self._cache.fits(self.model):  # it was moved to another device, or cast
+            self._cache = SlotCache(self.model)
         sampling, _ = next(iter(self._waiting.values()))
         keys = [key for key, (how, _) in self._waiting.items() if how == sampling]
         keys = keys[: self.max_batch]
         keys.sort(key=self._cache.row)
         tries = [self._waiting.pop(key)[1] for key in keys]
-        chunks = [self._transcripts[key][self._cache.length(key) :] for key in keys]
+        chunks = [self._unread(key) for key in keys]
         answers = list(zip(keys, self._generate(chunks, keys, sampling, tries), strict=True))
         for key, generation in answers:
             self._transcripts[key].extend(generation.tokens)
         return answers
+
+    def cancel(self, session: Hashable) -> None:
+        """Drop the open request of a session, and keep what it was given to read."""
+        self._waiting.pop(session, None)
 
     def free(self, session: Hashable) -> None:
         """Forget a session and reuse its place."""
         self._waiting.pop(session, None)
         self._transcripts.pop(session, None)
         self._cache.free(session)
+        if not self._transcripts:
+            self._cache = SlotCache(self.model)
 
     def fork(self, session: Hashable, twin: Hashable, length: int | None = None) -> None:
         """Open a session with the transcript of another, and with its keys and values.
@@ -118,7 +158,7 @@ class TorchEngine:
         beginning.
 
         Raises:
-            EngineError: there is no such session, it waits for a response, it is shorter than
+            EngineError: there is no such session, it has an open request, it is shorter than
                 `length`, or the twin exists.
         """
         if session not in self._transcripts or session in self._waiting:
@@ -136,22 +176,35 @@ class TorchEngine:
         """Put a session's keys and values aside: batches of the others stay without gaps.
 
         Raises:
-            EngineError: it waits for a response.
+            EngineError: it has an open request.
         """
         self._require_idle(session)
         self._cache.shelve(session)
 
-    def load_weights(self, version: int) -> None:
-        """Drop what older weights computed; open sessions are read anew when they go on.
+    def load_weights(self, source: WeightSource, version: int) -> None:
+        """Take other weights in place; open sessions are read anew when they go on.
 
-        Here the model's weights are shared in place.
+        Raises:
+            StaleWeightsError: the engine has a newer version.
+            WeightsError: these are not weights of the model.
         """
-        self.version = version
-        self._cache.clear()
+        check_version(self._version, version)
+        put_weights(self.model, source)
+        self._version = version
+        self._cache = SlotCache(self.model)
 
     def reseed(self, seed: int) -> None:
         """Start the sampling noise anew."""
         self._generator.manual_seed(seed)
+
+    def _unread(self, session: Hashable) -> list[int]:
+        """Return what a session has yet to read, which is its last token at least."""
+        transcript = self._transcripts[session]
+        known = self._cache.length(session)
+        if known == len(transcript):
+            known -= 1
+            self._cache.shorten(session, known)
+        return transcript[known:]
 
     def _require_idle(self, session: Hashable) -> None:
         if session in self._waiting:
@@ -171,8 +224,8 @@ class TorchEngine:
         tokens: list[Tensor] = []
         logprobs: list[Tensor] = []
         temperatures: list[Tensor] = []
-        running = torch.ones(len(chunks), dtype=torch.bool)
-        counts = torch.zeros(len(chunks), dtype=torch.long)
+        running = torch.ones(len(chunks), dtype=torch.bool, device=logits.device)
+        counts = torch.zeros(len(chunks), dtype=torch.long, device=logits.device)
         for step in range(sampling.max_tokens):
             if choices is not None:
                 logits = choices.restrict(logits)
@@ -186,7 +239,8 @@ class TorchEngine:
             tokens.append(token)
             logprobs.append(logprob)
             counts += running
-            running = running & (token != self.eos_id)
+            for eos_id in self.eos_ids:
+                running = running & (token != eos_id)
             if step + 1 == sampling.max_tokens or not running.any():
                 break
             hidden = self._forward(token[:, None])
@@ -201,18 +255,17 @@ class TorchEngine:
         Few chunks are long: what is beyond most chunks' ends is read in a second piece, by those
         alone, rather than padding all.
         """
-        left, rows = list(chunks), list(range(len(chunks)))
+        left, rows, device = list(chunks), list(range(len(chunks))), self.model.device
         last: Tensor | None = None
         while rows:
             size = _piece([len(left[row]) for row in rows])
             pieces = [left[row][:size] for row in rows]
-            lengths = torch.tensor([len(piece) for piece in pieces])
-            ids = torch.zeros(len(rows), size, dtype=torch.long)
-            for i, piece in enumerate(pieces):
-                ids[i, : len(piece)] = torch.tensor(piece)
+            lengths = torch.tensor([len(piece) for piece in pieces], device=device)
+            padded = [[*piece, *[0] * (size - len(piece))] for piece in pieces]
+            ids = torch.tensor(padded, dtype=torch.long, device=device)
             longest = max(len(left[row]) for row in rows)
             self._cache.select([keys[row] for row in rows], room=longest + room)
-            hidden = self._forward(ids)[torch.arange(len(rows)), lengths - 1]
+            hidden = self._forward(ids)[torch.arange(len(rows), device=device), lengths - 1]
             self._cache.advance(lengths)
             if last is None:
                 last = hidden
@@ -258,11 +311,11 @@ class TorchEngine:
         out = []
         for row, n in enumerate(counts.tolist()):
             written = tuple(token_rows[row][:n])
-            stop = "eos" if written[-1] == self.eos_id else "length"
+            stop = Stop.EOS if written[-1] in self.eos_ids else Stop.LENGTH
             allowed = () if notes is None else tuple(notes[row][:n])
             chosen = tuple(logprob_rows[row][:n])
             heat = () if heat_rows is None else tuple(heat_rows[row][:n])
-            out.append(Generation(written, chosen, stop, allowed, self.version, heat))
+            out.append(Generation(written, chosen, stop, allowed, self._version, heat))
         return out
 
 
@@ -294,3 +347,32 @@ class _Choices:
         for row, (node, token) in enumerate(zip(self._nodes, tokens, strict=True)):
             if node:
                 self._nodes[row] = node.after(token)
+
+
+@dataclass(frozen=True)
+class TorchFactory:
+    """Makes engines that run the model in this process.
+
+    Args:
+        max_batch: most sessions that are answered together, to bound memory.
+
+    Raises:
+        EngineOptionError: `max_batch` is no positive number.
+    """
+
+    max_batch: int = 256
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.max_batch, int) or self.max_batch < 1:
+            raise EngineOptionError(
+                "max_batch", f"max_batch must be a number of at least 1, got {self.max_batch!r}"
+            )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the engine can do beyond sampling."""
+        return TorchEngine.capabilities
+
+    def make(self, served: ServedModel) -> TorchEngine:
+        """Return an engine that shares the weights of `served.model`."""
+        return TorchEngine(served.model, served.eos_ids, seed=served.seed, max_batch=self.max_batch)

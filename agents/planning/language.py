@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from anchorgym.agents.engines.contract import Engine, Sampling
+from anchorgym.agents.engines.answering import answer_apart
+from anchorgym.agents.engines.contract import Engine, Generation, Sampling
 from anchorgym.agents.planning.asking import Query, Request
 from anchorgym.agents.planning.prompts import write_prompt
 from anchorgym.agents.policies.model import ModelPolicy
@@ -45,7 +45,6 @@ class LanguagePlanner:
         self.template = template
         self.sampling = sampling or Sampling(max_tokens=256)
         self.max_context = max_context
-        self._keys = itertools.count()
 
     @classmethod
     def of(cls, policy: ModelPolicy, *, temperature: float = 1.0) -> LanguagePlanner:
@@ -59,29 +58,28 @@ class LanguagePlanner:
                 "a planner writes sentences: load a chat model, not a policy of template 'tiny'"
             )
         sampling = Sampling(policy.max_response, temperature)
-        length = policy.max_context or policy.model.config.max_position_embeddings
-        return cls(policy.engine, policy.template, sampling, max_context=length)
+        return cls(policy.engine, policy.template, sampling, max_context=policy.max_context)
 
     def answer(self, requests: Sequence[Request]) -> list[list[str]]:
         """Have the engine answer all requests, with all their samples, together."""
         prompts = [self._prompt(request.world, request.query) for request in requests]
-        asked: list[list[Hashable]] = []
-        for request, tokens in zip(requests, prompts, strict=True):
-            keys: list[Hashable] = [
-                ("plan", next(self._keys)) for _ in range(request.query.samples)
-            ]
-            asked.append(keys if tokens is not None else [])
-            for key in asked[-1]:
-                self.engine.submit(key, tokens or [], self.sampling)
-        written: dict[Hashable, str] = {}
-        while ready := self.engine.poll():
-            for key, generation in ready:
-                written[key] = self.template.text(generation.tokens).rpartition(END_THINK)[2]
-                self.engine.free(key)
-        return [
-            [written[key] for key in keys] or [""] * request.query.samples
-            for request, keys in zip(requests, asked, strict=True)
+        asked = [
+            tokens
+            for request, tokens in zip(requests, prompts, strict=True)
+            if tokens is not None
+            for _ in range(request.query.samples)
         ]
+        generations = iter(answer_apart(self.engine, asked, self.sampling, "planner"))
+        return [
+            [
+                "" if tokens is None else self._said(next(generations))
+                for _ in range(request.query.samples)
+            ]
+            for request, tokens in zip(requests, prompts, strict=True)
+        ]
+
+    def _said(self, generation: Generation) -> str:
+        return self.template.text(generation.tokens).rpartition(END_THINK)[2]
 
     def _prompt(self, world: PlanningEnv, query: Query) -> list[int] | None:
         """Return a prompt that leaves room for the answer; None if there is none."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from anchorgym.agents.engines.contract import Generation
-from anchorgym.agents.engines.torch_engine import TorchEngine
+from anchorgym.agents.engines.contract import (
+    Engine,
+    Generation,
+    SessionKey,
+    Stop,
+    UnsupportedRequestError,
+    new_key,
+)
 from anchorgym.agents.policies.base import Decision, Prompt, View
 from anchorgym.agents.prompts.template import PastTurn, Template
 from anchorgym.envs import TextEnv
 
 Form = Literal["transcript", "window"]
 ShownActions = Literal["none", "new", "all"]
+
+UNCONSTRAINED: Final = "set policy.constrained to false, or take another engine"
+"""Remedy where an engine cannot confine what is written."""
 
 
 class LanguagePolicy:
@@ -30,12 +38,15 @@ class LanguagePolicy:
         constrained: whether only admissible actions can be written (where any are known).
         max_context: an episode whose prompt would grow beyond so many tokens is cut.
         max_response: longest response, in tokens.
+
+    Raises:
+        UnsupportedRequestError: `constrained` with an engine that lacks `constrained_decoding`.
     """
 
     def __init__(
         self,
         template: Template,
-        engine: TorchEngine,
+        engine: Engine,
         *,
         form: Form = "transcript",
         history: int = 2,
@@ -44,6 +55,8 @@ class LanguagePolicy:
         max_context: int,
         max_response: int,
     ) -> None:
+        if constrained and not engine.capabilities.constrained_decoding:
+            raise UnsupportedRequestError("constrained_decoding", UNCONSTRAINED)
         self.template = template
         self._engine = engine
         self.form: Form = form
@@ -52,16 +65,15 @@ class LanguagePolicy:
         self.constrained = constrained
         self.max_context = max_context
         self.max_response = max_response
-        self._ids = itertools.count()
 
     @property
-    def engine(self) -> TorchEngine:
+    def engine(self) -> Engine:
         """The engine that writes the responses."""
         return self._engine
 
     def open(self, env: TextEnv, agent: str = "agent") -> LanguageSession:
         """Begin an episode with an empty memory."""
-        return LanguageSession(self, next(self._ids))
+        return LanguageSession(self, new_key("policy"))
 
 
 class _Memory(NamedTuple):
@@ -78,7 +90,7 @@ class _Memory(NamedTuple):
 class LanguageSession:
     """The memory of one episode, and the length of what its engine holds: token in, token out."""
 
-    def __init__(self, policy: LanguagePolicy, key: int) -> None:
+    def __init__(self, policy: LanguagePolicy, key: SessionKey) -> None:
         self.key = key
         self._policy = policy
         self._memories = [_Memory()]  # after each turn: a fork may go back to any
@@ -120,7 +132,7 @@ class LanguageSession:
         They are not handed to the engine: whoever calls this does, before the next response.
         """
         tokens = self._policy.template.response(action)
-        self._remember(len(tokens), action, "eos")
+        self._remember(len(tokens), action, Stop.EOS)
         return tokens
 
     def fork(self, env: TextEnv, turns: int | None = None) -> LanguageSession:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
-from transformers.utils import logging as hf_logging
 
-from anchorgym.agents.engines.torch_engine import TorchEngine
-from anchorgym.agents.policies.language import Form, LanguagePolicy, ShownActions
+from anchorgym.agents.engines.contract import UnsupportedRequestError
+from anchorgym.agents.engines.factories import EngineFactory, ServedModel, SharedEngine
+from anchorgym.agents.engines.torch_engine import TorchFactory
+from anchorgym.agents.policies.language import UNCONSTRAINED, Form, LanguagePolicy, ShownActions
 from anchorgym.agents.prompts.chat import ChatTemplate
 from anchorgym.agents.prompts.template import Template, TinyTemplate
+from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.errors import AnchorgymError
 
 SETTINGS_FILE = "anchorgym_policy.json"
@@ -53,14 +53,20 @@ class PromptSettings(BaseModel):
 
 
 class ModelPolicy(LanguagePolicy):
-    """A language policy with its model and tokenizer.
+    """A language policy with its model and tokenizer, and an engine that writes with them.
 
     Args:
         model: a causal language model.
         tokenizer: with the markers that the template needs.
         prompt: how it reads and writes.
         env_id: the environment whose words it knows; "" for models that know language.
+        engine: makes what writes the responses; by default, an engine in this process.
+        folder: where model and tokenizer were read from, if anywhere.
         seed: of the sampling noise.
+
+    Raises:
+        PolicyError: the settings do not go together.
+        UnsupportedRequestError: the settings go beyond the engine's capabilities.
     """
 
     def __init__(
@@ -70,6 +76,8 @@ class ModelPolicy(LanguagePolicy):
         prompt: PromptSettings | None = None,
         *,
         env_id: str = "",
+        engine: EngineFactory | None = None,
+        folder: Path | None = None,
         seed: int = 0,
     ) -> None:
         self.model = model
@@ -82,10 +90,14 @@ class ModelPolicy(LanguagePolicy):
                 "constrained decoding needs responses that are an action alone: set "
                 "policy.constrained to false, or use the template 'tiny'"
             )
+        engine = engine or TorchFactory()
+        if prompt.constrained and not engine.capabilities.constrained_decoding:
+            raise UnsupportedRequestError("constrained_decoding", UNCONSTRAINED)
+        served = ServedModel(model, tokenizer, (template.eos_id,), folder, seed)
         positions: int = model.config.max_position_embeddings
         super().__init__(
             template,
-            TorchEngine(model, template.eos_id, seed=seed),
+            engine.make(served),
             form=prompt.form,
             history=prompt.history,
             shows_actions=prompt.shows_actions,
@@ -100,7 +112,7 @@ class ModelPolicy(LanguagePolicy):
         fresh, stale = (folder.with_name(f"{folder.name}.{kind}") for kind in ("new", "old"))
         for leftover in (fresh, stale):
             shutil.rmtree(leftover, ignore_errors=True)
-        with _no_progress_bars():
+        with no_progress_bars():
             self.model.save_pretrained(fresh)
             self.tokenizer.save_pretrained(fresh)
         settings = {"env_id": self.env_id, **self.prompt_settings.model_dump()}
@@ -111,24 +123,38 @@ class ModelPolicy(LanguagePolicy):
         shutil.rmtree(stale, ignore_errors=True)
 
     def with_prompt(self, **changes: object) -> ModelPolicy:
-        """Return a policy of the same model, tokenizer and noise with other prompt settings.
+        """Return a policy of the same model, tokenizer and engine with other prompt settings.
 
         Raises:
             PolicyError: there is no such setting, or it cannot have that value.
         """
         settings = {**self.prompt_settings.model_dump(), **changes}
         prompt = _validated(settings, "prompt settings")
-        return ModelPolicy(self.model, self.tokenizer, prompt, env_id=self.env_id)
+        return ModelPolicy(
+            self.model,
+            self.tokenizer,
+            prompt,
+            env_id=self.env_id,
+            engine=SharedEngine(self.engine),
+        )
 
 
-def load_policy(folder: str | Path, *, seed: int = 0) -> ModelPolicy:
+def load_policy(
+    folder: str | Path, *, engine: EngineFactory | None = None, seed: int = 0
+) -> ModelPolicy:
     """Read a policy that was saved, or any chat model in Hugging Face format.
 
     A model that was not saved by `ModelPolicy.save` is prompted through its tokenizer's chat
     template, with the last two turns and the admissible actions (`PromptSettings.for_chat`).
 
+    Args:
+        folder: that holds it.
+        engine: makes what writes the responses; by default, an engine in this process.
+        seed: of the sampling noise.
+
     Raises:
         PolicyError: the folder holds neither.
+        UnsupportedRequestError: the policy goes beyond the engine's capabilities.
     """
     folder = Path(folder)
     settings = folder / SETTINGS_FILE
@@ -142,10 +168,12 @@ def load_policy(folder: str | Path, *, seed: int = 0) -> ModelPolicy:
             "with config.json and tokenizer.json: give the folder that a run has saved, such as "
             "runs/NAME/policy"
         )
-    with _no_progress_bars():
+    with no_progress_bars():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return ModelPolicy(model.eval(), tokenizer, prompt, env_id=env_id, seed=seed)
+    return ModelPolicy(
+        model.eval(), tokenizer, prompt, env_id=env_id, engine=engine, folder=folder, seed=seed
+    )
 
 
 def _read_settings(path: Path) -> tuple[str, PromptSettings]:
@@ -165,15 +193,3 @@ def _validated(settings: dict[str, object], source: str) -> PromptSettings:
     except ValidationError as error:
         wrong = "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())
         raise PolicyError(f"{source} cannot be used: {wrong}") from error
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """A model of a few megabytes needs no bar, and the caller has a display of its own."""
-    shown = hf_logging.is_progress_bar_enabled()
-    hf_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            hf_logging.enable_progress_bar()

@@ -6,7 +6,7 @@ import random
 import re
 from typing import Any
 
-from anchorgym.agents.engines.contract import Generation
+from anchorgym.agents.engines.contract import Generation, new_key
 from anchorgym.agents.policies.base import Decision, Prompt, Session, View
 from anchorgym.envs import ExpertKind, TextEnv
 from anchorgym.envs.errors import ContractError
@@ -41,7 +41,7 @@ class ScriptedPolicy:
 
 class _ScriptedSession:
     def __init__(self, policy: ScriptedPolicy, env: TextEnv, agent: str) -> None:
-        self.key = id(self)
+        self.key = new_key("script")
         self._policy, self._env, self._agent = policy, env, agent
         self._seen: tuple[str, View] | None = None
 

@@ -7,20 +7,15 @@ an action, or a script that writes one.
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
-from anchorgym.agents.engines.contract import Generation, Sampling
-from anchorgym.agents.engines.trie import Trie
+from anchorgym.agents.engines.contract import Generation, SessionKey, new_key
+from anchorgym.agents.engines.table import Table, TableEngine
 from anchorgym.agents.policies.base import Decision, Prompt, View
 from anchorgym.envs.errors import AnchorgymError
 
@@ -32,7 +27,6 @@ Options = Callable[[Any, str, str, View], Mapping[str, str]]
 Only the one that is chosen is looked up, before the world moves on."""
 
 _FILES = ("table.json", "table.safetensors")
-_FIRST_ROWS = 64
 
 
 class TableError(AnchorgymError, ValueError):
@@ -47,102 +41,6 @@ def whole_view(env: object, agent: str, observation: str, view: View) -> str:
 def admissible_actions(env: object, agent: str, observation: str, view: View) -> dict[str, str]:
     """Offer what the world lists."""
     return {action: action for action in view.admissible_actions}
-
-
-class Table(torch.nn.Module):
-    """Logits of the options in each situation that was met; rows are added as they are met.
-
-    Attributes:
-        logits: (n_rows, n_options); rows and options beyond those that were met are zero.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.logits = torch.nn.Parameter(torch.zeros(_FIRST_ROWS, 1))
-        self.situations: dict[str, int] = {}
-        self.options: dict[str, int] = {}
-
-    def row(self, situation: str) -> int:
-        """Return the row of a situation."""
-        return self._place(self.situations, situation, 0)
-
-    def option(self, name: str) -> int:
-        """Return the column of an option."""
-        return self._place(self.options, name, 1)
-
-    def log_probabilities(self, row: int, options: Sequence[int]) -> Tensor:
-        """Return those of the options that are open, (n_options,)."""
-        return torch.log_softmax(self.logits[row, list(options)], -1)
-
-    def _place(self, places: dict[str, int], name: str, axis: int) -> int:
-        if name in places:
-            return places[name]
-        place = places[name] = len(places)
-        size = list(self.logits.shape)
-        if place >= size[axis]:
-            size[axis] = max(2 * size[axis], place + 1)
-            grown = torch.zeros(size)
-            grown[: self.logits.shape[0], : self.logits.shape[1]] = self.logits.data
-            self.logits.data = grown
-        return place
-
-
-class TableEngine:
-    """Samples options; a prompt is the row, then the options that are open."""
-
-    def __init__(self, table: Table, seed: int = 0) -> None:
-        self.table = table
-        self.version = 0
-        self._rng = random.Random(seed)
-        self._asked: list[tuple[Hashable, tuple[int, ...], float]] = []
-
-    def submit(
-        self,
-        session: Hashable,
-        tokens: Sequence[int],
-        sampling: Sampling,
-        allowed: Trie | None = None,
-    ) -> None:
-        """Ask for an option."""
-        self._asked.append((session, tuple(tokens), sampling.temperature))
-
-    def poll(self) -> list[tuple[Hashable, Generation]]:
-        """Answer everything that was asked."""
-        asked, self._asked = self._asked, []
-        return [(key, self._choose(tokens, heat)) for key, tokens, heat in asked]
-
-    def append(self, session: Hashable, tokens: Sequence[int]) -> None:
-        """Nothing is remembered between turns."""
-
-    def fork(self, session: Hashable, twin: Hashable, length: int | None = None) -> None:
-        """Nothing is remembered between turns."""
-
-    def shelve(self, session: Hashable) -> None:
-        """Nothing is held."""
-
-    def free(self, session: Hashable) -> None:
-        """Nothing is held."""
-
-    def load_weights(self, version: int) -> None:
-        """Note that the table has changed."""
-        self.version = version
-
-    def reseed(self, seed: int) -> None:
-        """Draw anew from here."""
-        self._rng = random.Random(seed)
-
-    def _choose(self, tokens: tuple[int, ...], temperature: float) -> Generation:
-        row, *options = tokens
-        logits = self.table.logits.data[row].tolist()
-        scores = [logits[option] for option in options]
-        if temperature == 0:
-            best = max(range(len(options)), key=scores.__getitem__)
-            return Generation((options[best],), (0.0,), "eos", version=self.version)
-        top = max(scores)
-        weights = [math.exp((score - top) / temperature) for score in scores]
-        chosen = self._rng.choices(range(len(options)), weights)[0]
-        logprob = math.log(weights[chosen] / sum(weights))
-        return Generation((options[chosen],), (logprob,), "eos", version=self.version)
 
 
 class TabularPolicy:
@@ -166,7 +64,6 @@ class TabularPolicy:
         self.options, self.situation = options, situation
         self.model = Table()
         self._engine = TableEngine(self.model, seed)
-        self._ids = itertools.count()
 
     @property
     def engine(self) -> TableEngine:
@@ -175,7 +72,7 @@ class TabularPolicy:
 
     def open(self, env: Any, agent: str = "agent") -> TabularSession:
         """Begin an episode."""
-        return TabularSession(self, env, agent, next(self._ids))
+        return TabularSession(self, env, agent, new_key("table"))
 
     def probabilities(self, situation: str) -> dict[str, float]:
         """Return how likely each option of the table is in a situation, where all are open."""
@@ -228,7 +125,7 @@ class TabularPolicy:
 class TabularSession:
     """One agent's side of one episode; it remembers nothing."""
 
-    def __init__(self, policy: TabularPolicy, env: Any, agent: str, key: int) -> None:
+    def __init__(self, policy: TabularPolicy, env: Any, agent: str, key: SessionKey) -> None:
         self.key = key
         self._policy, self._env, self._agent = policy, env, agent
         self._open: dict[int, str] = {}
@@ -266,4 +163,5 @@ class TabularSession:
         """Nothing is held."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Have the engine forget the session."""
+        self._policy.engine.free(self.key)

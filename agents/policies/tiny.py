@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from anchorgym.agents.engines.factories import EngineFactory
 from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
 from anchorgym.agents.prompts.tokenizer import factors
 
@@ -30,6 +31,7 @@ def build_tiny(
     max_context: int = 1536,
     prompt: PromptSettings | None = None,
     env_id: str = "",
+    engine: EngineFactory | None = None,
     seed: int = 0,
 ) -> ModelPolicy:
     """Make an untrained policy; equal seeds give equal weights."""
@@ -51,7 +53,7 @@ def build_tiny(
         model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
         _initialise(model, layers)
         _share(model, tokenizer)
-    return ModelPolicy(model, tokenizer, prompt, env_id=env_id, seed=seed)
+    return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine, seed=seed)
 
 
 def _initialise(model: LlamaForCausalLM, layers: int) -> None:

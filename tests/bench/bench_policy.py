@@ -36,7 +36,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     episodes = rollout(policy, EnvPool.of(WORLD, max_turns=TURNS), starts, sampling(policy), timers)
     update(policy, episodes)
     timers.lap("update")
-    share = timers["environment"] / sum(timers.values())
+    share = timers.cpu["environment"] / sum(timers.cpu.values())
     yield "share of the environment in an iteration, new games included", f"{share:.1%}", "< 2 %"
 
     yield "generation: reading each transcript anew, over keeping it", *generation(policy, episodes)
@@ -64,7 +64,7 @@ def generation(policy: ModelPolicy, episodes: Sequence[Episode]) -> tuple[str, s
         engine = policy.engine
         for turn in range(TURNS):
             if not keep:
-                engine.load_weights(0)
+                engine.load_weights(policy.model.state_dict(), 0)
             for i, episode in enumerate(episodes):
                 if turn < len(episode.turns):
                     engine.submit(i, episode.turns[turn].context, sampling(policy))
@@ -86,7 +86,7 @@ def forking(policy: ModelPolicy, starts: Sequence[Start]) -> Iterator[tuple[str,
             roots = rollout(policy, worlds, starts, sampling(policy), store=store)
             for keep in (True, False):
                 if not keep:
-                    policy.engine.load_weights(0)
+                    policy.engine.load_weights(policy.model.state_dict(), 0)
                 for turn in cuts:
                     forks = [
                         Start(root.start.task, root.start.group, seed, Origin(root, turn))

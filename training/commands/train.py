@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from anchorgym.training.commands.command import Command, Settings
@@ -74,13 +75,22 @@ def _summary(run: Run) -> Table:
         table.add_row(mode, str(before), str(after), _signed(run.gain(mode)))
     for column in table.columns:
         column.no_wrap = True
-    parts = ", ".join(f"{phase} {s:.0f}" for phase, s in run.seconds.items() if s >= 0.5)
-    table.caption = (
-        "success in %, with 95 % intervals over tasks\n"
-        f"{sum(run.seconds.values()):.0f} CPU seconds: {parts}"
-    )
+    table.caption = f"success in %, with 95 % intervals over tasks\n{time_spent(run)}"
     table.caption_justify = "left"
     return table
+
+
+def time_spent(run: Run) -> str:
+    """Return the CPU seconds by phase, and those of the clock where the two part."""
+    cpu, wall = sum(run.cpu_seconds.values()), sum(run.wall_seconds.values())
+    spent = f"{cpu:.0f} CPU seconds: {_by_phase(run.cpu_seconds)}"
+    if abs(wall - cpu) <= 0.1 * cpu:
+        return spent
+    return f"{spent}\n{wall:.0f} seconds by the clock: {_by_phase(run.wall_seconds)}"
+
+
+def _by_phase(seconds: Mapping[str, float]) -> str:
+    return ", ".join(f"{phase} {spent:.0f}" for phase, spent in seconds.items() if spent >= 0.5)
 
 
 def _signed(interval: object) -> str:

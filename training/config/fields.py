@@ -16,7 +16,13 @@ from typing import Any, Final, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-SHORT: Final = {"env": "id", "policy": "name", "algorithm": "name", "driver": "name"}
+SHORT: Final = {
+    "env": "id",
+    "policy": "name",
+    "algorithm": "name",
+    "engine": "name",
+    "driver": "name",
+}
 """Sections that may be named alone: `--env ID` stands for `--env.id ID`."""
 ANY_NAME: Final = "NAME"
 """Stands in names of settings for a key of the user's choice."""

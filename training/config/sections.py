@@ -130,6 +130,23 @@ class PolicyConfig(Section):
         return self
 
 
+class EngineConfig(Section):
+    """What writes the responses. Keys beyond the name are the engine's own options."""
+
+    model_config = ConfigDict(
+        extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    name: str = "torch"
+    """`torch` runs the model in this process, with the option `max_batch`, the most sessions that
+    are answered together; `module:Name` is the factory class of an engine of your own."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The engine's own options."""
+        return dict(self.model_extra or {})
+
+
 class CloneConfig(Section):
     """Behaviour cloning of the environment's expert before reinforcement learning begins."""
 
@@ -359,11 +376,12 @@ class RunConfig(Section):
 class TrainConfig(RunConfig):
     """A whole run: clone the expert, then improve by reinforcement, measure before and after.
 
-    `env`, `policy`, `algorithm` and `driver` may be given by their id or name alone.
+    `env`, `policy`, `engine`, `algorithm` and `driver` may be given by their id or name alone.
     """
 
     env: EnvConfig = EnvConfig()
     policy: PolicyConfig = PolicyConfig()
+    engine: EngineConfig = EngineConfig()
     clone: CloneConfig = CloneConfig()
     algorithm: AlgorithmConfig = AlgorithmConfig()
     rollout: RolloutConfig = RolloutConfig()
@@ -384,7 +402,7 @@ class TrainConfig(RunConfig):
     def _env_by_id(cls, value: Any) -> Any:
         return {"id": value} if isinstance(value, str) else value
 
-    @field_validator("policy", "algorithm", "driver", mode="before")
+    @field_validator("policy", "engine", "algorithm", "driver", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
         return {"name": str(value)} if isinstance(value, str | Path) else value

@@ -338,10 +338,9 @@ def _derived(seed: int, use: str, name: str) -> int:
 
 
 def _reseed(policy: Policy, seed: int) -> None:
-    """Start the sampling noise anew, where the engine can."""
-    reseed = getattr(policy.engine, "reseed", None)
-    if reseed is not None:
-        reseed(seed)
+    """Start the sampling noise of a policy's engine anew."""
+    if policy.engine is not None:
+        policy.engine.reseed(seed)
 
 
 def _by_type(types: Sequence[str]) -> dict[str, list[int]]:

@@ -62,7 +62,7 @@ class Learner:
         self.algorithm = algorithm
         self.config = config
         self.temperature = temperature
-        self.version = 0
+        self.version = policy.engine.version
         self.optimizer = torch.optim.AdamW(
             policy.model.parameters(),
             config.learning_rate,
@@ -96,7 +96,10 @@ class Learner:
         load_optimizer(self.optimizer, tensors["optimizer"])
         if self._reference is not None:
             load_parameters(self._reference, tensors["reference"])
-        self.policy.engine.load_weights(version)
+        self._publish()
+
+    def _publish(self) -> None:
+        self.policy.engine.load_weights(parameters_of(self.policy.model), self.version)
 
     @torch.no_grad()
     def entropies(self, episodes: Sequence[Episode]) -> NDArray[np.float64]:
@@ -157,7 +160,7 @@ class Learner:
         ]
         self.policy.model.eval()
         self.version += 1
-        self.policy.engine.load_weights(self.version)
+        self._publish()
         means = {
             key: float(np.mean([record[key] for record in records]))
             for key in (records[0] if records else ())

@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anchorgym.agents.policies.tabular import Table, TabularPolicy
+from anchorgym.agents.engines.table import Table
+from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.gigpo import Algorithm
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.rows import TokenRows, training_rows
 from anchorgym.training.learning.sequences import TokenSequence
 from anchorgym.training.rollout.types import Episode
-from anchorgym.training.run.checkpoints import Tensors
+from anchorgym.training.run.checkpoints import Tensors, parameters_of
 
 
 class TableLearner:
@@ -41,7 +42,7 @@ class TableLearner:
     ) -> None:
         self.policy, self.algorithm, self.config = policy, algorithm, config
         self.temperature = temperature
-        self.version = 0
+        self.version = policy.engine.version
         self._rate = config.learning_rate
 
     def set_learning_rate(self, rate: float) -> None:
@@ -82,7 +83,7 @@ class TableLearner:
         taught = [*training_rows(episodes, advantages, columns, unit), *replayed]
         records = self._steps(taught) if taught else []
         self.version += 1
-        self.policy.engine.load_weights(self.version)
+        self.policy.engine.load_weights(parameters_of(self.policy.model), self.version)
         means = {
             key: float(np.mean([record[key] for record in records]))
             for key in (records[0] if records else ())

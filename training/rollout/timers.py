@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 
 
-class Timers(defaultdict[str, float]):
-    """CPU seconds by phase."""
+class Timers:
+    """Wall and CPU seconds by phase.
+
+    They part where the process waits: for an engine or an environment elsewhere, or for cores that
+    others use. CPU seconds count all threads, so several threads can use more than wall seconds.
+
+    Attributes:
+        cpu: seconds of processor time by phase.
+        wall: seconds of the clock by phase.
+    """
 
     def __init__(self) -> None:
-        super().__init__(float)
-        self._last = time.process_time()
+        self.cpu: defaultdict[str, float] = defaultdict(float)
+        self.wall: defaultdict[str, float] = defaultdict(float)
+        self.start()
 
     def start(self) -> None:
         """Begin counting from now."""
-        self._last = time.process_time()
+        self._last = time.process_time(), time.monotonic()
 
     def lap(self, phase: str) -> None:
         """Book the time since the last call on a phase."""
-        now = time.process_time()
-        self[phase] += now - self._last
+        now = time.process_time(), time.monotonic()
+        self.cpu[phase] += now[0] - self._last[0]
+        self.wall[phase] += now[1] - self._last[1]
         self._last = now
+
+    def add(self, cpu: Mapping[str, float], wall: Mapping[str, float]) -> None:
+        """Add the seconds of an earlier part of the same work."""
+        for phase, seconds in cpu.items():
+            self.cpu[phase] += seconds
+        for phase, seconds in wall.items():
+            self.wall[phase] += seconds

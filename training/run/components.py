@@ -6,15 +6,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from anchorgym.agents.engines import (
+    EngineFactory,
+    EngineOptionError,
+    UnknownEngineError,
+    UnsupportedRequestError,
+    engine_factory,
+)
 from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
 from anchorgym.agents.policies.tiny import build_tiny
 from anchorgym.agents.prompts.template import TinyTemplate
 from anchorgym.agents.prompts.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv, sub_panel
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError
+from anchorgym.envs.plugins import PluginError
 from anchorgym.gigpo import Algorithm, make_algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError
-from anchorgym.training.config.sections import STRATEGIES, ConfigError, PolicyConfig, TrainConfig
+from anchorgym.training.config.sections import (
+    STRATEGIES,
+    ConfigError,
+    EngineConfig,
+    PolicyConfig,
+    TrainConfig,
+)
 from anchorgym.training.imitation.teachers import Teacher, find_teacher, sample_words
 from anchorgym.training.rollout.drivers import Driver, LockStepDriver, make_driver
 from anchorgym.training.rollout.env_pool import EnvPool
@@ -61,6 +75,8 @@ class Components:
     """Whether the teacher is an expert."""
     policy: ModelPolicy | None
     """The policy to go on from; None for a new one."""
+    engine: EngineFactory
+    """Makes what writes the policy's responses."""
     driver: Driver = field(default_factory=LockStepDriver)
     """Pumps all episodes."""
 
@@ -88,8 +104,10 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     teacher, expert = find_teacher(worlds.first, panels.train[0])
     if config.rollout.hints != "off" and not expert:
         raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
+    engine = find_factory(config.engine)
+    _require_capabilities(config, algorithm, engine)
     if policy is None and config.policy.name != "tiny":
-        policy = _loaded_policy(config)
+        policy = _loaded_policy(config, engine)
     return Components(
         algorithm,
         worlds,
@@ -99,8 +117,38 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
         teacher,
         expert,
         policy,
+        engine,
         make_driver(config.driver),
     )
+
+
+def find_factory(config: EngineConfig) -> EngineFactory:
+    """Return what makes the engines that settings ask for.
+
+    Raises:
+        ConfigError: there is no such engine, or it does not take these options.
+    """
+    try:
+        return engine_factory(config.name, **config.options)
+    except (UnknownEngineError, PluginError) as error:
+        raise ConfigError(f"engine.name: {error}") from error
+    except EngineOptionError as error:
+        raise ConfigError(f"engine.{error.option}: {error}") from error
+
+
+def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: EngineFactory) -> None:
+    """Refuse settings that the engine cannot serve, before anything is made."""
+    able = engine.capabilities
+    if config.policy.constrained and not able.constrained_decoding:
+        raise UnsupportedRequestError(
+            "constrained_decoding", "set policy.constrained to false, or take another engine.name"
+        )
+    if type(algorithm).temperature is not Algorithm.temperature and not able.per_token_temperature:
+        raise UnsupportedRequestError(
+            "per_token_temperature",
+            f"{config.algorithm.name} samples each token at a temperature of its own: choose "
+            "another algorithm.name, or another engine.name",
+        )
 
 
 def _algorithm(config: TrainConfig) -> Algorithm:
@@ -133,9 +181,9 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
     return TrainConfig.parse(values)
 
 
-def _loaded_policy(config: TrainConfig) -> ModelPolicy:
+def _loaded_policy(config: TrainConfig, engine: EngineFactory) -> ModelPolicy:
     """Load a policy; it is prompted as it was saved, but for what is set otherwise."""
-    policy = trainable_policy(config.policy.name, seed=config.seed, known=("tiny",))
+    policy = trainable_policy(config.policy.name, engine=engine, seed=config.seed, known=("tiny",))
     changes = config.policy.prompt_changes()
     return policy.with_prompt(**changes) if changes else policy
 

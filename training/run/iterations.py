@@ -40,7 +40,7 @@ class Iterations:
         learner: that trains it.
         state: what the algorithm remembers; it changes it.
         visits: of states in all iterations before; those of an iteration are added.
-        timers: for the CPU seconds.
+        timers: for the seconds.
         recorder: of the episodes.
     """
 
@@ -91,7 +91,7 @@ class Iterations:
         Raises:
             ConfigError: no episode had room for a turn.
         """
-        began = time.process_time()
+        began = time.process_time(), time.monotonic()
         self._expert_turns = 0
         played = self._played(random.Random(f"{self._config.seed}/{iteration}"))
         batch = self._batch(played.episodes)
@@ -139,7 +139,8 @@ class Iterations:
             "dropped_groups": len(played.dropped),
             "dropped_turns": int(np.count_nonzero(~learnt)),
             "redraws": played.redraws,
-            "cpu_seconds": round(time.process_time() - began, 3),
+            "cpu_seconds": round(time.process_time() - began[0], 3),
+            "wall_seconds": round(time.monotonic() - began[1], 3),
             **statistics,
         }
 

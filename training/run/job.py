@@ -73,6 +73,8 @@ class Progress:
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Final figures by "before" or "after" and mode."""
     cpu_seconds: dict[str, float] = field(default_factory=dict)
+    wall_seconds: dict[str, float] = field(default_factory=dict)
+    """Empty in checkpoints of versions that did not measure them."""
 
 
 class Job:
@@ -117,7 +119,7 @@ class Job:
                     "restore its data, or begin a new run"
                 )
             self.at = Progress(**saved.state["progress"])
-            self.timers.update(self.at.cpu_seconds)
+            self.timers.add(self.at.cpu_seconds, self.at.wall_seconds or self.at.cpu_seconds)
         self._best = {name: of for name, of in self._tensors.items() if name == "best"}
 
     def run(self) -> Run:
@@ -163,7 +165,9 @@ class Job:
         with whole_folder(self.folder / START) as fresh:
             policy.save(fresh)
         # Read it back, as a run that is taken up again does.
-        return load_policy(self.folder / START, seed=self.config.seed)
+        return load_policy(
+            self.folder / START, engine=self.components.engine, seed=self.config.seed
+        )
 
     def _clone(self) -> None:
         updates = self.config.clone_updates
@@ -352,11 +356,9 @@ class Job:
             self.display.say(f"warning    the policy knows the words of {known} only")
 
     def _renew_engine(self, *step: str | int) -> None:
-        """Give the engine the randomness of a step, and nothing of what it computed before."""
-        engine = self.policy.engine
-        engine.load_weights(engine.version)
+        """Give the engine the randomness of a step."""
         name = "/".join(map(str, (self.config.seed, *step)))
-        engine.reseed(random.Random(name).getrandbits(62))
+        self.policy.engine.reseed(random.Random(name).getrandbits(62))
 
     def _weights(self) -> dict[str, Tensors]:
         return {"model": parameters_of(self.policy.model)}
@@ -365,7 +367,7 @@ class Job:
         """Save a checkpoint; if it need not be now, only when the last one is old enough."""
         if not now and time.monotonic() - self._saved_at < self.config.checkpoint.seconds:
             return
-        self.at.cpu_seconds = dict(self.timers)
+        self.at.cpu_seconds, self.at.wall_seconds = dict(self.timers.cpu), dict(self.timers.wall)
         state = {
             "progress": asdict(self.at),
             "panel": self._panel,
@@ -395,6 +397,7 @@ class Job:
             self.policy,
             found["before"],
             found["after"],
-            seconds=dict(self.timers),
+            cpu_seconds=dict(self.timers.cpu),
+            wall_seconds=dict(self.timers.wall),
             iteration=self.at.best,
         )

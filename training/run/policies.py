@@ -7,19 +7,28 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from anchorgym.agents.engines import EngineFactory
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.model import ModelPolicy, PolicyError, load_policy
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.envs.plugins import is_reference, load_object
 
 
-def named_policy(name: str, *, seed: int = 0, known: Iterable[str] = ()) -> Policy:
+def named_policy(
+    name: str,
+    *,
+    engine: EngineFactory | None = None,
+    seed: int = 0,
+    known: Iterable[str] = (),
+) -> Policy:
     """Return the policy of a folder, or of a loader that is named as `module:Name`.
 
     A loader is a class or function that returns a policy and takes the keyword `seed`.
 
     Args:
         name: folder of a saved policy or of a chat model, or `module:Name`.
+        engine: makes the engine of a model that is read from a folder; by default, one in this
+            process.
         seed: of what the policy draws.
         known: other names that the caller knows, for what may have been meant.
 
@@ -28,23 +37,29 @@ def named_policy(name: str, *, seed: int = 0, known: Iterable[str] = ()) -> Poli
         PluginError: there is no such loader.
     """
     if Path(name).exists():
-        return load_policy(name, seed=seed)
+        return load_policy(name, engine=engine, seed=seed)
     if is_reference(name):
         return _loaded(name, seed)
     try:
-        return load_policy(name, seed=seed)
+        return load_policy(name, engine=engine, seed=seed)
     except PolicyError as error:
         raise PolicyError(f"{error}.{did_you_mean(name, known)}".replace("..", ".")) from error
 
 
-def trainable_policy(name: str, *, seed: int = 0, known: Iterable[str] = ()) -> ModelPolicy:
+def trainable_policy(
+    name: str,
+    *,
+    engine: EngineFactory | None = None,
+    seed: int = 0,
+    known: Iterable[str] = (),
+) -> ModelPolicy:
     """Return a policy as `named_policy` does, where its weights can be trained.
 
     Raises:
         PolicyError: it is no model, or there is no policy.
         PluginError: there is no such loader.
     """
-    policy = named_policy(name, seed=seed, known=known)
+    policy = named_policy(name, engine=engine, seed=seed, known=known)
     if not isinstance(policy, ModelPolicy):
         raise PolicyError(
             f"{name} gives a {type(policy).__name__}, which cannot be trained: only a ModelPolicy, "

@@ -27,8 +27,10 @@ class Run:
     """Of the clone, by mode: "greedy" or "sampled", those of `evaluation.modes`."""
     after: dict[str, Evaluation] = field(default_factory=dict)
     """Of `policy`."""
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    """CPU seconds by phase."""
+    cpu_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of processor time by phase."""
+    wall_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of the clock by phase."""
     iteration: int = 0
     """After which `policy` was taken; 0 is the clone."""
 
@@ -38,12 +40,13 @@ class Run:
 
 
 def write_result(run: Run) -> None:
-    """Write `result.json`: figures before and after, paired gains, CPU seconds."""
+    """Write `result.json`: figures before and after, paired gains, CPU and wall seconds."""
     result = {
         "before": {mode: e.to_json() for mode, e in run.before.items()},
         "after": {mode: e.to_json() for mode, e in run.after.items()},
         "gain": {mode: asdict(run.gain(mode)) for mode in run.after},
         "iteration": run.iteration,
-        "cpu_seconds": {phase: round(s, 1) for phase, s in run.seconds.items()},
+        "cpu_seconds": {phase: round(s, 1) for phase, s in run.cpu_seconds.items()},
+        "wall_seconds": {phase: round(s, 1) for phase, s in run.wall_seconds.items()},
     }
     write_file(run.folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")

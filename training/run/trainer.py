@@ -20,7 +20,7 @@ from anchorgym.training.config.run_folders import (
 )
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.run.checkpoints import Checkpoints
-from anchorgym.training.run.components import assemble, completed
+from anchorgym.training.run.components import assemble, completed, find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.job import START, Job
 from anchorgym.training.run.metrics import MetricsLog
@@ -67,7 +67,9 @@ def train(
             if (folder / RESULT).exists():
                 raise RunFinishedError(f"{folder} is finished: there is nothing to resume")
             saved = checkpoints.newest()
-            policy = load_policy(folder / START, seed=config.seed) if saved else None
+            if saved:
+                engine = find_factory(config.engine)
+                policy = load_policy(folder / START, engine=engine, seed=config.seed)
         components = assemble(config, policy)
         config = completed(config, components)
         display = Display(console)

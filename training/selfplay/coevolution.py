@@ -28,6 +28,7 @@ from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.rollout.types import Match, Start
 from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints, Tensors
+from anchorgym.training.run.components import find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.threads import tensor_threads
@@ -108,7 +109,8 @@ class Coevolution:
         )
         self._initial_policies.warm_up()
         fresh = self._initial_policies.fresh
-        self._players = Players(folder / "players", fresh, self._frozen, self._empty)
+        engine = find_factory(config.engine)
+        self._players = Players(folder / "players", fresh, self._frozen, self._empty, engine)
         self.roles = self._make_roles()
         self.trained = tuple(
             name for name, role in self.roles.roles.items() if role.algorithm is not None

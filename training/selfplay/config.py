@@ -13,6 +13,7 @@ from anchorgym.training.config.sections import (
     AlgorithmConfig,
     CloneConfig,
     DriverConfig,
+    EngineConfig,
     EnvConfig,
     LearnerConfig,
     PolicyConfig,
@@ -133,6 +134,8 @@ class CoevolveConfig(RunConfig):
     """World of several agents: any PettingZoo environment."""
     roles: dict[str, RoleConfig] = Field(default_factory=dict)
     """Roles by name; by default agents are grouped by what comes before their number."""
+    engine: EngineConfig = EngineConfig()
+    """Engine that writes the responses of roles that follow a language model."""
     schedule: ScheduleConfig = ScheduleConfig()
     driver: DriverConfig = DriverConfig()
     league: LeagueConfig = LeagueConfig()
@@ -150,6 +153,11 @@ class CoevolveConfig(RunConfig):
     """Number of league games in each generation, between the players whose payoff is least certain;
     0 plays none."""
     best_response: BestResponseConfig = BestResponseConfig()
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _engine_by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @field_validator("env", mode="before")
     @classmethod

@@ -17,6 +17,7 @@ from anchorgym.training.imitation.scripts import clone, count, new_language_poli
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.run.checkpoints import Checkpoints
+from anchorgym.training.run.components import find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.policies import named_policy
@@ -56,6 +57,7 @@ class InitialPolicies:
         self._config, self._settings, self._envs = config, settings, envs
         self._folder, self._makers, self._display = folder, makers, display
         self._others: dict[str, Policy] = {}
+        self._engine = find_factory(config.engine)
 
     def warm_up(self) -> None:
         """Have every role clone the scripts that it is to clone, unless that is done.
@@ -74,7 +76,7 @@ class InitialPolicies:
         if not kept.exists():
             return self._new(role)
         if not TabularPolicy.is_kept_in(kept):
-            return load_policy(kept, seed=self._config.seed)
+            return load_policy(kept, engine=self._engine, seed=self._config.seed)
         policy = self._new(role)
         if not isinstance(policy, TabularPolicy):
             raise RoleError(f"{kept} holds a table, but {role} follows none: give another folder")
@@ -157,7 +159,9 @@ class InitialPolicies:
         policy = scripted(settings.name, seed)
         if policy is not None:
             return policy
-        loaded = named_policy(settings.name, seed=seed, known=(TABULAR, TINY, *SCRIPTED))
+        loaded = named_policy(
+            settings.name, engine=self._engine, seed=seed, known=(TABULAR, TINY, *SCRIPTED)
+        )
         changes = settings.prompt_changes()
         if not changes:
             return loaded

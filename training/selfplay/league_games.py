@@ -84,7 +84,7 @@ class LeagueGames:
 def reseed(policy: Policy, rng: random.Random) -> None:
     """Give a policy, or its engine if it has one, new randomness."""
     if policy.engine is not None:
-        policy.engine.reseed(rng.getrandbits(62))  # type: ignore[attr-defined]
+        policy.engine.reseed(rng.getrandbits(62))
     elif isinstance(policy, RandomPolicy | ScriptPolicy):
         policy.reseed(rng.getrandbits(62))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from anchorgym.agents.engines import EngineFactory
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.agents.policies.scripted import ExpertPolicy, RandomPolicy, ScriptPolicy
@@ -31,12 +32,19 @@ class Players:
         fresh: makes an untrained policy of a role, to load a table into.
         frozen: has the policies of roles that are not trained; they are in no folder.
         empty: makes the table of a player that answers one of those.
+        engine: makes what writes for language models; by default, an engine in this process.
     """
 
     def __init__(
-        self, folder: Path, fresh: Fresh, frozen: Frozen, empty: Callable[[], TabularPolicy]
+        self,
+        folder: Path,
+        fresh: Fresh,
+        frozen: Frozen,
+        empty: Callable[[], TabularPolicy],
+        engine: EngineFactory | None = None,
     ) -> None:
         self._folder, self._fresh, self._frozen, self._empty = folder, fresh, frozen, empty
+        self._engine = engine
         self._loaded: dict[str, Policy] = {}
 
     def add(self, name: str, policy: Policy) -> None:
@@ -72,7 +80,7 @@ class Players:
             if frozen is not None:
                 return frozen
         if not TabularPolicy.is_kept_in(self._path(name)):
-            return load_policy(self._path(name))
+            return load_policy(self._path(name), engine=self._engine)
         policy = self._fresh(role_of(name))
         table = policy if isinstance(policy, TabularPolicy) else self._empty()
         table.load(self._path(name))

@@ -1,6 +1,6 @@
 """A language model as a player: it reads the battle and picks from numbered menus.
 
-Any function from a text to a text will do: a local model, a server, a person. Nothing but numbers
+Any function from texts to texts will do: a local model, a server, a person. Nothing but numbers
 of the menus is taken for a choice, so whatever is written, what is played is allowed.
 """
 
@@ -16,13 +16,14 @@ from anchorgym.envs.vgc.knowledge import Knowledge
 from anchorgym.envs.vgc.situation import Situation, situation
 from anchorgym.envs.vgc.text import describe
 
-Ask = Callable[[str], str]
-"""Answers a prompt."""
+Ask = Callable[[Sequence[str]], Sequence[str]]
+"""Answers prompts, each by itself, in their order."""
 
 _NUMBER: Final = re.compile(r"\d+")
 _AIMS: Final = {-2: "your own place 2", -1: "your own place 1", 1: "foe 1", 2: "foe 2"}
 _GIMMICKS: Final = ("", "mega evolve, then ", "Z-move: ", "dynamax, then ", "terastallize, then ")
 _ASK_TURN: Final = "Answer with two numbers, one from each menu, on the last line, such as `3 1`."
+_PROBLEM: Final = "\nThat was no answer: the last line has to be numbers of the menus alone."
 _ASK_LEAD: Final = (
     "Answer with the numbers of the four Pokémon to bring, the two that lead first, on the last "
     "line, such as `3 4 1 2`."
@@ -35,8 +36,8 @@ class LanguagePlayer:
     Args:
         ask: the model.
         known: of the format.
-        tries: prompts a decision; each after the first says what was wrong. Then the first choice
-            of the menus is played.
+        tries: how often a decision is asked for; each prompt after the first says what was wrong.
+            Then the first choice of the menus is played.
     """
 
     wants = ("request", "view", "log")
@@ -47,22 +48,28 @@ class LanguagePlayer:
         """Decisions in which no answer could be read."""
 
     def choose(self, asked: Sequence[Asked]) -> list[Pair]:
-        """Prompt for each decision."""
-        return [self._decide(one) for one in asked]
+        """Prompt for all decisions at once, and again for those whose answer could not be read."""
+        places = [situation(one.told, one.seat, self._known.tables) for one in asked]
+        prompts = [self._prompt(one, now) for one, now in zip(asked, places, strict=True)]
+        pairs: dict[int, Pair] = {}
+        for attempt in range(self._tries):
+            left = [n for n in range(len(asked)) if n not in pairs]
+            problem = _PROBLEM if attempt else ""
+            answers = self._ask([f"{prompts[n]}{problem}" for n in left]) if left else ()
+            for n, answer in zip(left, answers, strict=True):
+                pair = read_answer(answer, places[n])
+                if pair is not None:
+                    pairs[n] = pair
+        self.failed += len(asked) - len(pairs)
+        return [
+            pairs[n] if n in pairs else next(iter(legal_pairs(now.legal)))
+            for n, now in enumerate(places)
+        ]
 
-    def _decide(self, one: Asked) -> Pair:
-        now = situation(one.told, one.seat, self._known.tables)
+    def _prompt(self, one: Asked, now: Situation) -> str:
         error = one.told.get("error", "").partition("] ")[2]
         text = describe(now, self._known.tables, one.told["log"], error, teaches=False)
-        prompt = f"{text}\n{menus(now)}"
-        problem = ""
-        for _ in range(self._tries):
-            pair = read_answer(self._ask(f"{prompt}{problem}"), now)
-            if pair is not None:
-                return pair
-            problem = "\nThat was no answer: the last line has to be numbers of the menus alone."
-        self.failed += 1
-        return next(iter(legal_pairs(now.legal)))
+        return f"{text}\n{menus(now)}"
 
 
 def menus(now: Situation) -> str:

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import copy
 import random
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from anchorgym.agents import Sampling, TorchEngine, Trie
-from anchorgym.agents.engines.contract import EngineError
+from anchorgym.agents.engines.contract import EngineError, WeightsError
 
 VOCABULARY, EOS = 50, 1
+
+
+def small_config(kv_heads: int = 2) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=kv_heads,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        attn_implementation="sdpa",
+    )
 
 
 @pytest.fixture(scope="module")
 def model() -> LlamaForCausalLM:
     torch.manual_seed(0)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=2048,
-            tie_word_embeddings=True,
-            attn_implementation="sdpa",
-        )
-    ).eval()
+    return LlamaForCausalLM(small_config()).eval()
+
+
+def scaled(model: LlamaForCausalLM) -> LlamaForCausalLM:
+    """Other weights of the same shapes."""
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1.5)
+    return other
 
 
 def recompute(model: LlamaForCausalLM, tokens: list[int], temperature: float) -> torch.Tensor:
@@ -44,7 +57,7 @@ def test_sampled_logprobs_equal_recomputation_over_many_ragged_turns(
     model: LlamaForCausalLM, temperature: float
 ) -> None:
     rng = random.Random(1)
-    engine = TorchEngine(model, EOS, seed=3)
+    engine = TorchEngine(model, (EOS,), seed=3)
     sampling = Sampling(max_tokens=6, temperature=temperature)
     transcripts: dict[int, list[int]] = {k: [] for k in range(7)}
     sampled: dict[int, list[tuple[int, float]]] = {k: [] for k in transcripts}
@@ -73,7 +86,7 @@ def test_sampled_logprobs_equal_recomputation_over_many_ragged_turns(
 
 
 def test_greedy_takes_the_most_likely_token(model: LlamaForCausalLM) -> None:
-    engine = TorchEngine(model, EOS)
+    engine = TorchEngine(model, (EOS,))
     engine.submit("a", [5, 6, 7], Sampling(max_tokens=1, temperature=0))
     (_, generation), *_ = engine.poll()
     with torch.no_grad():
@@ -83,7 +96,7 @@ def test_greedy_takes_the_most_likely_token(model: LlamaForCausalLM) -> None:
 
 def test_equal_seeds_sample_equal_tokens(model: LlamaForCausalLM) -> None:
     def play(seed: int) -> list[tuple[int, ...]]:
-        engine = TorchEngine(model, EOS, seed=seed)
+        engine = TorchEngine(model, (EOS,), seed=seed)
         for key in range(4):
             engine.submit(key, [key + 2, 9], Sampling(max_tokens=8))
         return [generation.tokens for _, generation in engine.poll()]
@@ -92,20 +105,66 @@ def test_equal_seeds_sample_equal_tokens(model: LlamaForCausalLM) -> None:
     assert play(1) != play(2)
 
 
-def test_a_transcript_outlives_the_cache_of_older_weights(model: LlamaForCausalLM) -> None:
-    engine = TorchEngine(model, EOS)
+def test_a_transcript_outlives_the_weights_that_it_was_read_with(model: LlamaForCausalLM) -> None:
+    mine, theirs = copy.deepcopy(model), scaled(model)
+    engine = TorchEngine(mine, (EOS,))
+    for key in ("a", "b"):
+        engine.submit(key, [5, 6, 7], Sampling(max_tokens=2))
+    read = {key: [5, 6, 7, *first.tokens, 8] for key, first in engine.poll()}
+    engine.shelve("b")
+    engine.load_weights(theirs.state_dict(), 1)
+    engine.fork("b", "c")
+    read["c"] = read["b"]
+    for key in ("a", "c"):
+        engine.submit(key, [8], Sampling(max_tokens=1, temperature=0))
+    for key, generation in engine.poll():
+        written = [*read[key], *generation.tokens]
+        now, before = (recompute(one, written, 1.0)[-1].item() for one in (theirs, model))
+        assert generation.logprobs[0] == pytest.approx(now, abs=1e-5)
+        assert abs(now - before) > 0.01, "stale keys and values would be seen"
+        assert generation.version == 1
+
+
+def test_weights_in_place_are_seen_when_their_version_is_told(model: LlamaForCausalLM) -> None:
+    mine = copy.deepcopy(model)
+    engine = TorchEngine(mine, (EOS,))
     engine.submit("a", [5, 6, 7], Sampling(max_tokens=2))
     (_, first), *_ = engine.poll()
-    read = [5, 6, 7, *first.tokens, 8]
-    engine.load_weights(1)
+    mine.load_state_dict(scaled(model).state_dict())  # as an optimizer does
+    engine.load_weights(dict(mine.named_parameters()), 0)
     engine.submit("a", [8], Sampling(max_tokens=1, temperature=0))
     (_, generation), *_ = engine.poll()
-    truth = recompute(model, [*read, generation.tokens[0]], 1.0)
+    truth = recompute(mine, [5, 6, 7, *first.tokens, 8, *generation.tokens], 1.0)
     assert generation.logprobs[0] == pytest.approx(truth[-1].item(), abs=1e-5)
 
 
+def test_weights_of_another_model_change_nothing(model: LlamaForCausalLM, tmp_path: Path) -> None:
+    mine = copy.deepcopy(model)
+    engine = TorchEngine(mine, (EOS,))
+    fresh = {name: tensor + 1 for name, tensor in model.named_parameters()}
+    name = "model.norm.weight"
+    for wrong, said in (
+        (
+            {key: tensor for key, tensor in fresh.items() if key != name},
+            "missing, such as 'model.n",
+        ),
+        ({**fresh, "model.norm.bias": fresh[name]}, "unknown, such as 'model.norm.bias'"),
+        ({**fresh, name: fresh[name][:3]}, r"another shape.*\(3,\), not \(32,\)"),
+    ):
+        with pytest.raises(WeightsError, match=said):
+            engine.load_weights(wrong, 1)
+    with pytest.raises(WeightsError, match="holds no weights"):
+        engine.load_weights(tmp_path, 1)
+    (tmp_path / "model.safetensors").write_bytes(b"no weights at all")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        engine.load_weights(tmp_path, 1)
+    assert engine.version == 0
+    for name, tensor in model.named_parameters():
+        assert torch.equal(tensor, mine.get_parameter(name))
+
+
 def test_a_freed_session_is_not_answered(model: LlamaForCausalLM) -> None:
-    engine = TorchEngine(model, EOS)
+    engine = TorchEngine(model, (EOS,))
     engine.submit("a", [5], Sampling())
     engine.submit("b", [6], Sampling())
     engine.free("a")
@@ -118,11 +177,11 @@ def test_requests_that_cannot_be_answered_are_refused(
     model: LlamaForCausalLM, tokens: list[int], said: str
 ) -> None:
     with pytest.raises(EngineError, match=said):
-        TorchEngine(model, EOS).submit("a", tokens, Sampling())
+        TorchEngine(model, (EOS,)).submit("a", tokens, Sampling())
 
 
 def test_a_session_waits_for_one_response_at_a_time(model: LlamaForCausalLM) -> None:
-    engine = TorchEngine(model, EOS)
+    engine = TorchEngine(model, (EOS,))
     engine.submit("a", [5], Sampling())
     with pytest.raises(ValueError, match="already waits"):
         engine.submit("a", [6], Sampling())
@@ -139,7 +198,7 @@ def test_a_constrained_response_is_one_of_those_allowed_with_its_probability_amo
     model: LlamaForCausalLM, temperature: float
 ) -> None:
     allowed = [[7, 8, EOS], [7, 9, 9, EOS], [12, EOS]]
-    engine = TorchEngine(model, EOS, seed=1)
+    engine = TorchEngine(model, (EOS,), seed=1)
     for key in range(30):
         engine.submit(key, [5, 6 + key], Sampling(6, temperature), Trie.of(allowed))
     engine.submit("free", [5, 6], Sampling(6, temperature))
@@ -161,7 +220,7 @@ def test_a_constrained_response_is_one_of_those_allowed_with_its_probability_amo
 
 
 def test_a_fork_goes_on_from_the_same_transcript(model: LlamaForCausalLM) -> None:
-    engine = TorchEngine(model, EOS)
+    engine = TorchEngine(model, (EOS,))
     engine.submit("a", [5, 6, 7], Sampling(max_tokens=2))
     (_, first), *_ = engine.poll()
     engine.fork("a", "b")
@@ -174,7 +233,7 @@ def test_a_fork_goes_on_from_the_same_transcript(model: LlamaForCausalLM) -> Non
 
 
 def test_only_a_session_that_is_open_and_answered_is_forked(model: LlamaForCausalLM) -> None:
-    engine = TorchEngine(model, EOS)
+    engine = TorchEngine(model, (EOS,))
     with pytest.raises(EngineError, match="not open"):
         engine.fork("a", "b")
     engine.submit("a", [5], Sampling())
@@ -186,7 +245,7 @@ def test_only_a_session_that_is_open_and_answered_is_forked(model: LlamaForCausa
 
 
 def test_batches_are_bounded_and_every_session_is_answered(model: LlamaForCausalLM) -> None:
-    engine = TorchEngine(model, EOS, max_batch=3)
+    engine = TorchEngine(model, (EOS,), max_batch=3)
     for key in range(8):
         engine.submit(key, [5 + key], Sampling(2, 0))
     sizes, answers = [], {}
@@ -194,13 +253,88 @@ def test_batches_are_bounded_and_every_session_is_answered(model: LlamaForCausal
         sizes.append(len(ready))
         answers.update(ready)
     assert sizes == [3, 3, 2]
-    alone = TorchEngine(model, EOS)
+    alone = TorchEngine(model, (EOS,))
     alone.submit("x", [9], Sampling(2, 0))
     assert alone.poll()[0][1].tokens == answers[4].tokens
 
 
 def test_responses_tell_which_weights_wrote_them(model: LlamaForCausalLM) -> None:
-    engine = TorchEngine(model, EOS)
-    engine.load_weights(3)
+    engine = TorchEngine(model, (EOS,))
+    engine.load_weights(model.state_dict(), 3)
     engine.submit("a", [5], Sampling())
     assert engine.poll()[0][1].version == 3
+
+
+@pytest.mark.parametrize("heads", [4, 2])
+def test_a_model_of_another_precision_keeps_its_cache_in_it(heads: int) -> None:
+    torch.manual_seed(0)
+    half = LlamaForCausalLM(small_config(heads)).eval().to(torch.bfloat16)
+    engine = TorchEngine(half, (EOS,))
+    read: list[int] = []
+    for token in (8, 9, 10):
+        engine.submit("a", [token], Sampling(max_tokens=4, temperature=0))
+        ((_, generation),) = engine.poll()
+        read.append(token)
+        logprobs = recompute(half, [*read, *generation.tokens], 1.0)[-len(generation.tokens) :]
+        assert torch.allclose(torch.tensor(generation.logprobs), logprobs, atol=0.06)
+        read += generation.tokens
+    assert {buffer.dtype for buffer in engine._cache._buffers} == {torch.bfloat16}
+
+
+def test_every_tensor_of_the_engine_is_on_the_device_of_the_model(model: LlamaForCausalLM) -> None:
+    """Where another device is the default one, whatever does not say its own lands there."""
+    engine = TorchEngine(copy.deepcopy(model), (EOS,))
+    with torch.device("meta"):
+        for key, tokens in ((0, [5, 6, 7]), (1, [8])):
+            engine.submit(key, tokens, Sampling(4), Trie.of([[7, 8, EOS], [9, EOS]]))
+        engine.poll()
+        engine.fork(0, 2)
+        engine.shelve(1)
+        engine.free(0)
+        engine.submit(2, [5], Sampling(4))
+        assert len(engine.poll()) == 1
+
+
+def test_a_model_that_was_moved_is_read_anew(model: LlamaForCausalLM) -> None:
+    mine = copy.deepcopy(model)
+    engine = TorchEngine(mine, (EOS,))
+    engine.submit("a", [5, 6, 7], Sampling(2))
+    engine.poll()
+    mine.double()
+    engine.submit("a", [8], Sampling(2))
+    assert engine.poll()
+    assert {buffer.dtype for buffer in engine._cache._buffers} == {torch.float64}
+
+
+def test_nothing_of_what_was_played_before_is_seen_after_the_last_session_is_freed(
+    model: LlamaForCausalLM,
+) -> None:
+    used, new = (TorchEngine(model, (EOS,), seed=1) for _ in range(2))
+    for key in range(9):
+        used.submit(key, [5] * (600 if key == 4 else 3), Sampling(2))
+    used.poll()
+    used.shelve(0)
+    for key in range(9):
+        used.free(key)
+    for engine in (used, new):
+        engine.reseed(3)
+        for key in range(4):
+            engine.submit(key, [5 + key, 6], Sampling(6))
+    assert used.poll() == new.poll()
+    assert [b.shape for b in used._cache._buffers] == [b.shape for b in new._cache._buffers]
+
+
+def test_a_session_goes_on_without_new_tokens(model: LlamaForCausalLM) -> None:
+    """After a response that was cut, a cancelled request, or in a fork at any place."""
+    engine = TorchEngine(model, (EOS,))
+    engine.submit("a", [5, 6, 7], Sampling(3, 0))
+    ((_, whole),) = engine.poll()
+    engine.submit("b", [5, 6, 7], Sampling(1, 0))
+    engine.cancel("b")
+    written: list[int] = []
+    for _ in range(3):
+        engine.submit("b", [], Sampling(1, 0))
+        written += engine.poll()[0][1].tokens
+    engine.fork("a", "c", 3)
+    engine.submit("c", [], Sampling(3, 0))
+    assert tuple(written) == whole.tokens == engine.poll()[0][1].tokens

@@ -154,6 +154,8 @@ def test_templates_leave_a_gap_for_words() -> None:
         [Start("find lamp", 0, i) for i in range(8)],
         Sampling(8),
     )
-    closed = [t.action for e in episodes for t in e.turns if t.response[-1] == player.engine.eos_id]
+    closed = [
+        t.action for e in episodes for t in e.turns if t.response[-1] == player.template.eos_id
+    ]
     assert closed
     assert all(action.startswith("search[") and action.endswith("]") for action in closed)

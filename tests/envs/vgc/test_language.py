@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vgc_battles import REG_I, starts
 
 from anchorgym.envs.vgc.actions import legal_pairs
@@ -16,9 +18,12 @@ from anchorgym.envs.vgc.situation import situation
 def test_a_model_that_answers_by_number_plays_what_it_means(bridge: Bridge) -> None:
     known, prompts = knowledge(REG_I), list[str]()
 
-    def model(prompt: str) -> str:
-        prompts.append(prompt)
-        return "I lead with my best.\n2 3 1 4" if "to bring" in prompt else "I think 9.\n1 2"
+    def model(asked: Sequence[str]) -> list[str]:
+        prompts.extend(asked)
+        return [
+            "I lead with my best.\n2 3 1 4" if "to bring" in prompt else "I think 9.\n1 2"
+            for prompt in asked
+        ]
 
     player = LanguagePlayer(model, known)
     by_chance = Programs(RandomPlayer, known.tables)
@@ -32,7 +37,12 @@ def test_a_model_that_answers_by_number_plays_what_it_means(bridge: Bridge) -> N
 
 def test_what_cannot_be_read_is_asked_again_once(bridge: Bridge) -> None:
     known, prompts = knowledge(REG_I), list[str]()
-    player = LanguagePlayer(lambda prompt: prompts.append(prompt) or "no idea", known)
+
+    def model(asked: Sequence[str]) -> list[str]:
+        prompts.extend(asked)
+        return ["no idea"] * len(asked)
+
+    player = LanguagePlayer(model, known)
     by_chance = Programs(RandomPlayer, known.tables)
     (one,) = play(bridge, [Fixture(starts(bridge, 1)[0], (player, by_chance))])
     assert not one.refused

@@ -12,7 +12,7 @@ import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 from small_policies import small_policy
 
-from anchorgym.agents import ExpertPolicy, ModelPolicy, RandomPolicy, Sampling
+from anchorgym.agents import ExpertPolicy, ModelPolicy, RandomPolicy, Sampling, TorchEngine
 from anchorgym.training import (
     ConfigError,
     EnvPool,
@@ -101,7 +101,8 @@ def test_responses_are_cut_at_the_limit_of_the_policy(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(evaluation, "rollout", rollout)
     policy = untrained()
-    policy.template.eos_id = policy.engine.eos_id = -1
+    assert isinstance(policy.engine, TorchEngine)
+    policy.template.eos_id, policy.engine.eos_ids = -1, ()
     evaluate(policy, EnvPool.of(ALF, max_turns=1), split="train", tasks=2)
     evaluate(policy, EnvPool.of(ALF, max_turns=1), split="train", tasks=2, max_response=3)
     assert seen == [5, 5, 3, 3]

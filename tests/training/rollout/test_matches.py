@@ -150,8 +150,8 @@ def test_engines_are_asked_in_one_batch() -> None:
     batches = []
     poll = policy.engine.poll
 
-    def counted() -> Any:
-        ready = poll()
+    def counted(timeout: float | None = None) -> Any:
+        ready = poll(timeout)
         batches.append(len(ready))
         return ready
 

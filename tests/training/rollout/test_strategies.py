@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_policies import small_policy
 
-from anchorgym.agents import ExpertPolicy, Policy, RandomPolicy, Sampling
+from anchorgym.agents import ExpertPolicy, Policy, RandomPolicy, Sampling, TorchEngine
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.envs.errors import ContractError
 from anchorgym.gigpo import make_algorithm
@@ -214,6 +214,7 @@ def test_what_forks_have_written_is_scored_as_it_was_sampled(design: str, form: 
             table = torch.log_softmax(logits.masked_fill(~choices, float("-inf")), -1)
             scored = table.gather(1, tokens[0, 1:][written][:, None])[:, 0]
             assert torch.allclose(scored, torch.tensor(row.logprobs), atol=1e-5)
+    assert isinstance(policy.engine, TorchEngine)
     assert policy.engine._transcripts == {}  # nothing is left behind
 
 
@@ -227,7 +228,7 @@ def test_keys_and_values_of_a_prefix_are_a_cache() -> None:
             starts = [Start("key here", 0, i) for i in range(3)]
             roots = rollout(policy, gym, starts, sampling, store=store)
             if forget:
-                policy.engine.load_weights(0)
+                policy.engine.load_weights(policy.model.state_dict(), 0)
             starts = [Start("key here", 0, 9, Origin(root, k)) for root in roots for k in (1, 4, 7)]
             forks = rollout(policy, gym, starts, sampling, store=store)
         return [[turn.response for turn in fork.turns] for fork in forks]

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 import worlds
+from remote_engine import RemoteFactory
 from small_policies import small_policy
 
+from anchorgym.agents.engines import UnsupportedRequestError
 from anchorgym.envs import UnknownTaskError, register
-from anchorgym.training import ConfigError
+from anchorgym.training import ConfigError, TrainConfig
+from anchorgym.training.run.components import assemble
 
 
 class Words(worlds.Rooms):
@@ -74,3 +77,25 @@ def test_actions_that_cannot_be_written_are_refused() -> None:
 def test_an_environment_without_tasks_is_refused() -> None:
     with pytest.raises(Exception, match="holds no tasks"):
         small_policy("test/Empty-v0")
+
+
+def job(**sections: object) -> TrainConfig:
+    return TrainConfig.parse({"env": "test/Rooms-v0", **sections})
+
+
+def test_an_engine_that_is_none_is_named_by_its_setting() -> None:
+    with pytest.raises(ConfigError, match=r"engine\.name: .*Did you mean 'torch'"):
+        assemble(job(engine="torhc"))
+    with pytest.raises(ConfigError, match=r"engine\.max_bach: .*Did you mean 'max_batch'"):
+        assemble(job(engine={"max_bach": 2}))
+
+
+def test_what_an_engine_cannot_do_is_refused_before_anything_is_made() -> None:
+    engine = "remote_engine:RemoteFactory"
+    assert assemble(job(engine=engine)).engine == RemoteFactory()
+    with pytest.raises(UnsupportedRequestError, match=r"policy\.constrained") as error:
+        assemble(job(engine=engine, policy={"constrained": True}))
+    assert error.value.capability == "constrained_decoding"
+    with pytest.raises(UnsupportedRequestError, match="hapo samples each token") as error:
+        assemble(job(engine=engine, algorithm="hapo"))
+    assert error.value.capability == "per_token_temperature"

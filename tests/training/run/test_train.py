@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
@@ -25,6 +25,7 @@ from anchorgym.training import (
     train,
 )
 from anchorgym.training.cli import main
+from anchorgym.training.commands.train import time_spent
 from anchorgym.training.learning.columns import anchor_keys
 from anchorgym.training.run import iterations, job
 
@@ -234,3 +235,30 @@ def test_a_chat_model_can_be_cloned(tmp_path: Path) -> None:
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     losses = [record["action_loss"] for record in records if record["phase"] == "clone"]
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_users_own_engine_writes_for_a_run_and_its_waiting_is_seen(tmp_path: Path) -> None:
+    small = settings(
+        "test/Rooms-v0",
+        engine={"name": "remote_engine:RemoteFactory", "delay": 0.05},
+        clone={"updates": 2},
+        rollout={"iterations": 1, "tasks": 2, "group_size": 2, "max_turns": 4},
+        evaluation={"every": 1, "modes": ["greedy"], "tasks": 2, "curve_tasks": 2},
+    )
+    run = train(small, tmp_path / "run")
+    result = json.loads((run.folder / "result.json").read_text())
+    assert result["wall_seconds"].keys() == result["cpu_seconds"].keys()
+    assert run.wall_seconds["generation"] >= 0.2
+    last = [json.loads(line) for line in (run.folder / "metrics.jsonl").open()]
+    (step,) = [record for record in last if record["phase"] == "train"]
+    assert step["wall_seconds"] > 0
+
+
+def test_the_clock_is_told_where_it_parts_from_the_processor() -> None:
+    one = Run(Path(), policy=cast(Any, None), cpu_seconds={"clone": 8.0, "generation": 2.0})
+    one.wall_seconds = {"clone": 8.5, "generation": 2.2}
+    assert time_spent(one) == "10 CPU seconds: clone 8, generation 2"
+    one.wall_seconds = {"clone": 8.5, "generation": 30.0}
+    assert time_spent(one) == (
+        "10 CPU seconds: clone 8, generation 2\n38 seconds by the clock: clone 8, generation 30"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeAlias
 
-from anchorgym.agents.engines.contract import Engine, Generation
+from anchorgym.agents.engines.contract import Engine, Generation, Stop
 from anchorgym.training.rollout.drivers.contract import Finished, SamplingRule
 from anchorgym.training.rollout.episode_run import EpisodeRun
 from anchorgym.training.rollout.sides import Ask, Question, Request
@@ -119,4 +119,4 @@ def submit(request: Request, sampling: SamplingRule) -> Generation | None:
     engine.append(key, (*prompt.tokens, *prompt.given))
     n = len(prompt.given)
     temperatures = () if how.adaptive is None else (how.temperature,) * n
-    return Generation(prompt.given, (0.0,) * n, "eos", temperatures=temperatures)
+    return Generation(prompt.given, (0.0,) * n, Stop.EOS, temperatures=temperatures)

@@ -15,6 +15,7 @@ from anchorgym.envs import make_parallel
 from anchorgym.training.config.sections import ConfigError
 from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.run.components import find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.selfplay.assembly import empty_table, world_arguments
 from anchorgym.training.selfplay.config import read_coevolve_config
@@ -99,8 +100,9 @@ class RunOfTeams:
                 f"{folder} holds a run of {self.config.env.id}, which has no attackers"
             )
         self.generations = _generations(folder)
+        self._engine = find_factory(self.config.engine)
         self._players = Players(
-            folder / "players", lambda role: self._table(), self._frozen, self._table
+            folder / "players", lambda role: self._table(), self._frozen, self._table, self._engine
         )
 
     def envs_of(self, topology: str | None = None) -> EnvPool[Any]:
@@ -150,7 +152,7 @@ class RunOfTeams:
         if not kept.exists():
             return self._table()
         if not TabularPolicy.is_kept_in(kept):
-            return load_policy(kept)
+            return load_policy(kept, engine=self._engine)
         table = self._table()
         table.load(kept)
         return table

@@ -1,47 +1,45 @@
-"""Chat models of a folder as functions from a prompt to an answer, for players of words."""
+"""Chat models of a folder as functions from prompts to answers, for players of words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from anchorgym.agents.engines import EngineFactory, Sampling
+from anchorgym.agents.engines.answering import answer_apart
+from anchorgym.agents.policies.model import load_policy
+from anchorgym.agents.prompts.chat import ChatTemplate
 from anchorgym.envs.errors import DataError
 
 
-def chat_model(folder: Path, *, longest: int = 256) -> Callable[[str], str]:
-    """Return a function that has a causal language model answer a message, greedily.
+def chat_model(
+    folder: Path, *, longest: int = 256, engine: EngineFactory | None = None
+) -> Callable[[Sequence[str]], list[str]]:
+    """Return a function that has a causal language model answer messages, greedily.
+
+    Each message is answered in a context of its own. One that leaves no room for an answer is
+    answered by an empty text.
 
     Args:
         folder: of a model and its tokenizer in Hugging Face format; nothing is downloaded.
-        longest: tokens of an answer.
+        longest: longest answer, in tokens.
+        engine: makes what writes the answers; by default, an engine in this process.
 
     Raises:
-        DataError: the folder holds no such model, or its tokenizer knows no chat format.
+        PolicyError: the folder holds no such model.
+        TemplateError: its tokenizer knows no chat format.
+        DataError: it speaks in actions, not in sentences.
     """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    policy = load_policy(folder, engine=engine)
+    template, sampling = policy.template, Sampling(longest, temperature=0)
+    if not isinstance(template, ChatTemplate):
+        raise DataError(f"{str(folder)!r} holds a policy without a chat format: give a chat model")
 
-    if not (folder / "config.json").is_file():
-        raise DataError(f"{str(folder)!r} holds no language model in Hugging Face format")
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).eval()
-    if not tokenizer.chat_template:
-        raise DataError(f"the tokenizer in {str(folder)!r} has no chat template")
-
-    @torch.no_grad()
-    def ask(prompt: str) -> str:
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
-        )
-        read = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
-        written = model.generate(
-            read,
-            attention_mask=torch.ones_like(read),
-            max_new_tokens=longest,
-            do_sample=False,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.eos_token_id,
-        )
-        return str(tokenizer.decode(written[0, read.shape[1] :], skip_special_tokens=True))
+    def ask(messages: Sequence[str]) -> list[str]:
+        prompts = [template.question(message) for message in messages]
+        fits = [len(prompt) + longest <= policy.max_context for prompt in prompts]
+        asked = [prompt for prompt, fit in zip(prompts, fits, strict=True) if fit]
+        written = iter(answer_apart(policy.engine, asked, sampling, "chat"))
+        return [template.text(next(written).tokens) if fit else "" for fit in fits]
 
     return ask

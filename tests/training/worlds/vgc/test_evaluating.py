@@ -9,7 +9,7 @@ import pytest
 from chat_models import chat_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anchorgym.envs.errors import DataError
+from anchorgym.agents import PolicyError
 from anchorgym.training.cli import main
 from anchorgym.training.worlds.vgc.chatting import chat_model
 
@@ -63,6 +63,9 @@ def test_a_chat_model_of_a_folder_answers(tmp_path: Path) -> None:
     LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
     answer = chat_model(tmp_path / "model", longest=4)
-    assert answer("Choose.") == answer("Choose.")
-    with pytest.raises(DataError, match="no language model"):
+    chosen, taken = answer(["Choose.", "Take one."])
+    assert chosen == answer(["Choose."])[0]
+    assert taken == answer(["Take one."])[0]
+    assert answer(["Choose. " * 2000, "Choose."]) == ["", chosen], "too long to be answered"
+    with pytest.raises(PolicyError, match="no Hugging Face model"):
         chat_model(tmp_path)

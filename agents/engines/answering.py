@@ -1,0 +1,69 @@
+"""Asking an engine and waiting for all answers."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple
+
+from anchorgym.agents.engines.contract import Engine, EngineError, Generation, Sampling, new_key
+from anchorgym.agents.engines.trie import Trie
+
+
+class Request(NamedTuple):
+    """What `Engine.submit` is given."""
+
+    session: Hashable
+    tokens: Sequence[int]
+    sampling: Sampling
+    allowed: Trie | None = None
+
+
+def answer_all(engine: Engine, requests: Iterable[Request]) -> dict[Hashable, Generation]:
+    """Submit requests and wait until all are answered; return the responses by session.
+
+    If anything goes wrong, those that are still open are cancelled.
+
+    Args:
+        engine: nobody else has open requests on it.
+        requests: are taken one by one, each after the one before was submitted.
+
+    Raises:
+        EngineError: a request cannot be answered.
+    """
+    asked: set[Hashable] = set()
+    answers: dict[Hashable, Generation] = {}
+    try:
+        for request in requests:
+            engine.submit(*request)
+            asked.add(request.session)
+        while missing := asked - answers.keys():
+            if not engine.waiting:
+                raise EngineError(f"{len(missing)} requests were dropped before they were answered")
+            answers.update(engine.poll())
+    finally:
+        for session in asked - answers.keys():
+            engine.cancel(session)
+    return answers
+
+
+def answer_apart(
+    engine: Engine, prompts: Sequence[Sequence[int]], sampling: Sampling, user: str
+) -> list[Generation]:
+    """Have each prompt answered in a session of its own, which is freed; return the responses.
+
+    Args:
+        engine: writes.
+        prompts: (n,) whole prompts.
+        sampling: of all of them.
+        user: what asks, see `new_key`.
+    """
+    keys = [new_key(user) for _ in prompts]
+    try:
+        answers = answer_all(
+            engine,
+            [Request(key, tokens, sampling) for key, tokens in zip(keys, prompts, strict=True)],
+        )
+        return [answers[key] for key in keys]
+    finally:
+        for key in keys:
+            engine.free(key)

@@ -1,0 +1,12 @@
+"""Conformance checks for engines: does one keep what every engine promises?"""
+
+from anchorgym.agents.engines.checking.check import EngineCheckError, EngineReport, check_engine
+from anchorgym.agents.engines.checking.subject import EngineSubject, model_subject
+
+__all__ = [
+    "EngineCheckError",
+    "EngineReport",
+    "EngineSubject",
+    "check_engine",
+    "model_subject",
+]

@@ -20,6 +20,7 @@ from anchorgym.gigpo.algorithm import (
     Sample,
     State,
     TokenView,
+    Totals,
 )
 from anchorgym.gigpo.algorithms import (
     advantages,
@@ -55,6 +56,7 @@ __all__ = [
     "TextColumns",
     "TokenColumns",
     "TokenView",
+    "Totals",
     "TurnBatch",
     "advantages",
     "algorithm_names",

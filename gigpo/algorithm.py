@@ -79,11 +79,27 @@ class Sample:
     row: dict[str, Any]
 
 
-class TokenView(Protocol):
-    """The response tokens of a mini-batch, laid end to end: `(n_tokens,)` tensors.
+@dataclass(frozen=True)
+class Totals:
+    """Sizes of a whole mini-batch, by which the loss of each of its parts is divided."""
 
-    What is not asked for is not made.
+    tokens: int
+    sequences: int
+    """Rows: what one context held."""
+    turns: int
+    trajectories: int
+    groups: int
+
+
+class TokenView(Protocol):
+    """The response tokens of a mini-batch, or of a part of one: `(n_tokens,)` tensors.
+
+    They are laid end to end. What is not asked for is not made.
     """
+
+    @property
+    def totals(self) -> Totals | None:
+        """Sizes of the mini-batch that these tokens are a part of; None where they are all."""
 
     @property
     def old_logprobs(self) -> Tensor:
@@ -137,6 +153,9 @@ class Algorithm(ABC):
     minibatch_unit: ClassVar[MinibatchUnit] = "turn"
     """What is never split between two mini-batches. Of a unit whose advantages are all 0 nothing
     is trained on, of any other everything is."""
+    divisible: ClassVar[bool] = True
+    """Whether the losses of a mini-batch's parts, each given `TokenView.totals`, add up to that of
+    the whole. Parts never cut a `minibatch_unit`."""
     replays: ClassVar[bool] = False
     """Whether `replay` is to be asked."""
 
@@ -304,6 +323,7 @@ class Algorithm(ABC):
             "kl_coef": self.kl_coef,
             "kl": self.kl,
             "aggregate": self.aggregate,
+            "denominator": self._denominator(view),
         }
         return ppo_loss(logprobs, view.old_logprobs, advantages, **{**arguments, **changes})
 
@@ -328,4 +348,12 @@ class Algorithm(ABC):
             reference_logprobs=reference,
             kl_coef=self.kl_coef,
             kl=self.kl,
+            denominator=None if view.totals is None else view.totals.tokens,
         )
+
+    def _denominator(self, view: TokenView) -> int | None:
+        """What the terms of a part are divided by; None leaves it to the tokens given."""
+        if view.totals is None:
+            return None
+        tokens = self.aggregate == "token_mean"
+        return view.totals.tokens if tokens else view.totals.sequences

@@ -123,6 +123,7 @@ def regularised(
     reference_logprobs: Tensor | None = None,
     kl_coef: float = 0.0,
     kl: KLEstimator = "k3",
+    denominator: float | None = None,
 ) -> tuple[Tensor, LossStatistics]:
     """Add the token means of entropy bonus and KL to a policy term that is not PPO's.
 
@@ -139,6 +140,7 @@ def regularised(
         reference_logprobs=reference_logprobs,
         kl_coef=kl_coef,
         kl=kl,
+        denominator=denominator,
     )
     return policy_loss + others, replace(statistics, policy_loss=policy_loss.detach())
 

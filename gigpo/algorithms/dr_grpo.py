@@ -51,6 +51,9 @@ class DrGRPO(EpisodeAlgorithm):
         advantages: Tensor,
     ) -> tuple[Tensor, LossStatistics]:
         """PPO's terms, summed over tokens and divided by a length that no trajectory changes."""
-        members = max(len(view.trajectory[view.mask].unique()), 1)
+        if view.totals is None:
+            members = max(len(view.trajectory[view.mask].unique()), 1)
+        else:
+            members = view.totals.trajectories
         changes = {"aggregate": "token_mean", "denominator": members * self.length}
         return self.clipped_loss(view, logprobs, entropy, reference, advantages, **changes)

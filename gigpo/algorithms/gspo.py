@@ -41,5 +41,10 @@ class GSPO(EpisodeAlgorithm):
     ) -> tuple[Tensor, LossStatistics]:
         """The clipped objective with a ratio, and a mean, for each turn's response."""
         turn = view.turn
-        changes = {"ratio_unit": turn, "sequence": turn, "aggregate": "sequence_mean"}
+        changes = {
+            "ratio_unit": turn,
+            "sequence": turn,
+            "aggregate": "sequence_mean",
+            "denominator": None if view.totals is None else view.totals.turns,
+        }
         return self.clipped_loss(view, logprobs, entropy, reference, advantages, **changes)

@@ -60,5 +60,6 @@ class RegGRPO(EpisodeAlgorithm):
         centred = rho - segment_means(rho, group)[group]
         variance = segment_means(centred.square(), group)[group]
         predicted = centred / torch.sqrt(variance + self.floor**2)
-        policy = (target - predicted).square().mean()
+        errors = (target - predicted).square()
+        policy = errors.mean() if view.totals is None else errors.sum() / view.totals.trajectories
         return self.own_loss(policy, view, logprobs, entropy, reference)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from anchorgym.gigpo.algorithm import Algorithm
+from anchorgym.gigpo.algorithm import Algorithm, Totals
 from anchorgym.gigpo.batch import TurnBatch
 
 
@@ -23,6 +23,7 @@ class BatchTokens:
     trajectory: Tensor
     group: Tensor
     columns: Mapping[str, Tensor]
+    totals: Totals | None = None
 
 
 def gradient_of(algorithm: Algorithm, batch: TurnBatch) -> tuple[Tensor, Tensor, Tensor]:

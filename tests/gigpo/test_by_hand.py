@@ -265,4 +265,5 @@ def _view(new: Any, trajectory: Any, turn: Any = None) -> Any:
         trajectory=owner,
         group=torch.zeros_like(owner),
         columns={},
+        totals=None,
     )

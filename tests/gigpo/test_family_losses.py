@@ -35,6 +35,7 @@ def tokens(advantage_of: list[float], seed: int = 0, moved: float = 0.3) -> Any:
         trajectory=trajectory,
         group=torch.tensor(GROUPS_OF)[trajectory],
         columns={},
+        totals=None,
     )
     advantages = torch.tensor(advantage_of, dtype=torch.float64)[trajectory]
     return view, new.requires_grad_(), advantages

@@ -173,7 +173,9 @@ def test_unknown_choices() -> None:
 
 def test_an_algorithms_loss_uses_its_options() -> None:
     given = tokens()
-    view: Any = SimpleNamespace(**{k: given[k] for k in ("old_logprobs", "mask", "sequence")})
+    view: Any = SimpleNamespace(
+        totals=None, **{k: given[k] for k in ("old_logprobs", "mask", "sequence")}
+    )
     algorithm = make_algorithm("gigpo", clip_low=0.1, kl_coef=0.5, aggregate="sequence_mean")
     loss, _ = algorithm.loss(
         view,

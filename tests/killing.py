@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from anchorgym.agents import ModelPolicy
-from anchorgym.training.imitation.cloning import Cloning
-from anchorgym.training.learning.learner import Learner
-from anchorgym.training.run import checkpoints, job
+from anchorgym.training.learning import tensors
+from anchorgym.training.learning.cloning_learner import CloningLearner
+from anchorgym.training.learning.language_learner import LanguageLearner
+from anchorgym.training.run import job
 from anchorgym.training.run.metrics import MetricsLog
 
 KILLED = -signal.SIGKILL
@@ -50,14 +51,14 @@ class Moments:
             (os, "fsync"),
             (os, "rename"),
             (os, "replace"),
-            (Cloning, "_update"),
-            (Learner, "_step"),
+            (CloningLearner, "step"),
+            (LanguageLearner, "forward_backward"),
             (job, "load_policy"),
         ):
             self._patch(owner, name, lambda *_: None)
         self._patch(MetricsLog, "write", _half_a_line)
         self._patch(Path, "write_text", lambda path, text, **_: _cut(path, text.encode()))
-        self._patch(checkpoints, "save_file", _half_the_tensors)
+        self._patch(tensors, "save_file", _half_the_tensors)
         self._patch(ModelPolicy, "save", _half_a_policy)
         self._patch(shutil, "rmtree", _half_a_removal)
         # Half a second each.

@@ -106,6 +106,11 @@ class ModelPolicy(LanguagePolicy):
             max_response=prompt.max_response,
         )
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
     def save(self, folder: str | Path) -> None:
         """Write model, tokenizer and settings as safetensors and JSON, all or nothing."""
         folder = Path(folder)

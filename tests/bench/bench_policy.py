@@ -14,7 +14,8 @@ from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import EnvPool, Episode, Start, TrainConfig, Turn, rollout
 from anchorgym.training.config.sections import LearnerConfig
-from anchorgym.training.learning.learner import Learner
+from anchorgym.training.learning.language_learner import LanguageLearner
+from anchorgym.training.learning.rows import training_rows
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.timers import Timers
 from anchorgym.training.rollout.types import Origin
@@ -107,8 +108,9 @@ def update(policy: ModelPolicy, episodes: Sequence[Episode], *, packing: bool = 
     """Take one pass over episodes without moving the weights."""
     algorithm = make_algorithm("grpo", kl_coef=0.0)
     config = LearnerConfig(learning_rate=1e-12, minibatch=16, packing=packing)
-    learner = Learner(policy, algorithm, config, temperature=1.0)
-    learner.update(episodes, np.ones(sum(len(e.turns) for e in episodes)), seed=0)
+    learner = LanguageLearner(policy, algorithm, config, temperature=1.0)
+    rows = training_rows(episodes, np.ones(sum(len(e.turns) for e in episodes)))
+    learner.update(rows, seed=0)
 
 
 def turns_apart(episode: Episode) -> Iterator[Episode]:

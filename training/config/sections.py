@@ -313,6 +313,14 @@ class DriverConfig(Section):
 class LearnerConfig(Section):
     """Updates of the policy's weights from the episodes that were played."""
 
+    name: str = Field("auto", pattern=r"^(auto|[^:]+:[^:]+)$")
+    """`auto`, which fits the kind of policy, or `module:Name` of a learner of your own."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """Where the policy is trained and played: `cpu`, `cuda`, `cuda:N`, `mps`, or `auto` for the
+    best that there is."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Numbers that products are computed in when the policy is trained; weights and optimizer are
+    float32 either way."""
     learning_rate: float = Field(3e-4, gt=0)
     """Highest learning rate of AdamW during the run."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"

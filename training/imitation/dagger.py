@@ -17,8 +17,9 @@ from anchorgym.agents.policies.base import Decision, Prompt, Session, View
 from anchorgym.agents.policies.language import LanguageSession
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.envs import TextEnv
-from anchorgym.training.imitation.demonstrations import Demonstration, LessonSession
+from anchorgym.training.imitation.demonstrations import LessonSession
 from anchorgym.training.imitation.teachers import Teacher
+from anchorgym.training.learning.demonstrations import Demonstration
 from anchorgym.training.rollout.drivers.contract import Driver
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import rollout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from anchorgym.agents.engines.contract import Generation
@@ -15,46 +14,18 @@ from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.envs import TextEnv
 from anchorgym.training.config.sections import ConfigError
 from anchorgym.training.imitation.teachers import Teacher, near_miss
+from anchorgym.training.learning.demonstrations import Demonstration
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.errors import ForkError
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.types import Start
 from anchorgym.training.rollout.worlds import AGENT
 
-READ, DONE, MISTAKE = 0, 1, 2
-
 _MAX_LEFT_OUT = 200
 """Episodes in a row that may be left out before giving up."""
 _USUAL_TOKENS = 448
 _MEASURED = 15
 """Episodes that are measured to see how long they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Demonstration:
-    """A training row: an episode, or one turn of it where each turn is read by itself."""
-
-    tokens: list[int] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
-    """What each token is: one of READ, DONE (imitated), MISTAKE (neither)."""
-    instead: dict[int, int] = field(default_factory=dict)
-    """Where a mistake begins: what is imitated there, in place of the token that follows."""
-
-    def read(self, context: Sequence[int]) -> None:
-        """Append what the world says."""
-        self.tokens.extend(context)
-        self.kinds.extend([READ] * len(context))
-
-    def write(self, response: Sequence[int], right: Sequence[int]) -> None:
-        """Append a response. Up to its first wrong token, the right one is imitated."""
-        same = 0
-        while same < min(len(response), len(right)) and response[same] == right[same]:
-            same += 1
-        if same < min(len(response), len(right)):
-            self.instead[len(self.tokens) + same] = right[same]
-            same += 1
-        self.tokens.extend(response)
-        self.kinds.extend([DONE] * same + [MISTAKE] * (len(response) - same))
 
 
 class LessonSession:

@@ -6,8 +6,6 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import torch
-
 from anchorgym.agents.engines.contract import Generation
 from anchorgym.agents.policies.base import Decision, Policy, Prompt, Session, View
 from anchorgym.agents.policies.language import LanguageSession
@@ -15,12 +13,15 @@ from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy, TabularSession
 from anchorgym.training.config.sections import CloneConfig, PolicyConfig
 from anchorgym.training.imitation.cloning import CloneStep, Cloning
-from anchorgym.training.imitation.demonstrations import Demonstration, LessonSession
+from anchorgym.training.imitation.demonstrations import LessonSession
+from anchorgym.training.learning.demonstrations import Demonstration
+from anchorgym.training.learning.devices import DtypeName
+from anchorgym.training.learning.table_learner import add_counts
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.rollout.types import Start
-from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints
+from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.components import tiny_policy
 
 Cast = Callable[[random.Random], Seats]
@@ -170,6 +171,8 @@ def clone(
     seed: int = 0,
     checkpoints: Checkpoints | None = None,
     noted: Callable[[], int] = lambda: 0,
+    device: str = "auto",
+    dtype: DtypeName = "float32",
 ) -> Iterator[CloneStep]:
     """Train a policy in place on what scripts do in the seats of `agents`; a yield an update.
 
@@ -183,6 +186,8 @@ def clone(
         seed: of what is played, and of the order of batches.
         checkpoints: where it goes on from, and where every pool is kept.
         noted: returns how long the log of the steps is, which is kept with them.
+        device: where the policy is trained, see `resolve_device`.
+        dtype: of products.
     """
 
     def pool(number: int) -> Iterator[Demonstration]:
@@ -190,15 +195,17 @@ def clone(
         longest = config.max_tokens or pupil.max_context
         return (row for row in shown if len(row.tokens) <= longest)
 
-    with Cloning(pupil, pool, config, updates=updates, seed=seed) as cloning:
+    with Cloning(
+        pupil, pool, config, updates=updates, seed=seed, device=device, dtype=dtype
+    ) as cloning:
         saved = checkpoints.newest() if checkpoints else None
         if saved:
-            cloning.resume(saved.state["done"], saved.tensors)
+            cloning.learner.load(saved.part("cloning"))
         while cloning.done < updates:
             yield from cloning.pool()
             if checkpoints:
                 state = {"done": cloning.done, "bytes": noted()}
-                checkpoints.save(Checkpoint(state, cloning.tensors()))
+                checkpoints.save(state, {"cloning": cloning.learner})
 
 
 def count(
@@ -233,11 +240,7 @@ def count(
             own = {a: _CountedPolicy(pupil, scripts[a], chosen) for a in agents if a in scripts}
             seats.append({**scripts, **own})
         play_matches(seats, envs, starts(panel, n, rng))
-    logits = pupil.model.logits.data
-    counts = torch.zeros_like(logits)
-    for row, options in chosen:
-        counts[row, options] += 1 / max(1, len(options))
-    logits += counts.log1p()
+    add_counts(pupil, chosen)
 
 
 Choice = tuple[int, list[int]]

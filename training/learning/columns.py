@@ -11,18 +11,29 @@ from anchorgym.gigpo import AnchorReport, TurnBatch, anchor_report
 from anchorgym.training.rollout.types import Episode
 
 
-def turn_batch(episodes: Sequence[Episode], anchor: str, *, forks: bool = False) -> TurnBatch:
+def turn_batch(
+    episodes: Sequence[Episode],
+    anchor: str,
+    *,
+    forks: bool = False,
+    groups: Sequence[Hashable] | None = None,
+    roles: Sequence[str] | None = None,
+) -> TurnBatch:
     """Return the turns of episodes, one row each.
 
     Args:
-        episodes: of whole groups, so that a fork's parent is among them.
+        episodes: of whole groups, so that a fork's parent is among them. In a match each side is
+            an episode.
         anchor: what turns are grouped by, see `anchor_keys`.
         forks: whether there may be forks: then each row names its trajectory's parent, or None.
+        groups: (n_episodes,) whom each is compared with; by default those of its start's group.
+        roles: (n_episodes,) the role, or the agent, that each played; None where there is but one.
     """
     rows = [(n, i, e) for n, e in enumerate(episodes) for i in range(len(e.turns))]
     turns = [episode.turns[i] for _, i, episode in rows]
+    compared = [e.start.group for e in episodes] if groups is None else groups
     return TurnBatch.from_rows(
-        group=np.array([e.start.group for _, _, e in rows]),
+        group=[compared[n] for n, _, _ in rows],
         trajectory=np.array([n for n, _, _ in rows]),
         anchor=[key for e in episodes for key in anchor_keys(e, anchor)],
         turn=np.array([e.first_turn + i for _, i, e in rows], np.int64),
@@ -31,6 +42,7 @@ def turn_batch(episodes: Sequence[Episode], anchor: str, *, forks: bool = False)
         truncated=np.array([e.stop != "terminated" for _, _, e in rows]),
         parent=_parents(episodes) if forks else None,
         kind=[action_kind(turn.action) for turn in turns],
+        role=None if roles is None else [roles[n] for n, _, _ in rows],
     )
 
 

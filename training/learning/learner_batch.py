@@ -1,4 +1,4 @@
-"""What an algorithm makes of episodes: advantages, columns of tokens, and rows of the past."""
+"""From episodes to a learner's batch: advantages, columns of tokens, and rows of the past."""
 
 from __future__ import annotations
 
@@ -19,43 +19,49 @@ from anchorgym.gigpo import (
 )
 from anchorgym.gigpo.arrays import FloatArray
 from anchorgym.gigpo.novelty import Counts, Novelty
-from anchorgym.training.learning.rows import training_rows
-from anchorgym.training.learning.sequences import TokenSequence
+from anchorgym.training.learning.rows import TokenRow, all_rows, training_rows
 from anchorgym.training.rollout.types import Episode
 
 
 class KnowsEntropies(Protocol):
-    """A learner, as far as algorithms ask for more than advantages."""
+    """A learner, as far as algorithms ask for more than advantages; see `PolicyLearner`."""
 
-    def entropies(self, episodes: Sequence[Episode]) -> FloatArray:
+    def entropies(self, rows: Sequence[TokenRow]) -> FloatArray:
         """Return the entropy that each written token was drawn with, (n_tokens,)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LearnerBatch:
-    """What is trained on: episodes, and what the algorithm says of their turns and tokens."""
+    """What an update is made of: the rows that a learner is trained on, and where they are from."""
 
-    episodes: list[Episode]
     advantages: FloatArray
-    """(n_turns,)"""
-    columns: dict[str, FloatArray] = field(default_factory=dict)
-    """(n_tokens,) by name."""
-    replayed: list[TokenSequence] = field(default_factory=list)
+    """(n_turns,) of all turns of the episodes; those of 0 may have no row."""
+    rows: list[TokenRow]
+    """Rows of these episodes that have something to teach."""
+    replayed: list[TokenRow] = field(default_factory=list)
     """Rows of earlier iterations."""
 
+    @property
+    def all_rows(self) -> list[TokenRow]:
+        """The rows of these episodes, then those of earlier ones."""
+        return [*self.rows, *self.replayed]
+
     @classmethod
-    def joined(cls, lessons: Sequence[LearnerBatch]) -> LearnerBatch:
-        """Return several lessons of one policy as one, in their order."""
-        return cls(
-            [episode for lesson in lessons for episode in lesson.episodes],
-            np.concatenate([lesson.advantages for lesson in lessons]),
-            {
-                name: np.concatenate([lesson.columns[name] for lesson in lessons])
-                for name in lessons[0].columns
-            },
-            [row for lesson in lessons for row in lesson.replayed],
-        )
+    def joined(cls, batches: Sequence[LearnerBatch]) -> LearnerBatch:
+        """Return several batches of one policy as one, in their order; groups stay apart."""
+        rows: list[TokenRow] = []
+        trajectories = groups = 0
+        for batch in batches:
+            moved = [
+                replace(row, trajectory=row.trajectory + trajectories, group=row.group + groups)
+                for row in batch.rows
+            ]
+            trajectories = 1 + max((row.trajectory for row in moved), default=trajectories - 1)
+            groups = 1 + max((row.group for row in moved), default=groups - 1)
+            rows += moved
+        advantages = np.concatenate([batch.advantages for batch in batches])
+        return cls(advantages, rows, [row for batch in batches for row in batch.replayed])
 
 
 def explored(batch: TurnBatch, kind: Novelty, weight: float, visits: Counts) -> TurnBatch:
@@ -69,46 +75,59 @@ def compute_advantages(
     algorithm: Algorithm,
     state: State,
     learner: KnowsEntropies,
-    episodes: list[Episode],
+    episodes: Sequence[Episode],
     batch: TurnBatch,
     seed: int,
 ) -> LearnerBatch:
-    """Have an algorithm judge episodes.
+    """Return the advantages of episodes, and the rows that they are learnt from.
 
     Args:
-        algorithm: judges.
+        algorithm: compares the turns of groups.
         state: what it remembers; it changes it.
         learner: of the policy that has played.
         episodes: that are learnt from.
-        batch: their turns.
+        batch: their turns, one row each.
         seed: of what is drawn from earlier iterations.
     """
     if "texts" in algorithm.needs:
         batch = replace(batch, texts=text_columns(episodes))
     if algorithm.needs & {"tokens", "entropies"}:
         asked = "entropies" in algorithm.needs
-        entropies = learner.entropies(episodes) if asked else None
+        entropies = learner.entropies(all_rows(episodes)) if asked else None
         batch = replace(batch, tokens=token_columns(episodes, entropies))
     advantages = algorithm.advantages(batch, state)
     columns = algorithm.token_columns(batch, advantages, state)
-    lesson = LearnerBatch(episodes, advantages, columns)
+    groups = _groups(episodes, batch)
+    rows = training_rows(episodes, advantages, columns, algorithm.minibatch_unit, groups)
     if not algorithm.replays:
-        return lesson
-    return replace(lesson, replayed=_replayed(algorithm, state, lesson, seed))
+        return LearnerBatch(advantages, rows)
+    return LearnerBatch(advantages, rows, _replayed(algorithm, state, episodes, rows, seed))
+
+
+def _groups(episodes: Sequence[Episode], batch: TurnBatch) -> list[int]:
+    """Number of each episode's group in the batch, (n_episodes,); 0 where it has no turn."""
+    firsts = np.cumsum([0, *(len(episode.turns) for episode in episodes)])
+    group = batch.group.tolist()
+    return [
+        group[first] if episode.turns else 0
+        for episode, first in zip(episodes, firsts.tolist(), strict=False)
+    ]
 
 
 def _replayed(
-    algorithm: Algorithm, state: State, lesson: LearnerBatch, seed: int
-) -> list[TokenSequence]:
+    algorithm: Algorithm,
+    state: State,
+    episodes: Sequence[Episode],
+    rows: Sequence[TokenRow],
+    seed: int,
+) -> list[TokenRow]:
     """Have the algorithm draw rows of earlier iterations, and store those of this one."""
-    unit = algorithm.minibatch_unit
-    rows = training_rows(lesson.episodes, lesson.advantages, lesson.columns, unit)
     # What was sampled from a task's start should teach; a fork that does not is not missed.
-    roots = [e.start.origin is None for e in lesson.episodes for _ in e.turns]
-    missing = len(training_rows(lesson.episodes, np.array(roots, np.float64))) - len(rows)
+    roots = [e.start.origin is None for e in episodes for _ in e.turns]
+    missing = len(training_rows(episodes, np.array(roots, np.float64))) - len(rows)
     fresh = [Sample(float(np.mean(np.abs(row.advantages))), row.to_json()) for row in rows]
     drawn = algorithm.replay(fresh, missing, state, seed)
-    return [TokenSequence(**sample.row) for sample in drawn]
+    return [TokenRow(**sample.row) for sample in drawn]
 
 
 def token_columns(episodes: Sequence[Episode], entropies: FloatArray | None = None) -> TokenColumns:

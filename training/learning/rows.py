@@ -1,74 +1,95 @@
-"""What of an iteration is trained on, in which order, and how a loss sees it."""
+"""Training rows: episodes and advantages as the tokens that a learner is trained on.
+
+Token in, token out: a row holds the tokens that were read and sampled, never a text encoded anew.
+"""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from anchorgym.gigpo.algorithm import MinibatchUnit
-from anchorgym.training.learning.sequences import TokenSequence, token_sequences
 from anchorgym.training.rollout.types import Episode
 
-_SORT_SPAN = 4
-"""Minibatches that are sorted by length together: less padding, little less chance."""
 
+@dataclass(slots=True)
+class TokenRow:
+    """A training row: the tokens that one context held, and what is learnt from them.
 
-class TokenRows:
-    """The written tokens of a mini-batch's rows, laid end to end: (n_tokens,) each.
-
-    What only some losses read is made when it is read.
+    That is a whole transcript, or the prompt and response of one turn. A table's row is one turn:
+    the row of the table, the options that were open, and at last the one that was chosen.
     """
 
-    def __init__(self, rows: Sequence[TokenSequence]) -> None:
-        self._rows = rows
-        self.old_logprobs = torch.tensor([p for row in rows for p in row.logprobs])
-        self.mask = torch.ones(len(self.old_logprobs), dtype=torch.bool)
-        lengths = torch.tensor([len(row.logprobs) for row in rows])
-        self.sequence = torch.repeat_interleave(torch.arange(len(rows)), lengths)
+    tokens: list[int] = field(default_factory=list)
+    written: list[bool] = field(default_factory=list)
+    """True where the policy sampled the token."""
+    logprobs: list[float] = field(default_factory=list)
+    """Of the written tokens, when they were sampled."""
+    advantages: list[float] = field(default_factory=list)
+    """Of the written tokens: that of their turn."""
+    allowed: list[tuple[int, ...]] = field(default_factory=list)
+    """Of the written tokens: what each was chosen among; () where it was free."""
+    turns: list[int] = field(default_factory=list)
+    """Of the written tokens: the number of their turn in the episode."""
+    temperatures: list[float] = field(default_factory=list)
+    """Of the written tokens, or empty: all were drawn at the rollout's."""
+    columns: dict[str, list[float]] = field(default_factory=dict)
+    """What the algorithm says of the written tokens, by name."""
+    trajectory: int = 0
+    """Number of the episode in its batch."""
+    group: int = 0
+    """Number of the trajectory's group in its batch."""
 
-    @cached_property
-    def turn(self) -> Tensor:
-        """Index of the token's turn."""
-        turns = torch.tensor([turn for row in self._rows for turn in row.turns])
-        keys = torch.stack([self.sequence, turns])
-        index: Tensor = torch.unique(keys, dim=1, return_inverse=True)[1]
-        return index
+    def __len__(self) -> int:
+        return len(self.tokens)
 
-    @cached_property
-    def trajectory(self) -> Tensor:
-        """Index of the token's trajectory."""
-        return self._of_rows(lambda row: row.trajectory)
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON values, for a buffer; `TokenRow(**values)` reads them."""
+        return asdict(self)
 
-    @cached_property
-    def group(self) -> Tensor:
-        """Index of the token's group."""
-        return self._of_rows(lambda row: row.group)
 
-    @cached_property
-    def columns(self) -> Mapping[str, Tensor]:
-        """What the algorithm says of the tokens."""
-        return {
-            name: torch.tensor([value for row in self._rows for value in row.columns[name]])
-            for name in self._rows[0].columns
-        }
+def episode_rows(
+    episode: Episode,
+    advantages: Sequence[float],
+    columns: Mapping[str, Sequence[float]] | None = None,
+) -> Iterator[TokenRow]:
+    """Join an episode's turns; a new row begins wherever the context began anew.
 
-    def temperatures(self, usual: float) -> float | Tensor:
-        """Return what divided the logits: one number, or (n_tokens, 1)."""
-        if not any(row.temperatures for row in self._rows):
-            return usual
-        parts = (row.temperatures or [usual] * len(row.logprobs) for row in self._rows)
-        return torch.tensor([value for part in parts for value in part])[:, None]
+    Args:
+        episode: with the tokens that were read and sampled.
+        advantages: (n_turns,).
+        columns: (n_tokens,) by name, of the tokens that the episode's turns wrote, one turn after
+            another. One named `advantages` replaces those of the turns.
+    """
+    rest = dict(columns or {})
+    of_tokens = rest.pop("advantages", None)
+    row, end = TokenRow(), 0
+    for number, (turn, advantage) in enumerate(zip(episode.turns, advantages, strict=True)):
+        if turn.restart and row.tokens:
+            yield row
+            row = TokenRow()
+        n = len(turn.response)
+        start, end = end, end + n
+        row.tokens += (*turn.context, *turn.response)
+        row.written += [False] * len(turn.context) + [True] * n
+        row.logprobs += turn.logprobs
+        row.advantages += [advantage] * n if of_tokens is None else of_tokens[start:end]
+        row.allowed += turn.allowed or [()] * n
+        row.turns += [number] * n
+        row.temperatures += turn.temperatures
+        for name, values in rest.items():
+            row.columns.setdefault(name, []).extend(values[start:end])
+    if row.tokens:
+        yield row
 
-    def _of_rows(self, key: Callable[[TokenSequence], int]) -> Tensor:
-        keys = torch.tensor([key(row) for row in self._rows])
-        index: Tensor = torch.unique(keys, return_inverse=True)[1]
-        return index[self.sequence]
+
+def all_rows(episodes: Sequence[Episode]) -> list[TokenRow]:
+    """Return every row of episodes, without advantages: what they read and wrote."""
+    return [row for e in episodes for row in episode_rows(e, [0.0] * len(e.turns))]
 
 
 def training_rows(
@@ -76,8 +97,9 @@ def training_rows(
     advantages: NDArray[np.float64],
     columns: Mapping[str, NDArray[np.float64]] | None = None,
     unit: MinibatchUnit = "turn",
-) -> list[TokenSequence]:
-    """Return the sequences of episodes that have something to teach: a non-zero advantage.
+    groups: Sequence[int] | None = None,
+) -> list[TokenRow]:
+    """Return the rows of episodes that have something to teach: a non-zero advantage.
 
     A fork of which an algorithm says nothing is no member of its group, whatever the unit is.
 
@@ -85,9 +107,10 @@ def training_rows(
         episodes: in the order of the batch.
         advantages: (n_turns,), the episodes' turns one after another.
         columns: (n_tokens,) by name, of the tokens that these turns wrote.
-        unit: of which all sequences are returned if any has something to teach.
+        unit: of which all rows are returned if any has something to teach.
+        groups: (n_episodes,) numbers of their groups; by default those of their starts.
     """
-    rows: list[TokenSequence] = []
+    rows: list[TokenRow] = []
     first_turn = first_token = 0
     for number, episode in enumerate(episodes):
         turns = slice(first_turn, first_turn + len(episode.turns))
@@ -97,50 +120,17 @@ def training_rows(
         if episode.start.origin is not None and not advantages[turns].any():
             continue
         parts = {name: values[tokens].tolist() for name, values in (columns or {}).items()}
-        for row in token_sequences(episode, advantages[turns].tolist(), parts):
-            row.trajectory, row.group = number, episode.start.group
+        for row in episode_rows(episode, advantages[turns].tolist(), parts):
+            row.trajectory = number
+            row.group = episode.start.group if groups is None else groups[number]
             rows.append(row)
-    key = _key_of(unit)
+    key = unit_key(unit)
     telling = {key(i, row) for i, row in enumerate(rows) if any(row.advantages)}
     return [row for i, row in enumerate(rows) if key(i, row) in telling]
 
 
-def minibatches(
-    rows: Sequence[TokenSequence], size: int, rng: random.Random, unit: MinibatchUnit = "turn"
-) -> list[list[TokenSequence]]:
-    """Deal rows out in chance order, `size` at a time; a unit stays together, even a larger one.
-
-    Rows that are units by themselves are sorted by length within a few mini-batches.
-    """
-    batches: list[list[TokenSequence]] = []
-    if unit != "turn":
-        for part in _shuffled_units(rows, rng, unit):
-            if not batches or len(batches[-1]) + len(part) > size:
-                batches.append([])
-            batches[-1] += part
-        return batches
-    order = list(rows)
-    rng.shuffle(order)
-    for start in range(0, len(order), size * _SORT_SPAN):
-        span = sorted(order[start : start + size * _SORT_SPAN], key=lambda row: len(row.tokens))
-        batches += [span[i : i + size] for i in range(0, len(span), size)]
-    rng.shuffle(batches)
-    return batches
-
-
-def _shuffled_units(
-    rows: Sequence[TokenSequence], rng: random.Random, unit: MinibatchUnit
-) -> list[list[TokenSequence]]:
-    key = _key_of(unit)
-    units: dict[Hashable, list[TokenSequence]] = {}
-    for i, row in enumerate(rows):
-        units.setdefault(key(i, row), []).append(row)
-    whole = list(units.values())
-    rng.shuffle(whole)
-    return whole
-
-
-def _key_of(unit: MinibatchUnit) -> Callable[[int, TokenSequence], Hashable]:
+def unit_key(unit: MinibatchUnit) -> Callable[[int, TokenRow], Hashable]:
+    """Return what tells units of rows apart: a function of a row's place and the row."""
     if unit == "turn":
         return lambda i, row: i
     if unit == "trajectory":

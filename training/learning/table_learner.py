@@ -1,35 +1,48 @@
-"""The update of a tabular policy: the learner's contract, without a network."""
+"""The learner of a tabular policy: the contract of learners, without a network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anchorgym.agents.engines.contract import Engine
 from anchorgym.agents.engines.table import Table
-from anchorgym.agents.policies.tabular import TabularPolicy
-from anchorgym.gigpo import Algorithm
+from anchorgym.agents.policies.tabular import TableError, TabularPolicy
+from anchorgym.gigpo import Algorithm, Totals
 from anchorgym.training.config.sections import LearnerConfig
-from anchorgym.training.learning.rows import TokenRows, training_rows
-from anchorgym.training.learning.sequences import TokenSequence
-from anchorgym.training.rollout.types import Episode
-from anchorgym.training.run.checkpoints import Tensors, parameters_of
+from anchorgym.training.learning.contract import (
+    LearnerError,
+    Sizes,
+    SplitError,
+    Statistics,
+    means,
+)
+from anchorgym.training.learning.gradient_learner import read_version, write_version
+from anchorgym.training.learning.minibatches import FlatTokens, totals_of
+from anchorgym.training.learning.rows import TokenRow
+from anchorgym.training.learning.tensors import parameters_of, unreadable
 
 
 class TableLearner:
-    """Gradient steps on the rows that were met, each by the mean over its own turns.
+    """Gradient steps on the situations that were met, each by the mean over its own turns.
 
     So a situation that is rare is learnt as fast as one that is common, and the learning rate means
-    the same in a table of any size.
+    the same in a table of any size. An update has one mini-batch.
 
     Args:
         policy: what is trained, in place.
         algorithm: says what is minimised; a turn is a token.
         config: its learning rate and epochs are used.
         temperature: that the options were drawn at.
+
+    Raises:
+        LearnerError: the algorithm or the settings ask for what a table cannot do.
     """
 
     def __init__(
@@ -40,86 +53,137 @@ class TableLearner:
         *,
         temperature: float = 1.0,
     ) -> None:
+        _require_possible(algorithm, config)
         self.policy, self.algorithm, self.config = policy, algorithm, config
         self.temperature = temperature
         self.version = policy.engine.version
         self._rate = config.learning_rate
+        self._gradient: Tensor | None = None
+        self._met: list[Tensor] = []
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU."""
+        return torch.device("cpu")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the logits: float32."""
+        return torch.float32
 
     def set_learning_rate(self, rate: float) -> None:
         """Take further steps at this rate."""
         self._rate = rate
 
-    def tensors(self) -> dict[str, Tensors]:
-        """Return what has to be kept between two updates, beside the table's names."""
-        return {"model": {"logits": self.policy.model.logits.data}}
-
-    def resume(self, version: int, tensors: Mapping[str, Tensors]) -> None:
-        """Go on from what `tensors` returned after so many updates."""
-        self.version = version
-        self.policy.model.logits.data = tensors["model"]["logits"].clone()
-
     @torch.no_grad()
-    def entropies(self, episodes: Sequence[Episode]) -> NDArray[np.float64]:
-        """Return the entropy that each option was drawn with, (n_turns,)."""
-        turns = [turn for episode in episodes for turn in episode.turns]
-        if not turns:
+    def entropies(self, rows: Sequence[TokenRow]) -> NDArray[np.float64]:
+        """Return the entropy that each option was drawn with, (n_rows,) in nats."""
+        if not rows:
             return np.zeros(0)
-        table = self.policy.model
-        met = _Choices(table, [(*turn.context, *turn.response) for turn in turns])
-        _, entropy = met.scores(table, self.temperature)
+        _, entropy = _Choices(self.policy.model, rows).scores(self.policy.model, self.temperature)
         return np.asarray(entropy.double().numpy())
 
-    def update(
-        self,
-        episodes: Sequence[Episode],
-        advantages: NDArray[np.float64],
-        seed: int,
-        *,
-        columns: Mapping[str, NDArray[np.float64]] | None = None,
-        replayed: Sequence[TokenSequence] = (),
-    ) -> dict[str, float]:
-        """Take the steps of one iteration; see `Learner.update`. `seed` changes nothing."""
-        unit = self.algorithm.minibatch_unit
-        taught = [*training_rows(episodes, advantages, columns, unit), *replayed]
-        records = self._steps(taught) if taught else []
-        self.version += 1
-        self.policy.engine.load_weights(parameters_of(self.policy.model), self.version)
-        means = {
-            key: float(np.mean([record[key] for record in records]))
-            for key in (records[0] if records else ())
-        }
-        return {
-            **means,
-            "learning_rate": self._rate,
-            "rows": len(taught),
-            "steps": len(records),
-        }
+    def sizes(self, rows: Sequence[TokenRow]) -> Sizes:
+        """Return tokens, rows, turns, trajectories and groups of a mini-batch."""
+        return asdict(totals_of(rows))
 
-    def _steps(self, taught: Sequence[TokenSequence]) -> list[dict[str, float]]:
-        table, rows = self.policy.model, TokenRows(taught)
-        met = _Choices(table, [row.tokens for row in taught])
-        given = torch.tensor([advantage for row in taught for advantage in row.advantages])
-        times = torch.bincount(met.rows, minlength=len(table.logits)).clamp(min=1)
-        records = []
-        for _ in range(self.config.epochs):
-            logprobs, entropy = met.scores(table, self.temperature)
-            loss, statistics = self.algorithm.loss(rows, logprobs, entropy, None, given)
-            (gradient,) = torch.autograd.grad(loss, table.logits)
-            with torch.no_grad():
-                table.logits.sub_(self._rate * gradient * (len(taught) / times)[:, None])
-            records.append({"loss": loss.item(), **statistics.floats()})
-        return records
+    def forward_backward(self, rows: Sequence[TokenRow], of: Sizes | None = None) -> Statistics:
+        """Add the gradient of the algorithm's loss; see `Learner.forward_backward`."""
+        if of is not None and not self.algorithm.divisible:
+            raise SplitError(
+                f"the loss of {type(self.algorithm).__name__} is no sum over parts of a "
+                "mini-batch: give it whole"
+            )
+        table = self.policy.model
+        view = FlatTokens(rows, totals=None if of is None else Totals(**of))
+        met = _Choices(table, rows)
+        logprobs, entropy = met.scores(table, self.temperature)
+        loss, measured = self.algorithm.loss(view, logprobs, entropy, None, view.advantages)
+        (gradient,) = torch.autograd.grad(loss, table.logits)
+        self._gradient = gradient if self._gradient is None else self._gradient + gradient
+        self._met.append(met.rows)
+        return {"loss": loss.item(), **measured.floats()}
+
+    @torch.no_grad()
+    def step(self) -> Statistics:
+        """Take a step, in each situation by the mean over its turns; return the length of it."""
+        if self._gradient is None:
+            return {"grad_norm": 0.0}
+        logits, met = self.policy.model.logits, torch.cat(self._met)
+        times = torch.bincount(met, minlength=len(logits)).clamp(min=1)
+        change = self._gradient * (len(met) / times)[:, None]
+        logits.sub_(self._rate * change)
+        self._gradient, self._met = None, []
+        return {"grad_norm": change.norm().item()}
+
+    def update(self, rows: Sequence[TokenRow], seed: int) -> Statistics:
+        """Take the steps of one update; see `Learner.update`. `seed` changes nothing."""
+        epochs = self.config.epochs if rows else 0
+        records = [{**self.forward_backward(rows), **self.step()} for _ in range(epochs)]
+        self.version += 1
+        counts = {"learning_rate": self._rate, "rows": len(rows), "steps": len(records)}
+        return {**means(records), **counts}
+
+    def save(self, folder: Path) -> None:
+        """Write the table, with the names of its rows and options, and the version."""
+        self.policy.save(folder)
+        write_version(folder, type(self).__name__, self.version)
+
+    def load(self, folder: Path) -> None:
+        """Go on from what `save` has written; see `Learner.load`."""
+        version = read_version(folder, type(self).__name__)
+        try:
+            self.policy.load(folder)
+        except TableError as error:
+            raise unreadable(folder, error) from error
+        self.version = version
+
+    def publish(self, engine: Engine) -> None:
+        """Give an engine the table under its version; here it shares it in place."""
+        engine.load_weights(parameters_of(self.policy.model), self.version)
+
+
+def add_counts(policy: TabularPolicy, choices: Sequence[tuple[int, Sequence[int]]]) -> None:
+    """Make each option likelier by how often it was chosen: by the logarithm of 1 + that number.
+
+    Args:
+        policy: whose table is changed in place.
+        choices: a row of the table, and the options that would have written what was chosen there,
+            which share the count.
+    """
+    logits = policy.model.logits.data
+    counts = torch.zeros_like(logits)
+    for row, options in choices:
+        counts[row, list(options)] += 1 / max(1, len(options))
+    logits += counts.log1p()
+
+
+def _require_possible(algorithm: Algorithm, config: LearnerConfig) -> None:
+    name = type(algorithm).__name__
+    if algorithm.kl_coef:
+        raise LearnerError("a table has no reference to stay near: set algorithm.kl_coef to 0")
+    if type(algorithm).temperature is not Algorithm.temperature:
+        raise LearnerError(
+            f"{name} wants a temperature for each token, but a table draws one option a turn, at "
+            "the temperature of the rollout: choose another algorithm, or a language policy"
+        )
+    if config.device not in ("auto", "cpu") or config.dtype != "float32":
+        raise LearnerError(
+            f"a table is float32 numbers on the CPU, not {config.dtype} on {config.device}: leave "
+            "learner.device and learner.dtype out"
+        )
 
 
 class _Choices:
-    """What was chosen among what was open, turn by turn.
+    """What was chosen among what was open, row by row.
 
     Args:
         table: it was chosen from.
-        turns: the row, the options that were open, and at last the one that was chosen.
+        rows: of one turn each: the row, the options that were open, and at last the one chosen.
     """
 
-    def __init__(self, table: Table, turns: Sequence[Sequence[int]]) -> None:
+    def __init__(self, table: Table, rows: Sequence[TokenRow]) -> None:
+        turns = [row.tokens for row in rows]
         self.rows = torch.tensor([turn[0] for turn in turns])
         self._chosen = torch.tensor([turn[-1] for turn in turns])[:, None]
         counts = torch.tensor([len(turn) - 2 for turn in turns])

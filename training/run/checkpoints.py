@@ -1,8 +1,9 @@
-"""Checkpoints: the whole state of a run as safetensors and JSON, written all or nothing.
+"""Checkpoints: the whole state of a run as JSON and parts, written all or nothing.
 
-A checkpoint is a folder `RUN/checkpoints/NUMBER`. It comes into being by a rename, after all that
-is in it has reached the disk, so a process that is killed leaves the checkpoints before. Its JSON
-holds the SHA-256 of every other file and of itself: what was damaged since is not taken for whole.
+A checkpoint is a folder `RUN/checkpoints/NUMBER`. It holds JSON, and a folder for each part that
+writes itself: a learner, a policy. It comes into being by a rename, after all that is in it has
+reached the disk, so a process that is killed leaves the checkpoints before. Its JSON holds the
+SHA-256 of every other file and of itself: what was damaged since is not taken for whole.
 """
 
 from __future__ import annotations
@@ -12,35 +13,60 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from typing import Any, Protocol
 
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.config.durable import remove_leftovers, whole_folder
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 held all tensors itself; in format 2 learners write their own."""
 _STATE = "checkpoint.json"
-_ENDING = ".safetensors"
-
-Tensors = dict[str, Tensor]
 
 
 class CheckpointError(AnchorgymError, ValueError):
     """Checkpoints that cannot be read, or that are of something else."""
 
 
+class CheckpointFormatError(CheckpointError):
+    """Checkpoints that another version of anchorgym has written."""
+
+
+class Saves(Protocol):
+    """What writes itself as a part of a checkpoint, such as a learner."""
+
+    def save(self, folder: Path, /) -> None:
+        """Write everything that is needed to go on, into a folder that does not exist yet."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a run goes on from."""
+    """What a run goes on from.
 
+    Attributes:
+        folder: that holds it. It is removed when enough later ones have been saved.
+        state: JSON values.
+        parts: names of the parts.
+    """
+
+    folder: Path
     state: dict[str, Any]
-    """JSON values."""
-    tensors: dict[str, Tensors]
-    """By the name of their file, without its ending."""
+    parts: frozenset[str]
+
+    def part(self, name: str) -> Path:
+        """Return the folder of a part, for its `load`.
+
+        Raises:
+            CheckpointError: there is no such part.
+        """
+        if name not in self.parts:
+            raise CheckpointError(
+                f"{self.folder} holds {', '.join(sorted(self.parts)) or 'no part'}, not {name!r}: "
+                "it is of another kind of run"
+            )
+        return self.folder / name
 
 
 class Checkpoints:
@@ -48,24 +74,31 @@ class Checkpoints:
 
     Args:
         folder: that holds them; made when the first is saved.
-        keep: so many.
+        keep: number of checkpoints that are kept.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder = folder
         self._keep = keep
 
-    def save(self, checkpoint: Checkpoint) -> Path:
-        """Write a checkpoint and remove those that are too old; return its folder."""
+    def save(self, state: Mapping[str, Any], parts: Mapping[str, Saves] | None = None) -> Path:
+        """Write a checkpoint and remove those that are too old; return its folder.
+
+        Args:
+            state: JSON values.
+            parts: by the name of the folder that each writes itself into.
+        """
         names = self._names()
         path = self.folder / f"{int(names[-1]) + 1 if names else 1:08}"
         with whole_folder(path) as fresh:
-            for name, tensors in checkpoint.tensors.items():
-                save_file({key: _plain(t) for key, t in tensors.items()}, fresh / (name + _ENDING))
+            for name, part in (parts or {}).items():
+                part.save(fresh / name)
             body = {
                 "format": FORMAT,
-                "state": checkpoint.state,
-                "files": {file.name: _file_hash(file) for file in sorted(fresh.iterdir())},
+                "anchorgym": version("anchorgym"),
+                "state": state,
+                "parts": sorted(parts or {}),
+                "files": file_hashes(fresh),
             }
             text = json.dumps({**body, "sha256": _body_hash(body)}, allow_nan=False)
             (fresh / _STATE).write_text(text + "\n", encoding="utf-8")
@@ -80,6 +113,7 @@ class Checkpoints:
         newer than the one returned.
 
         Raises:
+            CheckpointFormatError: the newest one is of another version.
             CheckpointError: there are checkpoints, and every one is damaged.
         """
         remove_leftovers(self.folder)
@@ -88,6 +122,8 @@ class Checkpoints:
         for name in reversed(names):
             try:
                 checkpoint = read_checkpoint(self.folder / name)
+            except CheckpointFormatError:
+                raise
             except CheckpointError as error:
                 problems.append(error)
                 continue
@@ -111,66 +147,45 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """Read one checkpoint.
 
     Raises:
+        CheckpointFormatError: another version has written it.
         CheckpointError: it is not whole.
     """
     try:
         body = json.loads((folder / _STATE).read_text(encoding="utf-8"))
         digest = body.pop("sha256")
-        if body["format"] != FORMAT:
-            raise CheckpointError(f"{folder} has format {body['format']}, not {FORMAT}")
         if digest != _body_hash(body):
             raise CheckpointError(f"{folder / _STATE} was changed after it was written")
+        if body["format"] != FORMAT:
+            raise _of_another_version(folder, body)
+        there = file_hashes(folder)
         for name, expected in body["files"].items():
-            if _file_hash(folder / name) != expected:
+            if there.get(name) != expected:
                 raise CheckpointError(f"{folder / name} was changed after it was written")
-        tensors = {
-            name.removesuffix(_ENDING): load_file(folder / name) for name in sorted(body["files"])
-        }
+        return Checkpoint(folder, body["state"], frozenset(body["parts"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{folder} is damaged: {error!r}") from error
-    return Checkpoint(body["state"], tensors)
 
 
-def parameters_of(model: nn.Module) -> Tensors:
-    """Return a model's parameters by name, shared ones once."""
-    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file in a folder, by its path there; without a checkpoint's own.
 
-
-@torch.no_grad()
-def load_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give a model's parameters the values that `parameters_of` returned, in place.
-
-    Raises:
-        CheckpointError: they are of another model.
+    Empty where there is no folder.
     """
-    named = dict(model.named_parameters())
-    shapes = {name: parameter.shape for name, parameter in named.items()}
-    if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
-        raise CheckpointError("the checkpoint's weights are those of another model")
-    for name, parameter in named.items():
-        parameter.copy_(tensors[name])
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    hashes = {path.relative_to(folder).as_posix(): _file_hash(path) for path in files}
+    hashes.pop(_STATE, None)
+    return hashes
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
-    """Return what an optimizer remembers of each parameter, as `index.name`."""
-    state = optimizer.state_dict()["state"]
-    return {f"{i}.{key}": value for i, of in state.items() for key, value in of.items()}
-
-
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimizer made with the same settings what `optimizer_tensors` returned."""
-    state: dict[int, Tensors] = {}
-    for name, value in tensors.items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().contiguous()
+def _of_another_version(folder: Path, body: Mapping[str, Any]) -> CheckpointFormatError:
+    writer = body.get("anchorgym", "0.1.0 or before")
+    return CheckpointFormatError(
+        f"{folder} has checkpoint format {body['format']} of anchorgym {writer}, and this is "
+        f"format {FORMAT} of anchorgym {version('anchorgym')}: finish the run with the version "
+        "that began it, or begin a new one in another folder from the policy that it has saved"
+    )
 
 
 def _file_hash(path: Path) -> str:

@@ -18,7 +18,7 @@ from anchorgym.gigpo import Counts, State, TurnBatch, novelty_bonus
 from anchorgym.training.config.sections import ConfigError, TrainConfig
 from anchorgym.training.inspect.recording import Recorder
 from anchorgym.training.learning.columns import anchor_statistics, turn_batch
-from anchorgym.training.learning.learner import Learner
+from anchorgym.training.learning.contract import PolicyLearner
 from anchorgym.training.learning.learner_batch import compute_advantages, explored
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.group_sampler import GroupSampler, Played
@@ -49,7 +49,7 @@ class Iterations:
         config: TrainConfig,
         components: Components,
         policy: ModelPolicy,
-        learner: Learner,
+        learner: PolicyLearner,
         state: State,
         visits: Counts,
         timers: Timers,
@@ -106,7 +106,7 @@ class Iterations:
         # What is not learnt from was visited all the same.
         if played.dropped and wanted.exploration != "none":
             novelty_bonus(self._batch(played.lost), wanted.exploration, self._visits)
-        lesson = compute_advantages(
+        learnt_from = compute_advantages(
             self._components.algorithm,
             self._state,
             self._learner,
@@ -119,17 +119,12 @@ class Iterations:
             [len(e.turns) for e in played.episodes],
         )
         advantages = np.zeros(len(batch))
-        advantages[learnt] = lesson.advantages
+        advantages[learnt] = learnt_from.advantages
         self.anchors = anchor_statistics(played.episodes, self._config.algorithm.anchor)
         self._recorder.iteration(iteration, played.episodes, batch, advantages)
         self._timers.lap("advantages")
-        statistics = self._learner.update(
-            lesson.episodes,
-            lesson.advantages,
-            seed,
-            columns=lesson.columns,
-            replayed=lesson.replayed,
-        )
+        statistics = self._learner.update(learnt_from.all_rows, seed)
+        self._learner.publish(self._policy.engine)
         self._timers.lap("update")
         return {
             **_figures(played.episodes),

@@ -1,7 +1,7 @@
 """A training job as steps that can be left and taken up again.
 
 What is drawn in a step depends on the seed, the phase and the step's number alone, and the engine
-begins every step anew. So weights, optimizers and a few counters are all that a checkpoint has to
+begins every step anew. So the learner's state and a few counters are all that a checkpoint has to
 hold, and saving one changes nothing: a run that was killed ends with the bits of one that was not.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +23,13 @@ from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.evaluation.evaluate import Evaluation, evaluate
 from anchorgym.training.imitation.cloning import Cloning
 from anchorgym.training.imitation.dagger import Corrections
-from anchorgym.training.imitation.demonstrations import Demonstration, demonstrations, usual_limit
+from anchorgym.training.imitation.demonstrations import demonstrations, usual_limit
 from anchorgym.training.inspect.plotting.anchors import draw_anchors
 from anchorgym.training.inspect.plotting.curve import draw_curve
 from anchorgym.training.inspect.recording import Recorder
-from anchorgym.training.learning.learner import Learner
+from anchorgym.training.learning.demonstrations import Demonstration
+from anchorgym.training.learning.devices import place_policy
+from anchorgym.training.learning.learners import learner_for
 from anchorgym.training.learning.schedules import learning_rate
 from anchorgym.training.rollout.timers import Timers
 from anchorgym.training.rollout.types import Episode
@@ -35,9 +37,8 @@ from anchorgym.training.run.checkpoints import (
     Checkpoint,
     CheckpointError,
     Checkpoints,
-    Tensors,
-    load_parameters,
-    parameters_of,
+    Saves,
+    file_hashes,
 )
 from anchorgym.training.run.components import Components, new_policy
 from anchorgym.training.run.display import Display
@@ -50,6 +51,8 @@ START = "start"
 
 _PHASES = ("clone", "before", "reinforce", "after")
 """In their order; the vocabulary comes before the first checkpoint."""
+_POLICY, _CLONING, _LEARNER = "policy", "cloning", "learner"
+"""Parts of a checkpoint: of the phases that measure, of cloning, and of reinforcement."""
 _TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
 """Of the final figures, by mode."""
 
@@ -70,6 +73,8 @@ class Progress:
     best: int = 0
     """The iteration of its best point, the later one of equals."""
     best_success: float = -1.0
+    best_files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the files of `policy/`, as that point was written there."""
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Final figures by "before" or "after" and mode."""
     cpu_seconds: dict[str, float] = field(default_factory=dict)
@@ -109,7 +114,7 @@ class Job:
         self._checkpoints, self._saved_at = checkpoints, time.monotonic()
         self._recorder = Recorder(folder, config, components)
         self._panel = panel_hash(components.panels.train)
-        self._tensors = saved.tensors if saved else {}
+        self._saved = saved
         if saved is None:
             self.at = Progress(algorithm=components.algorithm.initial_state())
         else:
@@ -120,13 +125,11 @@ class Job:
                 )
             self.at = Progress(**saved.state["progress"])
             self.timers.add(self.at.cpu_seconds, self.at.wall_seconds or self.at.cpu_seconds)
-        self._best = {name: of for name, of in self._tensors.items() if name == "best"}
 
     def run(self) -> Run:
         """Go on until the run is finished; an interruption leaves the policy and the curve."""
         self.policy = self._first_policy()
-        if self._tensors and self.at.phase != "clone":
-            load_parameters(self.policy.model, self._tensors["model"])
+        place_policy(self.policy, self.config.learner.device)
         work = {
             "clone": self._clone,
             "before": self._before,
@@ -136,8 +139,8 @@ class Job:
         try:
             for phase in _PHASES[_PHASES.index(self.at.phase) :]:
                 if phase != self.at.phase:
-                    self.at.phase, self.at.done, self._tensors = phase, 0, {}
-                    self._save(self._weights)
+                    self.at.phase, self.at.done, self._saved = phase, 0, None
+                    self._save({_POLICY: self.policy})
                 work[phase]()
         except KeyboardInterrupt:
             if not (self.folder / "policy").exists():
@@ -152,14 +155,16 @@ class Job:
     # Phases ---------------------------------------------------------------------------------
 
     def _first_policy(self) -> ModelPolicy:
-        """Return the policy of `start/`, which is made first where there is no checkpoint yet."""
-        if self.components.policy is not None and self._tensors:
+        """Return the checkpoint's policy, or that of `start/`, which is made where none is."""
+        if self.components.policy is not None and self._saved:
             self.display.say(f"resumed    {self.at.phase} {self.at.done or ''}".rstrip())
-            return self.components.policy
+            if _POLICY in self._saved.parts:
+                return load_policy(self._saved.part(_POLICY), seed=self.config.seed)
+            return self.components.policy  # a learner has its weights
         self._announce()
         policy = self.components.policy or new_policy(self.config, self.components, self.display)
         self.timers.lap("vocabulary")
-        size = sum(parameter.numel() for parameter in policy.model.parameters())
+        size = policy.n_parameters
         self.display.say(f"policy     {size:,} parameters, {len(policy.tokenizer):,} words")
         self.log.write("policy", parameters=size, words=len(policy.tokenizer))
         with whole_folder(self.folder / START) as fresh:
@@ -179,13 +184,16 @@ class Job:
             updates=updates,
             seed=self.config.seed,
             corrections=self._corrections() if correct else None,
+            device=self.config.learner.device,
+            dtype=self.config.learner.dtype,
         )
+        parts = {_CLONING: cloning.learner}
         self.timers.start()
         with cloning, self.display.phase("clone", updates, self.at.done) as shown:
-            if self._tensors:
-                cloning.resume(self.at.done, self._tensors)
+            if self._saved:
+                cloning.learner.load(self._saved.part(_CLONING))
             else:
-                self._save(cloning.tensors)
+                self._save(parts)
             while cloning.done < updates:
                 self._renew_engine("clone", cloning.done)
                 for step in cloning.pool():
@@ -193,7 +201,7 @@ class Job:
                     self.log.write("clone", **asdict(step))
                 self.at.done = cloning.done
                 self.timers.lap("clone")
-                self._save(cloning.tensors, now=False)
+                self._save(parts, now=False)
         self._write_policy("clone")
 
     @cached_property
@@ -242,11 +250,12 @@ class Job:
         if last == 0:
             self._write_policy("policy")
             return
-        learner = Learner(
+        learner = learner_for(
             self.policy, algorithm, config.learner, temperature=config.rollout.temperature
         )
-        if "optimizer" in self._tensors:
-            learner.resume(self.at.done, self._tensors)
+        if self._saved and _LEARNER in self._saved.parts:
+            learner.load(self._saved.part(_LEARNER))
+            learner.publish(self.policy.engine)
         iterations = Iterations(
             config,
             self.components,
@@ -270,12 +279,10 @@ class Job:
                 self.at.done = number
                 if number % config.evaluation.every == 0 or number == last:
                     self._validate(number)
-                self._save(lambda: {**learner.tensors(), **self._best}, now=False)
+                self._save({_LEARNER: learner}, now=False)
         if self.at.best != last:
             self._write_policy("last")
-            load_parameters(self.policy.model, self._best["best"])
-        self._write_policy("policy")
-        self._best = {}
+            self.policy = self._best_policy()
 
     def _validate(self, iteration: int) -> None:
         panels = self.components.panels
@@ -291,10 +298,8 @@ class Job:
         better = not panels.chooses or success.mean >= self.at.best_success
         if better:
             self.at.best, self.at.best_success = iteration, success.mean
-            if panels.chooses:
-                weights = parameters_of(self.policy.model)
-                self._best = {"best": {name: value.clone() for name, value in weights.items()}}
             self._write_policy("policy")
+            self.at.best_files = file_hashes(self.folder / "policy")
         self.at.validated = iteration
         self.timers.lap("evaluation")
         self.log.write(
@@ -304,6 +309,22 @@ class Job:
             success=asdict(success),
             best=better,
         )
+
+    def _best_policy(self) -> ModelPolicy:
+        """Read `policy/`, which holds the best point of the curve.
+
+        A run that is taken up again plays again whatever came after its checkpoint, so what it
+        finds there by now is of the same bits.
+        """
+        folder = self.folder / "policy"
+        if file_hashes(folder) != self.at.best_files:
+            raise CheckpointError(
+                f"{folder} is not the policy of iteration {self.at.best} any more, which the run "
+                "has written there: put it back, or begin the run again in another folder"
+            )
+        policy = load_policy(folder, seed=self.config.seed)
+        place_policy(policy, self.config.learner.device)
+        return policy
 
     def _after(self) -> None:
         if self.config.rollout.iterations:
@@ -335,7 +356,7 @@ class Job:
             found[mode] = figures.to_json()
             self.log.write(when, mode=mode, split=exam, success=asdict(figures.success))
             self.display.say(f"{when:<10} {exam} {mode:<8} success {figures.success} %")
-            self._save(self._weights)
+            self._save({_POLICY: self.policy})
 
     # Details --------------------------------------------------------------------------------
 
@@ -360,10 +381,7 @@ class Job:
         name = "/".join(map(str, (self.config.seed, *step)))
         self.policy.engine.reseed(random.Random(name).getrandbits(62))
 
-    def _weights(self) -> dict[str, Tensors]:
-        return {"model": parameters_of(self.policy.model)}
-
-    def _save(self, tensors: Callable[[], dict[str, Tensors]], *, now: bool = True) -> None:
+    def _save(self, parts: Mapping[str, Saves], *, now: bool = True) -> None:
         """Save a checkpoint; if it need not be now, only when the last one is old enough."""
         if not now and time.monotonic() - self._saved_at < self.config.checkpoint.seconds:
             return
@@ -374,7 +392,7 @@ class Job:
             "metrics_bytes": self.log.sync(),
             "elapsed": self.log.elapsed,
         }
-        self._checkpoints.save(Checkpoint(state, tensors()))
+        self._checkpoints.save(state, parts)
         self._saved_at = time.monotonic()
         self.timers.lap("checkpoints")
 

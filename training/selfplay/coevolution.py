@@ -27,7 +27,7 @@ from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.rollout.types import Match, Start
-from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints, Tensors
+from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints
 from anchorgym.training.run.components import find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
@@ -322,6 +322,8 @@ class Coevolution:
                     algorithm,
                     grouping=settings.grouping,
                     anchor=settings.algorithm.anchor,
+                    exploration=settings.algorithm.exploration,
+                    exploration_coef=settings.algorithm.exploration_coef,
                 )
             )
         rates = {name: learner_settings(settings) for name, (settings, _) in self.settings.items()}
@@ -335,25 +337,22 @@ class Coevolution:
         return None if role in self.trained else self.roles.roles[role].policy
 
     def _save(self) -> None:
-        tensors: dict[str, Tensors] = {}
-        for name, learner in self.roles.learners.items():
-            tensors.update({f"{name}.{part}": of for part, of in learner.tensors().items()})
         state = {
             "done": self._done,
             "history": self._history,
             "states": {name: role.state for name, role in self.roles.roles.items()},
+            "visits": {name: role.visits for name, role in self.roles.roles.items()},
             "bytes": self._log.sync(),
         }
-        self._checkpoints.save(Checkpoint(state, tensors))
+        self._checkpoints.save(state, self.roles.learners)
 
     def _take(self, saved: Checkpoint) -> None:
         self._done, self._history = saved.state["done"], saved.state["history"]
         for name, role in self.roles.roles.items():
             role.state = saved.state["states"][name]
+            role.visits = saved.state["visits"][name]
         for name, learner in self.roles.learners.items():
-            self._players.load_into(f"{name} {self._done}", self.roles.roles[name].policy)
-            prefix = f"{name}."
-            parts = {
-                k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)
-            }
-            learner.resume(len(self._history), parts)
+            learner.load(saved.part(name))
+            engine = self.roles.roles[name].policy.engine
+            if engine is not None:
+                learner.publish(engine)

@@ -105,7 +105,7 @@ class InitialPolicies:
         shutil.rmtree(self._cloning(role), ignore_errors=True)
 
     def _clone(self, role: str, pupil: ModelPolicy) -> None:
-        warmup = self._settings[role][0].warmup
+        warmup, learner = self._settings[role][0].warmup, self._settings[role][0].learner
         checkpoints = Checkpoints(self._cloning(role), keep=1)
         saved = checkpoints.newest()
         log = MetricsLog(self._folder / f"{role}.jsonl", saved.state["bytes"] if saved else 0)
@@ -119,6 +119,8 @@ class InitialPolicies:
             seed=self._config.seed,
             checkpoints=checkpoints,
             noted=log.sync,
+            device=learner.device,
+            dtype=learner.dtype,
         )
         done = saved.state["done"] if saved else 0
         try:

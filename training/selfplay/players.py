@@ -69,11 +69,6 @@ class Players:
                 del self._loaded[oldest]
         return self._loaded[name]
 
-    def load_into(self, name: str, policy: Policy) -> None:
-        """Give a table what a player knew; the weights of a model are a learner's to restore."""
-        if isinstance(policy, TabularPolicy):
-            policy.load(self._path(name))
-
     def _load(self, name: str) -> Policy:
         if not self._path(name).exists():
             frozen = self._frozen(role_of(name))

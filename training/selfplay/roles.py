@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.policies.base import Policy
-from anchorgym.agents.policies.model import ModelPolicy
-from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
-from anchorgym.gigpo import Algorithm, State, TurnBatch
+from anchorgym.gigpo import Algorithm, Counts, Novelty, State, TurnBatch
 from anchorgym.training.config.sections import LearnerConfig
-from anchorgym.training.learning.columns import anchor_keys
-from anchorgym.training.learning.learner import Learner
-from anchorgym.training.learning.learner_batch import LearnerBatch, compute_advantages
+from anchorgym.training.learning.columns import turn_batch
+from anchorgym.training.learning.contract import PolicyLearner
+from anchorgym.training.learning.learner_batch import LearnerBatch, compute_advantages, explored
+from anchorgym.training.learning.learners import learner_for
 from anchorgym.training.learning.schedules import learning_rate
-from anchorgym.training.learning.sequences import TokenSequence
-from anchorgym.training.learning.table_learner import TableLearner
 from anchorgym.training.rollout.types import Episode, Match
-from anchorgym.training.run.checkpoints import Tensors
 
 Grouping = Literal["role", "agent"]
 """Whose trajectories are compared with each other: all agents of a role, or each agent's own."""
@@ -31,38 +27,6 @@ Grouping = Literal["role", "agent"]
 
 class RoleError(AnchorgymError, ValueError):
     """Roles that do not fit the world, or each other."""
-
-
-class AnyLearner(Protocol):
-    """What trains a policy."""
-
-    def update(
-        self,
-        episodes: Sequence[Episode],
-        advantages: NDArray[np.float64],
-        seed: int,
-        *,
-        columns: Mapping[str, NDArray[np.float64]] | None = None,
-        replayed: Sequence[TokenSequence] = (),
-    ) -> dict[str, float]:
-        """Take the optimizer steps of one iteration."""
-        ...
-
-    def entropies(self, episodes: Sequence[Episode]) -> NDArray[np.float64]:
-        """Return the entropy that each written token was drawn with, (n_tokens,)."""
-        ...
-
-    def set_learning_rate(self, rate: float) -> None:
-        """Take further steps at this rate."""
-        ...
-
-    def tensors(self) -> dict[str, Tensors]:
-        """Return what has to be kept between two updates."""
-        ...
-
-    def resume(self, version: int, tensors: Mapping[str, Tensors]) -> None:
-        """Go on from what `tensors` returned after so many updates."""
-        ...
 
 
 @dataclass(slots=True)
@@ -77,6 +41,9 @@ class Role:
         state: what the algorithm remembers.
         grouping: whose returns are compared: those of the role, or of each agent by itself.
         anchor: what turns are grouped by, see `anchor_keys`.
+        exploration: what seldom met states earn the role's agents beside their rewards.
+        exploration_coef: weight of that bonus.
+        visits: of states in all updates so far; those of an update are added.
     """
 
     name: str
@@ -86,6 +53,9 @@ class Role:
     state: State = field(default_factory=dict)
     grouping: Grouping = "role"
     anchor: str = "state"
+    exploration: Novelty = "none"
+    exploration_coef: float = 0.1
+    visits: Counts = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.algorithm is not None and not self.state:
@@ -102,36 +72,18 @@ class Role:
 
     def batch(self, sides: Sequence[tuple[str, Episode]]) -> TurnBatch:
         """Return the turns of the role's sides, a trajectory for each agent of each match."""
-        rows = [(n, agent, e, turn) for n, (agent, e) in enumerate(sides) for turn in e.turns]
         by_agent = self.grouping == "agent"
-        return TurnBatch.from_rows(
-            group=[(e.start.group, agent if by_agent else "") for _, agent, e, _ in rows],
-            role=[agent if by_agent else self.name for _, agent, _, _ in rows],
-            trajectory=np.array([n for n, *_ in rows]),
-            anchor=[key for _, e in sides for key in anchor_keys(e, self.anchor)],
-            reward=np.array([turn.reward for *_, turn in rows]),
-            valid=np.array([turn.valid for *_, turn in rows]),
-            truncated=np.array([e.stop != "terminated" for _, _, e, _ in rows]),
+        return turn_batch(
+            [side for _, side in sides],
+            self.anchor,
+            groups=[(side.start.group, agent if by_agent else "") for agent, side in sides],
+            roles=[agent if by_agent else self.name for agent, _ in sides],
         )
 
-
-def learner_for(
-    policy: Policy, algorithm: Algorithm, config: LearnerConfig, temperature: float
-) -> AnyLearner:
-    """Return what trains a policy of this kind.
-
-    Raises:
-        RoleError: it has nothing that can be trained, or not in this way.
-    """
-    if isinstance(policy, ModelPolicy):
-        return Learner(policy, algorithm, config, temperature=temperature)
-    if isinstance(policy, TabularPolicy):
-        if algorithm.kl_coef:
-            raise RoleError("a table has no reference to stay near: set algorithm.kl_coef to 0")
-        return TableLearner(policy, algorithm, config, temperature=temperature)
-    raise RoleError(
-        f"a {type(policy).__name__} has nothing to train: make its role one that is not trained"
-    )
+    def explored(self, sides: Sequence[tuple[str, Episode]]) -> TurnBatch:
+        """Return the turns of sides with their bonus for novelty; their visits are counted."""
+        batch = self.batch(sides)
+        return explored(batch, self.exploration, self.exploration_coef, self.visits)
 
 
 class Roles:
@@ -143,14 +95,15 @@ class Roles:
         temperature: that actions are sampled at.
 
     Raises:
-        RoleError: roles share a policy but not what trains it, or an algorithm does not fit.
+        RoleError: roles share a policy but not what trains it.
+        LearnerError: a policy cannot be trained, or not by its algorithm.
     """
 
     def __init__(
         self, roles: Sequence[Role], config: Mapping[str, LearnerConfig], temperature: float = 1.0
     ) -> None:
         self.roles = {role.name: role for role in roles}
-        self.learners: dict[str, AnyLearner] = {}
+        self.learners: dict[str, PolicyLearner] = {}
         """By the first role that follows the policy."""
         self._learner_of: dict[str, str] = {}
         self._config = config
@@ -159,11 +112,6 @@ class Roles:
             owner = self.roles[owners.setdefault(id(role.policy), role.name)]
             if role.algorithm is None:
                 continue
-            if type(role.algorithm).temperature is not Algorithm.temperature:
-                raise RoleError(
-                    f"{role.name}: matches are sampled at one temperature, and this algorithm "
-                    "wants one for each token: choose another"
-                )
             if owner is not role and owner.algorithm != role.algorithm:
                 raise RoleError(
                     f"{owner.name} and {role.name} share a policy: give both the same algorithm, "
@@ -172,13 +120,23 @@ class Roles:
             self._learner_of[role.name] = owner.name
             if owner.name not in self.learners:
                 self.learners[owner.name] = learner_for(
-                    role.policy, role.algorithm, config[owner.name], temperature
+                    role.policy, role.algorithm, config[owner.name], temperature=temperature
                 )
 
     @property
     def seats(self) -> dict[str, Policy]:
         """The policy of every agent."""
         return {agent: role.policy for role in self.roles.values() for agent in role.agents}
+
+    @property
+    def adaptive(self) -> dict[str, AdaptiveTemperature]:
+        """How the temperature of each token is chosen, for the agents whose algorithm says so."""
+        found: dict[str, AdaptiveTemperature] = {}
+        for role in self.roles.values():
+            rule = role.algorithm and role.algorithm.temperature(role.state)
+            if rule:
+                found |= dict.fromkeys(role.agents, AdaptiveTemperature(**asdict(rule)))
+        return found
 
     def set_learning_rates(self, iteration: int, iterations: int) -> None:
         """Give every learner the rate of one of the iterations 1 … `iterations`."""
@@ -199,48 +157,46 @@ class Roles:
             For each role, what was measured.
         """
         measured: dict[str, dict[str, float]] = {}
-        lessons: dict[str, list[LearnerBatch]] = {}
+        batches: dict[str, list[LearnerBatch]] = {}
         for role in self.roles.values():
             sides = role.sides(matches)
             measured[role.name] = _figures([side for _, side in sides])
             if role.algorithm is None or not sides or (trained and role.name not in trained):
                 continue
-            sides = _kept(role, role.algorithm, sides)
-            if not sides:
-                continue
-            episodes = [side for _, side in sides]
             owner = self._learner_of[role.name]
-            lesson = compute_advantages(
-                role.algorithm,
-                role.state,
-                self.learners[owner],
-                episodes,
-                role.batch(sides),
-                seed,
-            )
-            measured[role.name]["zero_advantage"] = float(np.mean(lesson.advantages == 0))
-            lessons.setdefault(owner, []).append(lesson)
-        for owner, parts in lessons.items():
-            lesson = LearnerBatch.joined(parts)
-            statistics = self.learners[owner].update(
-                lesson.episodes,
-                lesson.advantages,
-                seed,
-                columns=lesson.columns,
-                replayed=lesson.replayed,
-            )
-            measured[owner].update(statistics)
+            batch = _batch_of(role, role.algorithm, self.learners[owner], sides, seed)
+            if batch is not None:
+                measured[role.name]["zero_advantage"] = float(np.mean(batch.advantages == 0))
+                batches.setdefault(owner, []).append(batch)
+        for owner, parts in batches.items():
+            learner, engine = self.learners[owner], self.roles[owner].policy.engine
+            measured[owner].update(learner.update(LearnerBatch.joined(parts).all_rows, seed))
+            if engine is not None:
+                learner.publish(engine)
         return measured
 
 
-def _kept(
-    role: Role, algorithm: Algorithm, sides: list[tuple[str, Episode]]
-) -> list[tuple[str, Episode]]:
-    """Leave out the sides of groups that the algorithm does not train on."""
+def _batch_of(
+    role: Role,
+    algorithm: Algorithm,
+    learner: PolicyLearner,
+    sides: Sequence[tuple[str, Episode]],
+    seed: int,
+) -> LearnerBatch | None:
+    """Return what a role learns from; None where its algorithm drops every group."""
     batch = role.batch(sides)
     kept = algorithm.keep(batch, role.state)[batch.group]
     firsts = np.cumsum([0, *(len(side.turns) for _, side in sides[:-1])])
-    return [side for side, keep in zip(sides, kept[firsts].tolist(), strict=True) if keep]
+    learnt: list[tuple[str, Episode]] = []
+    lost: list[tuple[str, Episode]] = []
+    for side, keep in zip(sides, kept[firsts].tolist(), strict=True):
+        (learnt if keep else lost).append(side)
+    if lost and role.exploration != "none":
+        role.explored(lost)  # what is not learnt from was visited all the same
+    if not learnt:
+        return None
+    episodes = [side for _, side in learnt]
+    return compute_advantages(algorithm, role.state, learner, episodes, role.explored(learnt), seed)
 
 
 def roles_of(agents: Sequence[str]) -> dict[str, tuple[str, ...]]:

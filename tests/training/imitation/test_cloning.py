@@ -22,14 +22,9 @@ from anchorgym.envs import make, register
 from anchorgym.training import ConfigError
 from anchorgym.training.config.sections import CloneConfig
 from anchorgym.training.imitation.cloning import CloneStep, Cloning
-from anchorgym.training.imitation.demonstrations import (
-    DONE,
-    MISTAKE,
-    READ,
-    Demonstration,
-    demonstrations,
-)
+from anchorgym.training.imitation.demonstrations import demonstrations
 from anchorgym.training.imitation.teachers import find_teacher, near_miss
+from anchorgym.training.learning.demonstrations import DONE, MISTAKE, READ, Demonstration
 
 WORLD = "test/CandidKeyDoor-v0"
 ALF = "anchorgym/ALFWorld-v0"

@@ -12,8 +12,8 @@ from anchorgym.agents.policies.tiny import factor_embedding
 from anchorgym.envs import Info, make
 from anchorgym.training import EnvPool
 from anchorgym.training.imitation.dagger import Corrections
-from anchorgym.training.imitation.demonstrations import DONE, MISTAKE, READ, Demonstration
 from anchorgym.training.imitation.teachers import find_teacher
+from anchorgym.training.learning.demonstrations import DONE, MISTAKE, READ, Demonstration
 
 ALF = "anchorgym/ALFWorld-v0"
 

@@ -14,8 +14,8 @@ from anchorgym.envs import make_parallel
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import Start
 from anchorgym.training.config.sections import CloneConfig, LearnerConfig, PolicyConfig
-from anchorgym.training.imitation.demonstrations import DONE
 from anchorgym.training.imitation.scripts import clone, lessons, new_language_policy
+from anchorgym.training.learning.demonstrations import DONE
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.selfplay import EnvPool, Role, Roles, play_matches
 

@@ -21,8 +21,9 @@ from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import EnvPool, Episode, Start, TrainConfig, rollout, train
 from anchorgym.training.config.sections import LearnerConfig
-from anchorgym.training.learning.learner import Learner
-from anchorgym.training.learning.rows import TokenRows, minibatches, training_rows
+from anchorgym.training.learning.language_learner import LanguageLearner
+from anchorgym.training.learning.minibatches import FlatTokens, minibatches
+from anchorgym.training.learning.rows import all_rows, training_rows
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.types import Origin
 
@@ -35,9 +36,9 @@ def play(policy: ModelPolicy, sampling: Sampling, n: int = 6) -> list[Episode]:
     return rollout(policy, EnvPool.of(WORLD, max_turns=4), starts, sampling)
 
 
-def new_learner(policy: ModelPolicy, name: str = "grpo", **changes: Any) -> Learner:
+def new_learner(policy: ModelPolicy, name: str = "grpo", **changes: Any) -> LanguageLearner:
     config = LearnerConfig(**{"minibatch": 4, **changes})
-    return Learner(policy, make_algorithm(name, kl_coef=0.0), config, temperature=0.7)
+    return LanguageLearner(policy, make_algorithm(name, kl_coef=0.0), config, temperature=0.7)
 
 
 def ones(episodes: list[Episode]) -> Any:
@@ -48,7 +49,7 @@ def ones(episodes: list[Episode]) -> Any:
 def test_entropies_are_those_of_the_policy_token_by_token(form: str, packing: bool) -> None:
     policy = small_policy(WORLD, tasks=10, max_response=4, form=form)
     episodes = play(policy, Sampling(4, 0.7))
-    found = new_learner(policy, packing=packing).entropies(episodes)
+    found = new_learner(policy, packing=packing).entropies(all_rows(episodes))
     slow = []
     for episode in episodes:
         ids: list[int] = []
@@ -69,11 +70,12 @@ def test_tokens_are_scored_at_the_temperature_each_was_drawn_at() -> None:
     rule = AdaptiveTemperature(strength=0.5, centre=1.0, above=0.5, below=2.0)
     episodes = play(policy, Sampling(4, 0.7, rule))
     heat = [t for episode in episodes for turn in episode.turns for t in turn.temperatures]
-    entropies = new_learner(policy).entropies(episodes)
+    entropies = new_learner(policy).entropies(all_rows(episodes))
     x = np.log(entropies) - 1.0
     expected = 0.7 * (1 + 0.5 * np.clip(np.where(x > 0, x / 0.5, x / 2.0), -1, 1))
     np.testing.assert_allclose(heat, expected, atol=1e-4)
-    statistics = new_learner(policy, minibatch=100).update(episodes, ones(episodes), 0)
+    rows = training_rows(episodes, ones(episodes))
+    statistics = new_learner(policy, minibatch=100).update(rows, 0)
     assert statistics["approximate_kl"] == pytest.approx(0, abs=1e-6)
 
 
@@ -134,7 +136,7 @@ def test_a_loss_sees_turns_trajectories_and_columns() -> None:
     sizes = [len(turn.response) for episode in episodes for turn in episode.turns]
     column = np.arange(float(sum(sizes)))
     rows = training_rows(episodes, ones(episodes), {"number": column, "advantages": column + 1})
-    view = TokenRows(rows)
+    view = FlatTokens(rows)
     assert torch.bincount(view.turn).tolist() == sizes
     per_episode = [sum(len(turn.response) for turn in e.turns) for e in episodes]
     assert torch.bincount(view.trajectory).tolist() == per_episode

@@ -17,7 +17,8 @@ from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import EnvPool, Episode, Start, rollout
 from anchorgym.training.config.sections import LearnerConfig
-from anchorgym.training.learning.learner import Learner
+from anchorgym.training.learning.language_learner import LanguageLearner
+from anchorgym.training.learning.rows import training_rows
 
 WORLD = "test/CandidKeyDoor-v0"
 TEMPERATURE = 0.7
@@ -41,15 +42,22 @@ def noise_of(episodes: Sequence[Episode]) -> np.ndarray:
     return np.random.default_rng(0).normal(size=sum(len(e.turns) for e in episodes)) * 2
 
 
-def plain_descent(learner: Learner) -> None:
+def plain_descent(learner: LanguageLearner) -> None:
     """Make an update move the weights by minus the sum of gradients."""
-    learner.optimizer = torch.optim.SGD(learner.policy.model.parameters(), lr=1.0)
+    learner.optimizers["optimizer"] = torch.optim.SGD(learner.model.parameters(), lr=1.0)
 
 
-def new_learner(policy: ModelPolicy, kl_coef: float = 0.0, **changes: float) -> Learner:
+def new_learner(policy: ModelPolicy, kl_coef: float = 0.0, **changes: float) -> LanguageLearner:
     algorithm = make_algorithm("grpo", kl_coef=kl_coef, entropy_coef=ENTROPY)
     config = LearnerConfig(**{"minibatch": 100, "max_grad_norm": 1e9, **changes})
-    return Learner(policy, algorithm, config, temperature=TEMPERATURE)
+    return LanguageLearner(policy, algorithm, config, temperature=TEMPERATURE)
+
+
+def update(
+    learner: LanguageLearner, episodes: Sequence[Episode], advantages: np.ndarray, seed: int = 0
+) -> dict[str, float]:
+    """Train once on the rows of episodes."""
+    return learner.update(training_rows(episodes, advantages), seed)
 
 
 def shift(policy: ModelPolicy, size: float = 0.02) -> None:
@@ -111,7 +119,7 @@ def test_loss_and_gradient_equal_ppo_token_by_token(kl_coef: float) -> None:
     slow.backward()
     expected, before = gradients(policy), weights(policy)
     plain_descent(learner)
-    statistics = learner.update(episodes, advantages, seed=0)
+    statistics = update(learner, episodes, advantages)
     assert statistics["loss"] == pytest.approx(slow.item(), abs=2e-5)
     assert statistics["clip_fraction"] > 0
     assert (statistics["reference_kl"] > 0) == (kl_coef > 0)
@@ -128,7 +136,7 @@ def test_order_of_episodes_and_padding_do_not_change_the_gradient() -> None:
         learner = new_learner(policy)
         plain_descent(learner)
         before = weights(policy)
-        learner.update([e for e, _ in parts], np.concatenate([a for _, a in parts]), seed)
+        update(learner, [e for e, _ in parts], np.concatenate([a for _, a in parts]), seed)
         return weights(policy) - before
 
     assert torch.allclose(step(False, 0), step(True, 7), atol=1e-5)
@@ -137,7 +145,8 @@ def test_order_of_episodes_and_padding_do_not_change_the_gradient() -> None:
 def test_every_episode_is_in_one_minibatch_of_each_epoch() -> None:
     policy = new_policy()
     episodes = play(policy, 7)
-    statistics = new_learner(policy, minibatch=2, epochs=3).update(episodes, noise_of(episodes), 0)
+    learner = new_learner(policy, minibatch=2, epochs=3)
+    statistics = update(learner, episodes, noise_of(episodes))
     assert (statistics["rows"], statistics["steps"]) == (7, 3 * 4)
 
 
@@ -147,9 +156,9 @@ def test_episodes_without_advantage_are_left_out() -> None:
     advantages = noise_of(episodes)
     first = len(episodes[0].turns)
     advantages[first:] = 0
-    statistics = new_learner(policy).update(episodes, advantages, 0)
+    statistics = update(new_learner(policy), episodes, advantages)
     assert (statistics["rows"], statistics["steps"]) == (1, 1)
-    new_learner(alone).update(episodes[:1], advantages[:first], 0)
+    update(new_learner(alone), episodes[:1], advantages[:first])
     assert torch.allclose(weights(policy), weights(alone), atol=1e-6)
 
 
@@ -157,7 +166,7 @@ def test_nothing_moves_where_no_turn_has_an_advantage() -> None:
     policy = new_policy()
     before = weights(policy)
     episodes = play(policy)
-    statistics = new_learner(policy).update(episodes, 0 * noise_of(episodes), 0)
+    statistics = update(new_learner(policy), episodes, 0 * noise_of(episodes))
     assert (statistics["rows"], statistics["steps"]) == (0, 0)
     assert torch.equal(weights(policy), before)
 
@@ -168,7 +177,7 @@ def test_good_responses_become_likelier_and_bad_ones_less_likely() -> None:
     good = np.repeat([i % 2 == 0 for i in range(len(episodes))], [len(e.turns) for e in episodes])
     learner = new_learner(policy, learning_rate=1e-3)
     for seed in range(5):
-        learner.update(episodes, np.where(good, 1.0, -1.0), seed)
+        update(learner, episodes, np.where(good, 1.0, -1.0), seed)
     new = scores(policy, episodes, TEMPERATURE)
     old = [sum(turn.logprobs) for episode in episodes for turn in episode.turns]
     assert np.mean((new - old)[good]) > 0 > np.mean((new - old)[~good])
@@ -177,7 +186,7 @@ def test_good_responses_become_likelier_and_bad_ones_less_likely() -> None:
 def test_tokens_are_scored_at_the_temperature_they_were_sampled_at() -> None:
     policy = new_policy()
     episodes = play(policy)
-    statistics = new_learner(policy).update(episodes, noise_of(episodes), 0)
+    statistics = update(new_learner(policy), episodes, noise_of(episodes))
     assert statistics["approximate_kl"] == pytest.approx(0, abs=1e-6)
     assert statistics["clip_fraction"] == 0
 

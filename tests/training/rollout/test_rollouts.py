@@ -20,7 +20,7 @@ from anchorgym.agents import (
 )
 from anchorgym.envs import TextEnv, make
 from anchorgym.training import EnvPool, Start, rollout
-from anchorgym.training.learning.sequences import token_sequences
+from anchorgym.training.learning.rows import episode_rows
 
 ALF = "anchorgym/ALFWorld-v0"
 
@@ -40,7 +40,7 @@ def test_recorded_tokens_are_what_was_sampled(policy: ModelPolicy) -> None:
     episodes = rollout(policy, EnvPool.of(ALF, max_turns=12), starts(20), Sampling(6, 1.0))
     assert len(episodes) == 20
     for episode in episodes:
-        rows = list(token_sequences(episode, [0.0] * len(episode.turns)))
+        rows = list(episode_rows(episode, [0.0] * len(episode.turns)))
         tokens = torch.tensor([rows[0].tokens])
         with torch.no_grad():
             logits = policy.model(input_ids=tokens).logits[0].float()

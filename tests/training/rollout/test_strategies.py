@@ -20,7 +20,8 @@ from anchorgym.envs.errors import ContractError
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import ConfigError, EnvPool, Episode, Start, TrainConfig, rollout
 from anchorgym.training.learning.columns import anchor_keys, turn_batch
-from anchorgym.training.learning.sequences import choice_mask, token_sequences
+from anchorgym.training.learning.rows import episode_rows
+from anchorgym.training.learning.token_batch import choice_mask
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.strategies import make_strategy
 from anchorgym.training.rollout.strategies.choosing import value_variance
@@ -205,7 +206,7 @@ def test_what_forks_have_written_is_scored_as_it_was_sampled(design: str, form: 
         own = fork.turns[0].context
         parents = origin.parent.turns[len(origin.lived)].context
         assert own[-min(len(own), len(parents)) :] == parents[-min(len(own), len(parents)) :]
-        for row in token_sequences(fork, [0.0] * len(fork.turns)):
+        for row in episode_rows(fork, [0.0] * len(fork.turns)):
             tokens, written = torch.tensor([row.tokens]), torch.tensor(row.written)[1:]
             with torch.no_grad():
                 logits = policy.model(input_ids=tokens).logits[0, :-1][written]
@@ -301,7 +302,7 @@ def test_hinted_turns_are_the_experts_and_the_rest_is_the_policys(
         mask_hints(episodes)
     for episode in episodes:
         assert [t.action for t in episode.turns[:2]] == [t.action for t in expert.turns[:2]]
-        (row,) = token_sequences(episode, [1.0] * len(episode.turns))
+        (row,) = episode_rows(episode, [1.0] * len(episode.turns))
         tokens = torch.tensor([row.tokens])
         with torch.no_grad():
             logits = policy.model(input_ids=tokens).logits[0, :-1][torch.tensor(row.written)[1:]]

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import os
 import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from anchorgym.training.learning.contract import LearnerStateError
+from anchorgym.training.learning.tensors import (
+    Tensors,
+    load_optimizer,
+    load_parameters,
+    load_tensors,
+    optimizer_tensors,
+    parameters_of,
+    save_tensors,
+)
 from anchorgym.training.run.checkpoints import (
     Checkpoint,
     CheckpointError,
+    CheckpointFormatError,
     Checkpoints,
-    load_optimizer,
-    load_parameters,
-    optimizer_tensors,
-    parameters_of,
 )
 
 
-def numbered(n: int, size: int = 8) -> Checkpoint:
+class Part:
+    """Tensors that write themselves."""
+
+    def __init__(self, **parts: Tensors) -> None:
+        self.parts = parts
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+        save_tensors(folder, **self.parts)
+
+
+def numbered(n: int, size: int = 8) -> tuple[dict[str, Any], dict[str, Part]]:
     """A checkpoint that says three times which one it is."""
-    return Checkpoint(
-        {"n": n, "share": n / 3, "list": [n, None, "ä"]},
-        {"model": {"w": torch.full((size,), n), "b": torch.rand(2)}, "empty": {}},
-    )
+    part = Part(model={"w": torch.full((size,), n), "b": torch.rand(2)}, empty={})
+    return {"n": n, "share": n / 3, "list": [n, None, "ä"]}, {"learner": part}
 
 
 def model(seed: int = 0) -> nn.Module:
@@ -38,32 +57,37 @@ def model(seed: int = 0) -> nn.Module:
 
 
 def test_what_is_read_is_what_was_saved(tmp_path: Path) -> None:
-    store, saved = Checkpoints(tmp_path / "checkpoints"), numbered(7)
+    store, (state, parts) = Checkpoints(tmp_path / "checkpoints"), numbered(7)
     assert store.newest() is None
-    store.save(saved)
+    store.save(state, parts)
     read = store.newest()
     assert read is not None
-    assert read.state == saved.state
-    assert read.tensors.keys() == saved.tensors.keys()
-    for name, tensors in saved.tensors.items():
-        assert read.tensors[name].keys() == tensors.keys()
-        assert all(torch.equal(read.tensors[name][key], t) for key, t in tensors.items())
+    assert read.state == state
+    assert read.parts == {"learner"}
+    for name, tensors in parts["learner"].parts.items():
+        found = load_tensors(read.part("learner"), name)
+        assert found.keys() == tensors.keys()
+        assert all(torch.equal(found[key], t) for key, t in tensors.items())
+    with pytest.raises(CheckpointError, match="holds learner, not 'cloning'"):
+        read.part("cloning")
 
 
 def test_the_last_ones_are_kept_and_hold_nothing_but_safetensors_and_json(tmp_path: Path) -> None:
     store = Checkpoints(tmp_path, keep=2)
     for n in range(12):
-        store.save(numbered(n))
+        store.save(*numbered(n))
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["00000011", "00000012"]
-    files = {path.name for path in (tmp_path / "00000012").iterdir()}
-    assert files == {"checkpoint.json", "model.safetensors", "empty.safetensors"}
+    last = tmp_path / "00000012"
+    files = {path.relative_to(last).as_posix() for path in last.rglob("*") if path.is_file()}
+    parts = {f"learner/{name}.safetensors" for name in ("model", "empty")}
+    assert files == {"checkpoint.json", *parts}
 
 
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
         (name, damage)
-        for name in ("model.safetensors", "checkpoint.json")
+        for name in ("learner/model.safetensors", "checkpoint.json")
         for damage in ("cut", "flipped", "gone")
     ],
 )
@@ -71,8 +95,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_removed(
     tmp_path: Path, name: str, damage: str
 ) -> None:
     store = Checkpoints(tmp_path)
-    store.save(numbered(1))
-    file = store.save(numbered(2)) / name
+    store.save(*numbered(1))
+    file = store.save(*numbered(2)) / name
     data = bytearray(file.read_bytes())
     data[len(data) * 2 // 3] ^= 1
     if damage == "gone":
@@ -87,9 +111,27 @@ def test_a_damaged_checkpoint_is_passed_over_and_removed(
 
 def test_where_no_checkpoint_is_whole_one_is_told_so(tmp_path: Path) -> None:
     store = Checkpoints(tmp_path)
-    (store.save(numbered(1)) / "model.safetensors").write_bytes(b"")
+    (store.save(*numbered(1)) / "learner/model.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"model\.safetensors was changed.*another folder"):
         store.newest()
+
+
+def weights_of(checkpoint: Checkpoint) -> set[float]:
+    return set(load_tensors(checkpoint.part("learner"), "model")["w"].tolist())
+
+
+def test_checkpoints_of_another_version_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    store = Checkpoints(tmp_path)
+    store.save(*numbered(1))
+    state = store.save(*numbered(2)) / "checkpoint.json"
+    body = json.loads(state.read_text())
+    del body["sha256"], body["anchorgym"], body["parts"]
+    body = {**body, "format": 1}
+    digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
+    state.write_text(json.dumps({**body, "sha256": digest}))
+    with pytest.raises(CheckpointFormatError, match=r"format 1 of .* finish the run"):
+        store.newest()
+    assert state.exists()  # nothing of it is removed
 
 
 def test_of_twenty_processes_killed_while_saving_none_leaves_an_unreadable_run(
@@ -97,13 +139,13 @@ def test_of_twenty_processes_killed_while_saving_none_leaves_an_unreadable_run(
 ) -> None:
     rng, unreadable, torn = random.Random(0), 0, 0
     store = Checkpoints(tmp_path / "checkpoints")
-    store.save(numbered(0, 200_000))
+    store.save(*numbered(0, 200_000))
     for _ in range(20):
         saved, save = os.pipe()
         child = os.fork()
         if child == 0:
             for n in itertools.count(1):
-                store.save(numbered(n, 200_000))
+                store.save(*numbered(n, 200_000))
                 os.write(save, b".")
         os.read(saved, 1)  # however slow the machine is, the next save has begun by now
         time.sleep(0.02 * rng.random())
@@ -113,7 +155,7 @@ def test_of_twenty_processes_killed_while_saving_none_leaves_an_unreadable_run(
         os.close(save)
         torn += any(path.suffix == ".new" for path in store.folder.iterdir())
         read = store.newest()
-        fits = read is not None and set(read.tensors["model"]["w"].tolist()) == {read.state["n"]}
+        fits = read is not None and weights_of(read) == {read.state["n"]}
         unreadable += not fits
     assert unreadable == 0
     assert torn > 0, "no process was killed while it was saving: this test shows nothing"
@@ -139,13 +181,13 @@ def test_an_optimizer_goes_on_to_the_last_bit(tmp_path: Path, kind: str) -> None
     optimizer = make(first)
     steps(first, optimizer, range(3))
     tensors = {"model": parameters_of(first), "optimizer": optimizer_tensors(optimizer)}
-    Checkpoints(tmp_path).save(Checkpoint({}, tensors))
+    Checkpoints(tmp_path).save({}, {"learner": Part(**tensors)})
     read = Checkpoints(tmp_path).newest()
     assert read is not None
     second = model(seed=1)
-    load_parameters(second, read.tensors["model"])
+    load_parameters(second, load_tensors(read.part("learner"), "model"))
     optimizer = make(second)
-    load_optimizer(optimizer, read.tensors["optimizer"])
+    load_optimizer(optimizer, load_tensors(read.part("learner"), "optimizer"))
     steps(second, optimizer, range(3, 6))
     assert all(
         torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True)
@@ -153,5 +195,5 @@ def test_an_optimizer_goes_on_to_the_last_bit(tmp_path: Path, kind: str) -> None
 
 
 def test_weights_of_another_model_are_refused() -> None:
-    with pytest.raises(CheckpointError, match="another model"):
+    with pytest.raises(LearnerStateError, match="another model"):
         load_parameters(model(), parameters_of(nn.Linear(4, 8)))

@@ -110,6 +110,26 @@ def test_a_run_that_was_left_goes_on_as_if_it_had_not_been(tmp_path: Path) -> No
     assert resumed == whole
 
 
+def test_visits_of_exploring_roles_survive_an_interruption(tmp_path: Path) -> None:
+    algorithm = {"name": "gigpo", "kl_coef": 0.0, "exploration": "global", "exploration_coef": 2.0}
+    settings = config(
+        env="test/Haggle-v0",
+        league={"bounds": [-20, 20], "zero_sum": False},
+        roles={role: {"algorithm": algorithm} for role in ("buyer", "seller")},
+        payoff_games=0,
+    )
+    for _ in coevolve(settings, tmp_path / "whole"):
+        pass
+    left = coevolve(settings, tmp_path / "left")
+    next(left)
+    left.close()
+    assert [g.number for g in coevolve(settings, tmp_path / "left", resume=True)] == [2, 3]
+    assert contents(tmp_path / "left") == contents(tmp_path / "whole")
+    state = json.loads((tmp_path / "left/checkpoints/00000003/checkpoint.json").read_text())
+    visits = state["state"]["visits"]
+    assert min(sum(visits[role].values()) for role in ("buyer", "seller")) > 50
+
+
 def test_a_folder_with_a_run_is_not_begun_anew(tmp_path: Path) -> None:
     next(coevolve(config(), tmp_path))
     with pytest.raises(RunExistsError, match="resume"):

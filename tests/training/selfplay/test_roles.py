@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import parallel_worlds  # noqa: F401  (registers the test worlds)
 import pytest
+import torch
+import worlds  # noqa: F401  (registers the test worlds)
+from small_policies import small_policy
 
 from anchorgym.agents import ExpertPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy
@@ -14,6 +19,7 @@ from anchorgym.envs import make_parallel
 from anchorgym.gigpo import TurnBatch, make_algorithm
 from anchorgym.training import Start
 from anchorgym.training.config.sections import LearnerConfig
+from anchorgym.training.learning.contract import LearnerError
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.types import Match
@@ -104,16 +110,106 @@ def test_groups_that_an_algorithm_drops_are_not_learnt_from() -> None:
     assert roles.learn(matches, 0)["player"]["rows"] > 0
 
 
-def test_what_a_table_or_a_match_cannot_do_is_refused() -> None:
+def test_what_a_table_cannot_do_is_refused() -> None:
     near = make_algorithm("public_baseline", kl_coef=0.1)
-    with pytest.raises(RoleError, match="kl_coef"):
+    with pytest.raises(LearnerError, match="kl_coef"):
         Roles([Role("a", ("player_0",), table(), near)], {"a": RATE})
-    with pytest.raises(RoleError, match="one temperature"):
+    with pytest.raises(LearnerError, match="a temperature for each token"):
         Roles([Role("a", ("player_0",), table(), make_algorithm("hapo", kl_coef=0.0))], {"a": RATE})
 
 
+def haggling(n: int = 12) -> tuple[list[Match], dict[str, TabularPolicy]]:
+    """Matches of several turns, in groups of four."""
+    seats = {"buyer_0": table(1), "seller_0": table(2)}
+    envs = EnvPool(lambda: make_parallel("test/Haggle-v0"))
+    starts = [Start("worth 9 cost 3", i // 4, i) for i in range(n)]
+    return play_matches([seats] * n, envs, starts), seats
+
+
+def buyer(policy: TabularPolicy, name: str = "gigpo", **settings: Any) -> Role:
+    algorithm = make_algorithm(name, kl_coef=0.0, entropy_coef=0.0)
+    return Role("buyer", ("buyer_0",), policy, algorithm, **settings)
+
+
+def test_kinds_of_actions_are_compared_in_self_play_too() -> None:
+    matches, seats = haggling(40)
+    role = buyer(seats["buyer_0"])
+    sides = role.sides(matches)
+    batch = role.batch(sides)
+    actions = [turn.action for _, side in sides for turn in side.turns]
+    assert batch.kind is not None
+    kinds = {action.split()[0]: int(code) for action, code in zip(actions, batch.kind, strict=True)}
+    assert kinds.keys() == {"offer", "accept"}
+    of_kinds = make_algorithm("action_groups", member_weight=0.0).advantages(batch)
+    of_actions = make_algorithm("gigpo").advantages(batch)
+    assert abs(of_kinds - of_actions).max() > 0.1
+    step = of_kinds - make_algorithm("grpo").advantages(batch)
+    found: dict[tuple[int, int], set[float]] = {}
+    for anchor, kind, value in zip(batch.anchor, batch.kind, step, strict=True):
+        found.setdefault((int(anchor), int(kind)), set()).add(round(float(value), 9))
+    assert {len(values) for values in found.values()} == {1}  # one value a kind and state
+
+
+def test_a_role_earns_what_new_states_are_worth() -> None:
+    matches, seats = haggling()
+    plain, curious = buyer(table(1)), buyer(table(1), exploration="global", exploration_coef=5.0)
+    sides = curious.sides(matches)
+    without, first, again = plain.explored(sides), curious.explored(sides), curious.explored(sides)
+    assert without.bonus is None
+    assert not plain.visits
+    assert first.bonus is not None
+    assert again.bonus is not None
+    assert first.bonus.max() == pytest.approx(5.0)
+    assert again.bonus.max() < first.bonus.max()  # those states are less new by now
+    n_turns = sum(len(side.turns) for _, side in sides)
+    assert sum(curious.visits.values()) == 2 * n_turns
+    assert seats["buyer_0"].model.situations
+
+
+def test_what_a_role_explores_changes_what_it_learns() -> None:
+    learnt = []
+    for exploration in ("none", "global"):
+        matches, seats = haggling()
+        role = buyer(seats["buyer_0"], exploration=exploration, exploration_coef=5.0)
+        roles = Roles([role, Role("seller", ("seller_0",), seats["seller_0"])], {"buyer": RATE})
+        roles.learn(matches, 0)
+        learnt.append(seats["buyer_0"].model.logits.detach().clone())
+        assert bool(role.visits) == (exploration == "global")
+    assert not torch.equal(*learnt)
+
+
+def test_groups_that_are_not_learnt_from_were_visited_all_the_same() -> None:
+    matches, seats = haggling()
+    for match in matches:
+        match.sides["buyer_0"].turns[-1].reward = 1.0  # dapo drops groups that agree
+        for turn in match.sides["buyer_0"].turns[:-1]:
+            turn.reward = 0.0
+    role = buyer(seats["buyer_0"], "dapo", exploration="episodic")
+    roles = Roles([role, Role("seller", ("seller_0",), seats["seller_0"])], {"buyer": RATE})
+    assert "rows" not in roles.learn(matches, 0)["buyer"]
+    turns = sum(len(match.sides["buyer_0"].turns) for match in matches)
+    assert sum(role.visits.values()) == turns
+
+
+def test_agents_are_sampled_at_the_temperatures_of_their_algorithm() -> None:
+    policy = small_policy("test/CandidKeyDoor-v0", tasks=10, max_response=4)
+    hot = make_algorithm("hapo", kl_coef=0.0)
+    state = {"centre": 0.5, "above": 1.0, "below": 2.0}
+    roles = Roles(
+        [
+            Role("a", ("player_0", "player_1"), policy, hot, state),
+            Role("b", ("player_2",), table(), make_algorithm("grpo", kl_coef=0.0)),
+        ],
+        {"a": RATE, "b": RATE},
+    )
+    rule = hot.temperature(state)
+    assert rule is not None
+    assert roles.adaptive.keys() == {"player_0", "player_1"}
+    assert asdict(roles.adaptive["player_0"]) == asdict(rule)
+
+
 def test_scripts_cannot_be_trained() -> None:
-    with pytest.raises(RoleError, match="ExpertPolicy has nothing to train"):
+    with pytest.raises(LearnerError, match="ExpertPolicy has nothing to train"):
         Roles([Role("a", ("player_0",), ExpertPolicy(), make_algorithm("grpo"))], {"a": RATE})
 
 

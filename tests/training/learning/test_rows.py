@@ -16,13 +16,9 @@ from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import EnvPool, Episode, Start, rollout
 from anchorgym.training.config.sections import LearnerConfig
-from anchorgym.training.learning.learner import Learner, training_rows
-from anchorgym.training.learning.sequences import (
-    TokenBatch,
-    choice_mask,
-    pack_rows,
-    token_sequences,
-)
+from anchorgym.training.learning.language_learner import LanguageLearner
+from anchorgym.training.learning.rows import episode_rows, training_rows
+from anchorgym.training.learning.token_batch import TokenBatch, choice_mask, pack_rows
 
 WORLD = "test/CandidKeyDoor-v0"
 TEMPERATURE = 0.8
@@ -47,9 +43,9 @@ def play(policy: ModelPolicy, n: int, turns: int = 6) -> list[Episode]:
     return rollout(policy, EnvPool.of(WORLD, max_turns=turns), starts, Sampling(4, TEMPERATURE))
 
 
-def learner_of(policy: ModelPolicy, **config: object) -> Learner:
+def learner_of(policy: ModelPolicy, **config: object) -> LanguageLearner:
     algorithm = make_algorithm("grpo", kl_coef=0.0, entropy_coef=0.01)
-    return Learner(policy, algorithm, LearnerConfig(**config), temperature=TEMPERATURE)  # type: ignore[arg-type]
+    return LanguageLearner(policy, algorithm, LearnerConfig(**config), temperature=TEMPERATURE)  # type: ignore[arg-type]
 
 
 def ones(episodes: list[Episode]) -> np.ndarray:
@@ -89,7 +85,7 @@ def check_fidelity(policy: ModelPolicy, episodes: list[Episode], packing: bool) 
     choices = choice_mask(rows, policy.model.config.vocab_size)
     assert (choices is not None) == policy.constrained
     with torch.no_grad():
-        again, _ = learner_of(policy)._score(policy.model, batch, choices)
+        again, _ = learner_of(policy)._score(policy.model, batch, choices, TEMPERATURE)
     before = torch.tensor([p for row in rows for p in row.logprobs])
     assert (again - before).abs().max() < 1e-5
 
@@ -106,7 +102,7 @@ def gradient(form: str, *, packing: bool, apart: bool = False) -> Tensor:
         for parameter in policy.model.parameters():
             parameter += 0.01 * torch.randn(parameter.shape, generator=generator)
     learner = learner_of(policy, minibatch=10_000, max_grad_norm=1e9, packing=packing)
-    learner.update(episodes, advantages, seed=0)
+    learner.forward_backward(training_rows(episodes, advantages))
     return torch.cat([p.grad.flatten() for p in policy.model.parameters()])
 
 
@@ -141,10 +137,10 @@ def test_a_transcript_has_the_gradient_of_its_turns_apart() -> None:
 def test_a_window_is_a_row_a_turn_and_a_transcript_one_an_episode() -> None:
     window, transcript = policy_of("window"), policy_of("transcript")
     for episode in play(window, 6):
-        assert len(list(token_sequences(episode, [1.0] * len(episode.turns)))) == len(episode.turns)
+        assert len(list(episode_rows(episode, [1.0] * len(episode.turns)))) == len(episode.turns)
         assert all(turn.restart for turn in episode.turns)
     for episode in play(transcript, 6):
-        (row,) = token_sequences(episode, [1.0] * len(episode.turns))
+        (row,) = episode_rows(episode, [1.0] * len(episode.turns))
         assert len(row) == sum(len(t.context) + len(t.response) for t in episode.turns)
 
 

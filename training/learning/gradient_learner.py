@@ -1,0 +1,141 @@
+"""What learners of networks in one process have in common: the step, and what is saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from anchorgym.agents.engines.contract import Engine
+from anchorgym.training.learning.contract import DivergedError, LearnerStateError, Statistics
+from anchorgym.training.learning.tensors import (
+    Tensors,
+    load_optimizer,
+    load_parameters,
+    load_tensors,
+    optimizer_tensors,
+    parameters_of,
+    save_tensors,
+    unreadable,
+)
+
+FORMAT = 1
+_STATE = "learner.json"
+ModelT = TypeVar("ModelT", bound=nn.Module)
+
+
+class GradientLearner(Generic[ModelT]):
+    """A network with its optimizers, which may share its parameters out between them.
+
+    A subclass makes `optimizers` and computes the loss; see `Learner`.
+
+    Args:
+        model: what is trained, in place; it is moved to the device.
+        device: of the weights.
+        dtype: of products; bfloat16 is autocast, over weights that stay float32.
+        max_grad_norm: longer gradients are shortened to this.
+    """
+
+    def __init__(
+        self, model: ModelT, *, device: torch.device, dtype: torch.dtype, max_grad_norm: float
+    ) -> None:
+        self.model: ModelT = model.to(device)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        """By the name of the file that each is saved in."""
+        self.version = 0
+        self._device, self._dtype = device, dtype
+        self._max_grad_norm = max_grad_norm
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What products are computed in."""
+        return self._dtype
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Take further steps at this rate."""
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def step(self) -> Statistics:
+        """Take a step by the gradients that were added up; return `grad_norm`, before clipping."""
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._max_grad_norm)
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        self.drop_gradients()
+        self.model.eval()
+        return {"grad_norm": norm.item()}
+
+    def drop_gradients(self) -> None:
+        """Forget the gradients that were added up, of what was left half-done too."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+
+    def save(self, folder: Path) -> None:
+        """Write weights, optimizers and version; see `Learner.save`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        states = {name: optimizer_tensors(of) for name, of in self.optimizers.items()}
+        save_tensors(folder, model=parameters_of(self.model), **states, **self._others())
+        write_version(folder, type(self).__name__, self.version)
+
+    def load(self, folder: Path) -> None:
+        """Go on from what `save` has written; see `Learner.load`."""
+        self.version = read_version(folder, type(self).__name__)
+        load_parameters(self.model, load_tensors(folder, "model"))
+        for name, optimizer in self.optimizers.items():
+            load_optimizer(optimizer, load_tensors(folder, name))
+
+    def publish(self, engine: Engine) -> None:
+        """Give an engine the weights under their version; here it shares them in place."""
+        engine.load_weights(parameters_of(self.model), self.version)
+
+    def _others(self) -> Mapping[str, Tensors]:
+        """What is saved beside weights and optimizers, by the name of its file."""
+        return {}
+
+    def _backward(self, loss: Tensor) -> None:
+        """Add the gradient of a loss.
+
+        Raises:
+            DivergedError: it is not finite.
+        """
+        if not torch.isfinite(loss):
+            raise DivergedError(
+                "the loss is no longer finite: lower learner.learning_rate, or raise "
+                "algorithm.kl_coef"
+            )
+        torch.autograd.backward(loss)
+
+
+def write_version(folder: Path, learner: str, version: int) -> None:
+    """Note which learner's state a folder holds, and after how many updates."""
+    about = {"format": FORMAT, "learner": learner, "version": version}
+    (folder / _STATE).write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+
+def read_version(folder: Path, learner: str) -> int:
+    """Return how many updates the learner had taken that a folder holds.
+
+    Raises:
+        LearnerStateError: the folder holds none, or one of another kind.
+    """
+    try:
+        about = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        kind, version, form = about["learner"], int(about["version"]), about["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise unreadable(folder, error) from error
+    if kind != learner or form != FORMAT:
+        raise LearnerStateError(
+            f"{folder} holds the state of a {kind} (format {form}), not of a {learner} (format "
+            f"{FORMAT}): go on with the learner, and the version of anchorgym, that wrote it"
+        )
+    return version

@@ -37,6 +37,8 @@ class PPOConfig(Section):
     1912.09729); 0 sets none."""
     entropy: float = Field(0.02, ge=0)
     """Weight of the entropy bonus at the beginning; it falls to a tenth."""
+    max_grad_norm: float = Field(0.5, gt=0)
+    """Largest norm of the gradient; longer gradients are scaled down to it."""
     value: float = Field(0.5, ge=0)
     """Weight of the squared error of the value in the loss."""
     scale: float = Field(0.1, gt=0)

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from anchorgym.envs.overcooked.batch import KitchenBatch
 from anchorgym.envs.overcooked.codes import FloatArray
+from anchorgym.training.learning.minibatches import minibatch_epochs
+from anchorgym.training.learning.policy_gradient import bootstrapped_returns, descend
 from anchorgym.training.worlds.overcooked.config import PPOConfig
 from anchorgym.training.worlds.overcooked.games import Experience, Games
 from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
@@ -28,6 +30,8 @@ GOALS: Final = {"soup_delivery": 5.0, "soup_pickup": 3.0, "potting_onion": 3.0,
 """What a person wants to do itself, and what each is worth to it."""
 MOVE: Final = 0.1
 """What a step is worth that nobody was in the way of."""
+_BATCH = 1024
+"""States of a step that fits the primitive value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +129,8 @@ class Gain(SelfPlay):
         At a horizon the sum goes on with what is expected in the state there, as `ahead` has it
         of the state before: the two are a tick apart.
         """
-        own = experience.guests.any(1)
-        values, total = ahead.numpy(), ahead[-1].numpy().copy()
-        found = np.zeros_like(goals)
-        for tick in reversed(range(len(goals))):
-            total = np.where(experience.done[tick, own], values[tick], total)
-            total = goals[tick] + self.config.gamma * total
-            found[tick] = total
+        done = experience.done[:, experience.guests.any(1)]
+        found = bootstrapped_returns(goals, ahead.numpy(), done, gamma=self.config.gamma)
         return torch.from_numpy(found)
 
     def _fit_primitive(self) -> None:
@@ -144,14 +143,9 @@ class Gain(SelfPlay):
                 ahead = self.primitive(codes)[..., 0] if number else torch.zeros(codes.shape[:2])
             reached = self._returns(experience, goals, ahead)
             rows, targets = codes[:-1].flatten(0, 1), reached.flatten()
-            for _ in range(self.gain.passes):
-                for chosen in torch.randperm(len(rows), generator=self._order).split(1024):
-                    error = nn.functional.mse_loss(
-                        self.primitive(rows[chosen])[:, 0], targets[chosen]
-                    )
-                    optimizer.zero_grad()
-                    error.backward()
-                    optimizer.step()
+            for chosen in minibatch_epochs(len(rows), _BATCH, self.gain.passes, self._order):
+                found = self.primitive(rows[chosen])[:, 0]
+                descend(nn.functional.mse_loss(found, targets[chosen]), optimizer)
         self.primitive.requires_grad_(False)
 
     def _fit_head(self, feature: Tensor, gained: Tensor) -> None:
@@ -160,10 +154,7 @@ class Gain(SelfPlay):
         if not there.any():
             return
         found = nn.functional.softplus(self.expected(feature[there]))[:, 0]
-        error = nn.functional.mse_loss(found, gained[there])
-        self._head.zero_grad()
-        error.backward()
-        self._head.step()
+        descend(nn.functional.mse_loss(found, gained[there]), self._head)
 
 
 class Mixed(NamedTuple):

@@ -140,29 +140,3 @@ class Games:
             self._whole |= step.done
             self._score[step.done] = 0
         return step
-
-
-def advantages_of(
-    experience: Experience, rewards: FloatArray, gamma: float, lam: float
-) -> tuple[Tensor, Tensor]:
-    """Return advantages and returns, (T, n, 2) each, by generalised advantage estimation.
-
-    A game that reaches its horizon is cut, not over: its last state's value counts as a reward.
-
-    Args:
-        experience: with the values of its states.
-        rewards: (T, n, 2) that each seat is to learn from.
-        gamma: the discount.
-        lam: how far advantages look ahead; 1 is to the end.
-    """
-    values = experience.values.numpy()
-    going = 1.0 - experience.done[..., None].astype(np.float32)
-    paid = rewards + gamma * experience.horizon
-    advantages = np.zeros_like(paid)
-    ahead = np.zeros_like(paid[0])
-    for tick in reversed(range(len(paid))):
-        delta = paid[tick] + gamma * going[tick] * values[tick + 1] - values[tick]
-        ahead = delta + gamma * lam * going[tick] * ahead
-        advantages[tick] = ahead
-    found = torch.from_numpy(advantages)
-    return found, found + experience.values[:-1]

@@ -23,6 +23,8 @@ from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.overcooked import ACTIONS, Kitchen, State
 from anchorgym.envs.overcooked.items import CAPACITY, DISH, NOTHING, ONION, SOUP, TOMATO, started
 from anchorgym.envs.overcooked.layouts import ALIASES
+from anchorgym.training.learning.minibatches import minibatch_epochs
+from anchorgym.training.learning.policy_gradient import descend
 from anchorgym.training.worlds.overcooked.config import CloneConfig
 from anchorgym.training.worlds.overcooked.network import NeuralCook
 
@@ -177,11 +179,9 @@ def clone(
     order = torch.Generator().manual_seed(seed)
     best, losses = {}, [float("inf")]
     for _ in range(config.passes):
-        for rows in torch.randperm(len(actions), generator=order).split(config.batch):
+        for rows in minibatch_epochs(len(actions), config.batch, 1, order):
             loss = nn.functional.cross_entropy(cook.net.actor(codes[rows]), actions[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            descend(loss, optimizer)
         losses.append(-fit_of(cook, kept).logprob)
         if losses[-1] < min(losses[:-1]):
             best = {name: weight.clone() for name, weight in cook.net.state_dict().items()}

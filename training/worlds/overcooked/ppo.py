@@ -17,8 +17,12 @@ from torch import Tensor, nn
 
 from anchorgym.envs.overcooked import Kitchen
 from anchorgym.envs.overcooked.codes import Codes
+from anchorgym.training.learning.contract import Sizes, SplitError, Statistics, means
+from anchorgym.training.learning.gradient_learner import GradientLearner
+from anchorgym.training.learning.minibatches import minibatch_epochs
+from anchorgym.training.learning.policy_gradient import generalised_advantages
 from anchorgym.training.worlds.overcooked.config import PPOConfig
-from anchorgym.training.worlds.overcooked.games import Experience, Games, advantages_of
+from anchorgym.training.worlds.overcooked.games import Experience, Games
 from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
 
 
@@ -61,7 +65,7 @@ class SelfPlay:
             torch.manual_seed(seed)
             self.net = net or CookNet(Codes(kitchen).width)
         self._order = torch.Generator().manual_seed(seed)
-        self._optimizer = torch.optim.Adam(self.net.parameters(), eps=1e-5)
+        self.learner = CookLearner(self.net, self.config)
         self.games = Games(
             kitchen,
             self.config.games,
@@ -99,7 +103,17 @@ class SelfPlay:
         config = self.config
         shaping = max(0.0, 1.0 - done / config.shaping) if config.shaping else 0.0
         paid = config.scale * (experience.rewards[..., None] + shaping * experience.shaped)
-        return advantages_of(experience, paid.astype(np.float32), config.gamma, config.gae_lambda)
+        advantages = torch.from_numpy(
+            # A game that reaches its horizon is cut, not over: its last state's value counts.
+            generalised_advantages(
+                paid.astype(np.float32) + config.gamma * experience.horizon,
+                experience.values.numpy(),
+                experience.done[..., None],
+                gamma=config.gamma,
+                gae_lambda=config.gae_lambda,
+            )
+        )
+        return advantages, advantages + experience.values[:-1]
 
     def cook(self, *, greedy: bool = False) -> NeuralCook:
         """Return the network as a cook."""
@@ -110,41 +124,93 @@ class SelfPlay:
         self, experience: Experience, advantages: Tensor, returns: Tensor, done: float
     ) -> float:
         """Take the steps of an iteration; return the mean entropy."""
-        config = self.config
-        self._optimizer.param_groups[0]["lr"] = config.learning_rate * (1.0 - done)
+        self.learner.set_learning_rate(self.config.learning_rate * (1.0 - done))
+        self.learner.entropy_coef = self.config.entropy * (1.0 - 0.9 * done)
         own = torch.from_numpy(~experience.guests).expand_as(advantages)
-        rows = [part[own] for part in experience[:3]]
-        rows += [advantages[own], returns[own]]
-        entropies = []
-        for _ in range(config.epochs):
-            order = torch.randperm(len(rows[0]), generator=self._order)
-            for chosen in order.chunk(config.minibatches):
-                loss, entropy = self._loss(*(part[chosen] for part in rows), done=done)
-                self._optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
-                self._optimizer.step()
-                entropies.append(float(entropy))
-        return float(np.mean(entropies))
+        parts = (*experience[:3], advantages, returns)
+        rows = CookRows(*(part[own] for part in parts))
+        return self.learner.update(rows, self._order)["entropy"]
 
-    def _loss(
-        self,
-        codes: Tensor,
-        actions: Tensor,
-        before: Tensor,
-        advantages: Tensor,
-        returns: Tensor,
-        *,
-        done: float,
-    ) -> tuple[Tensor, Tensor]:
+
+class CookRows(NamedTuple):
+    """Decisions of cooks, as columns of n rows."""
+
+    codes: Tensor
+    """(n, width) what the cook saw."""
+    actions: Tensor
+    """(n,) what it did."""
+    logprobs: Tensor
+    """(n,) of the action, when it was drawn."""
+    advantages: Tensor
+    """(n,)"""
+    returns: Tensor
+    """(n,) that the value is to foresee."""
+
+    @property
+    def n(self) -> int:
+        """Number of decisions."""
+        return len(self.actions)
+
+    def take(self, rows: Tensor) -> CookRows:
+        """Return some of the rows."""
+        return CookRows(*(part[rows] for part in self))
+
+
+class CookLearner(GradientLearner[CookNet]):
+    """Improves a cook's network by PPO; see `Learner`.
+
+    Args:
+        net: what is trained, in place.
+        config: how.
+    """
+
+    def __init__(self, net: CookNet, config: PPOConfig) -> None:
+        super().__init__(
+            net,
+            device=torch.device("cpu"),
+            dtype=torch.float32,
+            max_grad_norm=config.max_grad_norm,
+        )
+        self.config, self.entropy_coef = config, config.entropy
+        self.optimizers["adam"] = torch.optim.Adam(net.parameters(), eps=1e-5)
+
+    def sizes(self, rows: CookRows) -> Sizes:
+        """Return the number of decisions."""
+        return {"decisions": rows.n}
+
+    def forward_backward(self, rows: CookRows, of: Sizes | None = None) -> Statistics:
+        """Add the gradient of PPO's loss, over advantages that are standardised here.
+
+        Raises:
+            SplitError: `of` is given: advantages are standardised over a whole mini-batch.
+        """
+        if of is not None:
+            raise SplitError("advantages are standardised over a whole mini-batch: give it whole")
         config = self.config
-        logs, values = self.net(codes)
-        ratio = (logs.gather(-1, actions[:, None])[:, 0] - before).exp()
-        gain = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        kept = torch.minimum(ratio * gain, ratio.clamp(1 - config.clip, 1 + config.clip) * gain)
+        logs, values = self.model(rows.codes)
+        ratio = (logs.gather(-1, rows.actions[:, None])[:, 0] - rows.logprobs).exp()
+        advantages = rows.advantages
+        scaled = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        kept = torch.minimum(ratio * scaled, ratio.clamp(1 - config.clip, 1 + config.clip) * scaled)
         if config.dual_clip:
-            kept = torch.where(gain < 0, torch.maximum(kept, config.dual_clip * gain), kept)
+            kept = torch.where(scaled < 0, torch.maximum(kept, config.dual_clip * scaled), kept)
         entropy = -(logs.exp() * logs).sum(-1).mean()
-        weight = config.entropy * (1.0 - 0.9 * done)
-        error = nn.functional.mse_loss(values, returns)
-        return config.value * error - kept.mean() - weight * entropy, entropy.detach()
+        error = nn.functional.mse_loss(values, rows.returns)
+        loss = config.value * error - kept.mean() - self.entropy_coef * entropy
+        self._backward(loss)
+        measured = {"loss": loss, "entropy": entropy, "value_error": error}
+        return {name: value.item() for name, value in measured.items()}
+
+    def update(self, rows: CookRows, seed: int | torch.Generator) -> Statistics:
+        """Take the steps of an iteration; see `Learner.update`. A generator goes on drawing."""
+        config = self.config
+        rng = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
+        size = -(-rows.n // config.minibatches)
+        records = [
+            {**self.forward_backward(rows.take(chosen)), **self.step()}
+            for chosen in minibatch_epochs(rows.n, size, config.epochs, rng)
+        ]
+        self.version += 1
+        rate = self.optimizers["adam"].param_groups[0]["lr"]
+        counts = {"learning_rate": rate, "rows": rows.n, "steps": len(records)}
+        return {**means(records), **counts}

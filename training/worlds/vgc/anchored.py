@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -23,33 +22,29 @@ from anchorgym.envs.vgc.arena import Contender, Finished, Fixture, play
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.envs.vgc.records import BattleRecord, SavedBattle, seed_of
-from anchorgym.gigpo import TurnBatch, make_algorithm, ppo_loss
+from anchorgym.gigpo import TurnBatch, make_algorithm
 from anchorgym.training.config.sections import Section
 from anchorgym.training.evaluation.statistics import difference_interval
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
-from anchorgym.training.worlds.vgc.config import BattleConfig
+from anchorgym.training.worlds.vgc.config import BattleConfig, PPOConfig
 from anchorgym.training.worlds.vgc.contenders import (
     battle_starts,
     contender,
     newest_policy,
     team_source,
 )
+from anchorgym.training.worlds.vgc.learner import BattleLearner, BattleRows
 from anchorgym.training.worlds.vgc.match_runner import MatchRunner
 from anchorgym.training.worlds.vgc.network import BattleNet
-from anchorgym.training.worlds.vgc.policy import (
-    Batch,
-    Choice,
-    TokenPlayer,
-    load_policy,
-    save_policy,
-    scores,
-)
+from anchorgym.training.worlds.vgc.policy import Choice, TokenPlayer, load_policy, save_policy
 
 _Wanted = tuple[int, BattleRecord | SavedBattle, int | None, int]
 """Group, start, parent and first decision of a battle that is to be played."""
 Way = Literal["grpo", "gigpo"]
 WAYS: tuple[Way, ...] = ("grpo", "gigpo")
+_DUAL_CLIP = 3.0
+"""Bound on the ratio where the advantage is negative."""
 
 
 class GroupConfig(Section):
@@ -78,6 +73,13 @@ class GroupConfig(Section):
     """Decisions a step."""
     seed: int = Field(0, ge=0)
     """Of everything that is drawn."""
+
+    @property
+    def ppo(self) -> PPOConfig:
+        """Settings of the learner."""
+        return PPOConfig(
+            learning_rate=self.learning_rate, epochs=self.epochs, minibatch=self.minibatch
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ class Groups:
         self.algorithm = make_algorithm(way, gamma=1.0) if way == "gigpo" else make_algorithm(way)
         self.foe = contender(config.foe, self.known, bridge)
         self.starts = battle_starts(team_source(config.battle), config.battle, config.seed)
-        self.optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, eps=1e-5)
+        self.learner = BattleLearner(net, config.ppo, dual_clip=_DUAL_CLIP)
+        self.state = self.algorithm.initial_state()
         self.turns = 0
         """Battle turns played so far."""
         self._rng = np.random.default_rng(config.seed)
@@ -126,12 +129,13 @@ class Groups:
         played = self._play(wanted)
         if self.way == "gigpo":
             played += self._play(self._forks(played))
-        batch = batch_of(played)
-        gains = self.algorithm.advantages(batch)
+        advantages = self.algorithm.advantages(batch_of(played), self.state)
+        measured = {}
+        if advantages.any():
+            measured = self.learner.update(rows_of(played, advantages), self._rng)
         roots = [one.payoff for one in played if one.parent is None]
-        told = self._learn([choice for one in played for choice in one.choices], gains)
-        judged = float((gains != 0).mean())
-        return {**told, "payoff": float(np.mean(roots)), "judged": judged, "turns": self.turns}
+        judged = float((advantages != 0).mean())
+        return {**measured, "payoff": float(np.mean(roots)), "judged": judged, "turns": self.turns}
 
     def _play(self, wanted: Sequence[_Wanted]) -> list[_Root]:
         """Play battles from starts and saved states: (group, start, parent, first decision)."""
@@ -173,30 +177,12 @@ class Groups:
                 left -= config.forks * (1 - number / len(steps))
         return wanted
 
-    def _learn(self, choices: Sequence[Choice], gains: NDArray[np.float64]) -> dict[str, float]:
-        config, found = self.config, []
-        rows = np.flatnonzero(gains)
-        if not len(rows):
-            return {}
-        batch = Batch.of([choices[i] for i in rows.tolist()])
-        old = torch.tensor([choices[i].logprob for i in rows.tolist()], dtype=torch.float32)
-        given = torch.tensor(gains[rows], dtype=torch.float32)
-        self.net.train()
-        for _ in range(config.epochs):
-            order = self._rng.permutation(len(rows))
-            for at in range(0, len(order), config.minibatch):
-                part = torch.from_numpy(order[at : at + config.minibatch])
-                logprobs, entropy, _ = scores(self.net, batch.take(part))
-                loss, statistics = ppo_loss(
-                    logprobs, old[part], given[part], entropy=entropy, entropy_coef=0.003
-                )
-                self.optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
-                self.optimizer.step()
-                found.append(statistics.floats())
-        self.net.eval()
-        return {name: float(np.mean([f[name] for f in found])) for name in found[0]}
+
+def rows_of(played: Sequence[_Root], advantages: NDArray[np.float64]) -> BattleRows:
+    """Return the decisions that have something to teach: a non-zero advantage, of (n_turns,)."""
+    choices = [choice for one in played for choice in one.choices]
+    telling = np.flatnonzero(advantages)
+    return BattleRows.of([choices[i] for i in telling.tolist()], advantages[telling])
 
 
 def batch_of(played: Sequence[_Root]) -> TurnBatch:

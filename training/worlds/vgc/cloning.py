@@ -17,6 +17,8 @@ from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import Knowledge, knowledge
 from anchorgym.training.config.durable import write_file
 from anchorgym.training.config.run_folders import claimed
+from anchorgym.training.learning.minibatches import minibatch_epochs
+from anchorgym.training.learning.policy_gradient import descend
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.vgc.config import CloneBattlesConfig
@@ -134,14 +136,10 @@ def imitate(net: BattleNet, shown: Demonstrations, config: CloneBattlesConfig) -
     for epoch in range(1, config.epochs + 1):
         net.train()
         losses = []
-        order = rng.permutation(len(learnt))
-        for at in range(0, len(order), config.batch):
-            rows = order[at : at + config.batch]
-            imitation, value, _ = _losses(net, learnt, rows)
-            optimizer.zero_grad()
-            (imitation + config.value_weight * value).backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
+        for rows in minibatch_epochs(len(learnt), config.batch, 1, rng):
+            imitation, value, _ = _losses(net, learnt, rows.numpy())
+            loss = imitation + config.value_weight * value
+            descend(loss, optimizer, net.parameters(), max_grad_norm=1.0)
             schedule.step()
             losses.append(imitation.item())
         net.eval()

@@ -15,16 +15,17 @@ from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.training.config.run_folders import claimed
 from anchorgym.training.league import Exploitation, League, Mixture, Rules, expand, exploit
-from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints
+from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.vgc.config import SOLVERS, PopulationConfig
 from anchorgym.training.worlds.vgc.contenders import NAMES, battle_starts, newest_policy
+from anchorgym.training.worlds.vgc.learner import BattleLearner
 from anchorgym.training.worlds.vgc.match_runner import MatchRunner
 from anchorgym.training.worlds.vgc.network import BattleNet, Size
 from anchorgym.training.worlds.vgc.policy import TokenPlayer, load_policy, new_net, save_policy
-from anchorgym.training.worlds.vgc.ppo import Learner, Trajectory
+from anchorgym.training.worlds.vgc.ppo import Trajectory, learn_from
 
 _SAVED_EVERY = 5
 """Updates between two checkpoints."""
@@ -112,16 +113,16 @@ class Population:
             return name
         before = _FIRST if self.config.method == "exploiter" else f"player {number - 1}"
         net, _ = load_policy(self._path(before))
-        learner, done = Learner(net, self.config.ppo), 0
+        learner, done = BattleLearner(net, self.config.ppo), 0
         saved = self._checkpoints.newest()
         if saved is not None and saved.state["player"] == name:
-            learner.resume(saved.tensors)
+            learner.load(saved.part("learner"))
             done = saved.state["updates"]
         with self._display.phase(name, self.config.updates, done) as shown:
             for update in range(done, self.config.updates):
                 trajectories = self._battles(net, against, seed + update)
-                only_value = number == 1 and update < self.config.ppo.warm_up
-                found = learner.update(trajectories, seed + update, value_only=only_value)
+                learner.values_only = number == 1 and update < self.config.ppo.warm_up
+                found = learn_from(learner, trajectories, seed + update)
                 self._log.write("train", player=name, update=update + 1, **found)
                 if (update + 1) % _SAVED_EVERY == 0:
                     self._save(name, update + 1, learner)
@@ -174,6 +175,6 @@ class Population:
             return load_policy(newest_policy(Path(config.target)))[0]
         return new_net(self.known, Size(**config.net.model_dump()), config.seed)
 
-    def _save(self, name: str, updates: int, learner: Learner) -> None:
+    def _save(self, name: str, updates: int, learner: BattleLearner) -> None:
         state = {"player": name, "updates": updates, "bytes": self._log.sync()}
-        self._checkpoints.save(Checkpoint(state, learner.tensors()))
+        self._checkpoints.save(state, {"learner": learner})

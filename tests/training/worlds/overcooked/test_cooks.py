@@ -35,7 +35,6 @@ from anchorgym.training.worlds.overcooked import (
     read_games,
     table,
 )
-from anchorgym.training.worlds.overcooked.games import Games, advantages_of
 from anchorgym.training.worlds.overcooked.human import HumanGame, divided
 
 CRAMPED = Kitchen(load_layout("cramped_room"))
@@ -76,11 +75,13 @@ def test_a_batch_is_seen_as_its_states_are() -> None:
 
 
 def test_advantages_are_those_of_the_definition_and_go_on_at_a_horizon() -> None:
-    games = Games(CRAMPED, 4, horizon=10, seed=0)
-    net = NeuralCook(CRAMPED).net
-    experience = games.play(net, 12)
-    rewards = np.random.default_rng(0).normal(size=(12, 4, 2)).astype(np.float32)
-    found, returns = advantages_of(experience, rewards, 0.9, 0.8)
+    config = PPOConfig(games=4, horizon=10, gamma=0.9, gae_lambda=0.8, scale=1.0, shaping=0.0)
+    trainer = SelfPlay(CRAMPED, config, seed=0)
+    experience = trainer.games.play(trainer.net, 12)
+    team = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    experience = experience._replace(rewards=team)
+    rewards = np.repeat(team[..., None], 2, -1)
+    found, returns = trainer.compute_advantages(experience, 0.0)
     for game in range(4):
         values = experience.values[:, game].numpy()
         ahead = np.zeros(2)

@@ -18,10 +18,11 @@ from anchorgym.training.config.sections import ConfigError
 from anchorgym.training.worlds.vgc import populations
 from anchorgym.training.worlds.vgc.cloning import clone_battles
 from anchorgym.training.worlds.vgc.config import CloneBattlesConfig, PopulationConfig, PPOConfig
+from anchorgym.training.worlds.vgc.learner import BattleLearner
 from anchorgym.training.worlds.vgc.logs import read_logs
 from anchorgym.training.worlds.vgc.policy import Batch, Choice, load_policy, new_net, scores
 from anchorgym.training.worlds.vgc.populations import train_population
-from anchorgym.training.worlds.vgc.ppo import Learner, Trajectory, advantages
+from anchorgym.training.worlds.vgc.ppo import Trajectory, advantages, learn_from
 
 SMALL = {"width": 16, "layers": 1, "heads": 2, "hidden": 16}
 
@@ -70,14 +71,14 @@ def test_what_wins_becomes_likelier(clone: Path, known: Knowledge) -> None:
     before = scores(net, Batch.of(rows))[0].detach()
     for row, logprob in zip(rows, before.tolist(), strict=True):
         row.logprob = logprob
-    learner = Learner(net, PPOConfig(learning_rate=1e-3))
+    learner = BattleLearner(net, PPOConfig(learning_rate=1e-3))
     trajectories = [Trajectory(rows[:20], 1.0), Trajectory(rows[20:], -1.0)]
-    told = learner.update(trajectories, 0)
+    told = learn_from(learner, trajectories, 0)
     after = scores(net, Batch.of(rows))[0].detach()
     assert (after - before)[:20].mean() > 0 > (after - before)[20:].mean()
     assert told["payoff"] == 0
     frozen = scores(net, Batch.of(rows))[0].tolist()
-    learner.update([], 1)
+    learn_from(learner, [], 1)
     assert scores(net, Batch.of(rows))[0].tolist() == frozen
 
 
@@ -106,19 +107,19 @@ def test_a_population_goes_on_as_if_nothing_had_happened(
     assert 1 <= len(whole.history) <= 2  # a double oracle ends where a response gains nothing
 
     updates = 0
-    update = Learner.update
+    update = BattleLearner.update
 
-    def dies(self: Learner, *args: object, **more: object) -> dict[str, float]:
+    def dies(self: BattleLearner, *args: object, **more: object) -> dict[str, float]:
         nonlocal updates
         updates += 1
         if updates == 2:
             raise KeyboardInterrupt
         return update(self, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Learner, "update", dies)
+    monkeypatch.setattr(BattleLearner, "update", dies)
     with pytest.raises(KeyboardInterrupt):
         train_population(config, tmp_path / "cut")
-    monkeypatch.setattr(Learner, "update", update)
+    monkeypatch.setattr(BattleLearner, "update", update)
     with pytest.raises(RunExistsError, match="--resume"):
         train_population(config, tmp_path / "cut")
     resumed = train_population(config, tmp_path / "cut", resume=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeVar, cast
@@ -70,7 +72,7 @@ def make(env_id: str, **kwargs: Any) -> TextEnv:
     except TypeError as error:
         # Gymnasium appends the id and all arguments, which are known here.
         problem = str(error).partition(" was raised from the environment creator for ")[0]
-        raise OptionError(f"cannot make {name}: {problem}") from error
+        raise OptionError(f"cannot make {name}: {problem}{_meant(problem, name)}") from error
     return bare(env, f"{env_id} makes")
 
 
@@ -98,7 +100,7 @@ def make_parallel(env_id: str, **kwargs: Any) -> ParallelEnv[str, Any, Any]:
     try:
         env: object = next(iter(specs.values())).make(**kwargs)
     except TypeError as error:
-        raise OptionError(f"cannot make {name}: {error}") from error
+        raise OptionError(f"cannot make {name}: {error}{_meant(str(error), name)}") from error
     except MissingExtraError:
         raise
     except ImportError as error:
@@ -186,6 +188,32 @@ def _unknown(name: str, usable: list[str], hint: str = "") -> UnknownEnvError:
         f"unknown environment {name!r}.{hint or did_you_mean(name, usable)} Registered: "
         f"{', '.join(usable) or 'none'}. {_how_to_name(name)}"
     )
+
+
+def _meant(problem: str, name: str) -> str:
+    """Say which argument may have been meant, where one is not known."""
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", problem)
+    if unknown is None:
+        return ""
+    specs = [spec for spec in (gym.registry.get(name), *_specs(name).values()) if spec]
+    made = [spec.entry_point for spec in specs]
+    found = [pkgutil.resolve_name(one) if isinstance(one, str) else one for one in made]
+    classes = [base for one in found if isinstance(one, type) for base in one.__mro__]
+    taken = {key for cls in classes for key in _arguments(cls)}
+    return f".{hint}" if (hint := did_you_mean(unknown[1], taken)) else ""
+
+
+def _arguments(cls: type) -> list[str]:
+    """Return the names of what a class itself is made with."""
+    if "__init__" not in vars(cls):
+        return []
+    kinds = inspect.Parameter
+    return [
+        parameter.name
+        for parameter in inspect.signature(vars(cls)["__init__"]).parameters.values()
+        if parameter.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+        and parameter.name != "self"
+    ]
 
 
 def _specs(name: str) -> dict[str, Any]:

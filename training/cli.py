@@ -143,9 +143,11 @@ def _report(error: Exception, debug: bool) -> Iterator[str]:
     if debug:
         yield from traceback.format_exception(error)
         return
-    if isinstance(error, AnchorgymError) or _is_ours(error):
-        cause = error.__cause__
-        if cause is not None and not isinstance(cause, AnchorgymError) and not _is_ours(cause):
+    if _is_ours(error):
+        cause: BaseException | None = error
+        while cause is not None and _is_ours(cause):
+            cause = cause.__cause__
+        if cause is not None:
             yield from _users_frames(cause)
         yield f"error: {error}\n"
     elif isinstance(error, OSError) and error.strerror:
@@ -176,7 +178,7 @@ def _is_users(file: str) -> bool:
 
 
 def _is_ours(error: BaseException) -> bool:
-    return type(error).__module__.startswith("anchorgym.")
+    return isinstance(error, AnchorgymError) or type(error).__module__.startswith("anchorgym.")
 
 
 if __name__ == "__main__":

@@ -201,6 +201,7 @@ class Command:
     def _settings(self, words: Sequence[str]) -> Settings:
         if self.model is None:
             return {}
+        from anchorgym.training.config.fields import all_paths
         from anchorgym.training.config.overrides import parse_settings
 
         for word in words:
@@ -208,7 +209,9 @@ class Command:
             top = name.removeprefix("--").replace("-", "_").partition(".")[0]
             if word.startswith("@") or top in self.model.model_fields:
                 continue
-            if self.plays_only or (did_you_mean(name, self.flags) and "." not in name):
+            elsewhere = top in {path.rpartition(".")[2] for path in all_paths(self.model)}
+            close = did_you_mean(name, self.flags) and "." not in name and not elsewhere
+            if self.plays_only or close:
                 raise UsageError(self._unknown(name))
         return parse_settings(words, self.model)
 

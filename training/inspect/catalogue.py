@@ -14,7 +14,8 @@ import pettingzoo
 
 from anchorgym.agents.policies.human import experts
 from anchorgym.envs import MultiAgentEnv, TextEnv, make, make_parallel, panel_hash
-from anchorgym.envs.errors import AnchorgymError, UnknownEnvError
+from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.plugins import load_module
 from anchorgym.envs.registration import is_parallel
 
 _ARGUMENT = re.compile(r"^ {4}(?P<name>\w+): (?P<text>.+(?:\n {8}.*)*)", re.M)
@@ -78,14 +79,11 @@ def registered(modules: Sequence[str] = ()) -> list[str]:
     """Return the ids of our environments, and of those that modules register.
 
     Raises:
-        UnknownEnvError: a module cannot be imported.
+        PluginError: a module cannot be imported.
     """
     before = _all_ids()
     for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise UnknownEnvError(f"cannot import {module!r}: {error}") from error
+        load_module(module, "its environments", "module:")
     ours = {name for name in _all_ids() if name.startswith("anchorgym/")}
     theirs = {name for name in _all_ids() if name not in before or _is_of(name, modules)}
     return sorted(ours) + sorted(theirs - ours)

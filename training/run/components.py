@@ -18,12 +18,13 @@ from anchorgym.agents.policies.tiny import build_tiny
 from anchorgym.agents.prompts.template import TinyTemplate
 from anchorgym.agents.prompts.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv, sub_panel
-from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError
+from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError, did_you_mean
 from anchorgym.envs.plugins import PluginError
 from anchorgym.gigpo import Algorithm, make_algorithm
-from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError
+from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOptionError
 from anchorgym.training.config.sections import (
     STRATEGIES,
+    AlgorithmConfig,
     ConfigError,
     EngineConfig,
     PolicyConfig,
@@ -155,7 +156,10 @@ def _algorithm(config: TrainConfig) -> Algorithm:
     try:
         algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
     except OptionError as error:
-        raise ConfigError(f"algorithm.{error.option}: {error}") from error
+        hint = ""
+        if isinstance(error, UnknownOptionError) and "Did you mean" not in str(error):
+            hint = "." + did_you_mean(error.option, AlgorithmConfig.model_fields)
+        raise ConfigError(f"algorithm.{error.option}: {error}{hint}") from error
     except UnknownAlgorithmError as error:
         raise ConfigError(f"algorithm.name: {error}") from error
     if config.rollout.strategy not in STRATEGIES:

@@ -1,0 +1,132 @@
+"""What all commands have in common that train: folders, resuming, dry runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import parallel_worlds  # noqa: F401  (registers the test worlds)
+import pytest
+
+from anchorgym.training.cli import main
+from anchorgym.training.config.run_folders import (
+    RunBusyError,
+    RunExistsError,
+    alone,
+    claimed,
+    free_folder,
+)
+from anchorgym.training.config.sections import ConfigError, TrainConfig
+
+TRAINING = ("train", "selfplay test/Cards-v0", "vgc clone", "vgc train", "overcooked train")
+WAYS = (["test/Cards-v0"], ["--env", "test/Cards-v0"], ["@job.toml"])
+SMALL = ("--ppo.iterations", "1", "--ppo.games", "2", "--ppo.ticks", "5", "--ppo.horizon", "5")
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", TRAINING)
+def test_a_dry_run_prints_every_setting_and_leaves_nothing(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command.split(), "--seed", "7", "--threads", "2", "--dry-run"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["seed"], printed["threads"]) == (7, 2)
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("command", TRAINING)
+def test_what_is_resumed_has_its_own_settings(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = " ".join(word for word in command.split() if "/" not in word)
+    assert main([*name.split(), "--resume", "runs/x", "--seed", "3", "--out", "y"]) == 2
+    said = capsys.readouterr().err
+    assert "leave out --seed, --out" in said
+    assert main([*name.split(), "--resume", "runs/x"]) == 2
+    assert f"give the folder that `anchorgym {name}` named" in capsys.readouterr().err
+
+
+def test_a_run_gets_a_free_folder_and_never_one_that_is_taken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["overcooked", "train", "--quiet", *SMALL]
+    assert main(words) == main(words) == 0
+    assert capsys.readouterr().out == ""
+    names = sorted(path.name for path in Path("runs").iterdir())
+    assert names == ["overcooked-cramped_room-s0", "overcooked-cramped_room-s0-2"]
+    kept = {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
+    assert main([*words, "--out", f"runs/{names[0]}"]) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert kept == {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
+    assert main(["overcooked", "train", "--resume", f"runs/{names[0]}"]) == 0
+    assert "is finished" in capsys.readouterr().out
+
+
+def test_training_a_cook_touches_nothing_that_it_did_not_write(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mine = Path("mine")
+    (mine / "sub").mkdir(parents=True)
+    (mine / "thesis.tex").write_text("years of work")
+    (mine / "sub" / "notes").write_text("more")
+    assert main(["overcooked", "train", "--out", "mine", *SMALL]) == 0
+    assert (mine / "thesis.tex").read_text() == "years of work"
+    assert (mine / "sub" / "notes").read_text() == "more"
+    assert {path.name for path in mine.iterdir()} == {
+        "thesis.tex",
+        "sub",
+        "config.json",
+        "policy",
+    }
+    assert main(["overcooked", "crossplay", "mine", "own=mine/policy", "--games", "2"]) == 0
+    assert "| own |" in capsys.readouterr().out
+
+
+def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
+    config, folder = TrainConfig(), tmp_path / "run"
+    with claimed(config, folder, "anchorgym train", resume=False) as goes_on:
+        assert not goes_on
+        other = claimed(config, folder, "anchorgym train", resume=True)
+        with pytest.raises(RunBusyError), other:
+            pass
+    with pytest.raises(RunExistsError), claimed(config, folder, "x", resume=False):
+        pass
+    with claimed(config, folder, "anchorgym train", resume=True) as goes_on:
+        assert goes_on
+    changed = TrainConfig(seed=1)
+    with (
+        pytest.raises(ConfigError, match="seed was 0, is 1"),
+        claimed(changed, folder, "anchorgym train", resume=True),
+    ):
+        pass
+    with alone(folder):
+        pass
+
+
+def test_free_folders_are_counted_up() -> None:
+    assert free_folder("a") == Path("runs/a")
+    Path("runs/a").mkdir(parents=True)
+    Path("runs/a-2").mkdir()
+    assert free_folder("a") == Path("runs/a-3")
+
+
+def test_the_environment_is_given_in_one_way_everywhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("job.toml").write_text('env = "test/Cards-v0"\n')
+    printed = []
+    for words in (
+        ["test/Cards-v0"],
+        ["--env", "test/Cards-v0"],
+        ["--env.id=test/Cards-v0"],
+        ["@job.toml"],
+    ):
+        assert main(["selfplay", *words, "--dry-run"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert len(set(printed)) == 1
+    for words in WAYS:
+        assert main(["check", *words, "--env.max-turns", "3"]) == 0

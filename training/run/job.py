@@ -10,14 +10,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.envs import panel_hash
-from anchorgym.gigpo import Counts, State
 from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.evaluation.evaluate import Evaluation, evaluate
@@ -44,42 +42,16 @@ from anchorgym.training.run.components import Components, new_policy
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.iterations import Iterations
 from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.run.progress import PHASES, Progress
 from anchorgym.training.run.results import Run, write_result
 
 START = "start"
 """Folder of the policy that the job began with: its tokenizer, and the shape of its model."""
 
-_PHASES = ("clone", "before", "reinforce", "after")
-"""In their order; the vocabulary comes before the first checkpoint."""
 _POLICY, _CLONING, _LEARNER = "policy", "cloning", "learner"
 """Parts of a checkpoint: of the phases that measure, of cloning, and of reinforcement."""
 _TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
 """Of the final figures, by mode."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a job is, as JSON values."""
-
-    phase: str = _PHASES[0]
-    done: int = 0
-    """Updates or iterations of the phase."""
-    algorithm: State = field(default_factory=dict)
-    """What the algorithm remembers."""
-    visits: Counts = field(default_factory=dict)
-    """Of states, where novelty earns a bonus."""
-    validated: int = -1
-    """The iteration of the curve's last point."""
-    best: int = 0
-    """The iteration of its best point, the later one of equals."""
-    best_success: float = -1.0
-    best_files: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of the files of `policy/`, as that point was written there."""
-    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Final figures by "before" or "after" and mode."""
-    cpu_seconds: dict[str, float] = field(default_factory=dict)
-    wall_seconds: dict[str, float] = field(default_factory=dict)
-    """Empty in checkpoints of versions that did not measure them."""
 
 
 class Job:
@@ -137,7 +109,7 @@ class Job:
             "after": self._after,
         }
         try:
-            for phase in _PHASES[_PHASES.index(self.at.phase) :]:
+            for phase in PHASES[PHASES.index(self.at.phase) :]:
                 if phase != self.at.phase:
                     self.at.phase, self.at.done, self._saved = phase, 0, None
                     self._save({_POLICY: self.policy})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -48,9 +49,10 @@ def test_a_world_is_imported_when_it_is_made() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_name_that_a_package_offers_is_there(package: str) -> None:
+    """None of them is hidden by a module of the same name."""
     module = getattr(anchorgym, package)
     for name in module.__all__:
-        assert getattr(module, name) is not None
+        assert not isinstance(getattr(module, name), ModuleType), name
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = module.Nothing
 

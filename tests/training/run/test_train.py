@@ -92,14 +92,15 @@ def test_a_run_is_never_overwritten(run: Run) -> None:
 
 
 def test_an_expert_is_cloned(tmp_path: Path) -> None:
-    config = settings("test/CandidKeyDoor-v0", clone={"updates": 300}, rollout={"iterations": 0})
+    config = settings("test/CandidKeyDoor-v0", clone={"updates": 160}, rollout={"iterations": 0})
     assert train(config, tmp_path / "run").before["greedy"].success.mean == 1.0
 
 
 @pytest.mark.parametrize("algorithm", ["gigpo", "grpo"])
 def test_equal_seeds_give_equal_runs(tmp_path: Path, algorithm: str) -> None:
     def losses(name: str, seed: int) -> list[float]:
-        config = settings("test/Rooms-v0", algorithm={"name": algorithm})
+        changes = {"algorithm": {"name": algorithm}, "clone": {"updates": 10}}
+        config = settings("test/Rooms-v0", rollout={"iterations": 2}, **changes)
         train(config.model_copy(update={"seed": seed}), tmp_path / name)
         records = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
         return [r["loss"] for r in records if r["phase"] == "train" and "loss" in r]

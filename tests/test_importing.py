@@ -15,6 +15,9 @@ import anchorgym.gigpo
 import anchorgym.training
 
 SLOW = {"torch", "transformers", "scipy", "matplotlib", "tensorboard", "PIL", "rich"}
+WORLDS = sorted(
+    {*anchorgym.envs.worlds.SINGLE_AGENT.values(), *anchorgym.envs.worlds.MULTI_AGENT.values()}
+)
 OPTIONAL = {"flask", "thefuzz", "snowballstemmer", "textworld", "reasoning_gym", "spacy"}
 PACKAGES = ("envs", "gigpo", "agents", "training")
 
@@ -29,6 +32,11 @@ def imported(code: str) -> set[str]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_importing_a_package_imports_nothing_slow_or_optional(package: str) -> None:
     assert not imported(f"import anchorgym.{package}") & (SLOW | OPTIONAL)
+
+
+@pytest.mark.parametrize("entry_point", WORLDS)
+def test_importing_a_world_imports_nothing_optional(entry_point: str) -> None:
+    assert not imported(f"import {entry_point.partition(':')[0]}") & (OPTIONAL | {"torch"})
 
 
 def test_importing_the_environments_imports_no_world() -> None:

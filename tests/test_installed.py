@@ -163,8 +163,9 @@ def test_worlds_of_several_agents_need_no_extra(installed: Installed, env_id: st
 def test_an_extra_that_is_missing_is_named(core: Installed) -> None:
     remedy = 'pip install "anchorgym[{}]"'
     assert remedy.format("webshop") in core.run("check", "anchorgym/WebShop-v0", status=2)
-    listed = " ".join(core.run("envs").split())
+    listed = core.run("envs")
     assert remedy.format("webshop") in listed
+    assert "Shopping in text" in listed
     assert remedy.format("redteam") in core.run(
         "check", "anchorgym/RedTeam-v0", "--env.work", "reasoning-gym", status=2
     )

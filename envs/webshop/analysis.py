@@ -10,10 +10,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from anchorgym.envs.errors import requires_extra
-
-with requires_extra("webshop", "anchorgym/WebShop-v0"):
-    import snowballstemmer
+from anchorgym.envs.webshop.packages import porter_stemmer
 
 STOP_WORDS: Final = frozenset(
     re.findall(
@@ -54,8 +51,5 @@ def _term(word: str) -> str:
         word = word[:-2]
     if word in STOP_WORDS or not word.strip("_"):
         return ""
-    stem: str = _STEMMER.stemWord(word[:LONGEST_WORD])
+    stem: str = porter_stemmer().stemWord(word[:LONGEST_WORD])
     return stem
-
-
-_STEMMER: Final = snowballstemmer.stemmer("porter")

@@ -12,6 +12,7 @@ from anchorgym.envs.errors import NoExpertError, OptionError, ResetNeededError
 from anchorgym.envs.webshop.expert import full_action, honest_action, rule_action
 from anchorgym.envs.webshop.goals import SPLITS
 from anchorgym.envs.webshop.official import GoalKind, official_shop
+from anchorgym.envs.webshop.packages import fuzzy_matching, porter_stemmer
 from anchorgym.envs.webshop.pages import address, as_rich_text, as_text
 from anchorgym.envs.webshop.score import MODES, Mode
 from anchorgym.envs.webshop.shop import Shop, generated_shop
@@ -57,6 +58,7 @@ class WebShopEnv(TextEnv):
         DataError: the data named are missing or broken.
         UnknownSplitError: there is no such split.
         OptionError: an argument has no such value.
+        MissingExtraError: the packages of the extra `webshop` are not installed.
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS
@@ -79,6 +81,7 @@ class WebShopEnv(TextEnv):
         render_mode: str | None = None,
     ) -> None:
         super().__init__(split=split, max_turns=max_turns, render_mode=render_mode)
+        fuzzy_matching(), porter_stemmer()  # what is missing is said before a shop opens
         if observation not in OBSERVATIONS:
             raise OptionError(
                 f"there is no observation {observation!r}: choose {' or '.join(OBSERVATIONS)}"

@@ -15,18 +15,14 @@ from anchorgym.envs.webshop.pages import clickable
 
 _LIMIT: Final = re.compile(r",?(?: and)? price lower than (\d+(?:\.\d+)?) dollars")
 _OPTION: Final = re.compile(r"(?:,?\s*\b(?:with|and))?\s*\b\w+(?: \w+)?: [^,]+,?")
-_FILLERS: Final = frozenset(
-    analyse(
-        """
-        find me am i'm im looking look for need want wanted show please should they would like some
-        i my you your can could get buy also have has having that's which in size color price lower
-        dollars hello hi help interested something one ones purchase it's its more than less under
-        prefer preferably really so do make sure made comes come from them style good great nice new
-        who we our us any ok be able searching shopping shop around
-        """
-    )
-)
-"""Stems of words that say nothing about a product."""
+_FILLERS: Final = """
+    find me am i'm im looking look for need want wanted show please should they would like some
+    i my you your can could get buy also have has having that's which in size color price lower
+    dollars hello hi help interested something one ones purchase it's its more than less under
+    prefer preferably really so do make sure made comes come from them style good great nice new
+    who we our us any ok be able searching shopping shop around
+"""
+"""Words that say nothing about a product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +53,14 @@ def understand(instruction: str) -> Understanding:
     return Understanding(text, limit, tuple(dict.fromkeys(kept)), terms)
 
 
+@lru_cache(maxsize=1)
+def _filler_terms() -> frozenset[str]:
+    return frozenset(analyse(_FILLERS))
+
+
 def _is_telling(word: str) -> bool:
     terms = analyse(word)
-    return bool(terms) and not all(term in _FILLERS for term in terms)
+    return bool(terms) and not all(term in _filler_terms() for term in terms)
 
 
 def asked_value(understood: Understanding, name: str, values: Sequence[str]) -> str | None:

@@ -12,14 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal, TypedDict, get_args
 
-from anchorgym.envs.errors import OptionError, requires_extra
+from anchorgym.envs.errors import OptionError
 from anchorgym.envs.webshop.colours import COLOURS, plain_colour
 from anchorgym.envs.webshop.goals import Goal
 from anchorgym.envs.webshop.nouns import tagged_nouns
+from anchorgym.envs.webshop.packages import fuzzy_matching
 from anchorgym.envs.webshop.products import Product, categories
-
-with requires_extra("webshop", "anchorgym/WebShop-v0"):
-    from thefuzz import fuzz
 
 Mode = Literal["fixed", "faithful"]
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
@@ -216,4 +214,4 @@ def _as_compared(goal: Goal) -> list[str]:
 
 @lru_cache(maxsize=1 << 14)
 def _alike(one: str, other: str) -> bool:
-    return int(fuzz.token_set_ratio(one, other)) > _ALIKE
+    return int(fuzzy_matching().token_set_ratio(one, other)) > _ALIKE

@@ -64,8 +64,8 @@ class Game:
     @property
     def seen(self) -> Seen:
         """What a policy sees now."""
-        sight = self._world.sight()
-        return sight.text, sight.view
+        text, view, _ = self._world.sight()
+        return text, view
 
     @property
     def score(self) -> float:
@@ -92,11 +92,11 @@ class Game:
     def take(self, action: str, response: str = "") -> TurnRecord:
         """Play a turn and return what became of it."""
         self._before.append(self._world.snapshot())
-        sight = self._world.sight()
+        text, _, anchor = self._world.sight()
         arrival = self._world.step({AGENT: action})[AGENT]
         turn: TurnRecord = {
-            "observation": sight.text,
-            "anchor": sight.anchor.hex(),
+            "observation": text,
+            "anchor": anchor.hex(),
             "response": response,
             "action": action,
             "reward": arrival.reward,

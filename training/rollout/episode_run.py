@@ -77,11 +77,11 @@ class EpisodeRun:
         self.dialogues: dict[str, Dialogue] = {}
         """What planners were asked and answered, by the seat of their team."""
         self._sides: dict[str, Side] = {}
-        self._acting: dict[str, tuple[View, Turn]] = {}
+        self._acting: dict[str, tuple[Side, View, Turn]] = {}
         self._actions: dict[str, Any] | None = None
         self._early: dict[str, float] = {}
         self._gone: set[str] = set()
-        self._begun = False
+        self._begun = self._asking = False
         self._in_play: Sequence[str] = ()
         self.done = False
         """Whether no further turn is taken."""
@@ -98,12 +98,10 @@ class EpisodeRun:
         """
         if not self._begun:
             self._begin()
-        asked: list[Ask] = []
-        for agent in self._acting:
-            ask = self._sides[agent].asked
-            if ask is not None:
-                asked.append(ask)
-        return asked
+        if not self._asking:
+            return []
+        asked = (self._sides[agent].asked for agent in self._acting)
+        return [ask for ask in asked if ask is not None]
 
     def answer(self, ask: Ask, answer: Answer) -> None:
         """Take the answer to one of the requests; their order does not matter."""
@@ -112,9 +110,10 @@ class EpisodeRun:
     def decide(self) -> None:
         """Have every agent that was asked decide on its action."""
         actions = self._actions = {}
-        for agent, (view, turn) in self._acting.items():
-            action = self._sides[agent].decide(turn)
-            if self._world.reads:
+        reads = self._world.reads
+        for agent, (side, view, turn) in self._acting.items():
+            action = side.decide(turn)
+            if reads:
                 action, problem = self._world.read(agent, action, view)
                 if problem:
                     turn.valid, turn.reason = False, problem
@@ -134,7 +133,8 @@ class EpisodeRun:
         for agent, arrival in self._world.step(self._actions or {}).items():
             self._arrive(agent, arrival)
         self._begun, self._actions = False, None
-        self._look_around()
+        if self._store is not None or self._world.agents != self._in_play:
+            self._look_around()
 
     def close(self) -> None:
         """Give back what the sessions hold."""
@@ -215,26 +215,30 @@ class EpisodeRun:
 
     def _begin(self) -> None:
         """Begin a turn of every agent that is active and has not stopped."""
-        self._begun, self._actions = True, None
+        self._begun, self._asking, self._actions = True, False, None
         acting = self._acting = {}
+        world, episodes = self._world, self.match.sides
         for agent in self._in_play:
-            episode = self.match.sides[agent]
+            episode = episodes[agent]
             if episode.stop:
                 continue
-            sight = self._world.sight(agent)
+            sight = world.sight(agent)
             if sight is None:
                 continue
-            if episode.turns and not episode.turns[-1].valid:  # however long ago that was
-                told = sight.view._replace(action_valid=False, reason=episode.turns[-1].reason)
-                sight = sight._replace(view=told)
-            turn = self._sides[agent].begin(sight)
+            text, view, anchor = sight
+            turns, side = episode.turns, self._sides[agent]
+            if turns and not turns[-1].valid:  # however long ago that was
+                view = view._replace(action_valid=False, reason=turns[-1].reason)
+            turn = side.begin(text, view, anchor)
             if turn is None:
                 self._stop(agent, StopReason.CONTEXT)
                 continue
-            if not episode.turns:
+            if side.asked is not None:
+                self._asking = True
+            if not turns:
                 _read_before(turn, episode.start.origin)
-            episode.turns.append(turn)
-            acting[agent] = sight.view, turn
+            turns.append(turn)
+            acting[agent] = side, view, turn
 
     def _arrive(self, agent: str, arrival: Arrival) -> None:
         """Book what a step did to an agent."""
@@ -247,7 +251,9 @@ class EpisodeRun:
             self._early[agent] = self._early.get(agent, 0.0) + reward
         else:
             turn = turns[-1]
-            turn.reward += reward + self._early.pop(agent, 0.0)
+            turn.reward += reward
+            if self._early:
+                turn.reward += self._early.pop(agent, 0.0)
             if acted and judged:
                 turn.valid = bool(info.get("action_valid", True))
                 turn.reason = str(info.get("reason", ""))

@@ -50,7 +50,7 @@ class ForkStore:
         turn = len(origin.lived)
         agents = world.restore(self._snapshots[id(origin.parent)][turn], start.seed)
         expected = origin.parent.turns[turn].anchor
-        found = [sight.anchor.hex() for sight in map(world.sight, agents) if sight]
+        found = [sight[2].hex() for sight in map(world.sight, agents) if sight]
         if found != [expected.hex()]:
             raise ContractError(
                 f"turn {origin.turn} of task {start.task!r} was taken in the state "

@@ -14,13 +14,12 @@ from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.planning import Planner, PlanningPolicy, PlanningSession
 from anchorgym.agents.planning.asking import Request as Query
 from anchorgym.agents.planning.room import Planning
-from anchorgym.agents.policies.base import Policy, Prompt, Session
+from anchorgym.agents.policies.base import Policy, Prompt, Session, View
 from anchorgym.envs import Plan
 from anchorgym.envs.errors import ContractError
 from anchorgym.training.rollout.errors import ForkError
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.types import Episode, Turn
-from anchorgym.training.rollout.worlds import Sight
 
 Player: TypeAlias = Policy | PlanningPolicy
 """A policy, or a planner that plays for a whole team."""
@@ -60,8 +59,8 @@ Answer: TypeAlias = Generation | list[str]
 class Side(Protocol):
     """Who plays one seat of one episode."""
 
-    def begin(self, sight: Sight) -> Turn | None:
-        """Begin a turn; None when the context is full."""
+    def begin(self, text: str, view: View, anchor: bytes) -> Turn | None:
+        """Begin a turn with what is seen; None when the context is full."""
         ...
 
     asked: Ask | None
@@ -110,9 +109,9 @@ class SessionSide:
         self._engine, self._adaptive = policy.engine, adaptive
         self._generation: Generation | None = None
 
-    def begin(self, sight: Sight) -> Turn | None:
+    def begin(self, text: str, view: View, anchor: bytes) -> Turn | None:
         """Read what is seen; see `Side.begin`."""
-        prompt = self._session.prompt(sight.text, sight.view)
+        prompt = self._session.prompt(text, view)
         self.asked = self._generation = None
         if prompt is None:
             return None
@@ -125,7 +124,7 @@ class SessionSide:
                 self._policy.max_response,
                 self._adaptive,
             )
-        return Turn(sight.text, sight.anchor, prompt.tokens, prompt.restart)
+        return Turn(text, anchor, prompt.tokens, prompt.restart)
 
     def answer(self, answer: Answer) -> None:
         """Take the engine's response."""
@@ -171,11 +170,11 @@ class PlanningSide:
         self._planning: Planning | None = None
         self._plan: Plan = ()
 
-    def begin(self, sight: Sight) -> Turn | None:
+    def begin(self, text: str, view: View, anchor: bytes) -> Turn | None:
         """Open a round, up to its first question."""
         self._planning = self._session.plan()
         self._go_on(None)
-        return Turn(sight.text, sight.anchor)
+        return Turn(text, anchor)
 
     def answer(self, answer: Answer) -> None:
         """Take the planner's answers, and go on to its next question or to the plan."""

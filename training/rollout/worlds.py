@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from anchorgym.agents.policies.base import View
 from anchorgym.envs import AnchoredParallelEnv, Info, MultiAgentTextEnv, Plan, PlanningEnv, TextEnv
@@ -24,13 +24,10 @@ TEAM = "team"
 _RUNNING = StopReason.RUNNING
 
 
-class Sight(NamedTuple):
-    """What an agent sees before its turn, as policies take it."""
+Sight: TypeAlias = tuple[str, View, bytes]
+"""What an agent sees before its turn, as policies take it: (text, view, anchor).
 
-    text: str
-    view: View
-    anchor: bytes
-    """Key of what it knows, by which turns are compared."""
+The anchor is the key of what it knows, by which turns are compared."""
 
 
 class Arrival(NamedTuple):
@@ -151,7 +148,7 @@ class SoloWorld:
         """Return what is seen now."""
         info = self._info
         assert info is not None
-        return Sight(self.observation, View.of(info), info["anchor"])
+        return self.observation, View.of(info), info["anchor"]
 
     def read(self, agent: str, action: Any, view: View) -> tuple[Any, str]:
         """Everything that can be written is an action."""
@@ -163,7 +160,7 @@ class SoloWorld:
         self._info, stop = info, _RUNNING
         if ended or cut:
             stop, self.agents = _stop(ended), ()
-        return {AGENT: Arrival(float(reward), stop, self.observation, info, judged=True)}
+        return {AGENT: Arrival(float(reward), stop, self.observation, info, True)}
 
     def _at(self, observation: str, info: Info) -> Sequence[str]:
         self.observation, self._info = observation, info
@@ -245,7 +242,7 @@ class ParallelWorld:
         observation = self._observation(agent)
         text, anchor = as_text(observation), info.get("anchor")
         key = anchor if isinstance(anchor, bytes) else hashlib.blake2b(text.encode()).digest()
-        return Sight(text, as_view(observation, info, self.env.action_space(agent)), key)
+        return text, as_view(observation, info, self.env.action_space(agent)), key
 
     def _observation(self, agent: str) -> Any:
         if agent not in self._observations:
@@ -270,7 +267,7 @@ class ParallelWorld:
             for agent in played:
                 sight = None if agent in actions else self.sight(agent)
                 if sight is not None:
-                    actions[agent] = instead(sight.view, self.env.action_space(agent))
+                    actions[agent] = instead(sight[1], self.env.action_space(agent))
         self._observations, rewards, ended, cut, self._infos = self.env.step(actions)
         return {
             agent: Arrival(
@@ -352,7 +349,7 @@ class TeamWorld:
 
     def sight(self, agent: str = TEAM) -> Sight:
         """Return what all see together."""
-        return Sight(self.planned.situation(), View("", (), True, ""), self.planned.anchor())
+        return self.planned.situation(), View("", (), True, ""), self.planned.anchor()
 
     def read(self, agent: str, action: Any, view: View) -> tuple[Any, str]:
         """A plan is what the world takes."""

@@ -166,13 +166,17 @@ def test_a_teams_episode_is_an_episode_like_others() -> None:
 
 
 class Crowd(ParallelEnv[str, Any, Any]):
-    """A stranger's world that names who is in play in each turn; all say a number from 0 to 2."""
+    """A stranger's world that names who is in play in each turn; all say a number from 0 to 2.
+
+    One whose name is followed by a dash waits in that turn. Each turn pays everybody 1.
+    """
 
     metadata = {"name": "crowd_v0", "render_modes": []}  # noqa: RUF012
     render_mode = None
 
     def __init__(self, *turns: str) -> None:
-        self.turns = [turn.split() for turn in turns]
+        self.waiting = [[a[:-1] for a in turn.split() if a.endswith("-")] for turn in turns]
+        self.turns = [turn.replace("-", "").split() for turn in turns]
         self.possible_agents = sorted({agent for turn in self.turns for agent in turn})
         self.agents: list[str] = []
 
@@ -194,7 +198,9 @@ class Crowd(ParallelEnv[str, Any, Any]):
         return seen, dict.fromkeys(played, 1.0), ended, dict.fromkeys(played, False), infos
 
     def _seen(self, agents: list[str]) -> Any:
-        return {agent: np.array([self.time]) for agent in agents}, {agent: {} for agent in agents}
+        waiting = self.waiting[self.time] if self.time < len(self.turns) else []
+        infos = {agent: {"active": agent not in waiting} for agent in agents}
+        return {agent: np.array([self.time]) for agent in agents}, infos
 
 
 def crowd(seats: Mapping[str, Any], *turns: str) -> Match:
@@ -208,6 +214,12 @@ def test_an_agent_that_joins_is_played_by_whom_the_seats_name() -> None:
     assert seen == {"a": ["0", "1"], "b": ["0", "1", "2"], "c": ["1", "2", "3"]}
     assert {agent: match.score(agent) for agent in "abc"} == {"a": 2.0, "b": 3.0, "c": 3.0}
     assert all(side.stop == "terminated" for side in match.sides.values())
+
+
+def test_rewards_that_come_early_or_between_turns_are_booked_on_a_turn_of_the_agent() -> None:
+    match = crowd(dict.fromkeys("ab", RandomPolicy(0)), "a b-", "a b-", "a- b", "a b", "a b-")
+    paid = {agent: [turn.reward for turn in side.turns] for agent, side in match.sides.items()}
+    assert paid == {"a": [1.0, 2.0, 1.0, 1.0], "b": [3.0, 2.0]}
 
 
 def test_an_agent_that_joins_needs_somebody_to_play_it() -> None:

@@ -126,7 +126,7 @@ def test_an_agent_reads_why_its_last_action_failed_however_long_ago_that_was() -
 
 
 def test_scripts_of_a_list_are_drawn_anew_for_each_match_and_alike_for_a_seed() -> None:
-    envs = EnvPool(lambda: make_parallel("anchorgym/RedTeam-v0"))
+    envs: EnvPool[Any] = EnvPool(lambda: make_parallel("anchorgym/RedTeam-v0"))
     task = next(task for task in envs.first.tasks() if "/attack/override/user/" in task)
 
     def written(seed: int) -> list[str]:

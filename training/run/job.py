@@ -333,10 +333,8 @@ class Job:
     # Details --------------------------------------------------------------------------------
 
     def _announce(self) -> None:
-        panels, known = (
-            self.components.panels,
-            self.components.policy.env_id if self.components.policy else "",
-        )
+        panels, policy = self.components.panels, self.components.policy
+        known = policy.env_id if policy else ""
         if not self.components.expert:
             self.display.say("teacher    no honest expert: random play shows what can be written")
         if panels.test == self.config.env.split:

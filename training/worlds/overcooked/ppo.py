@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from anchorgym.envs.overcooked import Kitchen
 from anchorgym.envs.overcooked.codes import Codes
+from anchorgym.gigpo import ppo_loss
 from anchorgym.training.learning.contract import Sizes, SplitError, Statistics, means
 from anchorgym.training.learning.gradient_learner import GradientLearner
 from anchorgym.training.learning.minibatches import minibatch_epochs
@@ -188,18 +189,21 @@ class CookLearner(GradientLearner[CookNet]):
             raise SplitError("advantages are standardised over a whole mini-batch: give it whole")
         config = self.config
         logs, values = self.model(rows.codes)
-        ratio = (logs.gather(-1, rows.actions[:, None])[:, 0] - rows.logprobs).exp()
         advantages = rows.advantages
-        scaled = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        kept = torch.minimum(ratio * scaled, ratio.clamp(1 - config.clip, 1 + config.clip) * scaled)
-        if config.dual_clip:
-            kept = torch.where(scaled < 0, torch.maximum(kept, config.dual_clip * scaled), kept)
-        entropy = -(logs.exp() * logs).sum(-1).mean()
+        policy_loss, measured = ppo_loss(
+            logs.gather(-1, rows.actions[:, None])[:, 0],
+            rows.logprobs,
+            (advantages - advantages.mean()) / (advantages.std() + 1e-8),
+            clip_low=config.clip,
+            clip_high=config.clip,
+            dual_clip=config.dual_clip or None,
+            entropy=-(logs.exp() * logs).sum(-1),
+            entropy_coef=self.entropy_coef,
+        )
         error = nn.functional.mse_loss(values, rows.returns)
-        loss = config.value * error - kept.mean() - self.entropy_coef * entropy
+        loss = config.value * error + policy_loss
         self._backward(loss)
-        measured = {"loss": loss, "entropy": entropy, "value_error": error}
-        return {name: value.item() for name, value in measured.items()}
+        return {"loss": loss.item(), **measured.floats(), "value_error": error.item()}
 
     def update(self, rows: CookRows, seed: int | torch.Generator) -> Statistics:
         """Take the steps of an iteration; see `Learner.update`. A generator goes on drawing."""

@@ -17,10 +17,12 @@ from anchorgym.envs.overcooked.codes import Codes
 from anchorgym.envs.overcooked.cooks import GreedyCook, play_out
 from anchorgym.envs.overcooked.env import COOKS
 from anchorgym.training.cli import main
+from anchorgym.training.learning.contract import SplitError
 from anchorgym.training.rollout.types import Start
 from anchorgym.training.selfplay import EnvPool, play_matches
 from anchorgym.training.worlds.overcooked import (
     CookError,
+    CookNet,
     CookPolicy,
     HumanDataError,
     NeuralCook,
@@ -36,6 +38,7 @@ from anchorgym.training.worlds.overcooked import (
     table,
 )
 from anchorgym.training.worlds.overcooked.human import HumanGame, divided
+from anchorgym.training.worlds.overcooked.ppo import CookLearner, CookRows
 
 CRAMPED = Kitchen(load_layout("cramped_room"))
 SMALL = PPOConfig(iterations=3, games=8, ticks=20, horizon=60, epochs=2)
@@ -94,6 +97,44 @@ def test_advantages_are_those_of_the_definition_and_go_on_at_a_horizon() -> None
     assert torch.allclose(returns, found + experience.values[:-1])
     assert experience.done.any()
     assert (experience.horizon != 0).any()
+
+
+@pytest.mark.parametrize("dual_clip", [0.0, 1.5])
+def test_a_cook_descends_ppos_loss_written_out(dual_clip: float) -> None:
+    config = PPOConfig(dual_clip=dual_clip, clip=0.1, entropy=0.03, value=0.4)
+    generator = torch.Generator().manual_seed(0)
+    net = CookNet(7, 8)
+    learner = CookLearner(net, config)
+    codes = torch.randn(40, 7, generator=generator)
+    actions = torch.randint(6, (40,), generator=generator)
+    before = net(codes)[0].gather(-1, actions[:, None])[:, 0].detach()
+    before += 0.5 * torch.randn(40, generator=generator)
+    advantages, returns = torch.randn(2, 40, generator=generator)
+    measured = learner.forward_backward(CookRows(codes, actions, before, advantages, returns))
+    found = torch.cat([p.grad.flatten().clone() for p in net.parameters()])
+    logs, values = net(codes)
+    scaled = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    ratio = (logs.gather(-1, actions[:, None])[:, 0] - before).exp()
+    kept = torch.minimum(ratio * scaled, ratio.clamp(0.9, 1.1) * scaled)
+    if dual_clip:
+        kept = torch.where(scaled < 0, torch.maximum(kept, dual_clip * scaled), kept)
+    entropy = -(logs.exp() * logs).sum(-1).mean()
+    loss = 0.4 * (values - returns).square().mean() - kept.mean() - 0.03 * entropy
+    net.zero_grad()
+    loss.backward()
+    expected = torch.cat([p.grad.flatten() for p in net.parameters()])
+    assert measured["loss"] == pytest.approx(loss.item(), abs=1e-6)
+    assert (found - expected).abs().max() < 1e-6
+    assert measured["clip_fraction"] > 0
+    assert (measured["dual_clip_fraction"] > 0) == (dual_clip > 0)
+    with pytest.raises(SplitError, match="standardised"):
+        learner.forward_backward(CookRows(codes, actions, before, advantages, returns), of={})
+
+
+def test_cooks_of_before_still_load(tmp_path: Path) -> None:
+    cook = NeuralCook(CRAMPED, about={"seed": 0, "ppo": {"lam": 0.95, "iterations": 3}})
+    cook.save(tmp_path / "cook")
+    assert NeuralCook.load(tmp_path / "cook").about == cook.about
 
 
 def test_the_same_seed_trains_the_same_cook_and_another_seed_another() -> None:

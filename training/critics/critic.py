@@ -26,6 +26,7 @@ from anchorgym.envs.planning import FloatArray
 from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.critics.encoders import HashedNgrams, TextEncoder, encoder_from_json
 from anchorgym.training.critics.trajectories import Aim, PlanTrajectory, Row, rows_of
+from anchorgym.training.learning.policy_gradient import descend
 
 _WEIGHTS, _SETTINGS = "critic.safetensors", "critic.json"
 
@@ -280,9 +281,7 @@ def _descend(
     for update in range(1, config.updates + 1):
         rows = torch.randint(len(seen[1]), (config.batch,), generator=generator)
         loss = nn.functional.mse_loss(net(seen[0][rows])[:, 0], seen[1][rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(loss, optimizer)
         if update % config.every and update < config.updates:
             continue
         with torch.no_grad():

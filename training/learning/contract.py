@@ -67,7 +67,7 @@ class Learner(Protocol[RowsT]):
     """Changes weights from rows of one kind."""
 
     version: int
-    """Number of updates that were taken; of cloning, of steps."""
+    """Version of the weights: one more with each update, and in cloning with each step."""
 
     @property
     def device(self) -> torch.device:

@@ -59,6 +59,7 @@ class LanguageLearner(GradientLearner[PreTrainedModel]):
             max_grad_norm=config.max_grad_norm,
         )
         self.algorithm, self.config, self.temperature = algorithm, config, temperature
+        self.version = policy.engine.version
         self._capacity = policy.max_context if config.packing else None
         self.optimizers["optimizer"] = torch.optim.AdamW(
             self.model.parameters(),

@@ -174,6 +174,7 @@ class Job:
                 self.at.done = cloning.done
                 self.timers.lap("clone")
                 self._save(parts, now=False)
+        cloning.learner.publish(self.policy.engine)
         self._write_policy("clone")
 
     @cached_property

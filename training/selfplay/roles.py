@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import numpy as np
 
-from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.policies.base import Policy
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
 from anchorgym.gigpo import Algorithm, Counts, Novelty, State, TurnBatch
@@ -127,16 +126,6 @@ class Roles:
     def seats(self) -> dict[str, Policy]:
         """The policy of every agent."""
         return {agent: role.policy for role in self.roles.values() for agent in role.agents}
-
-    @property
-    def adaptive(self) -> dict[str, AdaptiveTemperature]:
-        """How the temperature of each token is chosen, for the agents whose algorithm says so."""
-        found: dict[str, AdaptiveTemperature] = {}
-        for role in self.roles.values():
-            rule = role.algorithm and role.algorithm.temperature(role.state)
-            if rule:
-                found |= dict.fromkeys(role.agents, AdaptiveTemperature(**asdict(rule)))
-        return found
 
     def set_learning_rates(self, iteration: int, iterations: int) -> None:
         """Give every learner the rate of one of the iterations 1 … `iterations`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -191,21 +190,10 @@ def test_groups_that_are_not_learnt_from_were_visited_all_the_same() -> None:
     assert sum(role.visits.values()) == turns
 
 
-def test_agents_are_sampled_at_the_temperatures_of_their_algorithm() -> None:
+def test_language_policies_may_want_a_temperature_for_each_token() -> None:
     policy = small_policy("test/CandidKeyDoor-v0", tasks=10, max_response=4)
-    hot = make_algorithm("hapo", kl_coef=0.0)
-    state = {"centre": 0.5, "above": 1.0, "below": 2.0}
-    roles = Roles(
-        [
-            Role("a", ("player_0", "player_1"), policy, hot, state),
-            Role("b", ("player_2",), table(), make_algorithm("grpo", kl_coef=0.0)),
-        ],
-        {"a": RATE, "b": RATE},
-    )
-    rule = hot.temperature(state)
-    assert rule is not None
-    assert roles.adaptive.keys() == {"player_0", "player_1"}
-    assert asdict(roles.adaptive["player_0"]) == asdict(rule)
+    role = Role("a", ("player_0",), policy, make_algorithm("hapo", kl_coef=0.0))
+    assert Roles([role], {"a": RATE}).learners.keys() == {"a"}
 
 
 def test_scripts_cannot_be_trained() -> None:

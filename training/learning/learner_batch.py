@@ -24,7 +24,7 @@ from anchorgym.training.rollout.types import Episode
 
 
 class KnowsEntropies(Protocol):
-    """A learner, as far as algorithms ask for more than advantages; see `PolicyLearner`."""
+    """The part of a `PolicyLearner` that computing advantages may need."""
 
     def entropies(self, rows: Sequence[TokenRow]) -> FloatArray:
         """Return the entropy that each written token was drawn with, (n_tokens,)."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import make, make_parallel
 from anchorgym.envs.plugins import PluginError
 from anchorgym.gigpo import Algorithm, make_algorithm
-from anchorgym.training import ConfigError, Episode, Start, TrainConfig, Worlds
+from anchorgym.training import ConfigError, Episode, Start, TrainConfig, Worlds, train
 from anchorgym.training.config.sections import CloneConfig, LearnerConfig
 from anchorgym.training.learning import cloning_learner
 from anchorgym.training.learning.cloning_learner import CloningLearner
@@ -300,7 +301,31 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are() -> None:
 
 
 class OwnLearner(LanguageLearner):
-    """Somebody's own."""
+    """Somebody's own, which counts its updates."""
+
+    updates = 0
+
+    def update(self, rows: Sequence[TokenRow], seed: int) -> dict[str, float]:
+        type(self).updates += 1
+        return {**super().update(rows, seed), "own": 1.0}
+
+
+def test_a_run_is_trained_by_a_learner_of_ones_own(tmp_path: Path) -> None:
+    config = TrainConfig.parse(
+        {
+            "env": "test/Errands-v0",
+            "policy": {"hidden": 16, "layers": 1, "heads": 2, "vocabulary_tasks": 4},
+            "clone": {"updates": 0},
+            "rollout": {"iterations": 2, "tasks": 2, "group_size": 2, "max_turns": 3},
+            "learner": {"name": f"{__name__}:OwnLearner"},
+            "evaluation": {"tasks": 1},
+        }
+    )
+    before = OwnLearner.updates
+    train(config, tmp_path / "run")
+    assert OwnLearner.updates == before + 2
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
+    assert [record["own"] for record in records if record["phase"] == "train"] == [1.0, 1.0]
 
 
 def test_a_learner_of_ones_own_is_named_by_its_module() -> None:

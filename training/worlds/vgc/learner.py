@@ -1,4 +1,4 @@
-"""The learner of battle networks: decisions in, statistics out; see `anchorgym`'s `Learner`."""
+"""The learner of battle networks: decisions in, statistics out."""
 
 from __future__ import annotations
 

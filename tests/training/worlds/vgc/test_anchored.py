@@ -12,11 +12,23 @@ from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.envs.vgc.records import BattleRecord
 from anchorgym.gigpo import make_algorithm
-from anchorgym.training.worlds.vgc.anchored import GroupConfig, Groups, _Root, batch_of
+from anchorgym.training.worlds import vgc
+from anchorgym.training.worlds.vgc.anchored import (
+    GroupConfig,
+    Groups,
+    _Root,
+    batch_of,
+    train_groups,
+)
 from anchorgym.training.worlds.vgc.network import Size
 from anchorgym.training.worlds.vgc.policy import Choice, new_net, save_policy
 
 RECORD = BattleRecord(REG_I, (1, 2, 3, 4), ("", ""))
+
+
+def test_what_is_exported_is_there() -> None:
+    assert vgc.train_groups is train_groups
+    assert all(hasattr(vgc, name) for name in vgc.__all__)
 
 
 def battle(n: int, payoff: float, *, parent: int | None = None, first: int = 0) -> _Root:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from vgc_battles import REG_I, play_random, starts
 
 from anchorgym.envs.errors import DataError
@@ -18,7 +19,7 @@ from anchorgym.training.config.sections import ConfigError
 from anchorgym.training.worlds.vgc import populations
 from anchorgym.training.worlds.vgc.cloning import clone_battles
 from anchorgym.training.worlds.vgc.config import CloneBattlesConfig, PopulationConfig, PPOConfig
-from anchorgym.training.worlds.vgc.learner import BattleLearner
+from anchorgym.training.worlds.vgc.learner import BattleLearner, BattleRows
 from anchorgym.training.worlds.vgc.logs import read_logs
 from anchorgym.training.worlds.vgc.policy import Batch, Choice, load_policy, new_net, scores
 from anchorgym.training.worlds.vgc.populations import train_population
@@ -80,6 +81,24 @@ def test_what_wins_becomes_likelier(clone: Path, known: Knowledge) -> None:
     frozen = scores(net, Batch.of(rows))[0].tolist()
     learn_from(learner, [], 1)
     assert scores(net, Batch.of(rows))[0].tolist() == frozen
+
+
+def test_decisions_in_parts_are_the_minibatch(clone: Path, known: Knowledge) -> None:
+    shown, rng = np.load(clone / "demonstrations" / "0000.npz"), np.random.default_rng(0)
+    choices = [
+        Choice(shown["tokens"][i], shown["masks"][i], tuple(shown["pairs"][i]), -2.0, 0.0)
+        for i in range(30)
+    ]
+    rows = BattleRows.of(choices, rng.normal(size=30), rng.normal(size=30))
+    gradients = []
+    for parts in ([range(30)], [range(11), range(11, 30)]):
+        learner = BattleLearner(new_net(known), PPOConfig())
+        for part in parts:
+            sizes = learner.sizes(rows) if len(parts) > 1 else None
+            learner.forward_backward(rows.take(torch.tensor(list(part))), of=sizes)
+        found = [p.grad.flatten() for p in learner.model.parameters() if p.grad is not None]
+        gradients.append(torch.cat(found))
+    assert (gradients[0] - gradients[1]).abs().max() < 1e-6
 
 
 def settings(clone: Path, **more: object) -> PopulationConfig:

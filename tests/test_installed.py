@@ -121,17 +121,20 @@ def installed(request: pytest.FixtureRequest) -> Installed:
 
 
 def commands_of(text: str) -> list[str]:
-    """Return the commands that a help text lists."""
-    listed = re.search(r"^positional arguments:\n  \{([\w,-]+)\}$", text, re.M)
-    return listed[1].split(",") if listed else []
+    """Return the commands that a help text lists, those of a world as `world command`."""
+    lines = text.partition("Commands:\n")[2].splitlines()
+    listed = [line[2:] for line in lines if re.match(r"  [a-z]", line)]
+    names = [re.split(r" {2,}", line)[0] for line in listed]
+    groups = [name.partition(" ") for name in names]
+    return [f"{name} {inner}".strip() for name, _, inners in groups for inner in inners.split("|")]
 
 
 def test_every_command_shows_its_help(installed: Installed) -> None:
     commands = commands_of(installed.run("--help"))
     assert {"train", "evaluate", "play", "view", "replay", "check", "envs"} <= set(commands)
+    assert {"vgc train", "overcooked crossplay", "webshop serve"} <= set(commands)
     for command in commands:
-        for inner in commands_of(installed.run(command, "--help")):
-            installed.run(command, inner, "--help")
+        installed.run(*command.split(), "--help")
 
 
 def test_the_main_job_and_what_is_done_with_it(installed: Installed, core: Installed) -> None:

@@ -22,7 +22,7 @@ from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import make, make_parallel
 from anchorgym.envs.plugins import PluginError
 from anchorgym.gigpo import Algorithm, make_algorithm
-from anchorgym.training import ConfigError, Episode, Start, TrainConfig, Worlds, train
+from anchorgym.training import ConfigError, EnvPool, Episode, Start, TrainConfig, train
 from anchorgym.training.config.sections import CloneConfig, LearnerConfig
 from anchorgym.training.learning import cloning_learner
 from anchorgym.training.learning.cloning_learner import CloningLearner
@@ -63,7 +63,7 @@ def play(policy: ModelPolicy) -> list[Episode]:
     policy.engine.reseed(5)
     panel = make(WORLD).tasks()
     starts = [Start(panel[i // 3 % len(panel)], i // 3, i) for i in range(12)]
-    episodes = rollout(policy, Worlds(WORLD, max_turns=4), starts, Sampling(4, 0.7))
+    episodes = rollout(policy, EnvPool.of(WORLD, max_turns=4), starts, Sampling(4, 0.7))
     for number, episode in enumerate(episodes):
         episode.turns[-1].reward = [1.0, 0.0, 0.25, 2.0, 0.5][number % 5]
     return episodes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -23,7 +23,6 @@ from anchorgym.training import (
     Turn,
     compare,
     evaluate,
-    evaluation,
     paired_difference,
     rollout,
 )
@@ -76,35 +75,36 @@ def test_greedy_figures_do_not_depend_on_how_many_play_at_once(
     def play() -> tuple[Evaluation, list[list[tuple[int, ...]]]]:
         notes: list[list[tuple[int, ...]]] = []
 
-        def rollout(*arguments: object) -> list[Episode]:
-            episodes = original(*arguments)
+        def note(episodes: Iterable[Episode]) -> None:
             notes.extend([turn.response for turn in episode.turns] for episode in episodes)
-            return episodes
 
-        monkeypatch.setattr(evaluation, "rollout", rollout)
-        return evaluate(policy, EnvPool.of(ALF, max_turns=8), split="valid_seen", tasks=20), notes
+        envs = EnvPool.of(ALF, max_turns=8)
+        return evaluate(policy, envs, split="valid_seen", tasks=20, observe=note), notes
 
-    policy, original = untrained(), evaluation.rollout
+    policy = untrained()
     whole = play()
-    monkeypatch.setattr(evaluation, "_WAVE", wave)
+    monkeypatch.setattr("anchorgym.training.evaluation.evaluate._WAVE", wave)
     assert play() == whole
 
 
-def test_responses_are_cut_at_the_limit_of_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_responses_are_cut_at_the_limit_of_the_policy() -> None:
     seen: list[int] = []
-    original = evaluation.rollout
 
-    def rollout(policy: ModelPolicy, *rest: object) -> list[Episode]:
-        episodes = original(policy, *rest)
+    def note(episodes: Iterable[Episode]) -> None:
         seen.extend(len(turn.response) for episode in episodes for turn in episode.turns)
-        return episodes
 
-    monkeypatch.setattr(evaluation, "rollout", rollout)
     policy = untrained()
     assert isinstance(policy.engine, TorchEngine)
     policy.template.eos_id, policy.engine.eos_ids = -1, ()
-    evaluate(policy, EnvPool.of(ALF, max_turns=1), split="train", tasks=2)
-    evaluate(policy, EnvPool.of(ALF, max_turns=1), split="train", tasks=2, max_response=3)
+    evaluate(policy, EnvPool.of(ALF, max_turns=1), split="train", tasks=2, observe=note)
+    evaluate(
+        policy,
+        EnvPool.of(ALF, max_turns=1),
+        split="train",
+        tasks=2,
+        max_response=3,
+        observe=note,
+    )
     assert seen == [5, 5, 3, 3]
 
 

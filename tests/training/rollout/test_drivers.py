@@ -69,7 +69,7 @@ def job(**sections: Any) -> TrainConfig:
         "policy": {"hidden": 32, "layers": 1, "heads": 2, "vocabulary_tasks": 4},
         "clone": {"updates": 2, "batch": 2, "corrections": 0},
         "rollout": {"iterations": 1, "tasks": 2, "group_size": 5, "max_turns": 4},
-        "evaluation": {"tasks": 1, "curve_tasks": 1},
+        "evaluation": {"tasks": 1, "validation_tasks": 1},
     }
     return TrainConfig.parse({**base, **sections})
 

@@ -132,7 +132,7 @@ def test_a_run_is_worked_on_by_one_process_only(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--resume", "nowhere"], "holds no run"),
-        (["--resume", "{run}", "--seed", "3"], "leave out --seed 3"),
+        (["--resume", "{run}", "--seed", "3"], "leave out --seed"),
         (["--resume", "{run}", "--out", "other"], "leave out --out"),
     ],
 )

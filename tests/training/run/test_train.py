@@ -244,7 +244,7 @@ def test_a_users_own_engine_writes_for_a_run_and_its_waiting_is_seen(tmp_path: P
         engine={"name": "remote_engine:RemoteFactory", "delay": 0.05},
         clone={"updates": 2},
         rollout={"iterations": 1, "tasks": 2, "group_size": 2, "max_turns": 4},
-        evaluation={"every": 1, "modes": ["greedy"], "tasks": 2, "curve_tasks": 2},
+        evaluation={"every": 1, "modes": ["greedy"], "tasks": 2, "validation_tasks": 2},
     )
     run = train(small, tmp_path / "run")
     result = json.loads((run.folder / "result.json").read_text())

@@ -14,7 +14,8 @@ from anchorgym.agents import Policy, RandomPolicy, Sampling
 from anchorgym.gigpo import make_algorithm
 from anchorgym.gigpo.anchors import step_groups
 from anchorgym.training import EnvPool, Start, TrainConfig, rollout
-from anchorgym.training.evaluation.evaluate import Evaluation, paired_difference, summarise
+from anchorgym.training.evaluation.evaluate import paired_difference, summarise
+from anchorgym.training.evaluation.figures import Evaluation
 from anchorgym.training.inspect.trajectories import episode_record, write_trajectories
 from anchorgym.training.learning.columns import turn_batch
 from anchorgym.training.rollout.types import Episode

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
         RunExistsError,
         RunFinishedError,
     )
-    from anchorgym.training.config.sections import ConfigError, TrainConfig
+    from anchorgym.training.config.section import ConfigError
+    from anchorgym.training.config.sections import TrainConfig
     from anchorgym.training.evaluation.evaluate import (
-        Comparison,
-        Evaluation,
         PanelError,
         compare,
         evaluate,
         paired_difference,
     )
+    from anchorgym.training.evaluation.figures import Comparison, Evaluation
     from anchorgym.training.evaluation.statistics import Interval
     from anchorgym.training.rollout.env_pool import EnvPool
     from anchorgym.training.rollout.play import rollout
@@ -54,11 +54,11 @@ importlib.import_module("anchorgym.training.rollout")
 globals().pop("rollout", None)
 
 _LAZY = {
-    "Comparison": "evaluation.evaluate",
-    "ConfigError": "config.sections",
+    "Comparison": "evaluation.figures",
+    "ConfigError": "config.section",
     "EnvPool": "rollout.env_pool",
     "Episode": "rollout.types",
-    "Evaluation": "evaluation.evaluate",
+    "Evaluation": "evaluation.figures",
     "Interval": "evaluation.statistics",
     "PanelError": "evaluation.evaluate",
     "Run": "run.results",

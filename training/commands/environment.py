@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, field_validator
 
 from anchorgym.training.commands.command import Settings, UsageError
-from anchorgym.training.config.sections import Section
+from anchorgym.training.config.section import Section
 
 
 class EnvironmentSection(Section):

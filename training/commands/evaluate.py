@@ -67,10 +67,11 @@ def _show(measurement: Measurement, known: Namespace) -> None:
 
     from rich.console import Console
 
-    from anchorgym.training.evaluation.report import table
+    from anchorgym.training.evaluation.figures import table
+    from anchorgym.training.evaluation.files import write_measurement
 
     if known.out:
-        measurement.write(known.out)
+        write_measurement(measurement, known.out)
         print(f"written to {known.out}", file=sys.stderr)
     if known.json:
         print(json.dumps(measurement.to_json(), allow_nan=False))
@@ -89,7 +90,7 @@ def _show(measurement: Measurement, known: Namespace) -> None:
 
 
 def _env_id(asked: str | None, players: Sequence[Player]) -> str:
-    from anchorgym.training.config.sections import ConfigError
+    from anchorgym.training.config.section import ConfigError
 
     known = [player.env_id for player in players if player.env_id]
     env_id = asked or next(iter(known), None)

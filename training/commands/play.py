@@ -153,7 +153,7 @@ class _Table:
 
 def _check_writable(record: Path | None) -> None:
     """Say that a record cannot be written before the game, not after it."""
-    from anchorgym.training.config.sections import ConfigError
+    from anchorgym.training.config.section import ConfigError
 
     if record is None:
         return

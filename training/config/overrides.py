@@ -22,7 +22,7 @@ from anchorgym.training.config.fields import (
     takes_nothing,
     takes_text_alone,
 )
-from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.config.section import ConfigError
 
 
 def parse_settings(words: Sequence[str], model: type[BaseModel]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.config.durable import write_file
-from anchorgym.training.config.sections import ConfigError, Section, changed_fields
+from anchorgym.training.config.section import ConfigError, Section, changed_fields
 
 CONFIG = "config.json"
 RUNS = Path("runs")

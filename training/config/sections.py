@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from anchorgym.envs.errors import AnchorgymError, did_you_mean
-from anchorgym.training.config.explaining import explain
-from anchorgym.training.config.renamed import with_present_names
+from anchorgym.envs.errors import did_you_mean
+from anchorgym.training.config.section import Section
 
 _ANCHOR = re.compile(r"state|observation|history:[1-9]\d{0,3}")
 CLONE_UPDATES = 380
@@ -20,45 +18,6 @@ Exploration = Literal["none", "episodic", "global", "product"]
 """What a bonus for seldom met states counts; equal to `anchorgym.gigpo.novelty.Novelty`."""
 STRATEGIES = ("independent", "adaptive", "fork", "tree")
 """How groups can be made, beside a strategy of the user's own."""
-
-
-class ConfigError(AnchorgymError, ValueError):
-    """A setting that does not exist or cannot have that value; the message names it."""
-
-
-class Section(BaseModel):
-    """Base of all settings: unknown names are refused, and values do not change."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-    @classmethod
-    def parse(cls, values: dict[str, Any]) -> Self:
-        """Validate plain values.
-
-        Raises:
-            ConfigError: naming each setting that is wrong, and how.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise ConfigError(explain(cls, error)) from error
-
-    @classmethod
-    def parse_json(cls, text: str) -> Self:
-        """Validate what `model_dump_json` wrote, in this version or in one of before.
-
-        Raises:
-            ConfigError: naming each setting that is wrong, and how.
-        """
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"settings that are not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"settings are a JSON object, not {type(values).__name__}")
-        return cls.parse(with_present_names(values))
 
 
 class EnvConfig(Section):
@@ -131,7 +90,7 @@ class PolicyConfig(Section):
 
 
 class EngineConfig(Section):
-    """What writes the responses. Keys beyond the name are the engine's own options."""
+    """Engine that writes the responses. Keys beyond the name are its own options."""
 
     model_config = ConfigDict(
         extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -295,7 +254,7 @@ class RolloutConfig(Section):
 
 
 class DriverConfig(Section):
-    """How episodes meet engines. Keys beyond the name are options of a driver of your own."""
+    """Driver, which lets episodes meet engines. Keys beyond the name are its own options."""
 
     model_config = ConfigDict(
         extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -414,22 +373,3 @@ class TrainConfig(RunConfig):
     @classmethod
     def _by_name(cls, value: Any) -> Any:
         return {"name": str(value)} if isinstance(value, str | Path) else value
-
-
-def changed_fields(before: Section, after: Section) -> list[str]:
-    """Return the settings that differ, each as `section.key was 1, is 2`."""
-    old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
-    return [
-        f"{name} was {json.dumps(old.get(name))}, is {json.dumps(new.get(name))}"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= (
-            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-        )
-    return flat

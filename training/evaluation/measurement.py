@@ -10,22 +10,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from anchorgym.envs import TextEnv
-from anchorgym.training.config.sections import ConfigError
-from anchorgym.training.evaluation.evaluate import Comparison, Evaluation, compare, evaluate
+from anchorgym.training.config.section import ConfigError
+from anchorgym.training.evaluation.evaluate import compare, evaluate
+from anchorgym.training.evaluation.figures import Comparison, Evaluation
 from anchorgym.training.evaluation.players import Player
 from anchorgym.training.inspect.trajectories import (
     FORMAT,
     EpisodeRecord,
-    Header,
     episode_record,
-    write_trajectories,
 )
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.types import Episode
@@ -103,23 +100,6 @@ class Measurement:
             "policies": policies,
             "comparison": {mode: found.to_json() for mode, found in self.comparisons.items()},
         }
-
-    def write(self, folder: Path) -> None:
-        """Write `evaluation.json`, `evaluation.png` and, if kept, `episodes.jsonl`."""
-        from anchorgym.training.evaluation.picture import draw_evaluation
-
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.to_json(), indent=1, allow_nan=False)
-        (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
-        draw_evaluation(self, folder / "evaluation.png")
-        if self.records:
-            header: Header = {
-                "format": FORMAT,
-                "env": self.plan.env_id,
-                "arguments": dict(self.plan.arguments),
-                "purpose": "evaluate",
-            }
-            write_trajectories(folder / "episodes.jsonl", header, self.records)
 
 
 def measure(

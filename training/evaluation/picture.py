@@ -12,7 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
-from anchorgym.training.evaluation.evaluate import Comparison, Evaluation
+from anchorgym.training.evaluation.figures import Comparison, Evaluation
 from anchorgym.training.evaluation.statistics import Interval
 
 if TYPE_CHECKING:

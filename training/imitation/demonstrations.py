@@ -12,7 +12,7 @@ from anchorgym.agents.policies.base import Decision, Prompt, Session, View
 from anchorgym.agents.policies.language import LanguageSession
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.envs import TextEnv
-from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.config.section import ConfigError
 from anchorgym.training.imitation.teachers import Teacher, near_miss
 from anchorgym.training.learning.demonstrations import Demonstration
 from anchorgym.training.rollout.env_pool import EnvPool

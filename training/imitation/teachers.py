@@ -10,7 +10,7 @@ from anchorgym.agents.policies.base import View
 from anchorgym.agents.policies.scripted import ScriptedPolicy
 from anchorgym.envs import TextEnv
 from anchorgym.envs.errors import NoExpertError
-from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.config.section import ConfigError
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.types import Start

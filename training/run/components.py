@@ -22,10 +22,10 @@ from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError, 
 from anchorgym.envs.plugins import PluginError
 from anchorgym.gigpo import Algorithm, make_algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOptionError
+from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import (
     STRATEGIES,
     AlgorithmConfig,
-    ConfigError,
     EngineConfig,
     PolicyConfig,
     TrainConfig,

@@ -15,7 +15,8 @@ from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.scripted import ExpertPolicy
 from anchorgym.gigpo import Counts, State, TurnBatch, novelty_bonus
-from anchorgym.training.config.sections import ConfigError, TrainConfig
+from anchorgym.training.config.section import ConfigError
+from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.inspect.recording import Recorder
 from anchorgym.training.learning.columns import anchor_statistics, turn_batch
 from anchorgym.training.learning.contract import PolicyLearner

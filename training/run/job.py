@@ -18,7 +18,8 @@ from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.envs import panel_hash
 from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.config.sections import TrainConfig
-from anchorgym.training.evaluation.evaluate import Evaluation, evaluate
+from anchorgym.training.evaluation.evaluate import evaluate
+from anchorgym.training.evaluation.figures import Evaluation
 from anchorgym.training.imitation.cloning import Cloning
 from anchorgym.training.imitation.dagger import Corrections
 from anchorgym.training.imitation.demonstrations import demonstrations, usual_limit

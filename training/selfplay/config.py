@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from anchorgym.training.config.run_folders import read_settings
+from anchorgym.training.config.section import Section
 from anchorgym.training.config.sections import (
     CLONE_UPDATES,
     AlgorithmConfig,
@@ -18,7 +19,6 @@ from anchorgym.training.config.sections import (
     LearnerConfig,
     PolicyConfig,
     RunConfig,
-    Section,
 )
 from anchorgym.training.selfplay.schedules import ScheduleConfig
 

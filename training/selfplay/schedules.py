@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anchorgym.training.config.sections import Section
+from anchorgym.training.config.section import Section
 
 Figures = Mapping[str, Mapping[str, float]]
 """What an iteration measured: by role, then by name."""

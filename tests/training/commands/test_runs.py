@@ -16,7 +16,8 @@ from anchorgym.training.config.run_folders import (
     claimed,
     free_folder,
 )
-from anchorgym.training.config.sections import ConfigError, TrainConfig
+from anchorgym.training.config.section import ConfigError
+from anchorgym.training.config.sections import TrainConfig
 
 TRAINING = ("train", "selfplay test/Cards-v0", "vgc clone", "vgc train", "overcooked train")
 WAYS = (["test/Cards-v0"], ["--env", "test/Cards-v0"], ["@job.toml"])

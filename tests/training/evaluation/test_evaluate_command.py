@@ -12,7 +12,7 @@ from small_policies import small_policy
 
 from anchorgym.training.cli import main
 from anchorgym.training.evaluation import measurement
-from anchorgym.training.evaluation.evaluate import Evaluation
+from anchorgym.training.evaluation.figures import Evaluation
 
 ROOMS = "test/Rooms-v0"
 ALF = "anchorgym/ALFWorld-v0"

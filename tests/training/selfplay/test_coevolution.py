@@ -18,7 +18,7 @@ from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import register
 from anchorgym.envs.errors import ContractError, OptionError
 from anchorgym.training.config.run_folders import RunBusyError, RunExistsError
-from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.config.section import ConfigError
 from anchorgym.training.run.display import Display, Phase
 from anchorgym.training.selfplay import (
     CoevolveConfig,

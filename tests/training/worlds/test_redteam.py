@@ -11,7 +11,7 @@ import pytest
 from anchorgym.agents import ScriptPolicy
 from anchorgym.envs import make_parallel
 from anchorgym.training.cli import main
-from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.config.section import ConfigError
 from anchorgym.training.selfplay import CoevolveConfig, EnvPool, coevolve
 from anchorgym.training.worlds.redteam import evaluate_teams, play_panel
 from anchorgym.training.worlds.redteam.measuring import measure_run

@@ -21,7 +21,8 @@ from anchorgym.envs.plugins import PluginError, load_object
 from anchorgym.gigpo import Algorithm, State
 from anchorgym.gigpo.algorithms.xrpo import XRPO
 from anchorgym.gigpo.arrays import IntArray
-from anchorgym.training.config.sections import STRATEGIES, ConfigError, TrainConfig
+from anchorgym.training.config.section import ConfigError
+from anchorgym.training.config.sections import STRATEGIES, TrainConfig
 from anchorgym.training.learning.columns import anchor_keys
 from anchorgym.training.rollout.strategies.budget import Budget
 from anchorgym.training.rollout.strategies.choosing import Rarest, Uncertain

@@ -12,7 +12,7 @@ from anchorgym.agents.policies.model import load_policy
 from anchorgym.agents.policies.scripted import ScriptPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
-from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.config.section import ConfigError
 from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.run.components import find_factory

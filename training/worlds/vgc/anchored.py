@@ -23,7 +23,7 @@ from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.envs.vgc.records import BattleRecord, SavedBattle, seed_of
 from anchorgym.gigpo import TurnBatch, make_algorithm
-from anchorgym.training.config.sections import Section
+from anchorgym.training.config.section import Section
 from anchorgym.training.evaluation.statistics import difference_interval
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog

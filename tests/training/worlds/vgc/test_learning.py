@@ -15,7 +15,7 @@ from anchorgym.envs.vgc.actions import read_pair
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import Knowledge, knowledge
 from anchorgym.training.config.run_folders import RunExistsError
-from anchorgym.training.config.sections import ConfigError
+from anchorgym.training.config.section import ConfigError
 from anchorgym.training.worlds.vgc import populations
 from anchorgym.training.worlds.vgc.cloning import clone_battles
 from anchorgym.training.worlds.vgc.config import CloneBattlesConfig, PopulationConfig, PPOConfig

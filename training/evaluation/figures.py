@@ -1,16 +1,121 @@
-"""Evaluations as tables for people."""
+"""What an evaluation has measured, and how it is shown: figures, tables and text."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from anchorgym.training.evaluation.evaluate import Comparison, Evaluation
-from anchorgym.training.evaluation.statistics import Interval
+from anchorgym.training.evaluation.statistics import FloatArray, Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a policy did on a panel of tasks; `print` it for a table."""
+
+    split: str
+    panel: str
+    """SHA-256 of the panel: equal hashes were measured on the same tasks."""
+    temperature: float
+    """0 for greedy."""
+    success: Interval
+    """Mean over tasks. Intervals: Wilson's of one episode a task, else of resampled tasks."""
+    by_type: dict[str, tuple[int, int]]
+    """Task type: (won, played)."""
+    turns: float
+    """Mean turns of an episode."""
+    invalid: float
+    """Share of turns with an invalid action."""
+    won: tuple[bool, ...]
+    """(n_tasks * samples,), task by task in panel order, for paired comparisons."""
+    samples: int = 1
+    """Episodes of each task."""
+    env: str = ""
+    seed: int = 0
+    tasks: tuple[str, ...] = ()
+    """(n_tasks,) ids in panel order."""
+    task_types: tuple[str, ...] = ()
+    """(n_tasks,)."""
+    split_tasks: int = 0
+    """Tasks that the whole split holds."""
+    type_success: dict[str, Interval] = field(default_factory=dict)
+    """Task type: success with its interval."""
+    pass_at: dict[int, Interval] = field(default_factory=dict)
+    """k: chance that at least one of k episodes of a task is won; k = 1, 2, 4, … and samples."""
+    pass_all: dict[int, Interval] = field(default_factory=dict)
+    """k: chance that all of k episodes of a task are won, pass^k."""
+    turns_won: float | None = None
+    """Mean turns of the episodes that were won; None where none was."""
+    stops: dict[str, int] = field(default_factory=dict)
+    """Why episodes ended: "terminated", "turns" or "context", and how many did."""
+    returns: float | None = None
+    """Mean over episodes of the sum of rewards; None in figures of before it was measured."""
+
+    @property
+    def worst(self) -> str | None:
+        """The task type with the least success; None where there are no two types.
+
+        It was picked for being lowest, so its true success is likely a little higher.
+        """
+        if len(self.type_success) < 2:
+            return None
+        return min(self.type_success, key=self.rank)
+
+    def rank(self, kind: str) -> tuple[float, float, str]:
+        """Return what types are ordered by, the worst first; of equal ones the surest."""
+        success = self.type_success[kind]
+        return success.mean, success.high, kind
+
+    @property
+    def task_shares(self) -> FloatArray:
+        """Share of each task's episodes that was won, (n_tasks,)."""
+        won = np.array(self.won, dtype=np.float64).reshape(-1, self.samples)
+        return np.asarray(won.mean(axis=1))
+
+    def __str__(self) -> str:
+        return as_text([("", self)])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all figures as JSON values, and the name of the worst type."""
+        return {**_json(asdict(self)), "worst": self.worst}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Evaluation:
+        """Read what `to_json` returned."""
+        known = {name.name: values[name.name] for name in fields(cls) if name.name in values}
+        for name in ("won", "tasks", "task_types"):
+            known[name] = tuple(known.get(name, ()))
+        known["success"] = Interval.from_json(known["success"])
+        known["by_type"] = {kind: (won, n) for kind, (won, n) in known["by_type"].items()}
+        for name, key in (("type_success", str), ("pass_at", int), ("pass_all", int)):
+            known[name] = {key(k): Interval.from_json(v) for k, v in known.get(name, {}).items()}
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One policy's success minus another's, on the same tasks."""
+
+    difference: Interval
+    by_type: dict[str, Interval]
+    better: int
+    """Tasks on which the first won more episodes; with one episode a task, that it alone won."""
+    worse: int
+    """Tasks on which the other won more."""
+    tasks: int
+    p: float
+    """Two-sided exact sign test of better against worse; McNemar's with one episode a task."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
+        return dict(_json(asdict(self)))
+
 
 Column = tuple[str, Evaluation]
 """What a column is headed by, and what it shows."""
@@ -148,3 +253,10 @@ def _worst(evaluation: Evaluation) -> str:
 def _of_type(evaluation: Evaluation, kind: str) -> str:
     success: Interval | None = evaluation.type_success.get(kind)
     return "" if success is None else str(success)
+
+
+def _json(value: Any) -> Any:
+    """Tuples as lists and keys as text, as they come back from JSON."""
+    if isinstance(value, dict):
+        return {str(key): _json(inner) for key, inner in value.items()}
+    return [_json(inner) for inner in value] if isinstance(value, list | tuple) else value

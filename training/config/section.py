@@ -1,0 +1,70 @@
+"""The base of all settings: validated, frozen, and explained where they are wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from anchorgym.envs.errors import AnchorgymError
+from anchorgym.training.config.explaining import explain
+from anchorgym.training.config.renamed import with_present_names
+
+
+class ConfigError(AnchorgymError, ValueError):
+    """A setting that does not exist or cannot have that value; the message names it."""
+
+
+class Section(BaseModel):
+    """Base of all settings: unknown names are refused, and values do not change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Self:
+        """Validate plain values.
+
+        Raises:
+            ConfigError: naming each setting that is wrong, and how.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(explain(cls, error)) from error
+
+    @classmethod
+    def parse_json(cls, text: str) -> Self:
+        """Validate what `model_dump_json` wrote, in this version or in one of before.
+
+        Raises:
+            ConfigError: naming each setting that is wrong, and how.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"settings that are not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"settings are a JSON object, not {type(values).__name__}")
+        return cls.parse(with_present_names(values))
+
+
+def changed_fields(before: Section, after: Section) -> list[str]:
+    """Return the settings that differ, each as `section.key was 1, is 2`."""
+    old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
+    return [
+        f"{name} was {json.dumps(old.get(name))}, is {json.dumps(new.get(name))}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= (
+            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        )
+    return flat

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy
-from anchorgym.envs.plugins import load_object
+from anchorgym.envs.plugins import PluginError, load_object
 from anchorgym.gigpo import Algorithm
+from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.contract import LearnerError, PolicyLearner
 from anchorgym.training.learning.language_learner import LanguageLearner
@@ -17,6 +19,24 @@ AUTO = "auto"
 """Name of the learner that fits the kind of policy."""
 _LEARNERS: dict[type, Any] = {ModelPolicy: LanguageLearner, TabularPolicy: TableLearner}
 """By the policy that each trains."""
+
+
+def find_learner(name: str) -> Callable[..., PolicyLearner] | None:
+    """Return what makes the learner of a name; None for `auto`, which depends on the policy.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name == AUTO:
+        return None
+    try:
+        found = load_object(name, "a learner")
+    except PluginError as error:
+        raise ConfigError(f"learner.name: {error}") from error
+    if not callable(found):
+        raise ConfigError(f"learner.name: {name!r} is {found!r:.80}, which makes no learner")
+    make: Callable[..., PolicyLearner] = found
+    return make
 
 
 def learner_for(
@@ -34,12 +54,11 @@ def learner_for(
 
     Raises:
         LearnerError: the policy has nothing that can be trained, or not in this way.
-        PluginError: `config.name` leads to nothing usable.
+        ConfigError: `config.name` leads to nothing usable.
         DeviceError: this machine has no such device.
     """
-    if config.name != AUTO:
-        make = load_object(config.name, "a learner")
-    else:
+    make = find_learner(config.name)
+    if make is None:
         fitting = [made for kind, made in _LEARNERS.items() if isinstance(policy, kind)]
         if not fitting:
             raise LearnerError(
@@ -47,5 +66,4 @@ def learner_for(
                 "learner of your own as learner.name=module:Name"
             )
         make = fitting[0]
-    learner: PolicyLearner = make(policy, algorithm, config, temperature=temperature)
-    return learner
+    return make(policy, algorithm, config, temperature=temperature)

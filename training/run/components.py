@@ -31,6 +31,7 @@ from anchorgym.training.config.sections import (
     TrainConfig,
 )
 from anchorgym.training.imitation.teachers import Teacher, find_teacher, sample_words
+from anchorgym.training.learning.learners import find_learner
 from anchorgym.training.rollout.drivers import Driver, LockStepDriver, make_driver
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.strategies import find_strategy
@@ -105,6 +106,7 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     teacher, expert = find_teacher(worlds.first, panels.train[0])
     if config.rollout.hints != "off" and not expert:
         raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
+    find_learner(config.learner.name)
     engine = find_factory(config.engine)
     _require_capabilities(config, algorithm, engine)
     if policy is None and config.policy.name != "tiny":

@@ -132,7 +132,7 @@ class Job:
         if self.components.policy is not None and self._saved:
             self.display.say(f"resumed    {self.at.phase} {self.at.done or ''}".rstrip())
             if _POLICY in self._saved.parts:
-                return load_policy(self._saved.part(_POLICY), seed=self.config.seed)
+                return self._load(self._saved.part(_POLICY))
             return self.components.policy  # a learner has its weights
         self._announce()
         policy = self.components.policy or new_policy(self.config, self.components, self.display)
@@ -143,9 +143,7 @@ class Job:
         with whole_folder(self.folder / START) as fresh:
             policy.save(fresh)
         # Read it back, as a run that is taken up again does.
-        return load_policy(
-            self.folder / START, engine=self.components.engine, seed=self.config.seed
-        )
+        return self._load(self.folder / START)
 
     def _clone(self) -> None:
         updates = self.config.clone_updates
@@ -296,9 +294,13 @@ class Job:
                 f"{folder} is not the policy of iteration {self.at.best} any more, which the run "
                 "has written there: put it back, or begin the run again in another folder"
             )
-        policy = load_policy(folder, seed=self.config.seed)
+        policy = self._load(folder)
         place_policy(policy, self.config.learner.device)
         return policy
+
+    def _load(self, folder: Path) -> ModelPolicy:
+        """Read a policy of the run, with the run's engine."""
+        return load_policy(folder, engine=self.components.engine, seed=self.config.seed)
 
     def _after(self) -> None:
         if self.config.rollout.iterations:

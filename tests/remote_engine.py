@@ -100,9 +100,6 @@ class RemoteEngine:
         with self.lock:
             self.engine.load_weights(source, version)
 
-    def reseed(self, seed: int) -> None:
-        self.engine.reseed(seed)
-
 
 @dataclass(frozen=True)
 class RemoteFactory:

@@ -23,6 +23,7 @@ from anchorgym.agents.engines.factories import (
     engine_factory,
     find_engine,
 )
+from anchorgym.agents.engines.seeding import mix_seed
 
 __all__ = [
     "ENGINES",
@@ -43,5 +44,6 @@ __all__ = [
     "WeightsError",
     "engine_factory",
     "find_engine",
+    "mix_seed",
     "new_key",
 ]

@@ -47,21 +47,20 @@ def answer_all(engine: Engine, requests: Iterable[Request]) -> dict[Hashable, Ge
 
 
 def answer_apart(
-    engine: Engine, prompts: Sequence[Sequence[int]], sampling: Sampling, user: str
+    engine: Engine, prompts: Sequence[tuple[Sequence[int], Sampling]], user: str
 ) -> list[Generation]:
     """Have each prompt answered in a session of its own, which is freed; return the responses.
 
     Args:
         engine: writes.
-        prompts: (n,) whole prompts.
-        sampling: of all of them.
+        prompts: (n,) whole prompts, and how each is answered.
         user: what asks, see `new_key`.
     """
     keys = [new_key(user) for _ in prompts]
     try:
         answers = answer_all(
             engine,
-            [Request(key, tokens, sampling) for key, tokens in zip(keys, prompts, strict=True)],
+            [Request(key, *prompt) for key, prompt in zip(keys, prompts, strict=True)],
         )
         return [answers[key] for key in keys]
     finally:

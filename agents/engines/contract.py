@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from anchorgym.agents.engines.seeding import mix_seed
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.engines.trie import Trie
 from anchorgym.envs.errors import AnchorgymError
@@ -65,17 +66,24 @@ class Sampling:
         temperature: divides the logits; 0 takes the most likely token.
         adaptive: rule by which each token's temperature departs from `temperature`; None for one
             temperature throughout. Engines need the capability `per_token_temperature` for it.
+        seed: of the noise. A response follows from its seed, its prompt and the weights, whatever
+            else is sampled; requests of one call get seeds of their own by `derived`.
     """
 
     max_tokens: int = 8
     temperature: float = 1.0
     adaptive: AdaptiveTemperature | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
             raise EngineError(f"max_tokens must be at least 1, got {self.max_tokens}")
         if not 0 <= self.temperature < float("inf"):
             raise EngineError(f"temperature must be finite and at least 0, got {self.temperature}")
+
+    def derived(self, *parts: int | str) -> Sampling:
+        """Return the same with a seed that follows from this one's and from some parts."""
+        return replace(self, seed=mix_seed(self.seed, *parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +258,4 @@ class Engine(Protocol):
             WeightsError: the source cannot be read, or a tensor is missing, unknown or of another
                 shape. The engine goes on with the weights it has.
         """
-        ...
-
-    def reseed(self, seed: int) -> None:
-        """Start the sampling noise anew."""
         ...

@@ -48,8 +48,6 @@ class ServedModel:
     """Tokens that close a response."""
     folder: Path | None = None
     """Where model and tokenizer were read from; None for a model that was never saved."""
-    seed: int = 0
-    """Of the sampling noise."""
 
 
 class EngineFactory(Protocol):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
-import random
 from collections.abc import Hashable, Sequence
 
 import torch
@@ -18,6 +19,7 @@ from anchorgym.agents.engines.contract import (
     UnsupportedRequestError,
     WeightSource,
 )
+from anchorgym.agents.engines.seeding import uniform
 from anchorgym.agents.engines.trie import Trie
 from anchorgym.agents.engines.weights import check_version, put_weights
 
@@ -71,15 +73,13 @@ class TableEngine:
 
     Args:
         table: its logits are used in place.
-        seed: of the sampling noise.
     """
 
     capabilities = Capabilities()
 
-    def __init__(self, table: Table, seed: int = 0) -> None:
+    def __init__(self, table: Table) -> None:
         self.table = table
         self._version = 0
-        self._rng = random.Random(seed)
         self._sessions: dict[Hashable, tuple[int, ...]] = {}
         self._waiting: dict[Hashable, Sampling] = {}
 
@@ -126,10 +126,7 @@ class TableEngine:
     def poll(self, timeout: float | None = None) -> list[tuple[Hashable, Generation]]:
         """Answer every open request."""
         waiting, self._waiting = self._waiting, {}
-        return [
-            (key, self._choose(self._sessions[key], how.temperature))
-            for key, how in waiting.items()
-        ]
+        return [(key, self._choose(self._sessions[key], how)) for key, how in waiting.items()]
 
     def cancel(self, session: Hashable) -> None:
         """Drop the open request of a session."""
@@ -180,23 +177,22 @@ class TableEngine:
         put_weights(self.table, source)
         self._version = version
 
-    def reseed(self, seed: int) -> None:
-        """Start the sampling noise anew."""
-        self._rng = random.Random(seed)
-
     def _require_idle(self, session: Hashable) -> None:
         if session in self._waiting:
             raise EngineError(f"session {session!r} already waits for a response")
 
-    def _choose(self, tokens: tuple[int, ...], temperature: float) -> Generation:
+    def _choose(self, tokens: tuple[int, ...], sampling: Sampling) -> Generation:
         row, *options = tokens
         logits = self.table.logits.data[row].tolist()
         scores = [logits[option] for option in options]
         top = max(scores)
-        weights = [math.exp((score - top) / (temperature or 1.0)) for score in scores]
-        if temperature == 0:
+        weights = [math.exp((score - top) / (sampling.temperature or 1.0)) for score in scores]
+        reached = list(itertools.accumulate(weights))
+        if sampling.temperature == 0:
             chosen = scores.index(top)
         else:
-            chosen = self._rng.choices(range(len(options)), weights)[0]
-        logprob = math.log(weights[chosen] / sum(weights))
+            # Rounding must not lead beyond the last option that has a probability.
+            target = min(uniform(sampling.seed, 0) * reached[-1], math.nextafter(reached[-1], 0.0))
+            chosen = bisect.bisect_right(reached, target)
+        logprob = math.log(weights[chosen] / reached[-1])
         return Generation((options[chosen],), (logprob,), Stop.EOS, version=self._version)

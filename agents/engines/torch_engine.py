@@ -18,9 +18,11 @@ from anchorgym.agents.engines.contract import (
     Stop,
     WeightSource,
 )
+from anchorgym.agents.engines.drawing import Choices, draw
 from anchorgym.agents.engines.factories import EngineOptionError, ServedModel
 from anchorgym.agents.engines.forward import hidden_states, token_logits
 from anchorgym.agents.engines.kv_cache import SlotCache
+from anchorgym.agents.engines.seeding import uniforms
 from anchorgym.agents.engines.trie import Trie
 from anchorgym.agents.engines.weights import check_version, put_weights
 
@@ -52,7 +54,6 @@ class TorchEngine:
     Args:
         model: a causal language model on any device; its weights are used in place.
         eos_ids: the tokens that close a response.
-        seed: of the sampling noise.
         max_batch: most sessions that are answered together, to bound memory.
     """
 
@@ -65,14 +66,12 @@ class TorchEngine:
         model: PreTrainedModel,
         eos_ids: Sequence[int],
         *,
-        seed: int = 0,
         max_batch: int = 256,
     ) -> None:
         self.model = model
         self.eos_ids = tuple(eos_ids)
         self.max_batch = max_batch
         self._version = 0
-        self._generator = torch.Generator(model.device).manual_seed(seed)
         self._cache = SlotCache(model)
         self._transcripts: dict[Hashable, list[int]] = {}
         self._waiting: dict[Hashable, tuple[Sampling, Trie | None]] = {}
@@ -128,13 +127,12 @@ class TorchEngine:
             return []
         if not self._cache.fits(self.model):  # it was moved to another device, or cast
             self._cache = SlotCache(self.model)
-        sampling, _ = next(iter(self._waiting.values()))
-        keys = [key for key, (how, _) in self._waiting.items() if how == sampling]
+        first, _ = next(iter(self._waiting.values()))
+        keys = [key for key, (how, _) in self._waiting.items() if _alike(how, first)]
         keys = keys[: self.max_batch]
         keys.sort(key=self._cache.row)
-        tries = [self._waiting.pop(key)[1] for key in keys]
-        chunks = [self._unread(key) for key in keys]
-        answers = list(zip(keys, self._generate(chunks, keys, sampling, tries), strict=True))
+        asked = [self._waiting.pop(key) for key in keys]
+        answers = list(zip(keys, self._generate(keys, asked), strict=True))
         for key, generation in answers:
             self._transcripts[key].extend(generation.tokens)
         return answers
@@ -193,10 +191,6 @@ class TorchEngine:
         self._version = version
         self._cache = SlotCache(self.model)
 
-    def reseed(self, seed: int) -> None:
-        """Start the sampling noise anew."""
-        self._generator.manual_seed(seed)
-
     def _unread(self, session: Hashable) -> list[int]:
         """Return what a session has yet to read, which is its last token at least."""
         transcript = self._transcripts[session]
@@ -212,18 +206,18 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _generate(
-        self,
-        chunks: list[list[int]],
-        keys: list[Hashable],
-        sampling: Sampling,
-        tries: list[Trie | None],
+        self, keys: list[Hashable], asked: list[tuple[Sampling, Trie | None]]
     ) -> list[Generation]:
+        chunks = [self._unread(key) for key in keys]
+        sampling, tries = asked[0][0], [trie for _, trie in asked]
         logits = token_logits(self.model, self._read(chunks, keys, sampling.max_tokens))
 
-        choices = _Choices(tries) if any(tries) else None
+        choices = Choices(tries) if any(tries) else None
         tokens: list[Tensor] = []
         logprobs: list[Tensor] = []
         temperatures: list[Tensor] = []
+        noise = uniforms([how.seed for how, _ in asked], sampling.max_tokens)
+        draws = torch.from_numpy(noise).to(logits.device)
         running = torch.ones(len(chunks), dtype=torch.bool, device=logits.device)
         counts = torch.zeros(len(chunks), dtype=torch.long, device=logits.device)
         for step in range(sampling.max_tokens):
@@ -233,7 +227,7 @@ class TorchEngine:
             if sampling.adaptive is not None and temperature:
                 temperatures.append(sampling.adaptive.of(logits, sampling.temperature))
                 temperature = temperatures[-1][:, None]
-            token, logprob = self._draw(logits, temperature)
+            token, logprob = draw(logits, temperature, draws[:, step])
             if choices is not None:
                 choices.take(token.tolist())
             tokens.append(token)
@@ -288,15 +282,6 @@ class TorchEngine:
                 use_cache=True,
             )
 
-    def _draw(self, logits: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
-        if isinstance(temperature, float | int) and temperature == 0:
-            logprobs = torch.log_softmax(logits, -1)
-            token = logprobs.argmax(-1)
-        else:
-            logprobs = torch.log_softmax(logits / temperature, -1)
-            token = torch.multinomial(logprobs.exp(), 1, generator=self._generator)[:, 0]
-        return token, logprobs.gather(1, token[:, None])[:, 0]
-
     def _generations(
         self,
         tokens: list[Tensor],
@@ -319,34 +304,13 @@ class TorchEngine:
         return out
 
 
-class _Choices:
-    """Where each row of a batch stands in the tree of what it may write.
-
-    Attributes:
-        allowed: for each row, the tokens that each of its tokens was chosen among.
-    """
-
-    def __init__(self, tries: Sequence[Trie | None]) -> None:
-        self._nodes = list(tries)
-        self.allowed: list[list[tuple[int, ...]]] = [[] for _ in tries]
-
-    def restrict(self, logits: Tensor) -> Tensor:
-        """Return logits (batch, n_tokens) that are minus infinity at what may not be written."""
-        barred = torch.zeros_like(logits, dtype=torch.bool)
-        for row, node in enumerate(self._nodes):
-            if node is None or not node:
-                continue  # free, or finished: what is drawn for it is dropped
-            tokens = node.allowed()
-            self.allowed[row].append(tokens)
-            barred[row] = True
-            barred[row, list(tokens)] = False
-        return logits.masked_fill(barred, float("-inf"))
-
-    def take(self, tokens: Sequence[int]) -> None:
-        """Go on to the tokens (batch,) that were drawn."""
-        for row, (node, token) in enumerate(zip(self._nodes, tokens, strict=True)):
-            if node:
-                self._nodes[row] = node.after(token)
+def _alike(one: Sampling, other: Sampling) -> bool:
+    """Whether two requests can be sampled in one batch: seeds may differ."""
+    return (one.max_tokens, one.temperature, one.adaptive) == (
+        other.max_tokens,
+        other.temperature,
+        other.adaptive,
+    )
 
 
 @dataclass(frozen=True)
@@ -375,4 +339,4 @@ class TorchFactory:
 
     def make(self, served: ServedModel) -> TorchEngine:
         """Return an engine that shares the weights of `served.model`."""
-        return TorchEngine(served.model, served.eos_ids, seed=served.seed, max_batch=self.max_batch)
+        return TorchEngine(served.model, served.eos_ids, max_batch=self.max_batch)

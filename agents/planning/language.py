@@ -64,12 +64,12 @@ class LanguagePlanner:
         """Have the engine answer all requests, with all their samples, together."""
         prompts = [self._prompt(request.world, request.query) for request in requests]
         asked = [
-            tokens
+            (tokens, self.sampling.derived(request.rng.getrandbits(62)))
             for request, tokens in zip(requests, prompts, strict=True)
             if tokens is not None
             for _ in range(request.query.samples)
         ]
-        generations = iter(answer_apart(self.engine, asked, self.sampling, "planner"))
+        generations = iter(answer_apart(self.engine, asked, "planner"))
         return [
             [
                 "" if tokens is None else self._said(next(generations))

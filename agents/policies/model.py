@@ -62,7 +62,6 @@ class ModelPolicy(LanguagePolicy):
         env_id: the environment whose words it knows; "" for models that know language.
         engine: makes what writes the responses; by default, an engine in this process.
         folder: where model and tokenizer were read from, if anywhere.
-        seed: of the sampling noise.
 
     Raises:
         PolicyError: the settings do not go together.
@@ -78,7 +77,6 @@ class ModelPolicy(LanguagePolicy):
         env_id: str = "",
         engine: EngineFactory | None = None,
         folder: Path | None = None,
-        seed: int = 0,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
@@ -93,7 +91,7 @@ class ModelPolicy(LanguagePolicy):
         engine = engine or TorchFactory()
         if prompt.constrained and not engine.capabilities.constrained_decoding:
             raise UnsupportedRequestError("constrained_decoding", UNCONSTRAINED)
-        served = ServedModel(model, tokenizer, (template.eos_id,), folder, seed)
+        served = ServedModel(model, tokenizer, (template.eos_id,), folder)
         positions: int = model.config.max_position_embeddings
         super().__init__(
             template,
@@ -144,9 +142,7 @@ class ModelPolicy(LanguagePolicy):
         )
 
 
-def load_policy(
-    folder: str | Path, *, engine: EngineFactory | None = None, seed: int = 0
-) -> ModelPolicy:
+def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> ModelPolicy:
     """Read a policy that was saved, or any chat model in Hugging Face format.
 
     A model that was not saved by `ModelPolicy.save` is prompted through its tokenizer's chat
@@ -155,7 +151,6 @@ def load_policy(
     Args:
         folder: that holds it.
         engine: makes what writes the responses; by default, an engine in this process.
-        seed: of the sampling noise.
 
     Raises:
         PolicyError: the folder holds neither.
@@ -176,9 +171,7 @@ def load_policy(
     with no_progress_bars():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return ModelPolicy(
-        model.eval(), tokenizer, prompt, env_id=env_id, engine=engine, folder=folder, seed=seed
-    )
+    return ModelPolicy(model.eval(), tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
 
 
 def _read_settings(path: Path) -> tuple[str, PromptSettings]:

@@ -49,21 +49,16 @@ class TabularPolicy:
     Args:
         options: what can be chosen; by default the admissible actions.
         situation: what a choice depends on; by default all that is seen.
-        seed: of the sampling.
     """
 
     max_response = 1
 
     def __init__(
-        self,
-        options: Options = admissible_actions,
-        situation: Situation = whole_view,
-        *,
-        seed: int = 0,
+        self, options: Options = admissible_actions, situation: Situation = whole_view
     ) -> None:
         self.options, self.situation = options, situation
         self.model = Table()
-        self._engine = TableEngine(self.model, seed)
+        self._engine = TableEngine(self.model)
 
     @property
     def engine(self) -> TableEngine:
@@ -83,9 +78,9 @@ class TabularPolicy:
         chances = table.log_probabilities(table.situations[situation], places).exp().tolist()
         return dict(zip(table.options, chances, strict=True))
 
-    def copy(self, seed: int = 0) -> TabularPolicy:
+    def copy(self) -> TabularPolicy:
         """Return a policy with a table of its own that holds the same."""
-        twin = TabularPolicy(self.options, self.situation, seed=seed)
+        twin = TabularPolicy(self.options, self.situation)
         twin.model.situations = dict(self.model.situations)
         twin.model.options = dict(self.model.options)
         twin.model.logits.data = self.model.logits.data.clone()

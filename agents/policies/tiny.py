@@ -53,7 +53,7 @@ def build_tiny(
         model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
         _initialise(model, layers)
         _share(model, tokenizer)
-    return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine, seed=seed)
+    return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine)
 
 
 def _initialise(model: LlamaForCausalLM, layers: int) -> None:

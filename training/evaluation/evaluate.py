@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,8 +63,8 @@ def evaluate(
     """Play the tasks of a split's panel.
 
     Equal seeds give equal figures: each episode's world is seeded by seed, task and number, and
-    an engine that samples is seeded anew for each wave of episodes that play together. (Greedy
-    play leaves the engine's noise alone.) More samples begin with the episodes of fewer.
+    what is sampled by the seed and the wave of episodes that play together. More samples begin
+    with the episodes of fewer.
 
     Args:
         policy: who plays.
@@ -211,9 +212,8 @@ def _play(
     """Return the episodes of all waves, task by task."""
     by_task: dict[int, list[Episode]] = defaultdict(list)
     for name, starts in waves:
-        if sampling.temperature > 0:
-            _reseed(policy, _derived(seed, "wave", name))
-        played = rollout(policy, envs, starts, sampling, driver=driver)
+        own = replace(sampling, seed=_derived(seed, "wave", name))
+        played = rollout(policy, envs, starts, own, driver=driver)
         for episode in played:
             by_task[episode.start.group].append(episode)
         if observe is not None:
@@ -235,12 +235,6 @@ def _waves(tasks: Sequence[str], samples: int, seed: int) -> Iterator[tuple[str,
 def _derived(seed: int, use: str, name: str) -> int:
     digest = hashlib.blake2b(f"{seed} {use} {name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) >> 33
-
-
-def _reseed(policy: Policy, seed: int) -> None:
-    """Start the sampling noise of a policy's engine anew."""
-    if policy.engine is not None:
-        policy.engine.reseed(seed)
 
 
 def _by_type(types: Sequence[str]) -> dict[str, list[int]]:

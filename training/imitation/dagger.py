@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 
 from anchorgym.agents.engines.contract import Generation, Sampling
@@ -57,7 +56,7 @@ class Corrections:
     def draw(self, n: int, seed: int | str) -> list[Demonstration]:
         """Play `n` episodes at once and return them as training rows.
 
-        Tasks and turns are drawn by `seed`; what the policy samples, by its engine's.
+        Tasks, turns and what the policy samples are drawn by `seed`.
         """
         rng, panel = random.Random(seed), self._panel
         tasks = [panel[rng.randrange(len(panel))] for _ in range(n)]
@@ -65,17 +64,13 @@ class Corrections:
         player = CorrectedPolicy(
             self._policy, self._teacher, rng, share=self._share, max_tokens=self._max_tokens
         )
-        sampling = Sampling(self._policy.max_response, 1.0)
-        with closing(player):
-            rollout(player, self._envs, starts, sampling, driver=self._driver)
+        sampling = Sampling(self._policy.max_response, 1.0).derived(seed)
+        rollout(player, self._envs, starts, sampling, driver=self._driver)
         return [row for rows in player.rows for row in rows]
 
 
 class CorrectedPolicy:
     """A policy of which a teacher takes some turns, and says in all what would have been right.
-
-    The pupil's sessions are closed by `close`, all together: which noise an engine gives to which
-    session depends on the sessions that it holds.
 
     Args:
         pupil: takes the other turns.
@@ -102,18 +97,11 @@ class CorrectedPolicy:
         self.share, self.max_tokens = share, max_tokens
         self.engine, self.max_response = pupil.engine, pupil.max_response
         self.rows: list[list[Demonstration]] = []
-        self._opened: list[LanguageSession] = []
 
     def open(self, env: TextEnv, agent: str = "agent") -> Session:
         """Begin an episode."""
         self.rows.append([])
-        self._opened.append(self.pupil.open(env, agent))
-        return _CorrectedSession(self, self._opened[-1], env, self.rows[-1])
-
-    def close(self) -> None:
-        """Close the pupil's sessions."""
-        for session in self._opened:
-            session.close()
+        return _CorrectedSession(self, self.pupil.open(env, agent), env, self.rows[-1])
 
 
 class _CorrectedSession(LessonSession):
@@ -151,9 +139,6 @@ class _CorrectedSession(LessonSession):
         tokens = self._pupil.write(self._taught)
         self._rows[-1].write(tokens, tokens)
         return Decision(self._taught)
-
-    def close(self) -> None:
-        pass  # the policy closes all sessions together
 
     def _right(self) -> tuple[int, ...]:
         return tuple(self._policy.pupil.template.response(self._taught))

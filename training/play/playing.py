@@ -229,7 +229,7 @@ def play_policy(
     """Have a policy play a task and return what happened."""
     from anchorgym.training.inspect.trajectories import episode_record
 
-    sampling = Sampling(policy.max_response, temperature)
+    sampling = Sampling(policy.max_response, temperature, seed=seed)
     envs = EnvPool.of(env_id, **arguments)
     (episode,) = rollout(policy, envs, [Start(task, 0, seed)], sampling)
     return episode_record(episode)

@@ -195,7 +195,6 @@ def load_seat(env: Any, name: str, seed: int) -> Policy:
     if TabularPolicy.is_kept_in(Path(name)):
         table = empty_table(env)
         table.load(name)
-        table.engine.reseed(seed)
         return table
     loader = find_player_loader(Path(name))
     if loader is not None:
@@ -230,13 +229,16 @@ def play_seats(env: Any, seats: Mapping[str, Policy], start: Start, temperature:
     Args:
         env: where.
         seats: who plays each agent.
-        start: of the match.
+        start: of the match; its seed is that of the noise too.
         temperature: of saved policies; 0 is greedy.
 
     Raises:
         EOFError: a person left.
     """
     (match,) = play_matches(
-        [seats], EnvPool(lambda: env), [start], sampling=SamplingRule(temperature)
+        [seats],
+        EnvPool(lambda: env),
+        [start],
+        sampling=SamplingRule(temperature, seed=start.seed),
     )
     return match

@@ -49,6 +49,7 @@ class EpisodeRun:
         start: of the episode. A fork goes on from a state that the store has kept, and with the
             memory of its parent; its turns are its own, and what was read and written before them
             is part of the context of the first.
+        number: of the run among those that are played together; what is sampled depends on it.
         patience: an agent is cut as stuck after so many invalid turns in a row; None never.
         store: keeps the session and the states of the episode for forks.
         guests: agents that are not played by the policies of now, for who learns from the match.
@@ -66,6 +67,7 @@ class EpisodeRun:
         seats: Mapping[str, Player],
         start: Start,
         *,
+        number: int = 0,
         patience: int | None = None,
         store: ForkStore | None = None,
         guests: Collection[str] = (),
@@ -73,7 +75,7 @@ class EpisodeRun:
     ) -> None:
         self.match = Match(start, guests=frozenset(guests))
         self._world, self._seats, self._store = world, seats, store
-        self._patience, self._adaptive = patience, adaptive
+        self._number, self._patience, self._adaptive = number, patience, adaptive
         self.dialogues: dict[str, Dialogue] = {}
         """What planners were asked and answered, by the seat of their team."""
         self._sides: dict[str, Side] = {}
@@ -211,7 +213,7 @@ class EpisodeRun:
         else:
             session = player.open(self._world.env, agent)
         adaptive = None if agent in self.match.guests else self._adaptive.get(agent)
-        return SessionSide(agent, player, session, adaptive)
+        return SessionSide(agent, player, session, self._number, adaptive)
 
     def _begin(self) -> None:
         """Begin a turn of every agent that is active and has not stopped."""

@@ -61,7 +61,14 @@ def rollout(
     def begun() -> Iterator[EpisodeRun]:
         for env, start in zip(envs.take(len(starts)), starts, strict=True):
             runs.append(
-                EpisodeRun(SoloWorld(env), {AGENT: policy}, start, patience=patience, store=store)
+                EpisodeRun(
+                    SoloWorld(env),
+                    {AGENT: policy},
+                    start,
+                    number=len(runs),
+                    patience=patience,
+                    store=store,
+                )
             )
             yield runs[-1]
 
@@ -109,7 +116,14 @@ def play_matches(
             envs.take(len(starts)), seats, starts, away, strict=True
         ):
             runs.append(
-                EpisodeRun(as_world(env), seat, start, guests=absent, adaptive=adaptive or {})
+                EpisodeRun(
+                    as_world(env),
+                    seat,
+                    start,
+                    number=len(runs),
+                    guests=absent,
+                    adaptive=adaptive or {},
+                )
             )
             yield runs[-1]
 

@@ -38,6 +38,10 @@ class Request:
     prompt: Prompt
     max_response: int
     """Longest response of the policy, in tokens."""
+    run: int = 0
+    """Number of the run among those that are played together."""
+    turn: int = 1
+    """Number of the agent's turn in its episode, from 1."""
     adaptive: AdaptiveTemperature | None = None
     """Temperature of each token, where the agent's policy wants a rule of its own."""
 
@@ -94,6 +98,7 @@ class SessionSide:
         agent: that is played.
         policy: of the session.
         session: that was opened, or forked.
+        run: number of the run among those that are played together.
         adaptive: temperature of each token, where the agent has a rule of its own.
     """
 
@@ -102,9 +107,11 @@ class SessionSide:
         agent: str,
         policy: Policy,
         session: Session,
+        run: int = 0,
         adaptive: AdaptiveTemperature | None = None,
     ) -> None:
         self.asked: Ask | None = None
+        self._run, self._turns = run, 0
         self._agent, self._policy, self._session = agent, policy, session
         self._engine, self._adaptive = policy.engine, adaptive
         self._generation: Generation | None = None
@@ -113,6 +120,7 @@ class SessionSide:
         """Read what is seen; see `Side.begin`."""
         prompt = self._session.prompt(text, view)
         self.asked = self._generation = None
+        self._turns += 1
         if prompt is None:
             return None
         if self._engine is not None and (prompt.tokens or prompt.given):
@@ -122,6 +130,8 @@ class SessionSide:
                 self._session.key,
                 prompt,
                 self._policy.max_response,
+                self._run,
+                self._turns,
                 self._adaptive,
             )
         return Turn(text, anchor, prompt.tokens, prompt.restart)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from anchorgym.agents.engines.contract import Sampling
+from anchorgym.agents.engines.seeding import mix_seed
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.scripted import ExpertPolicy
@@ -68,6 +69,7 @@ class Iterations:
         """What the step groups of the last iteration are like."""
         self._store: ForkStore | None = None
         self._expert_turns = 0
+        self._noise, self._plays = 0, 0
         self._strategy = make_strategy(
             config,
             components.algorithm,
@@ -94,6 +96,7 @@ class Iterations:
         """
         began = time.process_time(), time.monotonic()
         self._expert_turns = 0
+        self._noise, self._plays = mix_seed(self._config.seed, "iteration", iteration), 0
         played = self._played(random.Random(f"{self._config.seed}/{iteration}"))
         batch = self._batch(played.episodes)
         if len(batch) == 0:
@@ -151,7 +154,9 @@ class Iterations:
         rollouts = self._config.rollout
         rule = self._components.algorithm.temperature(self._state)
         adaptive = None if rule is None else AdaptiveTemperature(**asdict(rule))
-        sampling = Sampling(self._policy.max_response, rollouts.temperature, adaptive)
+        self._plays += 1
+        seed = mix_seed(self._noise, self._plays)
+        sampling = Sampling(self._policy.max_response, rollouts.temperature, adaptive, seed)
         hints = [start.hint for start in starts]
         episodes = rollout(
             HintedPolicy(self._policy, iter(hints)) if any(hints) else self._policy,

@@ -1,13 +1,13 @@
 """A training job as steps that can be left and taken up again.
 
 What is drawn in a step depends on the seed, the phase and the step's number alone, and the engine
-begins every step anew. So the learner's state and a few counters are all that a checkpoint has to
-hold, and saving one changes nothing: a run that was killed ends with the bits of one that was not.
+keeps nothing from one to the next. So the learner's state and a few counters are all that a
+checkpoint has to hold, and saving one changes nothing: a run that was killed ends with the bits of
+one that was not.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -166,7 +166,6 @@ class Job:
             else:
                 self._save(parts)
             while cloning.done < updates:
-                self._renew_engine("clone", cloning.done)
                 for step in cloning.pool():
                     shown.step(f"loss per token {step.action_loss:.3f}")
                     self.log.write("clone", **asdict(step))
@@ -243,7 +242,6 @@ class Job:
         with self.display.phase(config.algorithm.name, last, self.at.done) as shown:
             for number in range(self.at.done + 1, last + 1):
                 learner.set_learning_rate(learning_rate(config.learner, number, last))
-                self._renew_engine("iteration", number)
                 measured = iterations.take(number)
                 self.log.write("train", iteration=number, **measured)
                 self.log.write("anchors", iteration=number, **iterations.anchors.to_json())
@@ -258,7 +256,6 @@ class Job:
 
     def _validate(self, iteration: int) -> None:
         panels = self.components.panels
-        self._renew_engine("curve", iteration)
         success = evaluate(
             self.policy,
             self.components.worlds,
@@ -300,7 +297,7 @@ class Job:
 
     def _load(self, folder: Path) -> ModelPolicy:
         """Read a policy of the run, with the run's engine."""
-        return load_policy(folder, engine=self.components.engine, seed=self.config.seed)
+        return load_policy(folder, engine=self.components.engine)
 
     def _after(self) -> None:
         if self.config.rollout.iterations:
@@ -315,7 +312,6 @@ class Job:
             if mode in found:
                 continue
             self.timers.start()
-            self._renew_engine("exam", mode)
             episodes: list[Episode] = []
             figures = evaluate(
                 self.policy,
@@ -349,11 +345,6 @@ class Job:
             )
         if known not in ("", self.config.env.id):
             self.display.say(f"warning    the policy knows the words of {known} only")
-
-    def _renew_engine(self, *step: str | int) -> None:
-        """Give the engine the randomness of a step."""
-        name = "/".join(map(str, (self.config.seed, *step)))
-        self.policy.engine.reseed(random.Random(name).getrandbits(62))
 
     def _save(self, parts: Mapping[str, Saves], *, now: bool = True) -> None:
         """Save a checkpoint; if it need not be now, only when the last one is old enough."""

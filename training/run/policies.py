@@ -37,11 +37,11 @@ def named_policy(
         PluginError: there is no such loader.
     """
     if Path(name).exists():
-        return load_policy(name, engine=engine, seed=seed)
+        return load_policy(name, engine=engine)
     if is_reference(name):
         return _loaded(name, seed)
     try:
-        return load_policy(name, engine=engine, seed=seed)
+        return load_policy(name, engine=engine)
     except PolicyError as error:
         raise PolicyError(f"{error}.{did_you_mean(name, known)}".replace("..", ".")) from error
 

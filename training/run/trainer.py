@@ -69,7 +69,7 @@ def train(
             saved = checkpoints.newest()
             if saved:
                 engine = find_factory(config.engine)
-                policy = load_policy(folder / START, engine=engine, seed=config.seed)
+                policy = load_policy(folder / START, engine=engine)
         components = assemble(config, policy)
         config = completed(config, components)
         display = Display(console)

@@ -218,7 +218,7 @@ class Coevolution:
             seats,
             self.envs,
             starts,
-            sampling=SamplingRule(config.temperature),
+            sampling=SamplingRule(config.temperature, seed=rng.getrandbits(62)),
             guests=away,
             adaptive=temperatures(roles),
             driver=self._driver,

@@ -76,7 +76,7 @@ class InitialPolicies:
         if not kept.exists():
             return self._new(role)
         if not TabularPolicy.is_kept_in(kept):
-            return load_policy(kept, engine=self._engine, seed=self._config.seed)
+            return load_policy(kept, engine=self._engine)
         policy = self._new(role)
         if not isinstance(policy, TabularPolicy):
             raise RoleError(f"{kept} holds a table, but {role} follows none: give another folder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,11 @@ class LeagueGames:
             task = panel[rng.randrange(len(panel))] if panel else ""
             starts.append(Start(task, game, rng.getrandbits(31)))
         matches = play_matches(
-            seats, self._envs, starts, sampling=self._sampling, driver=self._driver
+            seats,
+            self._envs,
+            starts,
+            sampling=replace(self._sampling, seed=rng.getrandbits(62)),
+            driver=self._driver,
         )
         return np.array(
             [
@@ -82,10 +87,8 @@ class LeagueGames:
 
 
 def reseed(policy: Policy, rng: random.Random) -> None:
-    """Give a policy, or its engine if it has one, new randomness."""
-    if policy.engine is not None:
-        policy.engine.reseed(rng.getrandbits(62))
-    elif isinstance(policy, RandomPolicy | ScriptPolicy):
+    """Give a policy new randomness, if it draws without an engine."""
+    if isinstance(policy, RandomPolicy | ScriptPolicy):
         policy.reseed(rng.getrandbits(62))
 
 

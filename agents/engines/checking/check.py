@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from anchorgym.agents.engines.checking import checks
 from anchorgym.agents.engines.checking.subject import EngineSubject, model_subject
+from anchorgym.agents.engines.checking.trial import Fault, SkippedError, Trial
 from anchorgym.agents.engines.factories import EngineFactory
 from anchorgym.envs.errors import AnchorgymError
 
@@ -30,7 +31,7 @@ class EngineCheck:
     promise: str
     """What holds for an engine that passes."""
     status: Status
-    findings: tuple[checks.Fault, ...] = ()
+    findings: tuple[Fault, ...] = ()
     note: str = ""
     """Why the check was skipped."""
 
@@ -48,7 +49,7 @@ class EngineReport:
         return not self.findings
 
     @property
-    def findings(self) -> tuple[checks.Fault, ...]:
+    def findings(self) -> tuple[Fault, ...]:
         """All faults, in the order of the checks."""
         return tuple(fault for result in self.results for fault in result.findings)
 
@@ -102,20 +103,20 @@ def check_engine(
             subject = engine
         else:
             subject = model_subject(engine, Path(folder))
-        trial = checks.Trial(subject, tolerance, patience)
+        trial = Trial(subject, tolerance, patience)
         return EngineReport(subject.name, tuple(_run(check, trial) for check in checks.ALL))
 
 
-def _run(check: checks.Check, trial: checks.Trial) -> EngineCheck:
+def _run(check: checks.Check, trial: Trial) -> EngineCheck:
     name, promise = check.__name__, (check.__doc__ or "").partition("\n")[0]
-    faults: list[checks.Fault] = []
+    faults: list[Fault] = []
     try:
         faults.extend(islice(check(trial), _MOST_FINDINGS))
-    except checks.SkippedError as skipped:
+    except SkippedError as skipped:
         return EngineCheck(name, promise, "skipped", note=str(skipped))
     except Exception as error:  # of the engine
         seen = f"it raised {type(error).__name__}: {error}"
-        faults.append(checks.Fault(seen, "answer every request that the contract allows"))
+        faults.append(Fault(seen, "answer every request that the contract allows"))
     finally:
         trial.clean()
     found = tuple({fault.seen: fault for fault in faults}.values())

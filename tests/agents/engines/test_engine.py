@@ -6,12 +6,16 @@ import copy
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import chi2
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from anchorgym.agents import Sampling, TorchEngine, Trie
+from anchorgym.agents.engines.answering import Request, answer_all
 from anchorgym.agents.engines.contract import EngineError, WeightsError
+from anchorgym.agents.engines.temperature import AdaptiveTemperature
 
 VOCABULARY, EOS = 50, 1
 
@@ -36,12 +40,12 @@ def model() -> LlamaForCausalLM:
     return LlamaForCausalLM(small_config()).eval()
 
 
-def scaled(model: LlamaForCausalLM) -> LlamaForCausalLM:
+def scaled(model: LlamaForCausalLM, factor: float = 1.5) -> LlamaForCausalLM:
     """Other weights of the same shapes."""
     other = copy.deepcopy(model)
     with torch.no_grad():
         for parameter in other.parameters():
-            parameter.mul_(1.5)
+            parameter.mul_(factor)
     return other
 
 
@@ -57,7 +61,7 @@ def test_sampled_logprobs_equal_recomputation_over_many_ragged_turns(
     model: LlamaForCausalLM, temperature: float
 ) -> None:
     rng = random.Random(1)
-    engine = TorchEngine(model, (EOS,), seed=3)
+    engine = TorchEngine(model, (EOS,))
     sampling = Sampling(max_tokens=6, temperature=temperature)
     transcripts: dict[int, list[int]] = {k: [] for k in range(7)}
     sampled: dict[int, list[tuple[int, float]]] = {k: [] for k in transcripts}
@@ -67,7 +71,7 @@ def test_sampled_logprobs_equal_recomputation_over_many_ragged_turns(
         asked = live[: rng.randint(1, len(live))]
         for key in asked:
             chunk = [rng.randrange(2, VOCABULARY) for _ in range(rng.randint(1, 40))]
-            engine.submit(key, chunk, sampling)
+            engine.submit(key, chunk, sampling.derived(key, len(transcripts[key])))
             transcripts[key] += chunk
         for key, generation in engine.poll():
             for token, logprob in zip(generation.tokens, generation.logprobs, strict=True):
@@ -96,9 +100,9 @@ def test_greedy_takes_the_most_likely_token(model: LlamaForCausalLM) -> None:
 
 def test_equal_seeds_sample_equal_tokens(model: LlamaForCausalLM) -> None:
     def play(seed: int) -> list[tuple[int, ...]]:
-        engine = TorchEngine(model, (EOS,), seed=seed)
+        engine = TorchEngine(model, (EOS,))
         for key in range(4):
-            engine.submit(key, [key + 2, 9], Sampling(max_tokens=8))
+            engine.submit(key, [key + 2, 9], Sampling(max_tokens=8, seed=seed))
         return [generation.tokens for _, generation in engine.poll()]
 
     assert play(1) == play(1)
@@ -198,9 +202,10 @@ def test_a_constrained_response_is_one_of_those_allowed_with_its_probability_amo
     model: LlamaForCausalLM, temperature: float
 ) -> None:
     allowed = [[7, 8, EOS], [7, 9, 9, EOS], [12, EOS]]
-    engine = TorchEngine(model, (EOS,), seed=1)
+    engine = TorchEngine(model, (EOS,))
     for key in range(30):
-        engine.submit(key, [5, 6 + key], Sampling(6, temperature), Trie.of(allowed))
+        sampling = Sampling(6, temperature, seed=key)
+        engine.submit(key, [5, 6 + key], sampling, Trie.of(allowed))
     engine.submit("free", [5, 6], Sampling(6, temperature))
     answers = dict(engine.poll())
     assert answers.pop("free").allowed == ()
@@ -309,7 +314,7 @@ def test_a_model_that_was_moved_is_read_anew(model: LlamaForCausalLM) -> None:
 def test_nothing_of_what_was_played_before_is_seen_after_the_last_session_is_freed(
     model: LlamaForCausalLM,
 ) -> None:
-    used, new = (TorchEngine(model, (EOS,), seed=1) for _ in range(2))
+    used, new = (TorchEngine(model, (EOS,)) for _ in range(2))
     for key in range(9):
         used.submit(key, [5] * (600 if key == 4 else 3), Sampling(2))
     used.poll()
@@ -317,7 +322,6 @@ def test_nothing_of_what_was_played_before_is_seen_after_the_last_session_is_fre
     for key in range(9):
         used.free(key)
     for engine in (used, new):
-        engine.reseed(3)
         for key in range(4):
             engine.submit(key, [5 + key, 6], Sampling(6))
     assert used.poll() == new.poll()
@@ -338,3 +342,52 @@ def test_a_session_goes_on_without_new_tokens(model: LlamaForCausalLM) -> None:
     engine.fork("a", "c", 3)
     engine.submit("c", [], Sampling(3, 0))
     assert tuple(written) == whole.tokens == engine.poll()[0][1].tokens
+
+
+def test_a_response_depends_on_its_seed_and_prompt_whatever_else_is_sampled(
+    model: LlamaForCausalLM,
+) -> None:
+    adaptive = AdaptiveTemperature(0.5, 0.0, 1.0, 1.0)
+    for base in (Sampling(8), Sampling(8, 0.7), Sampling(8, adaptive=adaptive)):
+        alone = []
+        for seed in range(6):
+            engine = TorchEngine(model, (EOS,))
+            engine.submit("x", [5, 6, 7], base.derived(seed))
+            alone.append(engine.poll()[0][1].tokens)
+        together = TorchEngine(model, (EOS,), max_batch=4)
+        for seed in range(6):
+            together.submit(("other", seed), [9] * (seed + 1), base.derived("other", seed))
+            together.submit(seed, [5, 6, 7], base.derived(seed))
+        answers = {}
+        while together.waiting:
+            answers.update(together.poll())
+        assert [answers[seed].tokens for seed in range(6)] == alone
+        assert len(set(alone)) > 1
+
+
+@pytest.mark.parametrize(
+    ("sampling", "allowed"),
+    [
+        (Sampling(1), None),
+        (Sampling(1, 0.5), None),
+        (Sampling(1), [[token] for token in (7, 8, 9, 20)]),
+        (Sampling(1, adaptive=AdaptiveTemperature(0.5, 0.0, 1.0, 1.0)), None),
+    ],
+)
+def test_tokens_are_as_frequent_as_their_probabilities(
+    model: LlamaForCausalLM, sampling: Sampling, allowed: list[list[int]] | None
+) -> None:
+    engine, n = TorchEngine(scaled(model, 6.0), (EOS,), max_batch=1000), 4000
+    trie = None if allowed is None else Trie.of(allowed)
+    answers = answer_all(
+        engine, [Request(i, [5, 6, 7], sampling.derived(i), trie) for i in range(n)]
+    )
+    counts, chances = np.zeros(VOCABULARY), np.zeros(VOCABULARY)
+    for answer in answers.values():
+        counts[answer.tokens[0]] += 1
+        chances[answer.tokens[0]] = np.exp(answer.logprobs[0])
+    assert chances.sum() == pytest.approx(1.0, abs=0.02)
+    often = chances * n >= 5
+    deviation = ((counts - n * chances)[often] ** 2 / (n * chances[often])).sum()
+    assert often.sum() > 1
+    assert chi2.sf(deviation, often.sum() - 1) > 1e-3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import worlds  # noqa: F401  (registers the test worlds)
 from remote_engine import RemoteEngine, RemoteFactory
 from small_policies import small_policy
 

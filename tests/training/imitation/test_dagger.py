@@ -26,7 +26,6 @@ def policy() -> ModelPolicy:
 
 
 def draw(policy: ModelPolicy, share: float, n: int = 12, seed: int = 0) -> list[Demonstration]:
-    policy.engine.reseed(seed)
     worlds = EnvPool.of(ALF, max_turns=12)
     teacher, _ = find_teacher(worlds.first)
     panel = worlds.first.tasks()

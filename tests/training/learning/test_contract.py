@@ -60,10 +60,9 @@ def new_policy() -> ModelPolicy:
 
 
 def play(policy: ModelPolicy) -> list[Episode]:
-    policy.engine.reseed(5)
     panel = make(WORLD).tasks()
     starts = [Start(panel[i // 3 % len(panel)], i // 3, i) for i in range(12)]
-    episodes = rollout(policy, EnvPool.of(WORLD, max_turns=4), starts, Sampling(4, 0.7))
+    episodes = rollout(policy, EnvPool.of(WORLD, max_turns=4), starts, Sampling(4, 0.7, seed=5))
     for number, episode in enumerate(episodes):
         episode.turns[-1].reward = [1.0, 0.0, 0.25, 2.0, 0.5][number % 5]
     return episodes

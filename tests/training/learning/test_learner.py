@@ -31,10 +31,13 @@ def new_policy() -> ModelPolicy:
 
 def play(policy: ModelPolicy, n: int = 6) -> list[Episode]:
     """Episodes of different lengths: two of them are cut short."""
-    policy.engine.reseed(5)
     starts = [Start(task, 0, i) for i, task in enumerate(make(WORLD).tasks() * n)][:n]
-    long = rollout(policy, EnvPool.of(WORLD, max_turns=7), starts[2:], Sampling(4, TEMPERATURE))
-    short = rollout(policy, EnvPool.of(WORLD, max_turns=3), starts[:2], Sampling(4, TEMPERATURE))
+    long = rollout(
+        policy, EnvPool.of(WORLD, max_turns=7), starts[2:], Sampling(4, TEMPERATURE, seed=5)
+    )
+    short = rollout(
+        policy, EnvPool.of(WORLD, max_turns=3), starts[:2], Sampling(4, TEMPERATURE, seed=6)
+    )
     return [long[0], *short, *long[1:]]
 
 

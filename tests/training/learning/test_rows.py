@@ -37,10 +37,10 @@ def policy_of(form: str) -> ModelPolicy:
 
 
 def play(policy: ModelPolicy, n: int, turns: int = 6) -> list[Episode]:
-    policy.engine.reseed(5)
     panel = make(WORLD).tasks()
     starts = [Start(panel[i % len(panel)], i % len(panel), i) for i in range(n)]
-    return rollout(policy, EnvPool.of(WORLD, max_turns=turns), starts, Sampling(4, TEMPERATURE))
+    sampling = Sampling(4, TEMPERATURE, seed=5)
+    return rollout(policy, EnvPool.of(WORLD, max_turns=turns), starts, sampling)
 
 
 def learner_of(policy: ModelPolicy, **config: object) -> LanguageLearner:

@@ -141,6 +141,21 @@ def test_language_policies_write_the_same_in_any_order(form: str) -> None:
     assert played(AnyOrderDriver(1, 3)) == played(None)
 
 
+def test_every_request_says_whose_turn_it_is_for() -> None:
+    met: list[tuple[int, str, int]] = []
+
+    class Noting(AnyOrderDriver):
+        def _answer(self, run: EpisodeRun, ask: Any, sampling: SamplingRule) -> None:
+            met.append((ask.run, ask.agent, ask.turn))
+            super()._answer(run, ask, sampling)
+
+    envs = EnvPool(lambda: make_parallel("test/Cards-v0"))
+    seats = dict.fromkeys(("player_0", "player_1"), TabularPolicy())
+    play_matches([seats] * 3, envs, [Start("three cards", 0, i) for i in range(3)], driver=Noting())
+    turns = [(n, f"player_{i}", turn) for n in range(3) for i in range(2) for turn in (1, 2)]
+    assert sorted(met) == turns
+
+
 @pytest.mark.parametrize("loop", [Verified(), RoCoDialogue()])
 def test_planners_that_ask_several_times_a_turn_are_played_in_any_order(loop: Any) -> None:
     policy = PlanningPolicy(SimulatedPlanner(0.6), loop)

@@ -36,7 +36,6 @@ def starts(n: int) -> list[Start]:
 
 
 def test_recorded_tokens_are_what_was_sampled(policy: ModelPolicy) -> None:
-    policy.engine.reseed(0)
     episodes = rollout(policy, EnvPool.of(ALF, max_turns=12), starts(20), Sampling(6, 1.0))
     assert len(episodes) == 20
     for episode in episodes:

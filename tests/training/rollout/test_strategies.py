@@ -198,7 +198,6 @@ def test_segments_are_valued_by_forks_that_were_played(mode: str, design: str) -
 @pytest.mark.parametrize("design", DESIGNS)
 def test_what_forks_have_written_is_scored_as_it_was_sampled(design: str, form: str) -> None:
     policy = small_policy(DOORS, tasks=10, max_response=4, form=form, constrained=True)
-    policy.engine.reseed(0)
     groups = designed(policy, DOORS, **DESIGNS[design])
     forks = forks_of(groups)
     assert len(forks) > 5

@@ -86,7 +86,7 @@ def test_players_of_later_generations_beat_the_first(tmp_path: Path) -> None:
     *_, last = run
     league = last.league
     assert league.players() == ("player 0", "player 1", "player 2", "player 3")
-    league.ensure(320, [("player 0", "player 3")])
+    league.ensure(640, [("player 0", "player 3")])
     assert league.payoff("player 3", "player 0").low > 0
     assert "player 3" in last.payoff
 

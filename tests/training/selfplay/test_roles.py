@@ -34,7 +34,7 @@ def cards(n: int, seats: dict[str, TabularPolicy]) -> list[Match]:
 
 
 def table(seed: int = 0) -> TabularPolicy:
-    return TabularPolicy(seed=seed)
+    return TabularPolicy()
 
 
 def role(name: str, *agents: str, policy: TabularPolicy | None = None, **options: object) -> Role:

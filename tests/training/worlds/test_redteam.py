@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "generations": 2,
             "iterations": 1,
             "tasks": 4,
-            "group_size": 2,
+            "group_size": 4,
             "payoff_games": 0,
         }
     )

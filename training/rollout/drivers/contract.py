@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from anchorgym.agents.engines.contract import Sampling
+from anchorgym.agents.engines.seeding import mix_seed
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.training.rollout.episode_run import EpisodeRun
 from anchorgym.training.rollout.sides import Request
@@ -25,21 +26,25 @@ class SamplingRule:
         adaptive: rule by which each token's temperature departs from that; None for one
             temperature throughout. A request's own rule comes first.
         max_tokens: longest response, in tokens; None for that of each policy.
+        seed: of the noise. Each request draws by a seed of its own, which follows from this one,
+            the number of its episode, its turn and its agent.
     """
 
     temperature: float = 1.0
     adaptive: AdaptiveTemperature | None = None
     max_tokens: int | None = None
+    seed: int = 0
 
     @classmethod
     def like(cls, sampling: Sampling) -> SamplingRule:
         """Return the rule that samples every response in one way."""
-        return cls(sampling.temperature, sampling.adaptive, sampling.max_tokens)
+        return cls(sampling.temperature, sampling.adaptive, sampling.max_tokens, sampling.seed)
 
     def of(self, request: Request) -> Sampling:
         """Return how the response to a request is sampled."""
         longest = request.max_response if self.max_tokens is None else self.max_tokens
-        return Sampling(longest, self.temperature, request.adaptive or self.adaptive)
+        seed = mix_seed(self.seed, request.run, request.turn, request.agent)
+        return Sampling(longest, self.temperature, request.adaptive or self.adaptive, seed)
 
 
 class Driver(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,8 @@ def play_panel(
         starts = [
             Start(task, i, rng.getrandbits(31)) for i, task in enumerate(tasks[first:][:_WAVE])
         ]
-        matches = play_matches([seats] * len(starts), envs, starts, sampling=sampling)
+        seeded = replace(sampling, seed=rng.getrandbits(62))
+        matches = play_matches([seats] * len(starts), envs, starts, sampling=seeded)
         ends = [match.infos[world.defenders[0]]["record"] for match in matches]
         records += [Record.from_json(end) for end in ends]
     return records

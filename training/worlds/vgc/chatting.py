@@ -38,8 +38,8 @@ def chat_model(
     def ask(messages: Sequence[str]) -> list[str]:
         prompts = [template.question(message) for message in messages]
         fits = [len(prompt) + longest <= policy.max_context for prompt in prompts]
-        asked = [prompt for prompt, fit in zip(prompts, fits, strict=True) if fit]
-        written = iter(answer_apart(policy.engine, asked, sampling, "chat"))
+        asked = [(prompt, sampling) for prompt, fit in zip(prompts, fits, strict=True) if fit]
+        written = iter(answer_apart(policy.engine, asked, "chat"))
         return [template.text(next(written).tokens) if fit else "" for fit in fits]
 
     return ask

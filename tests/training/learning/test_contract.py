@@ -40,8 +40,7 @@ from anchorgym.training.learning.learner_batch import compute_advantages
 from anchorgym.training.learning.learners import learner_for
 from anchorgym.training.learning.rows import TokenRow
 from anchorgym.training.learning.table_learner import TableLearner
-from anchorgym.training.rollout.matches import Arenas, play_matches
-from anchorgym.training.rollout.rollouts import rollout
+from anchorgym.training.rollout.play import play_matches, rollout
 
 WORLD = "test/CandidKeyDoor-v0"
 ALGORITHMS: dict[str, dict[str, Any]] = {
@@ -167,10 +166,10 @@ def test_demonstrations_in_parts_are_the_minibatch(monkeypatch: pytest.MonkeyPat
 
 
 def cards(policy: TabularPolicy, n: int = 24) -> list[TokenRow]:
-    arenas = Arenas(lambda: make_parallel("test/Cards-v0"))
+    envs = EnvPool(lambda: make_parallel("test/Cards-v0"))
     seats = {"player_0": policy, "player_1": policy}
     starts = [Start("three cards", 0, i) for i in range(n)]
-    matches = play_matches([seats] * n, arenas, starts)
+    matches = play_matches([seats] * n, envs, starts)
     episodes = [side for match in matches for side in match.sides.values()]
     algorithm = make_algorithm("public_baseline", kl_coef=0.0)
     learner = table_learner(policy)

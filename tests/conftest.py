@@ -9,6 +9,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# One thread a process, as `make` sets it: threads that spin on shared cores cost more than they
+# bring, and a process that is forked from one with several waits for ever.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How long an example takes says more about the machine than about what is tested.
 hypothesis.settings.register_profile("anchorgym", deadline=None)
 hypothesis.settings.load_profile("anchorgym")

@@ -139,8 +139,8 @@ def test_checkpoints_of_another_version_are_refused_with_what_to_do(tmp_path: Pa
 def kill_while_saving(folder: str) -> None:
     """Kill twenty processes while they save; print how many left torn and unreadable folders.
 
-    It is called in a process without other threads: one that is forked from a process with threads
-    may wait for ever for what they hold.
+    It is called in a process that computes with one thread: one that is forked from a process with
+    several waits for ever for threads that it does not have.
     """
     rng, unreadable, torn = random.Random(0), 0, 0
     store = Checkpoints(Path(folder))
@@ -179,7 +179,7 @@ def test_of_twenty_processes_killed_while_saving_none_leaves_an_unreadable_run(
         text=True,
         check=True,
         timeout=300,
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
     )
     torn, unreadable = map(int, done.stdout.split())
     assert unreadable == 0

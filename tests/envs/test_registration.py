@@ -79,7 +79,7 @@ def test_an_id_that_cannot_be_made_says_how_ids_are_written(written: str, meant:
 def test_arguments_that_do_not_fit_are_said_without_gymnasiums_tail() -> None:
     with pytest.raises(OptionError) as caught:
         make("test/KeyDoor-v0", max_rounds=3)
-    assert str(caught.value).endswith("unexpected keyword argument 'max_rounds'")
+    assert str(caught.value).endswith("argument 'max_rounds'. Did you mean 'max_turns'?")
 
 
 def test_a_module_before_the_id_is_imported(

@@ -144,9 +144,7 @@ class CountingEngines:
         self.max_batch = max_batch
 
     def make(self, served: ServedModel) -> Engine:
-        return CountingEngine(
-            served.model, served.eos_ids, seed=served.seed, max_batch=self.max_batch
-        )
+        return CountingEngine(served.model, served.eos_ids, max_batch=self.max_batch)
 
 
 class OneByOne(LockStepDriver):

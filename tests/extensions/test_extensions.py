@@ -119,7 +119,8 @@ def test_a_rollout_strategy(anchorgym: Run, home: Path) -> None:
 def test_a_loader_of_policies(anchorgym: Run, home: Path) -> None:
     words = ("--env", "own:me/Corridor-v0", "--panel", "test", "--json")
     figures = json.loads(anchorgym("evaluate", "own:Walker", *words).partition("\n")[0])
-    assert figures["greedy"]["own:Walker"]["success"]["mean"] == 1
+    (walker,) = figures["policies"]
+    assert (walker["name"], walker["greedy"]["success"]["mean"]) == ("own:Walker", 1)
     assert "success" in anchorgym("evaluate", "own:stroller", *words[:4])
 
 

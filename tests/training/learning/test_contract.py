@@ -330,7 +330,7 @@ def test_a_learner_of_ones_own_is_named_by_its_module() -> None:
     algorithm = make_algorithm("grpo", kl_coef=0.0)
     found: PolicyLearner = learner_for(new_policy(), algorithm, config)
     assert type(found).__name__ == "OwnLearner"
-    with pytest.raises(ConfigError, match="learner.name.*defines no 'OwnLerner'"):
+    with pytest.raises(ConfigError, match=r"learner\.name.*defines no 'OwnLerner'"):
         learner_for(new_policy(), algorithm, LearnerConfig(name=f"{__name__}:OwnLerner"))
     with pytest.raises(LearnerError, match=r"ExpertPolicy has nothing to train.*module:Name"):
         learner_for(ExpertPolicy(), algorithm, LearnerConfig())

@@ -19,6 +19,7 @@ from anchorgym.gigpo import TurnBatch, make_algorithm
 from anchorgym.training import Start
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.contract import LearnerError
+from anchorgym.training.rollout.drivers import SamplingRule
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.types import Match
@@ -28,12 +29,13 @@ from anchorgym.training.selfplay.schedules import ScheduleConfig, roles_in_turn
 RATE = LearnerConfig(learning_rate=1.0)
 
 
-def cards(n: int, seats: dict[str, TabularPolicy]) -> list[Match]:
+def cards(n: int, seats: dict[str, TabularPolicy], seed: int = 0) -> list[Match]:
     envs = EnvPool(lambda: make_parallel("test/Cards-v0"))
-    return play_matches([seats] * n, envs, [Start("three cards", 0, i) for i in range(n)])
+    starts = [Start("three cards", 0, i) for i in range(n)]
+    return play_matches([seats] * n, envs, starts, sampling=SamplingRule(seed=seed))
 
 
-def table(seed: int = 0) -> TabularPolicy:
+def table() -> TabularPolicy:
     return TabularPolicy()
 
 
@@ -46,14 +48,14 @@ def test_players_learn_to_bet_on_high_cards_alone() -> None:
     policy = table()
     roles = Roles([role("player", "player_0", "player_1", policy=policy)], {"player": RATE})
     for iteration in range(40):
-        roles.learn(cards(64, roles.seats), iteration)
+        roles.learn(cards(64, roles.seats, iteration), iteration)
     chance = {card: policy.probabilities(f"\nYour card is {card}.\nbet\npass") for card in (0, 2)}
     assert chance[2]["bet"] > 0.85
     assert chance[0]["bet"] < 0.15
 
 
 def test_only_what_a_policy_has_played_is_learnt_from() -> None:
-    one, other = table(1), table(2)
+    one, other = table(), table()
     matches = cards(8, {"player_0": one, "player_1": other})
     for match in matches:
         match.guests = frozenset({"player_1"})
@@ -119,7 +121,7 @@ def test_what_a_table_cannot_do_is_refused() -> None:
 
 def haggling(n: int = 12) -> tuple[list[Match], dict[str, TabularPolicy]]:
     """Matches of several turns, in groups of four."""
-    seats = {"buyer_0": table(1), "seller_0": table(2)}
+    seats = {"buyer_0": table(), "seller_0": table()}
     envs = EnvPool(lambda: make_parallel("test/Haggle-v0"))
     starts = [Start("worth 9 cost 3", i // 4, i) for i in range(n)]
     return play_matches([seats] * n, envs, starts), seats
@@ -151,7 +153,7 @@ def test_kinds_of_actions_are_compared_in_self_play_too() -> None:
 
 def test_a_role_earns_what_new_states_are_worth() -> None:
     matches, seats = haggling()
-    plain, curious = buyer(table(1)), buyer(table(1), exploration="global", exploration_coef=5.0)
+    plain, curious = buyer(table()), buyer(table(), exploration="global", exploration_coef=5.0)
     sides = curious.sides(matches)
     without, first, again = plain.explored(sides), curious.explored(sides), curious.explored(sides)
     assert without.bonus is None

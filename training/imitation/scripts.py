@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from anchorgym.agents.engines.contract import Generation
+from anchorgym.agents.engines.seeding import mix_seed
 from anchorgym.agents.policies.base import Decision, Policy, Prompt, Session, View
 from anchorgym.agents.policies.language import LanguageSession
 from anchorgym.agents.policies.model import ModelPolicy
@@ -17,6 +19,7 @@ from anchorgym.training.imitation.demonstrations import LessonSession
 from anchorgym.training.learning.demonstrations import Demonstration
 from anchorgym.training.learning.devices import DtypeName
 from anchorgym.training.learning.table_learner import add_counts
+from anchorgym.training.rollout.drivers import SamplingRule
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.sides import Seats
@@ -130,7 +133,9 @@ def new_language_policy(
         if len(texts) > _ENOUGH_TEXTS:
             break
         n = min(wave, matches - first)
-        played = play_matches([cast(rng) for _ in range(n)], envs, starts(panel, n, rng))
+        seats = [cast(rng) for _ in range(n)]
+        noise = SamplingRule(seed=mix_seed(seed, "vocabulary", first))
+        played = play_matches(seats, envs, starts(panel, n, rng), sampling=noise)
         for side in (side for match in played for side in match.sides.values()):
             texts += [side.goal, *(turn.observation for turn in side.turns)]
             actions += [turn.action for turn in side.turns if turn.action]
@@ -143,7 +148,7 @@ def lessons(
     """Play scripts for ever; yield what `pupil` would read and write in the seats of `agents`."""
     rng, panel = random.Random(seed), panel_of(envs.first)
     wave = wave_of(envs.first)
-    while True:
+    for number in itertools.count():
         seats: list[Seats] = []
         taught: list[TaughtPolicy] = []
         for _ in range(wave):
@@ -153,7 +158,8 @@ def lessons(
             }
             taught += own.values()
             seats.append({**scripts, **own})
-        play_matches(seats, envs, starts(panel, wave, rng))
+        noise = SamplingRule(seed=mix_seed(seed, "lessons", number))
+        play_matches(seats, envs, starts(panel, wave, rng), sampling=noise)
         rows = [row for policy in taught for row in policy.rows if row.tokens]
         if pupil.form == "window":  # a row a turn: neighbours are nearly the same
             rng.shuffle(rows)
@@ -239,7 +245,8 @@ def count(
             scripts = cast(rng)
             own = {a: _CountedPolicy(pupil, scripts[a], chosen) for a in agents if a in scripts}
             seats.append({**scripts, **own})
-        play_matches(seats, envs, starts(panel, n, rng))
+        noise = SamplingRule(seed=mix_seed(seed, "counts", first))
+        play_matches(seats, envs, starts(panel, n, rng), sampling=noise)
     add_counts(pupil, chosen)
 
 

@@ -249,7 +249,7 @@ def test_a_users_own_engine_writes_for_a_run_and_its_waiting_is_seen(tmp_path: P
     run = train(small, tmp_path / "run")
     result = json.loads((run.folder / "result.json").read_text())
     assert result["wall_seconds"].keys() == result["cpu_seconds"].keys()
-    assert run.wall_seconds["generation"] >= 0.2
+    assert run.wall_seconds["generation"] >= 0.05  # of one turn that was waited for, at least
     last = [json.loads(line) for line in (run.folder / "metrics.jsonl").open()]
     (step,) = [record for record in last if record["phase"] == "train"]
     assert step["wall_seconds"] > 0

@@ -21,6 +21,7 @@ def run(known: Namespace, given: Settings) -> int:
     from rich.console import Console
 
     from anchorgym.training.commands.environment import environment
+    from anchorgym.training.config.run_folders import claim
     from anchorgym.training.evaluation.measurement import Measurement, Plan, measure
     from anchorgym.training.evaluation.players import load_player
     from anchorgym.training.rollout.env_pool import EnvPool
@@ -47,7 +48,7 @@ def run(known: Namespace, given: Settings) -> int:
     if plan.tasks is not None and plan.tasks > there:
         _warn(f"{plan.split} holds {there} tasks, not {plan.tasks}: all of them are played")
     if known.out:
-        known.out.mkdir(parents=True, exist_ok=True)
+        claim(known.out, "anchorgym evaluate", "evaluation.json", "episodes.jsonl")
     measurement = Measurement(plan, tuple(names))
     display = Display(Console(stderr=True))
     try:

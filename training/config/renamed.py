@@ -12,6 +12,8 @@ from typing import Any, Final
 RENAMED: Final[Mapping[str, str]] = {
     "evaluation.curve_split": "evaluation.validation_split",
     "evaluation.curve_tasks": "evaluation.validation_tasks",
+    "ppo.largest_gradient": "ppo.max_grad_norm",
+    "ppo.trace": "ppo.gae_lambda",
 }
 """Present name by former name; both have the same section."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.metadata
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from anchorgym.training.config.durable import write_file
 from anchorgym.training.config.section import ConfigError, Section, changed_fields
 
 CONFIG = "config.json"
+MARKER = "anchorgym.json"
+"""Says which command has written a folder: what has no such file, or settings, is not ours."""
 RUNS = Path("runs")
 """Where the folders of runs are, unless a name is given."""
 
@@ -46,14 +50,62 @@ def require_free(folder: Path) -> None:
 
     Raises:
         RunExistsError: it holds a run.
-        ConfigError: it is a file.
+        ConfigError: it is a file, or holds files of somebody else.
     """
     if (folder / CONFIG).exists():
         raise RunExistsError(
             f"{folder} already holds a run: give another folder, or resume it with --resume"
         )
-    if folder.exists() and not folder.is_dir():
+    require_own(folder)
+
+
+def require_own(folder: Path, *former: str) -> None:
+    """Refuse a folder with files that no command of ours has written: nothing in it is touched.
+
+    Args:
+        folder: that will be written to.
+        former: files by which a folder is known that was written before there were markers.
+
+    Raises:
+        ConfigError: it is a file, or holds something else.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
         raise ConfigError(f"{folder} is a file: give the name of a folder")
+    ours = (MARKER, CONFIG, *former)
+    others = [path.name for path in folder.iterdir() if not path.name.startswith(ours)]
+    if others and not any((folder / name).exists() for name in ours):
+        raise ConfigError(
+            f"{folder} holds files that anchorgym has not written, such as {min(others)!r}: give "
+            "a new folder, or an empty one"
+        )
+
+
+def claim(folder: Path, command: str, *former: str) -> None:
+    """Make a folder for what a command writes, and mark it.
+
+    Args:
+        folder: that is made, unless it is there.
+        command: such as `anchorgym train`.
+        former: see `require_own`.
+
+    Raises:
+        ConfigError: it is a file, or holds files of somebody else.
+    """
+    require_own(folder, *former)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / MARKER).exists():
+        about = {"command": command, "version": importlib.metadata.version("anchorgym")}
+        write_file(folder / MARKER, json.dumps(about) + "\n")
+
+
+def writer_of(folder: Path) -> str:
+    """Return the command that has written a folder; empty where that is not known."""
+    try:
+        return str(json.loads((folder / MARKER).read_text(encoding="utf-8"))["command"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 @contextmanager
@@ -76,7 +128,7 @@ def claimed(settings: Section, folder: Path, command: str, *, resume: bool) -> I
     """
     if not resume:
         require_free(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    claim(folder, command)
     with alone(folder):
         goes_on = (folder / CONFIG).exists()
         if goes_on:
@@ -98,6 +150,10 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
         ConfigError: it holds none, or one of other settings.
     """
     path = folder / CONFIG
+    if (writer := writer_of(folder)) not in ("", command):
+        raise ConfigError(
+            f"{folder} was written by `{writer}`: go on with `{writer} --resume {folder}`"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

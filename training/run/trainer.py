@@ -14,6 +14,7 @@ from anchorgym.training.config.run_folders import (
     CONFIG,
     RunFinishedError,
     alone,
+    claim,
     read_settings,
     require_equal,
     require_free,
@@ -76,7 +77,7 @@ def train(
         if goes_on:
             require_equal(config, read_config(folder), folder)
         else:
-            folder.mkdir(parents=True, exist_ok=True)
+            claim(folder, "anchorgym train")
             stack.enter_context(alone(folder))
             write_file(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
         state = saved.state if saved else {}

@@ -67,24 +67,45 @@ def test_a_run_gets_a_free_folder_and_never_one_that_is_taken(
     assert "is finished" in capsys.readouterr().out
 
 
-def test_training_a_cook_touches_nothing_that_it_did_not_write(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["overcooked", "train", *SMALL],
+        ["overcooked", "crossplay", "random", "greedy", "--games", "2"],
+        ["train", "--env", "anchorgym/ALFWorld-v0"],
+        ["selfplay", "anchorgym/RedTeam-v0"],
+        ["evaluate", "random", "--env", "anchorgym/ALFWorld-v0", "--tasks", "1"],
+    ],
+)
+def test_a_folder_of_somebody_else_is_refused_and_left_as_it_is(
+    words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = Path("mine")
-    (mine / "sub").mkdir(parents=True)
+    (mine / "policy").mkdir(parents=True)
     (mine / "thesis.tex").write_text("years of work")
-    (mine / "sub" / "notes").write_text("more")
-    assert main(["overcooked", "train", "--out", "mine", *SMALL]) == 0
+    (mine / "policy" / "notes").write_text("more")
+    assert main([*words, "--out", "mine"]) == 2
+    assert "holds files that anchorgym has not written" in capsys.readouterr().err
     assert (mine / "thesis.tex").read_text() == "years of work"
-    assert (mine / "sub" / "notes").read_text() == "more"
-    assert {path.name for path in mine.iterdir()} == {
-        "thesis.tex",
-        "sub",
+    assert (mine / "policy" / "notes").read_text() == "more"
+    assert len(list(mine.rglob("*"))) == 3
+
+
+def test_a_cook_is_trained_in_a_marked_folder_and_plays(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["overcooked", "train", "--out", "cook", *SMALL]) == 0
+    assert {path.name for path in Path("cook").iterdir()} == {
+        "anchorgym.json",
         "config.json",
         "policy",
     }
-    assert main(["overcooked", "crossplay", "mine", "own=mine/policy", "--games", "2"]) == 0
+    assert main(["overcooked", "crossplay", "cook", "own=cook/policy", "--games", "2"]) == 0
     assert "| own |" in capsys.readouterr().out
+    assert main(["train", "--resume", "cook"]) == 2
+    said = capsys.readouterr().err
+    assert "was written by `anchorgym overcooked train`" in said
+    assert "anchorgym overcooked train --resume cook" in said
 
 
 def test_a_folder_is_claimed_once(tmp_path: Path) -> None:

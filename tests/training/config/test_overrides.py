@@ -16,6 +16,7 @@ from anchorgym.training.config.overrides import parse_settings
 from anchorgym.training.config.renamed import RENAMED
 from anchorgym.training.config.sections import Exploration
 from anchorgym.training.selfplay.config import CoevolveConfig
+from anchorgym.training.worlds.vgc.config import PopulationConfig
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,9 @@ def test_run_folders_with_former_names_are_read() -> None:
     config = TrainConfig.parse_json(text)
     assert config.evaluation.validation_split == "train"
     assert config.evaluation.validation_tasks == 7
-    paths = {row.path for row in describe(TrainConfig)}
+    battles = PopulationConfig.parse_json('{"ppo": {"trace": 0.5, "largest_gradient": 2}}')
+    assert (battles.ppo.gae_lambda, battles.ppo.max_grad_norm) == (0.5, 2)
+    paths = {row.path for model in (TrainConfig, PopulationConfig) for row in describe(model)}
     assert set(RENAMED.values()) <= paths
     assert not set(RENAMED) & paths
 

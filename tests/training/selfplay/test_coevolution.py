@@ -330,9 +330,10 @@ def test_tiny_language_policies_evolve_together_and_go_on_after_any_interruption
             },
         }
     )
-    *_, last = coevolve(settings, tmp_path / "whole")
-    assert last.figures["defender"]["rows"] > 0
-    assert last.figures["defender"]["entropy"] > 0
+    figures = [done.figures["defender"] for done in coevolve(settings, tmp_path / "whole")]
+    learnt = [measured for measured in figures if measured["rows"] > 0]
+    assert learnt, "no iteration had anything to learn from: this test shows nothing"
+    assert all(measured["entropy"] > 0 for measured in learnt)
     assert weights(tmp_path / "whole", "start/defender") != weights(
         tmp_path / "whole", "players/defender-2"
     )

@@ -16,7 +16,7 @@ from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.envs.vgc.records import BattleRecord
 from anchorgym.envs.vgc.replays import keep, write_battles
 from anchorgym.training.config.durable import write_file
-from anchorgym.training.config.run_folders import alone
+from anchorgym.training.config.run_folders import alone, claim
 from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.league import League, LeagueError, Rules
 from anchorgym.training.league.ranking import alpha_rank, elo
@@ -112,7 +112,7 @@ def evaluate_league(
     Raises:
         LeagueError: the folder holds the games of other players or teams.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    claim(out, "anchorgym vgc league", "evaluation.json", *splits)
     with alone(out):
         _require_same(players, config, out)
         known, bridge = knowledge(config.format), Bridge()

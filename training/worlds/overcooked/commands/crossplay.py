@@ -14,6 +14,7 @@ def run(known: Namespace, given: Settings) -> int:
     import json
 
     from anchorgym.envs.overcooked import Kitchen, load_layout
+    from anchorgym.training.config.run_folders import claim
     from anchorgym.training.worlds.overcooked import cooks_league, draw, find_cook, table
     from anchorgym.training.worlds.overcooked.crossplay import scores_of
 
@@ -21,7 +22,7 @@ def run(known: Namespace, given: Settings) -> int:
     named = [cook.rpartition("=")[::2] for cook in known.cooks]
     cooks = {name or Path(cook).name: find_cook(cook, kitchen) for name, cook in named}
     if known.out:
-        known.out.mkdir(parents=True, exist_ok=True)
+        claim(known.out, "anchorgym overcooked crossplay", "crossplay.png", "league")
     league = cooks_league(kitchen, cooks, folder=known.out / "league" if known.out else None)
     league.ensure(known.games)
     if known.out:

@@ -47,10 +47,15 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
 
     from rich.console import Console
 
+    from anchorgym.training.config.run_folders import claim
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.redteam.measuring import measure_run
     from anchorgym.training.worlds.redteam.report import draw
 
+    out = known.out
+    if out is not None:
+        claim(out, "anchorgym redteam evaluate", "redteam.json", *(f.name for f in known.folders))
+        out = out / folder.name if len(known.folders) > 1 else out
     with tempfile.TemporaryDirectory() as scratch:
         report = measure_run(
             folder,
@@ -64,9 +69,8 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
         )
     for warning in report.warnings():
         print(f"warning: {warning}", file=sys.stderr)
-    if known.out:
-        out = known.out / folder.name if len(known.folders) > 1 else known.out
-        out.mkdir(parents=True, exist_ok=True)
+    if out is not None:
+        out.mkdir(exist_ok=True)
         text = json.dumps(report.to_json(), indent=1)
         (out / "redteam.json").write_text(text + "\n", encoding="utf-8")
         draw(report, out / "redteam.png")

@@ -27,6 +27,7 @@ from anchorgym.envs.errors import (
     DataError,
     NoExpertError,
     OptionError,
+    OutcomeError,
     ResetNeededError,
     SnapshotError,
     UnknownSplitError,
@@ -271,7 +272,15 @@ class TextEnv(gym.Env[str, str], ABC):
             observation, reward, terminated = self.refusal(problem), 0.0, self.won()
             reason = problem
         else:
-            observation, reward, terminated, reason = self.act(action)
+            outcome = self.act(action)
+            try:
+                observation, reward, terminated, reason = outcome
+            except (TypeError, ValueError) as error:
+                raise OutcomeError(
+                    f"{type(self).__name__}.act returned {outcome!r:.80} in turn {self._turn} of "
+                    f"task {self._task!r}, not an Outcome: verify the environment with "
+                    "`anchorgym check`"
+                ) from error
         self._observation = observation
         truncated = self._turn >= self.max_turns and not terminated
         return observation, reward, terminated, truncated, self._info(reason)

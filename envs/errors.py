@@ -75,6 +75,10 @@ class ContractError(AnchorgymError, TypeError):
     """A world that does not keep its part of the environment contract."""
 
 
+class OutcomeError(ContractError):
+    """An action whose result is no outcome."""
+
+
 class EnvCheckError(ContractError):
     """An environment that `check_env` found faults in; the message is the report's summary."""
 

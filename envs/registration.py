@@ -63,10 +63,12 @@ def make(env_id: str, **kwargs: Any) -> TextEnv:
     """
     name = _imported(env_id)
     if name not in gym.registry:
-        hint = ""
         if _specs(name):
-            hint = f" {name} is of several agents: make_parallel makes it."
-        raise _unknown(name, _usable_ids(), hint)
+            raise UnknownEnvError(
+                f"{name} is a world of several agents, and one of a single agent is needed here: "
+                "train it with `anchorgym selfplay`, or make it with make_parallel"
+            )
+        raise _unknown(name, _usable_ids())
     try:
         env: gym.Env[Any, Any] = gym.make(name, disable_env_checker=True, **kwargs)
     except TypeError as error:
@@ -94,8 +96,12 @@ def make_parallel(env_id: str, **kwargs: Any) -> ParallelEnv[str, Any, Any]:
     name = _imported(env_id)
     specs = _specs(name)
     if not specs:
-        hint = f" {name} is of one agent: make makes it." if name in gym.registry else ""
-        raise _unknown(name, _parallel_ids(), hint)
+        if name in gym.registry:
+            raise UnknownEnvError(
+                f"{name} is a world of a single agent, and one of several is needed here: train it "
+                "with `anchorgym train`, or make it with make"
+            )
+        raise _unknown(name, _parallel_ids())
     limit = {} if "parallel" in specs else {"max_turns": kwargs.pop("max_turns", None)}
     try:
         env: object = next(iter(specs.values())).make(**kwargs)
@@ -183,9 +189,9 @@ def _imported(env_id: str) -> str:
     return name
 
 
-def _unknown(name: str, usable: list[str], hint: str = "") -> UnknownEnvError:
+def _unknown(name: str, usable: list[str]) -> UnknownEnvError:
     return UnknownEnvError(
-        f"unknown environment {name!r}.{hint or did_you_mean(name, usable)} Registered: "
+        f"unknown environment {name!r}.{did_you_mean(name, usable)} Registered: "
         f"{', '.join(usable) or 'none'}. {_how_to_name(name)}"
     )
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import traceback
 
 from anchorgym.envs.core import TextEnv
-from anchorgym.envs.errors import ContractError
+from anchorgym.envs.errors import ContractError, OutcomeError
 
 FIX_CRASH = "let nothing but anchorgym's own errors out, and those only where documented"
 RETURN_OUTCOME = "act() returns an Outcome(observation, reward, terminated, reason)"
@@ -39,11 +38,10 @@ _ARGUMENTS = re.compile(r"__init__\(\) (got an unexpected keyword|takes \d+ posi
 
 def crash_remedy(error: BaseException, default: str = FIX_CRASH) -> str:
     """Return what to do about an error that came out of a call."""
-    if isinstance(error, TypeError | ValueError):
-        if _NOT_JSON.search(str(error)):
-            return RETURN_JSON
-        if "unpack" in str(error) and _raised_in_step(error):
-            return RETURN_OUTCOME
+    if isinstance(error, OutcomeError):
+        return RETURN_OUTCOME
+    if isinstance(error, TypeError | ValueError) and _NOT_JSON.search(str(error)):
+        return RETURN_JSON
     if (
         isinstance(error, AttributeError)
         and isinstance(error.obj, TextEnv)
@@ -60,9 +58,3 @@ def make_remedy(error: BaseException) -> str:
     if abstract := _ABSTRACT.search(str(error)):
         return f"implement {abstract['names']} as TextEnv describes"
     return PASS_ON if _ARGUMENTS.search(str(error)) else crash_remedy(error, FIX_CONSTRUCTOR)
-
-
-def _raised_in_step(error: BaseException) -> bool:
-    """Whether `TextEnv.step` itself raised, which takes the outcome of `act` apart."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return frame.f_code is TextEnv.step.__code__

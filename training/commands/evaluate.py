@@ -134,7 +134,7 @@ COMMAND = Command(
     examples=(
         "anchorgym evaluate runs/NAME/policy --samples 8 --out figures",
         "anchorgym evaluate runs/A/policy --against runs/B/policy",
-        "anchorgym evaluate expert --env corridor:me/Corridor-v0 --panel train",
+        "anchorgym evaluate expert --env anchorgym/ALFWorld-v0 --panel valid_seen",
     ),
     arguments=(
         word("policy", "PLAYER", "Player to measure, such as runs/NAME/policy.", required=True),

@@ -13,5 +13,9 @@ class RewardError(ContractError):
     """A reward that is not a finite number."""
 
 
+class DriverError(ContractError):
+    """A driver that has not played every run to its end."""
+
+
 class ForkError(AnchorgymError, ValueError):
     """A fork of an episode that cannot be forked."""

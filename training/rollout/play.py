@@ -16,6 +16,7 @@ from anchorgym.training.rollout.drivers.contract import Driver, SamplingRule
 from anchorgym.training.rollout.drivers.lock_step import LockStepDriver
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.episode_run import EpisodeRun
+from anchorgym.training.rollout.errors import DriverError
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.rollout.timers import Timers
@@ -54,6 +55,7 @@ def rollout(
 
     Raises:
         ContractError: an environment did not come back to a state, or gave no finite reward.
+        DriverError: the driver left an episode unfinished.
         ForkError: a start has an origin, and there is no store.
     """
     runs: list[EpisodeRun] = []
@@ -74,6 +76,7 @@ def rollout(
 
     driver = LockStepDriver() if driver is None else driver
     driver.play(begun(), SamplingRule.like(sampling), timers)
+    _require_whole(runs, len(starts), driver)
     return [run.match.sides[AGENT] for run in runs]
 
 
@@ -107,6 +110,7 @@ def play_matches(
     Raises:
         SeatError: nobody plays an agent.
         ContractError: an environment gave something that is no finite reward.
+        DriverError: the driver left a match unfinished.
     """
     runs: list[EpisodeRun] = []
     away = [()] * len(starts) if guests is None else guests
@@ -129,4 +133,15 @@ def play_matches(
 
     driver = LockStepDriver() if driver is None else driver
     driver.play(begun(), sampling, timers)
+    _require_whole(runs, len(starts), driver)
     return [run.match for run in runs]
+
+
+def _require_whole(runs: Sequence[EpisodeRun], wanted: int, driver: Driver) -> None:
+    """Refuse episodes that a driver has left unfinished: nothing may be learnt from them."""
+    whole = sum(run.done for run in runs)
+    if whole < wanted:
+        raise DriverError(
+            f"the driver {type(driver).__name__} has played {whole} of {wanted} episodes to their "
+            "end: its `play` has to take every run from the iterable, and go on until `run.done`"
+        )

@@ -13,6 +13,7 @@ from anchorgym.agents import RandomPolicy, Sampling
 from anchorgym.training import ConfigError, EnvPool, Start, TrainConfig, rollout, train
 from anchorgym.training.config.sections import DriverConfig
 from anchorgym.training.rollout.drivers import LockStepDriver, make_driver
+from anchorgym.training.rollout.errors import DriverError
 from anchorgym.training.run.components import assemble
 
 MODULE = '''
@@ -143,3 +144,17 @@ def test_an_algorithm_that_needs_forks_needs_a_strategy_with_forks(tmp_path: Pat
     }
     with pytest.raises(ConfigError, match="values states by forks, and my_rollouts:Twice has none"):
         train(job(**sections), tmp_path / "run")
+
+
+class Forgetful(LockStepDriver):
+    """Leaves the last run alone."""
+
+    def play(self, runs: Any, *rest: Any) -> None:
+        super().play(list(runs)[:-1], *rest)
+
+
+def test_a_driver_that_leaves_episodes_unfinished_is_found_out() -> None:
+    envs = EnvPool.of("test/Rooms-v0")
+    starts = [Start(task, 0, 0) for task in envs.first.tasks()[:3]]
+    with pytest.raises(DriverError, match="Forgetful has played 2 of 3 episodes"):
+        rollout(RandomPolicy(0), envs, starts, Sampling(), driver=Forgetful())

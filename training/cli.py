@@ -27,6 +27,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def main(words: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status."""
     words = list(sys.argv[1:] if words is None else words)
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     debug = os.environ.get("ANCHORGYM_DEBUG", "0") not in ("", "0")
     if words[:1] == [_DEBUG]:
         debug, words = True, words[1:]
@@ -35,6 +37,10 @@ def main(words: Sequence[str] | None = None) -> int:
         status = _run(words)
         sys.stdout.flush()
         return status
+    except SystemExit as end:  # rich ends the process where nobody reads on
+        if isinstance(end.__context__, BrokenPipeError):
+            return EXIT_OK
+        raise
     except BrokenPipeError:  # whoever reads our output, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK

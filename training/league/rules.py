@@ -127,7 +127,12 @@ def payoffs_of(result: ArrayLike, n: int, rules: Rules, pair: tuple[str, str]) -
         raise LeagueError(f"{what} payoffs of shape {payoffs.shape}, not {shapes}")
     low, high = rules.bounds
     if not (np.isfinite(payoffs).all() and (payoffs >= low).all() and (payoffs <= high).all()):
-        raise LeagueError(f"{what} payoffs outside [{low}, {high}]: widen Rules.bounds")
+        raise LeagueError(
+            f"{what} payoffs outside [{low}, {high}]: widen Rules.bounds (--league.bounds)"
+        )
     if rules.zero_sum and np.abs(payoffs.sum(axis=1)).max(initial=0.0) > 1e-9:
-        raise LeagueError(f"{what} payoffs that are not zero-sum: set Rules.zero_sum to False")
+        raise LeagueError(
+            f"{what} payoffs that are not zero-sum: set Rules.zero_sum to False "
+            "(--league.zero-sum false)"
+        )
     return payoffs

@@ -152,6 +152,21 @@ class PolicyLearner(Learner[Sequence["TokenRow"]], Protocol):
         ...
 
 
+def require_finite(statistics: Statistics, learner: object) -> Statistics:
+    """Return what a learner has measured.
+
+    Raises:
+        DivergedError: one of its statistics is not finite.
+    """
+    wrong = [name for name, value in statistics.items() if not np.isfinite(value)]
+    if wrong:
+        raise DivergedError(
+            f"{type(learner).__name__} reports {wrong[0]} = {statistics[wrong[0]]}: lower "
+            "learner.learning_rate, or raise algorithm.kl_coef"
+        )
+    return statistics
+
+
 def means(records: Sequence[Mapping[str, float]]) -> Statistics:
     """Return the mean of each statistic over some steps; empty without steps."""
     names = records[0] if records else ()

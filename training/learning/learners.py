@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -66,4 +67,11 @@ def learner_for(
                 "learner of your own as learner.name=module:Name"
             )
         make = fitting[0]
+    try:
+        inspect.signature(make).bind(policy, algorithm, config, temperature=temperature)
+    except TypeError as error:
+        raise ConfigError(
+            f"learner.name: {config.name!r} cannot be made as NAME(policy, algorithm, config, "
+            f"temperature=...): {error}"
+        ) from error
     return make(policy, algorithm, config, temperature=temperature)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from anchorgym.envs.errors import ContractError
 from anchorgym.gigpo import Algorithm, State, TurnBatch
 from anchorgym.training.rollout.strategies import Play, Strategy
 from anchorgym.training.rollout.types import Episode
@@ -71,6 +72,12 @@ class GroupSampler:
         while True:
             tasks = [self._panel[rng.randrange(len(self._panel))] for _ in range(wanted)]
             groups = self._strategy.play(tasks, n_groups, rng, self._play)
+            if len(groups) != len(tasks):
+                raise ContractError(
+                    f"the rollout strategy {type(self._strategy).__name__} has returned "
+                    f"{len(groups)} groups for {len(tasks)} tasks: its `play` returns the episodes "
+                    "of each task"
+                )
             fresh = [episode for group in groups for episode in group]
             n_groups += wanted
             dropped = self._dropped(fresh)

@@ -20,7 +20,7 @@ from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.inspect.recording import Recorder
 from anchorgym.training.learning.columns import anchor_statistics, turn_batch
-from anchorgym.training.learning.contract import PolicyLearner
+from anchorgym.training.learning.contract import PolicyLearner, require_finite
 from anchorgym.training.learning.learner_batch import compute_advantages, explored
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.group_sampler import GroupSampler, Played
@@ -128,6 +128,7 @@ class Iterations:
         self._recorder.iteration(iteration, played.episodes, batch, advantages)
         self._timers.lap("advantages")
         statistics = self._learner.update(learnt_from.all_rows, seed)
+        require_finite(statistics, self._learner)
         self._learner.publish(self._policy.engine)
         self._timers.lap("update")
         return {

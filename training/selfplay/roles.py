@@ -14,7 +14,7 @@ from anchorgym.envs.errors import AnchorgymError, did_you_mean
 from anchorgym.gigpo import Algorithm, Counts, Novelty, State, TurnBatch
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.columns import turn_batch
-from anchorgym.training.learning.contract import PolicyLearner
+from anchorgym.training.learning.contract import PolicyLearner, require_finite
 from anchorgym.training.learning.learner_batch import LearnerBatch, compute_advantages, explored
 from anchorgym.training.learning.learners import learner_for
 from anchorgym.training.learning.schedules import learning_rate
@@ -159,7 +159,8 @@ class Roles:
                 batches.setdefault(owner, []).append(batch)
         for owner, parts in batches.items():
             learner, engine = self.learners[owner], self.roles[owner].policy.engine
-            measured[owner].update(learner.update(LearnerBatch.joined(parts).all_rows, seed))
+            statistics = learner.update(LearnerBatch.joined(parts).all_rows, seed)
+            measured[owner].update(require_finite(statistics, learner))
             if engine is not None:
                 learner.publish(engine)
         return measured

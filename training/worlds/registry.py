@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import logging
 import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from anchorgym.envs.plugins import PluginError, load_module, load_object
 if TYPE_CHECKING:
     from anchorgym.agents.policies.base import Policy
 
+_log = logging.getLogger(__name__)
 GROUP: Final = "anchorgym.worlds"
 """Group of the entry points that name worlds."""
 
@@ -99,8 +101,8 @@ class World:
 def worlds() -> dict[str, World]:
     """Return all worlds by name, ours first.
 
-    Raises:
-        PluginError: an entry point names something that is no `World`.
+    An entry point that cannot be loaded, or that names no `World`, is left out with a warning, so
+    that a package of somebody else does not take the other commands away.
     """
     import anchorgym.training.worlds as package
 
@@ -111,12 +113,17 @@ def worlds() -> dict[str, World]:
             world: World = load_module(name, "the commands of a world", "module:Name").WORLD
             found[world.name] = world
     for entry in importlib.metadata.entry_points(group=GROUP):
-        world = load_object(entry.value, "a world")
+        try:
+            world = load_object(entry.value, "a world")
+        except PluginError as error:
+            _log.warning("the world %r is left out: %s", entry.name, error)
+            continue
         if not isinstance(world, World):
-            raise PluginError(
-                f"the entry point {entry.name!r} of {GROUP} names {entry.value}, which is no "
-                "anchorgym.training.worlds.registry.World"
+            _log.warning(
+                "the world %r is left out: %s is no anchorgym.training.worlds.registry.World",
+                *(entry.name, entry.value),
             )
+            continue
         found.setdefault(world.name, world)
     return found
 

@@ -320,8 +320,6 @@ def test_ids_that_cannot_be_made_say_what_could() -> None:
         make_parallel("test/Hagle-v0")
     several = r"of several agents.*anchorgym selfplay.*make_parallel"
     with pytest.raises(UnknownEnvError, match=several):
-        UnknownEnvError, match=r"of several agents.*anchorgym selfplay.*make_parallel"
-    ):
         make("test/Haggle-v0")
     with pytest.raises(UnknownEnvError, match=r"of a single agent.*anchorgym train.* with make"):
         make_parallel("anchorgym/ALFWorld-v0")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from anchorgym.envs.plugins import PluginError
 from anchorgym.training.cli import main
 from anchorgym.training.worlds.registry import (
     find_player_loader,
@@ -107,11 +106,18 @@ def test_a_world_of_another_package_has_players_records_and_a_setup(
     assert "chess\tThe pieces of the game." in capsys.readouterr().out
 
 
-def test_an_entry_point_that_names_no_world_is_refused(chess: Path) -> None:
+@pytest.mark.parametrize(
+    ("named", "said"), [("my_chess:install", "is no"), ("no_chess:WORLD", "cannot import")]
+)
+def test_an_entry_point_that_names_no_world_is_left_out_with_a_warning(
+    chess: Path, named: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
     entry = chess / "my_chess-1.0.dist-info" / "entry_points.txt"
-    entry.write_text("[anchorgym.worlds]\nchess = my_chess:install\n")
-    with pytest.raises(PluginError, match=r"entry point 'chess' .* is no"):
-        worlds()
+    entry.write_text(f"[anchorgym.worlds]\nchess = {named}\n")
+    assert "chess" not in worlds()
+    assert "vgc" in worlds()
+    assert "'chess' is left out" in caplog.text
+    assert said in caplog.text
 
 
 def test_ours_are_found_by_their_folders() -> None:

@@ -14,6 +14,7 @@ episodes which groups lack would have taken, so that all strategies cost the sam
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
@@ -106,6 +107,15 @@ def _bare(config: TrainConfig, algorithm: Algorithm, state: State, limit: int) -
     rollout = config.rollout
     if rollout.strategy not in STRATEGIES:
         factory = find_strategy(rollout.strategy)
+        try:
+            inspect.signature(factory).bind(
+                config=config, algorithm=algorithm, state=state, limit=limit
+            )
+        except TypeError as error:
+            raise ConfigError(
+                f"rollout.strategy: {rollout.strategy!r} cannot be made as NAME(config=..., "
+                f"algorithm=..., state=..., limit=...): {error}"
+            ) from error
         strategy = factory(config=config, algorithm=algorithm, state=state, limit=limit)
         if algorithm.needs_forks and not strategy.forks:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Keeping libraries from printing."""
+"""Silence for the libraries that would print on their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transformers.utils import logging as hf_logging
 
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Show no bars of Hugging Face in the block: the caller has a display of its own."""
+    """Hide Hugging Face's progress bars inside the block: the caller has its own display."""
     shown = hf_logging.is_progress_bar_enabled()
     hf_logging.disable_progress_bar()
     try:

@@ -1,4 +1,4 @@
-"""Engines: who writes tokens. The contract, and the engine that runs a model in this process."""
+"""Engines sample tokens: the contract, and the engine that runs a model in this process."""
 
 from anchorgym.agents.engines.contract import (
     Capabilities,

@@ -1,4 +1,4 @@
-"""Asking an engine and waiting for all answers."""
+"""Helpers that submit requests to an engine and wait for all responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from anchorgym.agents.engines.trie import Trie
 
 
 class Request(NamedTuple):
-    """What `Engine.submit` is given."""
+    """The arguments of one `Engine.submit`."""
 
     session: Hashable
     tokens: Sequence[int]
@@ -21,11 +21,11 @@ class Request(NamedTuple):
 def answer_all(engine: Engine, requests: Iterable[Request]) -> dict[Hashable, Generation]:
     """Submit requests and wait until all are answered; return the responses by session.
 
-    If anything goes wrong, those that are still open are cancelled.
+    If anything goes wrong, requests that are still open are cancelled.
 
     Args:
-        engine: nobody else has open requests on it.
-        requests: are taken one by one, each after the one before was submitted.
+        engine: engine without other open requests.
+        requests: requests, taken lazily: each after the previous one was submitted.
 
     Raises:
         EngineError: a request cannot be answered.
@@ -49,12 +49,12 @@ def answer_all(engine: Engine, requests: Iterable[Request]) -> dict[Hashable, Ge
 def answer_apart(
     engine: Engine, prompts: Sequence[tuple[Sequence[int], Sampling]], user: str
 ) -> list[Generation]:
-    """Have each prompt answered in a session of its own, which is freed; return the responses.
+    """Answer each prompt in a session of its own, and free the sessions; return the responses.
 
     Args:
-        engine: writes.
-        prompts: (n,) whole prompts, and how each is answered.
-        user: what asks, see `new_key`.
+        engine: engine that samples the responses.
+        prompts: (n,) whole prompts, each with its sampling settings.
+        user: name of the caller in session keys, see `new_key`.
     """
     keys = [new_key(user) for _ in prompts]
     try:

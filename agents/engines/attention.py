@@ -1,7 +1,7 @@
 """Causal attention as plain products of matrices, which is fast on a CPU.
 
-The fused CPU kernel is slow backwards for small heads, and wants shared keys repeated for each
-head of a group.
+The fused CPU kernel has a slow backward pass for small heads, and needs keys that heads share to
+be repeated for each head.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transformers import AttentionInterface, PreTrainedModel
 NAME, CACHED = "anchorgym_plain", "anchorgym_cached"
 
 _BLOCK = 64
-"""Queries that are worked on together: they look at the keys up to their own end alone."""
+"""Number of queries in a block; a block attends only to keys up to its own end."""
 
 
 def plain_attention(
@@ -62,12 +62,12 @@ def cached_attention(
     scaling: float,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Attend to cached keys, which heads of a group share without a copy for each.
+    """Attend to cached keys; the heads of a group share them without copies.
 
     Args:
         query: (batch, heads, n_new, width).
         key, value: (batch, kv_heads, n_total, width).
-        attention_mask: bool (batch, 1, n_new, n_total), what may be looked at.
+        attention_mask: bool (batch, 1, n_new, n_total), True where a token may attend.
 
     Returns:
         (batch, n_new, heads, width), and no attention weights.
@@ -119,7 +119,7 @@ def _attention(model: PreTrainedModel, name: str) -> Iterator[None]:
 
 @lru_cache(maxsize=512)
 def _future(n_new: int, start: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return minus infinity for everything that is yet to come: (n_new, start + n_new)."""
+    """Return a causal mask, minus infinity at later positions: (n_new, start + n_new)."""
     size = (n_new, start + n_new)
     return torch.full(size, float("-inf"), dtype=dtype, device=device).triu(start + 1)
 

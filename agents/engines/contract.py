@@ -1,4 +1,4 @@
-"""The contract of engines: who writes tokens."""
+"""The contract of engines, which sample tokens from a language model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WeightSource: TypeAlias = "Path | Mapping[str, Tensor]"
-"""A folder of safetensors files, or tensors of this process by the name of the parameter."""
+"""A folder of safetensors files, or tensors in this process by parameter name."""
 
 
 class EngineError(AnchorgymError, ValueError):
@@ -31,7 +31,7 @@ class UnsupportedRequestError(EngineError):
     """A request that goes beyond an engine's capabilities.
 
     Args:
-        capability: the name of the missing one in `Capabilities`.
+        capability: name of the missing capability, a field of `Capabilities`.
         remedy: what the caller can do instead.
     """
 
@@ -45,16 +45,16 @@ class WeightsError(EngineError):
 
 
 class StaleWeightsError(EngineError):
-    """Weights of an older version than those that the engine has."""
+    """Weights of an older version than the engine's present ones."""
 
 
 class Stop(StrEnum):
     """Why a response ended."""
 
     EOS = "eos"
-    """The model closed it with an end-of-turn token, which is the last token of the response."""
+    """The model wrote an end-of-turn token, which is the last token of the response."""
     LENGTH = "length"
-    """It was cut at `Sampling.max_tokens`."""
+    """The response was cut at `Sampling.max_tokens`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ class Sampling:
 
     Args:
         max_tokens: longest response, in tokens; a longer one is cut.
-        temperature: divides the logits; 0 takes the most likely token.
-        adaptive: rule by which each token's temperature departs from `temperature`; None for one
-            temperature throughout. Engines need the capability `per_token_temperature` for it.
-        seed: of the noise. A response follows from its seed, its prompt and the weights, whatever
-            else is sampled; requests of one call get seeds of their own by `derived`.
+        temperature: divisor of the logits; 0 takes the most likely token.
+        adaptive: rule that sets each token's temperature, starting from `temperature`; None keeps
+            one temperature. Engines need the capability `per_token_temperature` for it.
+        seed: seed of the sampling noise. A response depends only on its seed, its prompt and the
+            weights, not on other requests; `derived` gives each request of a call its own seed.
     """
 
     max_tokens: int = 8
@@ -82,7 +82,7 @@ class Sampling:
             raise EngineError(f"temperature must be finite and at least 0, got {self.temperature}")
 
     def derived(self, *parts: int | str) -> Sampling:
-        """Return the same with a seed that follows from this one's and from some parts."""
+        """Return the same settings with a seed derived from the present one and from `parts`."""
         return replace(self, seed=mix_seed(self.seed, *parts))
 
 
@@ -98,13 +98,13 @@ class Generation:
     stop: Stop
     """Why the response ended."""
     allowed: tuple[tuple[int, ...], ...] = ()
-    """For each token, the tokens it was chosen among; empty when the response was free."""
+    """For each token, the tokens that were allowed there; empty for unconstrained responses."""
     version: int = 0
-    """Version of the weights that wrote the response; of the first token, if they changed in it."""
+    """Version of the weights that wrote the response, or its first token if they changed."""
     temperatures: tuple[float, ...] = ()
-    """Temperature of each token; empty when all had the one that was asked for."""
+    """Temperature of each token; empty when all tokens had the requested one."""
     versions: tuple[int, ...] = ()
-    """Version of the weights at each token; empty when `version` wrote them all."""
+    """Version of the weights at each token; empty when `version` wrote all tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,41 +112,41 @@ class Capabilities:
     """What an engine can do beyond sampling; a request that needs more is refused."""
 
     constrained_decoding: bool = False
-    """Responses can be confined to the sequences of a `Trie`, and log-probabilities are among
-    the tokens that it allows."""
+    """Responses can be confined to the sequences of a `Trie`; log-probabilities are then
+    normalized over the tokens that it allows."""
     per_token_temperature: bool = False
     """`Sampling.adaptive` can set the temperature of each token."""
     shared_forks: bool = False
-    """A fork uses the keys and values of what both sessions have read; without this capability a
-    fork works all the same, and reads everything again."""
+    """A fork reuses the keys and values of its shared prefix; without this capability a fork
+    still works, but its tokens are read again."""
     in_flight_updates: bool = False
-    """`load_weights` takes effect within responses that are being written, which then tell the
-    version of each token. Without this capability one version writes a whole response."""
+    """`load_weights` takes effect within open responses, which then report a version for each
+    token. Without this capability one version writes a whole response."""
 
 
 class SessionKey(NamedTuple):
-    """A key of one session that no other user of the engine in this process has."""
+    """A session key that is unique in this process."""
 
     user: str
-    """What opened the session, for messages."""
+    """Name of the code that opened the session, for error messages."""
     number: int
-    """Counts all keys of the process."""
+    """Running number of the key in this process."""
 
 
 _numbers = itertools.count()
 
 
 def new_key(user: str) -> SessionKey:
-    """Return a session key that was never used before in this process."""
+    """Return a new session key, unique in this process."""
     return SessionKey(user, next(_numbers))
 
 
 class Engine(Protocol):
-    """Appends tokens to sessions and samples what follows.
+    """Appends tokens to sessions and samples responses.
 
-    A session is a transcript: what it was given to read and what was written in it. Keys come from
-    `new_key`, so that several policies can share an engine. A request is open from `submit` until
-    `poll` returns its response, or `cancel` or `free` drops it.
+    A session is a transcript of the tokens that it has read and written. Keys come from `new_key`,
+    so that several policies can share an engine. A request is open from `submit` until `poll`
+    returns its response, or `cancel` or `free` drops it.
     """
 
     @property
@@ -156,15 +156,15 @@ class Engine(Protocol):
 
     @property
     def version(self) -> int:
-        """Version of the weights that answer requests from now on; 0 at first."""
+        """Version of the present weights; 0 at first."""
         ...
 
     @property
     def waiting(self) -> int:
         """Number of open requests.
 
-        `while engine.waiting: engine.poll()` collects all that was asked, whether the engine
-        works in this process or elsewhere.
+        `while engine.waiting: engine.poll()` collects every response, whether the engine works in
+        this process or elsewhere.
         """
         ...
 
@@ -177,24 +177,24 @@ class Engine(Protocol):
     ) -> None:
         """Append `tokens` to a session (a new key opens one) and ask for a response.
 
-        With `allowed`, the response is one of its sequences: each token is drawn among those that
-        may come next, and its log-probability is that among them.
+        With `allowed`, the response is one of its sequences: each token is drawn from the tokens
+        that may come next, and its log-probability is normalized over these.
 
         Raises:
-            EngineError: the session has nothing to go on from, grows beyond what the model can
-                read, or has an open request.
+            EngineError: the session has no tokens to continue, would exceed the model's context,
+                or has an open request.
             UnsupportedRequestError: the request goes beyond the engine's capabilities.
         """
         ...
 
     def poll(self, timeout: float | None = None) -> list[tuple[Hashable, Generation]]:
-        """Return the responses that are ready, each once; the session then has read its own.
+        """Return the responses that are ready, each once; each becomes part of its session.
 
-        An engine in this process computes now and answers at once; others wait until something
-        is ready. An empty list means that nothing came in time, or that no request is open.
+        An engine in this process computes responses now; other engines wait until one is ready. An
+        empty list means that none came in time, or that no request is open.
 
         Args:
-            timeout: seconds to wait at most; None waits until there is a response.
+            timeout: longest wait, in seconds; None waits until there is a response.
 
         Raises:
             EngineError: a request cannot be answered any more; it is no longer open.
@@ -204,8 +204,7 @@ class Engine(Protocol):
     def cancel(self, session: Hashable) -> None:
         """Drop the open request of a session; without one, do nothing.
 
-        The session stays open, and what it was given to read stays read: `submit` without tokens
-        asks again.
+        The session stays open and keeps its prompt: `submit` without tokens asks again.
         """
         ...
 
@@ -221,18 +220,18 @@ class Engine(Protocol):
         """Open the session `twin` with the transcript of `session`.
 
         Args:
-            session: an open one.
+            session: key of an open session.
             twin: a new key.
-            length: how many of its first tokens the twin has; all by default.
+            length: number of first tokens that the twin takes over; all by default.
 
         Raises:
-            EngineError: there is no such session, it has an open request or fewer tokens, or the
+            EngineError: the session does not exist, has an open request or fewer tokens, or the
                 twin exists.
         """
         ...
 
     def shelve(self, session: Hashable) -> None:
-        """Expect no further request of a session, but forks of it; unknown ones are ignored.
+        """Set a session aside that will only be forked; unknown keys are ignored.
 
         Raises:
             EngineError: the session has an open request.
@@ -240,22 +239,22 @@ class Engine(Protocol):
         ...
 
     def free(self, session: Hashable) -> None:
-        """Forget a session and its open request; unknown ones are ignored."""
+        """Forget a session and its open request; unknown keys are ignored."""
         ...
 
     def load_weights(self, source: WeightSource, version: int) -> None:
-        """Answer with other weights from now on, and drop what older ones have computed.
+        """Replace the weights, and drop caches that older weights have computed.
 
-        Open sessions are read again when they go on. Tensors that are the engine's own parameters
-        are shared, not copied; others are copied into these.
+        Open sessions are read again at their next request. Tensors that are the engine's own
+        parameters are shared; other tensors are copied into the parameters.
 
         Args:
-            source: every parameter of the model; tied ones may be given once.
-            version: of these weights; equal to the present one where only caches are to go.
+            source: every parameter of the model; tied parameters may be given once.
+            version: version of these weights; the present version only drops the caches.
 
         Raises:
             StaleWeightsError: the engine has a newer version.
             WeightsError: the source cannot be read, or a tensor is missing, unknown or of another
-                shape. The engine goes on with the weights it has.
+                shape. The engine keeps its present weights.
         """
         ...

@@ -1,4 +1,4 @@
-"""Drawing tokens from logits, free or confined to a trie."""
+"""Sampling of tokens from logits, free or constrained to a trie."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def draw(logits: Tensor, temperature: float | Tensor, noise: Tensor) -> tuple[Te
 
     Args:
         logits: (batch, n_tokens).
-        temperature: of all rows, or (batch, 1); 0 takes the most likely token.
-        noise: float64 (batch,) in [0, 1), which says where in the cumulative distribution.
+        temperature: one number, or (batch, 1); 0 takes the most likely token.
+        noise: float64 (batch,) in [0, 1), the position in the cumulative distribution.
     """
     if isinstance(temperature, float | int) and temperature == 0:
         logprobs = torch.log_softmax(logits, -1)
@@ -32,10 +32,10 @@ def draw(logits: Tensor, temperature: float | Tensor, noise: Tensor) -> tuple[Te
 
 
 class Choices:
-    """Where each row of a batch stands in the tree of what it may write.
+    """The position of each row of a batch in its trie of allowed responses.
 
     Attributes:
-        allowed: for each row, the tokens that each of its tokens was chosen among.
+        allowed: for each row, the tokens that were allowed at each of its positions.
     """
 
     def __init__(self, tries: Sequence[Trie | None]) -> None:
@@ -43,11 +43,11 @@ class Choices:
         self.allowed: list[list[tuple[int, ...]]] = [[] for _ in tries]
 
     def restrict(self, logits: Tensor) -> Tensor:
-        """Return logits (batch, n_tokens) that are minus infinity at what may not be written."""
+        """Return logits (batch, n_tokens) that are minus infinity at forbidden tokens."""
         barred = torch.zeros_like(logits, dtype=torch.bool)
         for row, node in enumerate(self._nodes):
             if node is None or not node:
-                continue  # free, or finished: what is drawn for it is dropped
+                continue  # unconstrained, or finished: its token is dropped
             tokens = node.allowed()
             self.allowed[row].append(tokens)
             barred[row] = True
@@ -55,7 +55,7 @@ class Choices:
         return logits.masked_fill(barred, float("-inf"))
 
     def take(self, tokens: Sequence[int]) -> None:
-        """Go on to the tokens (batch,) that were drawn."""
+        """Advance by the sampled tokens, (batch,)."""
         for row, (node, token) in enumerate(zip(self._nodes, tokens, strict=True)):
             if node:
                 self._nodes[row] = node.after(token)

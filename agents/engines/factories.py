@@ -1,4 +1,4 @@
-"""Engine factories: how an engine is named in settings, and what it is made for."""
+"""Engine factories, which make the engine that a setting names for a language model."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ENGINES: Final = {"torch": "anchorgym.agents.engines.torch_engine:TorchFactory"}
-"""Factories that ship with the package, by name: the module, and the class in it."""
+"""Engine factories of this package by name, as `module:Class`."""
 
 
 class UnknownEngineError(AnchorgymError, LookupError):
-    """A name under which there is no engine."""
+    """An engine name that is unknown."""
 
 
 class EngineOptionError(EngineError):
     """An option that an engine does not take.
 
     Attributes:
-        option: its name.
+        option: name of the option.
     """
 
     def __init__(self, option: str, problem: str) -> None:
@@ -40,14 +40,14 @@ class ServedModel:
     """The language model that an engine is made for."""
 
     model: PreTrainedModel
-    """In this process. An engine elsewhere begins with the weights of `folder`, or is given these
-    by `load_weights`."""
+    """The model in this process. An engine elsewhere starts from the weights in `folder`, or
+    receives these by `load_weights`."""
     tokenizer: PreTrainedTokenizerBase
-    """Its length is the number of token ids."""
+    """The tokenizer; its length is the number of token ids."""
     eos_ids: tuple[int, ...]
     """Tokens that close a response."""
     folder: Path | None = None
-    """Where model and tokenizer were read from; None for a model that was never saved."""
+    """Folder of model and tokenizer; None for a model that was never saved."""
 
 
 class EngineFactory(Protocol):
@@ -55,16 +55,16 @@ class EngineFactory(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What its engines can do beyond sampling."""
+        """What the factory's engines can do beyond sampling."""
         ...
 
     def make(self, served: ServedModel) -> Engine:
-        """Return an engine that writes with a model."""
+        """Return an engine that samples from a model."""
         ...
 
 
 def find_engine(name: str) -> Callable[..., EngineFactory]:
-    """Return the factory class of an engine: one of `ENGINES`, or `module:Name`.
+    """Return the factory class of an engine, named in `ENGINES` or as `module:Name`.
 
     Raises:
         UnknownEngineError: there is no engine of that name.
@@ -86,7 +86,7 @@ def engine_factory(name: str = "torch", **options: Any) -> EngineFactory:
     Raises:
         UnknownEngineError: there is no engine of that name.
         PluginError: the module cannot be imported, or does not define the class.
-        EngineOptionError: it does not take an option, or not that value.
+        EngineOptionError: the engine does not take an option, or not that value.
     """
     made = find_engine(name)
     known = [
@@ -106,17 +106,17 @@ def engine_factory(name: str = "torch", **options: Any) -> EngineFactory:
 
 @dataclass(frozen=True, slots=True)
 class SharedEngine:
-    """A factory that hands out one engine that is there already.
+    """A factory that always returns one existing engine.
 
     Args:
-        engine: writes with the model that it is asked for.
+        engine: engine that samples from the served model.
     """
 
     engine: Engine
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the engine."""
+        """The engine's capabilities."""
         return self.engine.capabilities
 
     def make(self, served: ServedModel) -> Engine:

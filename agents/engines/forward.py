@@ -1,4 +1,4 @@
-"""The two halves of a causal model's forward pass: logits are only needed where one looks."""
+"""A causal model's forward pass in two halves, so that logits are computed only where needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 
 def fast_precision() -> AbstractContextManager[Any]:
-    """Compute in bfloat16 where the processor can; emulated, it is 8 times slower than float32."""
+    """Compute in bfloat16 if the processor has it; emulated, it is 8 times slower than float32."""
     if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()

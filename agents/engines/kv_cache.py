@@ -19,10 +19,10 @@ class SlotCache(Cache):
     Rows stay packed at the front: a freed row is filled by the last one. When the sessions of a
     batch are exactly the live rows, attention reads a view of the buffer; otherwise the rows
     are gathered. Positions beyond a row's length hold leftovers that the mask hides. Sessions that
-    are only there to be forked are kept on a shelf beside the buffer.
+    only serve as sources of forks are kept on a shelf beside the buffer.
 
     Args:
-        model: the cache is on its device, and in its precision.
+        model: model whose device and precision the cache uses.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -39,9 +39,9 @@ class SlotCache(Cache):
         self._room = 0
 
     def row(self, session: Hashable) -> int:
-        """Return a session's row; a new session gets an empty one.
+        """Return a session's row; a new session gets an empty row.
 
-        A batch in the order of its rows needs no gathering.
+        A batch whose sessions are in the order of their rows needs no gathering.
         """
         if session not in self._slots:
             self._slots[session] = len(self._owners)
@@ -50,16 +50,16 @@ class SlotCache(Cache):
         return self._slots[session]
 
     def length(self, session: Hashable) -> int:
-        """Return how many of a session's tokens are kept."""
+        """Return the number of a session's cached tokens."""
         row = self.row(session)
         return int(self._lengths[row]) if row < len(self._lengths) else 0
 
     def select(self, sessions: Sequence[Hashable], room: int) -> None:
-        """Name the sessions of the coming batch, in its order.
+        """Set the sessions of the next batch, in the order of its rows.
 
         Args:
             sessions: (batch,) keys.
-            room: how many tokens may be appended to each before the next call.
+            room: most tokens that are appended to each session before the next call.
         """
         rows = [self.row(session) for session in sessions]
         self._rows = torch.tensor(rows, dtype=torch.long, device=self._device)
@@ -68,23 +68,23 @@ class SlotCache(Cache):
         self._fit(len(self._owners), int(self._lengths[self._rows].max()) + room)
 
     def positions(self, n_new: int) -> Tensor:
-        """Return the positions (batch, n_new) of tokens that are appended now."""
+        """Return the positions (batch, n_new) of the new tokens."""
         return self._lengths[self._rows][:, None] + torch.arange(n_new, device=self._device)
 
     def mask(self, n_new: int) -> Tensor:
-        """Return which positions each new token may look at: (batch, 1, n_new, n_total)."""
+        """Return the positions that each new token attends to: (batch, 1, n_new, n_total)."""
         positions = self.positions(n_new)
         reach = torch.arange(int(positions[:, -1].max()) + 1, device=self._device)
         return (reach <= positions[:, :, None])[:, None]
 
     def advance(self, counts: Tensor) -> None:
-        """Keep the first `counts` (batch,) of the tokens that were appended last."""
+        """Keep the first `counts` (batch,) of the last appended tokens."""
         self._lengths[self._rows] += counts
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Write the new keys and values, return all of the batch's up to the longest row."""
+        """Write new keys and values; return the batch's, up to its longest row."""
         if layer_idx >= len(self._keys):
             self._allocate(key_states)
         n_new = key_states.shape[2]
@@ -119,7 +119,7 @@ class SlotCache(Cache):
 
     @torch.inference_mode()
     def fork(self, session: Hashable, twin: Hashable, length: int) -> None:
-        """Give `twin` a copy of what is kept of the first `length` tokens of a session."""
+        """Copy the cached part of a session's first `length` tokens to `twin`."""
         kept = self._kept(session)
         if not kept:
             return
@@ -132,7 +132,7 @@ class SlotCache(Cache):
 
     @torch.inference_mode()
     def shelve(self, session: Hashable) -> None:
-        """Move what is kept of a session out of the buffer, where its place is reused."""
+        """Move a session's keys and values out of the buffer, so that its row is reused."""
         kept = [states.clone() for states in self._kept(session)]
         self.free(session)
         if kept:
@@ -144,7 +144,7 @@ class SlotCache(Cache):
 
     @torch.inference_mode()
     def shorten(self, session: Hashable, length: int) -> None:
-        """Keep the first `length` tokens of a session at most."""
+        """Keep at most the first `length` tokens of a session."""
         row = self.row(session)
         self._lengths[row] = min(length, int(self._lengths[row]))
 

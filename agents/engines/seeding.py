@@ -1,7 +1,7 @@
-"""Noise of sampling: a hash of (seed, position), the same on every machine.
+"""Sampling noise of engines: a hash of (seed, position), equal on every machine.
 
-No generator is kept between tokens. So what a request draws depends on its own seed alone, not on
-what else is sampled before it or beside it.
+No generator is kept between tokens, so the noise of a request depends on its own seed alone, not on
+other requests.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _SHIFTS: Final = (30, 27, 31)
 
 
 def mix_seed(*parts: int | str) -> int:
-    """Return a seed that follows from some parts, below 2**64.
+    """Return a seed below 2**64 that is derived from `parts`.
 
-    Other parts, or the same in another order, give an unrelated seed; 1 and "1" are other parts.
+    Different parts, or another order, give an unrelated seed; 1 and "1" differ.
     """
     text = "\0".join(f"{type(part).__name__[0]}{part}" for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 def uniform(seed: int, position: int) -> float:
-    """Return a number in [0, 1) that depends on nothing else; see `uniforms`."""
+    """Return the noise of one position, a number in [0, 1); see `uniforms`."""
     bits = _scrambled((_scrambled(seed & _MASK) + (position + 1) * _STEP) & _MASK)
     return float((bits >> 11) * 2.0**-53)
 
 
 def uniforms(seeds: Sequence[int], n: int) -> NDArray[np.float64]:
-    """Return what is drawn at the first n positions of a response, (n_seeds, n), in [0, 1).
+    """Return the noise at the first n positions of responses, (n_seeds, n), in [0, 1).
 
-    They are the outputs of SplitMix64 (Steele, Lea and Flood, 2014), which starts from the hash of
-    the seed.
+    The numbers are outputs of SplitMix64 (Steele, Lea and Flood, 2014), started from the hash of
+    each seed.
     """
     starts = [_scrambled(seed & _MASK) for seed in seeds]
     steps = [(position + 1) * _STEP & _MASK for position in range(n)]

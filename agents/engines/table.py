@@ -27,10 +27,12 @@ _FIRST_ROWS = 64
 
 
 class Table(torch.nn.Module):
-    """Logits of the options in each situation that was met; rows are added as they are met.
+    """A table of logits, one row a situation and one column an option.
+
+    Rows and columns are added when a situation or an option is met for the first time.
 
     Attributes:
-        logits: (n_rows, n_options); rows and options beyond those that were met are zero.
+        logits: (n_rows, n_options); rows and columns that are not yet in use are zero.
     """
 
     def __init__(self) -> None:
@@ -48,7 +50,7 @@ class Table(torch.nn.Module):
         return self._place(self.options, name, 1)
 
     def log_probabilities(self, row: int, options: Sequence[int]) -> Tensor:
-        """Return those of the options that are open, (n_options,)."""
+        """Return log-probabilities of the open options in a row, (n_options,)."""
         return torch.log_softmax(self.logits[row, list(options)], -1)
 
     def _place(self, places: dict[str, int], name: str, axis: int) -> int:
@@ -65,14 +67,14 @@ class Table(torch.nn.Module):
 
 
 class TableEngine:
-    """Samples options of a table, in this process.
+    """Samples options from a table of logits in this process.
 
-    The tokens of a request are the row of the situation, then the columns of the options that are
-    open; the response is one of these. What a session has read before changes nothing, so it is
-    not kept.
+    The tokens of a request are the row of the situation, then the columns of the open options; the
+    response is one of these columns. Earlier requests of a session have no influence, so they are
+    not stored.
 
     Args:
-        table: its logits are used in place.
+        table: table whose logits are used in place.
     """
 
     capabilities = Capabilities()
@@ -103,8 +105,8 @@ class TableEngine:
         """Ask for an option; without tokens, ask again among those of the last request.
 
         Raises:
-            EngineError: no options, or a session that has an open request.
-            UnsupportedRequestError: a constrained request, or one of adaptive temperature.
+            EngineError: the request has no options, or the session has an open request.
+            UnsupportedRequestError: the request is constrained or has an adaptive temperature.
         """
         self._require_idle(session)
         if allowed is not None:
@@ -133,7 +135,7 @@ class TableEngine:
         self._waiting.pop(session, None)
 
     def append(self, session: Hashable, tokens: Sequence[int]) -> None:
-        """Open a session, if it is new; what it reads between requests changes nothing.
+        """Open a session, if it is new; the tokens have no influence.
 
         Raises:
             EngineError: the session has an open request.
@@ -145,7 +147,7 @@ class TableEngine:
         """Open a session beside another.
 
         Raises:
-            EngineError: there is no such session, it has an open request, or the twin exists.
+            EngineError: the session does not exist or has an open request, or the twin exists.
         """
         if session not in self._sessions or session in self._waiting:
             raise EngineError(f"session {session!r} is not open, or waits for a response")
@@ -157,7 +159,7 @@ class TableEngine:
         """Keep the session as it is.
 
         Raises:
-            EngineError: it has an open request.
+            EngineError: the session has an open request.
         """
         self._require_idle(session)
 

@@ -1,4 +1,4 @@
-"""Sampling temperatures that follow the entropy of what a token is drawn from."""
+"""Sampling temperatures that depend on the entropy of the next token's distribution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEAST_ENTROPY = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveTemperature:
-    """Hotter where the policy is undecided: `T (1 + strength h)`.
+    """A temperature that rises where the policy is undecided: `T (1 + strength h)`.
 
     With `x = log(entropy at T) - centre`, h is `x / above` where x > 0 and `x / below` elsewhere,
     cut at -1 and 1; an `above` or `below` of 0 stands for 1.
@@ -22,7 +22,7 @@ class AdaptiveTemperature:
     Args:
         strength: largest relative change; below 1.
         centre: log entropy, in nats, at which the temperature is T.
-        above, below: distances from it at which the change is largest.
+        above, below: distances from the centre at which the change is largest.
     """
 
     strength: float
@@ -32,10 +32,10 @@ class AdaptiveTemperature:
 
     def of(self, logits: Tensor, temperature: float) -> Tensor:
         """Return the temperature of each row of (batch, n_tokens) logits, (batch,)."""
-        import torch  # the settings of an engine are read without it
+        import torch  # reading an engine's settings must not need torch
 
         logprobs = torch.log_softmax(logits / temperature, -1)
-        # A token that is barred has no share, and a log-probability of minus infinity.
+        # A forbidden token has probability 0 and a log-probability of minus infinity.
         entropy = -(logprobs.exp() * logprobs.clamp(min=-1e9)).sum(-1)
         x = entropy.clamp(min=_LEAST_ENTROPY).log() - self.centre
         h = torch.where(x > 0, x / (self.above or 1.0), x / (self.below or 1.0)).clamp(-1, 1)

@@ -27,11 +27,11 @@ from anchorgym.agents.engines.trie import Trie
 from anchorgym.agents.engines.weights import check_version, put_weights
 
 _PIECE_COST = 64
-"""What a forward pass costs beyond its tokens, in tokens."""
+"""Fixed cost of a forward pass, as a number of tokens."""
 
 
 def _piece(lengths: Sequence[int]) -> int:
-    """Return how many tokens of each chunk to read at once, where the rest is read in another."""
+    """Return how many tokens of each chunk the first of two forward passes reads."""
     ordered, longest = sorted(lengths), max(lengths)
     best, least = longest, len(ordered) * longest
     for i, size in enumerate(ordered):
@@ -46,14 +46,14 @@ class TorchEngine:
     """Batched sampling from a Hugging Face causal model in this process.
 
     Each session keeps its keys and values between turns, so only new tokens are computed. One
-    `poll` answers the open requests that are sampled in one way, in one batch. The keys and values
-    are a cache: they can be dropped at any time, and are then computed anew from the transcript.
-    When the last session is freed, the cache starts over, so that nothing of what was played before
-    can be seen in what is played next.
+    `poll` answers, in one batch, the open requests with equal sampling settings. The keys and
+    values are a cache: they can be dropped at any time and are computed again from the transcript.
+    When the last session is freed, the cache starts over, so that results never depend on earlier
+    rollouts.
 
     Args:
         model: a causal language model on any device; its weights are used in place.
-        eos_ids: the tokens that close a response.
+        eos_ids: tokens that close a response.
         max_batch: most sessions that are answered together, to bound memory.
     """
 
@@ -96,8 +96,8 @@ class TorchEngine:
         """Append tokens to a session and ask for a response; see `Engine.submit`.
 
         Raises:
-            EngineError: nothing to go on from, more tokens than the model has positions for, or a
-                session that has an open request.
+            EngineError: the session has no tokens to continue, more tokens than the model has
+                positions for, or an open request.
         """
         self._require_idle(session)
         before = len(self._transcripts.get(session, ()))
@@ -113,7 +113,7 @@ class TorchEngine:
         self._waiting[session] = sampling, allowed
 
     def append(self, session: Hashable, tokens: Sequence[int]) -> None:
-        """Append tokens to a session; they are read when it is next asked for a response.
+        """Append tokens to a session; they are read at its next request.
 
         Raises:
             EngineError: the session has an open request.
@@ -122,7 +122,7 @@ class TorchEngine:
         self._transcripts.setdefault(session, []).extend(tokens)
 
     def poll(self, timeout: float | None = None) -> list[tuple[Hashable, Generation]]:
-        """Answer the open requests that are sampled like the oldest, `max_batch` at most."""
+        """Answer at most `max_batch` open requests that are sampled like the oldest one."""
         if not self._waiting:
             return []
         if not self._cache.fits(self.model):  # it was moved to another device, or cast
@@ -138,11 +138,11 @@ class TorchEngine:
         return answers
 
     def cancel(self, session: Hashable) -> None:
-        """Drop the open request of a session, and keep what it was given to read."""
+        """Drop the open request of a session, and keep its prompt."""
         self._waiting.pop(session, None)
 
     def free(self, session: Hashable) -> None:
-        """Forget a session and reuse its place."""
+        """Forget a session and reuse its row of the cache."""
         self._waiting.pop(session, None)
         self._transcripts.pop(session, None)
         self._cache.free(session)
@@ -152,8 +152,7 @@ class TorchEngine:
     def fork(self, session: Hashable, twin: Hashable, length: int | None = None) -> None:
         """Open a session with the transcript of another, and with its keys and values.
 
-        Those of a token depend on nothing after it, so they hold for any part that begins at the
-        beginning.
+        Keys and values of a token do not depend on later tokens, so they are valid for any prefix.
 
         Raises:
             EngineError: there is no such session, it has an open request, it is shorter than
@@ -171,16 +170,16 @@ class TorchEngine:
         self._cache.fork(session, twin, length)
 
     def shelve(self, session: Hashable) -> None:
-        """Put a session's keys and values aside: batches of the others stay without gaps.
+        """Move a session's keys and values aside, so that batches of other sessions have no gaps.
 
         Raises:
-            EngineError: it has an open request.
+            EngineError: the session has an open request.
         """
         self._require_idle(session)
         self._cache.shelve(session)
 
     def load_weights(self, source: WeightSource, version: int) -> None:
-        """Take other weights in place; open sessions are read anew when they go on.
+        """Replace the weights in place; open sessions are read again at their next request.
 
         Raises:
             StaleWeightsError: the engine has a newer version.
@@ -192,7 +191,7 @@ class TorchEngine:
         self._cache = SlotCache(self.model)
 
     def _unread(self, session: Hashable) -> list[int]:
-        """Return what a session has yet to read, which is its last token at least."""
+        """Return the tokens that a session has yet to read; its last token is always one."""
         transcript = self._transcripts[session]
         known = self._cache.length(session)
         if known == len(transcript):
@@ -246,8 +245,8 @@ class TorchEngine:
     def _read(self, chunks: list[list[int]], keys: list[Hashable], room: int) -> Tensor:
         """Read a chunk into each session; return the hidden state (batch, width) after each.
 
-        Few chunks are long: what is beyond most chunks' ends is read in a second piece, by those
-        alone, rather than padding all.
+        Few chunks are long: to save padding, the tokens beyond the end of most chunks are read in
+        a second forward pass of the long chunks alone.
         """
         left, rows, device = list(chunks), list(range(len(chunks))), self.model.device
         last: Tensor | None = None
@@ -305,7 +304,7 @@ class TorchEngine:
 
 
 def _alike(one: Sampling, other: Sampling) -> bool:
-    """Whether two requests can be sampled in one batch: seeds may differ."""
+    """Whether two requests can be sampled in one batch; only their seeds may differ."""
     return (one.max_tokens, one.temperature, one.adaptive) == (
         other.max_tokens,
         other.temperature,
@@ -321,7 +320,7 @@ class TorchFactory:
         max_batch: most sessions that are answered together, to bound memory.
 
     Raises:
-        EngineOptionError: `max_batch` is no positive number.
+        EngineOptionError: `max_batch` is not a positive number.
     """
 
     max_batch: int = 256

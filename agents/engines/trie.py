@@ -1,4 +1,4 @@
-"""The actions that may be written, as a tree of tokens: for constrained decoding."""
+"""Tries of token sequences, which constrain decoding to the admissible actions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 class Trie:
     """A set of token sequences; a walk through it says which tokens may come next.
 
-    A sequence may have one gap in which every ordinary token may stand, any number of times: that
-    of a template such as `search[<words>]`.
+    A sequence may have one gap, which any number of ordinary tokens fill: the slot of a template
+    such as `search[<words>]`.
 
     Args:
-        ordinary: the tokens that may stand in a gap.
+        ordinary: tokens that may fill a gap.
     """
 
     __slots__ = ("_ordinary", "_sorted", "children", "is_gap")
@@ -25,16 +25,16 @@ class Trie:
 
     @classmethod
     def of(cls, sequences: Iterable[Sequence[int]]) -> Trie:
-        """Return the tree of sequences without gaps."""
+        """Return the trie of sequences without gaps."""
         root = cls()
         for sequence in sequences:
             root.add(sequence)
         return root
 
     def add(self, sequence: Sequence[int], gap: int | None = None) -> None:
-        """Add a sequence; the gap, if there is one, comes before its token number `gap`.
+        """Add a sequence; its gap, if any, comes before token number `gap`.
 
-        A gap is left by the first token that goes on, so what follows it cannot stand in it.
+        The first token after a gap ends the gap, so that token cannot be part of the gap.
         """
         node = self
         for i, token in enumerate(sequence):
@@ -50,10 +50,10 @@ class Trie:
         return self._sorted
 
     def after(self, token: int) -> Trie:
-        """Return where a token leads.
+        """Return the node that a token leads to.
 
         Raises:
-            KeyError: it may not come next.
+            KeyError: the token may not come next.
         """
         child = self.children.get(token)
         if child is not None:
@@ -70,7 +70,7 @@ class Trie:
         return self.children.setdefault(token, Trie(self._ordinary))
 
     def _gap(self) -> Trie:
-        """Return the gap that follows this node; its first word is one of the ordinary tokens."""
+        """Return the gap after this node; an ordinary token enters it."""
         gap = next((child for child in self.children.values() if child.is_gap), None)
         if gap is None:
             gap = Trie(self._ordinary)

@@ -1,4 +1,4 @@
-"""Weights from a folder or from this process, put into a model that an engine holds."""
+"""Loading of weights, from a folder or from this process, into an engine's model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anchorgym.agents.engines.contract import StaleWeightsError, WeightsError, W
 
 
 def check_version(present: int, given: int) -> None:
-    """Refuse to go back to older weights.
+    """Check that weights are not older than the present ones.
 
     Raises:
         StaleWeightsError: `given` is below `present`.
@@ -28,18 +28,18 @@ def check_version(present: int, given: int) -> None:
 
 @torch.no_grad()
 def put_weights(model: nn.Module, source: WeightSource) -> None:
-    """Give a model other weights in place: all of them, or none where something is wrong.
+    """Replace the weights of a model in place: all of them, or none if something is wrong.
 
-    Tensors that share memory with the model's own are left alone.
+    Tensors that share memory with the model's own are skipped.
 
     Args:
-        model: its parameters and persistent buffers are written to.
-        source: a folder with `*.safetensors`, or tensors by name. Every parameter has to be there;
-            tied ones under one of their names at least.
+        model: model whose parameters and persistent buffers are overwritten.
+        source: a folder with `*.safetensors`, or tensors by name. Every parameter is needed; tied
+            parameters under at least one of their names.
 
     Raises:
         WeightsError: a tensor is missing, unknown or of another shape, or the folder cannot be
-            read. The model is then as it was.
+            read. The model is then unchanged.
     """
     own: dict[str, Tensor] = model.state_dict(keep_vars=True)
     given = source if isinstance(source, Mapping) else _read(Path(source))

@@ -1,4 +1,4 @@
-"""Conformance checks for engines: does one keep what every engine promises?"""
+"""Conformance checks for engines: `check_engine` tests every promise of the contract."""
 
 from anchorgym.agents.engines.checking.check import EngineCheckError, EngineReport, check_engine
 from anchorgym.agents.engines.checking.subject import EngineSubject, model_subject

@@ -1,4 +1,4 @@
-"""`check_engine`: does an engine keep what engines promise?"""
+"""`check_engine`, which tests whether an engine keeps the contract."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_FINDINGS = 3
 
 
 class EngineCheckError(AnchorgymError, ValueError):
-    """An engine that `check_engine` found faults in; the message is the report's summary."""
+    """An engine in which `check_engine` found faults; the message is the report's summary."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class EngineCheck:
 
     name: str
     promise: str
-    """What holds for an engine that passes."""
+    """The promise of the contract that is checked."""
     status: Status
     findings: tuple[Fault, ...] = ()
     note: str = ""
@@ -59,7 +59,7 @@ class EngineReport:
         return {"engine": self.engine, "ok": self.ok, "checks": results}
 
     def summary(self) -> str:
-        """Return the report as a table: one line a check, and under it what it found."""
+        """Return the report as a table: one line a check, with its faults below."""
         failed = sum(result.status == "failed" for result in self.results)
         verdict = f"{failed} of {len(self.results)} checks failed" if failed else "all checks hold"
         lines = [f"{self.engine}: {verdict}"]
@@ -87,16 +87,16 @@ class EngineReport:
 def check_engine(
     engine: EngineFactory | EngineSubject, *, tolerance: float = 1e-3, patience: float = 60.0
 ) -> EngineReport:
-    """Ask an engine for responses of many kinds; report every promise of the contract it breaks.
+    """Check an engine with many kinds of requests; report every promise of the contract it breaks.
 
-    A factory is given a small language model with random weights, which is saved in a temporary
-    folder too. Faults of the engine are reported, never raised.
+    A factory is given a small language model with random weights, which is also saved in a
+    temporary folder. Faults of the engine are reported, never raised.
 
     Args:
-        engine: a factory; or an engine that writes with another kind of model, and what is known
-            of that.
+        engine: a factory; or an `EngineSubject`: an engine of another kind of model, with the
+            facts about that model which the checks need.
         tolerance: largest difference of a log-probability from the model's own, in nats.
-        patience: seconds that a response may take.
+        patience: longest wait for a response, in seconds.
     """
     with tempfile.TemporaryDirectory(prefix="anchorgym-check-") as folder:
         if isinstance(engine, EngineSubject):
@@ -114,7 +114,7 @@ def _run(check: checks.Check, trial: Trial) -> EngineCheck:
         faults.extend(islice(check(trial), _MOST_FINDINGS))
     except SkippedError as skipped:
         return EngineCheck(name, promise, "skipped", note=str(skipped))
-    except Exception as error:  # of the engine
+    except Exception as error:  # the engine may raise anything
         seen = f"it raised {type(error).__name__}: {error}"
         faults.append(Fault(seen, "answer every request that the contract allows"))
     finally:

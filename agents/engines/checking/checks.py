@@ -1,4 +1,4 @@
-"""The single checks of `check_engine`; the first line of each docstring is the promise."""
+"""The checks of `check_engine`; the first line of each docstring is the promise."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def forks(trial: Trial) -> Iterator[Fault]:
     engine.fork(key, twin)
     for session, tokens in ((key, second), (twin, third)):
         engine.submit(session, tokens, GREEDY)
-    engine.shelve(trial.key())  # nobody knows it
+    engine.shelve(trial.key())  # an unknown session
     for session, generation in trial.collect().items():
         asked = second if session == key else third
         read = (*first, *own, *asked) if trial.subject.remembers else asked
@@ -194,7 +194,7 @@ def cancelling(trial: Trial) -> Iterator[Fault]:
     """a cancelled request is not answered, and its session can ask again"""
     engine, tokens = trial.engine, trial.subject.prompts[0]
     key = trial.key()
-    engine.cancel(key)  # nobody knows it
+    engine.cancel(key)  # an unknown session
     engine.submit(key, tokens, GREEDY)
     engine.cancel(key)
     if engine.waiting or engine.poll(0.0):
@@ -213,7 +213,7 @@ def freeing(trial: Trial) -> Iterator[Fault]:
     """a freed session is forgotten, with its open request"""
     engine, (first, second) = trial.engine, trial.subject.prompts[:2]
     key = trial.key()
-    engine.free(key)  # nobody knows it
+    engine.free(key)  # an unknown session
     engine.submit(key, first, GREEDY)
     engine.free(key)
     if engine.waiting or engine.poll(0.0):

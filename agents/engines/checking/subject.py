@@ -1,4 +1,4 @@
-"""What an engine is checked with: prompts, weights, and the distributions that these imply."""
+"""Subjects of engine checks: prompts, weights, and the distributions that they imply."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from anchorgym.agents.quiet import no_progress_bars
 
 _WORDS = ("take the red key and open the door", "go west, then look at the old lamp on a shelf")
 _OTHER_SCALE = 1.3
-"""By how much the second weights differ from the first."""
+"""Factor by which the second weights differ from the first."""
 
 Distribution = Callable[[int, Sequence[int], float], Sequence[float]]
-"""From (number of the weights, context, temperature): log-probabilities of the next token,
+"""Maps (index of the weights, context, temperature) to log-probabilities of the next token,
 (n_tokens,)."""
 
 
 @dataclass(frozen=True)
 class EngineSubject:
-    """An engine to check, and what is known of its model."""
+    """An engine to check, with the facts about its model that the checks need."""
 
     name: str
-    """For the report."""
+    """Name of the engine in the report."""
     engine: Engine
-    """Has the first of `weights`, and no session."""
+    """The engine, with the first of `weights` and no session."""
     prompts: Sequence[tuple[int, ...]]
-    """At least three prompts, each other than the others."""
+    """At least three different prompts."""
     eos_ids: tuple[int, ...]
     """Tokens that close a response; empty where every response is one token."""
     distribution: Distribution
-    """The truth that log-probabilities are compared with."""
+    """The model's own distribution, which log-probabilities are compared with."""
     weights: Sequence[WeightSource]
-    """The engine's own weights, then others, which change what is written."""
+    """The engine's own weights, then other weights with other responses."""
     remembers: bool = True
-    """Whether what a session has read before a prompt changes what follows it."""
+    """Whether a response depends on earlier tokens of its session."""
 
 
 def model_subject(factory: EngineFactory, folder: Path) -> EngineSubject:
     """Return an engine of a small language model with random weights.
 
     Args:
-        factory: makes the engine.
-        folder: the model, its tokenizer and its second weights are saved there.
+        factory: factory of the engine.
+        folder: folder that the model, its tokenizer and its second weights are saved in.
     """
     tokenizer = build_tokenizer(_WORDS, _WORDS)
     config = LlamaConfig(

@@ -1,4 +1,4 @@
-"""An engine under test: asks it, waits for it, and compares what it says with the truth."""
+"""An engine under test, with helpers that query it and compare its responses with the model."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ class Fault(NamedTuple):
     """One broken promise."""
 
     seen: str
-    """What was seen."""
+    """The behaviour that was observed."""
     remedy: str
-    """What to do about it."""
+    """How to mend the engine."""
 
 
 class SkippedError(Exception):
-    """A check that an engine gives no occasion for; the message says why."""
+    """A check that does not apply to an engine; the message says why."""
 
 
 class Trial:
     """The engine under test, with helpers that keep track of its sessions.
 
     Args:
-        subject: the engine, and what is known of its model.
+        subject: engine to check, with the facts about its model.
         tolerance: largest difference of a log-probability, in nats.
-        patience: seconds that a response may take.
+        patience: longest wait for a response, in seconds.
     """
 
     def __init__(self, subject: EngineSubject, tolerance: float, patience: float) -> None:
         self.subject, self.engine = subject, subject.engine
         self.tolerance, self.patience = tolerance, patience
         self.weights = 0
-        """Which weights the engine has now."""
+        """Index of the engine's present weights in `EngineSubject.weights`."""
         self._keys: list[Hashable] = []
 
     def key(self) -> Hashable:
-        """Return the key of a session that the check may open."""
+        """Return a new session key for a check."""
         self._keys.append(new_key("check"))
         return self._keys[-1]
 
@@ -58,7 +58,7 @@ class Trial:
         """Return the responses to all open requests.
 
         Raises:
-            TimeoutError: none came for as long as a response may take.
+            TimeoutError: no response came within `patience`.
         """
         answers: dict[Hashable, Generation] = {}
         deadline = time.monotonic() + self.patience
@@ -79,7 +79,7 @@ class Trial:
         return self.collect()[key]
 
     def wrong(self, context: Sequence[int], generation: Generation, temperature: float) -> str:
-        """Say where a response's log-probabilities are not the model's; "" where they are.
+        """Say where a response's log-probabilities differ from the model's; "" where they do not.
 
         Greedy responses are scored at temperature 1.
         """
@@ -100,7 +100,7 @@ class Trial:
 
     @contextmanager
     def refusal(self, kind: type[EngineError], what: str) -> Iterator[list[Fault]]:
-        """Note a fault in the list that is given unless the block raises an error of a kind."""
+        """Yield a list that receives a fault unless the block raises an error of this kind."""
         faults: list[Fault] = []
         try:
             yield faults
@@ -110,6 +110,6 @@ class Trial:
 
 
 def _log_sum(table: Sequence[float], among: Sequence[int]) -> float:
-    """Return the log of the probability that tokens have together."""
+    """Return the log of the total probability of some tokens."""
     top = max(table[token] for token in among)
     return top + math.log(math.fsum(math.exp(table[token] - top) for token in among))

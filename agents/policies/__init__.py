@@ -1,1 +1,1 @@
-"""Policies: who decides, from scripts and people to language models and tables."""
+"""Policies: scripts, people, language models and tables that choose actions."""

@@ -1,7 +1,7 @@
-"""What a rollout needs of a policy: sessions that turn observations into actions.
+"""The contract of policies, which open a session for each agent of each episode.
 
-A language policy, a script, a planner and a person are the same to the rollout. A session is
-one agent's side of one episode; it alone owns memory and prompt tokens.
+Language policies, scripts and people share this contract, so a rollout plays them all alike. A
+session turns observations into actions; it alone owns memory and prompt tokens.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class View(NamedTuple):
 
     @classmethod
     def of(cls, info: Info) -> View:
-        """Take the allowed keys; anchor, won and progress would give the answer away."""
+        """Take the keys a policy may see; anchor, won and progress would leak the solution."""
         return cls(info["goal"], info["admissible_actions"], info["action_valid"], info["reason"])
 
 
@@ -37,13 +37,13 @@ class Prompt:
     """What an engine reads before it writes the next response."""
 
     tokens: tuple[int, ...] = ()
-    """What is new; empty when no engine is needed."""
+    """New tokens since the last response; empty when no engine is needed."""
     restart: bool = False
-    """The context starts anew with these tokens: what came before is forgotten."""
+    """Whether the context starts anew with these tokens, without the earlier ones."""
     allowed: Trie | None = None
-    """The responses that may be written, for constrained decoding; None leaves it free."""
+    """The allowed responses, for constrained decoding; None allows any."""
     given: tuple[int, ...] = ()
-    """A response that somebody else has written: the engine reads it, and is not asked."""
+    """A response written by somebody else, which the engine only reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +52,42 @@ class Decision:
 
     action: str
     text: str = ""
-    """What the policy wrote, as text."""
+    """The policy's response as text."""
 
 
 class Session(Protocol):
-    """One agent's side of one episode. It alone owns memory and prompt tokens."""
+    """One agent's side of one episode; it alone owns memory and prompt tokens."""
 
     @property
     def key(self) -> Hashable:
-        """What the engine knows this session by."""
+        """The engine's key of this session."""
         ...
 
     def prompt(self, observation: str, view: View) -> Prompt | None:
-        """Return what is read before the next response; None when the context is full."""
+        """Return the prompt of the next response; None when the context is full."""
         ...
 
     def decide(self, generation: Generation | None) -> Decision:
-        """Return what a response means (None: no engine was asked)."""
+        """Return the action that a response means (None: no engine was asked)."""
         ...
 
     def fork(self, env: TextEnv, turns: int | None = None) -> Session:
-        """Return a session that has lived through the same and goes on in `env`.
+        """Return a session with the same memory that continues in `env`.
 
-        It is taken between `decide` and the next `prompt`.
+        Call it between `decide` and the next `prompt`.
 
         Args:
-            env: is in the state in which the next turn is taken.
-            turns: since the task's start that the twin has lived through; all by default.
+            env: environment, in the state in which the next turn is taken.
+            turns: number of turns since the task's start to remember; all by default.
         """
         ...
 
     def shelve(self) -> None:
-        """Take no further turn, and wait for forks that go on from earlier ones."""
+        """Expect no further turn, only forks from earlier ones."""
         ...
 
     def close(self) -> None:
-        """Give back what the session holds."""
+        """Release the session's resources."""
         ...
 
 
@@ -96,7 +96,7 @@ class Policy(Protocol):
 
     @property
     def max_response(self) -> int:
-        """Longest response that the engine is asked for, in tokens; 1 without an engine."""
+        """Longest response, in tokens; 1 without an engine."""
         ...
 
     @property

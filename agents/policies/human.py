@@ -1,4 +1,4 @@
-"""A person as a policy: shown each turn, asked for each action.
+"""A person as a policy, who is shown each turn and asked for each action.
 
 The rollout plays a person like any other policy. Lines that begin with a colon are commands; they
 cost no turn.
@@ -19,14 +19,14 @@ _SLOT = re.compile(r"<[^<>]*>")
 _KINDS: tuple[ExpertKind, ...] = ("honest", "full")
 
 Seen = tuple[str, View]
-"""An observation, and what may be seen beside it."""
+"""An observation with the view of the environment's info."""
 
 
 class Desk(Protocol):
-    """Where a person sits: what is shown, and what is typed."""
+    """The interface to a person: shows turns and reads what is typed."""
 
     def show(self, env: TextEnv, observation: str, view: View) -> None:
-        """Show a turn that is to be played."""
+        """Show the present turn."""
         ...
 
     def say(self, text: str) -> None:
@@ -34,16 +34,16 @@ class Desk(Protocol):
         ...
 
     def ask(self, prompt: str, choices: tuple[str, ...] = ()) -> str:
-        """Return a line that is typed; `choices` may help to complete it.
+        """Return a typed line; `choices` may help to complete it.
 
         Raises:
-            EOFError: nothing will be typed any more.
+            EOFError: the input has ended.
         """
         ...
 
 
 Command = Callable[[TextEnv, str], Seen | None]
-"""What `:name argument` does. It returns the turn to go on with, or None to stay in this one."""
+"""Handler of the line `:name argument`; it returns a new turn to show, or None for no change."""
 
 
 class PlainDesk:
@@ -68,9 +68,9 @@ class HumanPolicy(ScriptedPolicy):
     """Asks a person for every action, by its number or in words.
 
     Args:
-        desk: where the person sits; by default standard input and output.
-        commands: `:name` commands beside `:help`, `:actions`, `:hint` and `:quit`, by name. The
-            first line of a command's docstring is its line of `:help`.
+        desk: interface to the person; by default standard input and output.
+        commands: `:name` commands by name, beside `:help`, `:actions`, `:hint` and `:quit`. `:help`
+            shows the first line of a command's docstring.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class HumanPolicy(ScriptedPolicy):
                     return action
 
     def obey(self, env: TextEnv, line: str) -> Seen | None:
-        """Carry out a line that begins with a colon; one that is not known costs nothing."""
+        """Carry out a line that begins with a colon; an unknown command costs no turn."""
         name, _, argument = line[1:].strip().partition(" ")
         if name not in self._commands:
             near = [known for known in self._commands if name and known.startswith(name)]
@@ -118,7 +118,7 @@ class HumanPolicy(ScriptedPolicy):
         return self._commands[name](env, argument.strip())
 
     def _pick(self, line: str, actions: tuple[str, ...]) -> str:
-        """Return the action that a line means; empty where it means none yet."""
+        """Return the action that a line means, or "" to ask again."""
         if line in actions or not line.isdecimal():
             return self._fill(line) if line in actions else line
         if 1 <= int(line) <= len(actions):
@@ -129,7 +129,7 @@ class HumanPolicy(ScriptedPolicy):
         return line
 
     def _fill(self, action: str) -> str:
-        """Ask for what the slots of a template stand for; nothing typed gives the action up."""
+        """Ask for the text of a template's slots; an empty line drops the action."""
         filled, end = "", 0
         for slot in _SLOT.finditer(action):
             words = self.desk.ask(f"{slot[0][1:-1] or 'text'}: ").strip()
@@ -168,7 +168,7 @@ class HumanPolicy(ScriptedPolicy):
 
 
 def experts(env: TextEnv) -> Iterator[ExpertKind]:
-    """Yield which experts have an answer in the present state, the honest one first."""
+    """Yield the kinds of expert that have an answer in the present state, the honest one first."""
     for kind in _KINDS:
         try:
             env.expert_action(kind)
@@ -178,5 +178,5 @@ def experts(env: TextEnv) -> Iterator[ExpertKind]:
 
 
 def expert_kind(env: TextEnv) -> ExpertKind | None:
-    """Return the kind of expert to ask in the present state: the honest one, if it can answer."""
+    """Return the kind of expert to ask in the present state, the honest one if it can answer."""
     return next(experts(env), None)

@@ -1,4 +1,4 @@
-"""Language policies: template + memory + engine."""
+"""Language policies, which combine a prompt template, a memory and an engine."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class LanguagePolicy:
     """A policy that writes its actions with a language model.
 
     Args:
-        template: turns into tokens, responses into actions.
+        template: converts turns to tokens and responses to actions.
         engine: samples the responses.
-        form: what is read before a response. In a `transcript` each turn appends what is new, and
-            the engine keeps the rest; a `window` is written anew each turn, with the last turns.
-        history: how many past turns a window shows.
-        shows_actions: which admissible actions a prompt lists: none, all, or those that are `new`,
-            which the first turn of the episode did not offer. What can be done all the time need
-            not be read in every turn.
-        constrained: whether only admissible actions can be written (where any are known).
-        max_context: an episode whose prompt would grow beyond so many tokens is cut.
+        form: form of the prompts. In a `transcript` each turn appends new tokens, and the engine
+            keeps the rest; a `window` is a new prompt each turn, with the last turns.
+        history: number of past turns in a window.
+        shows_actions: admissible actions that a prompt lists: none, all, or only those that are
+            `new` since the first turn of the episode, so that actions which are always admissible
+            are not read in every turn.
+        constrained: whether responses are confined to the admissible actions (where any are known).
+        max_context: longest context, in tokens; an episode that would exceed it is cut.
         max_response: longest response, in tokens.
 
     Raises:
@@ -80,26 +80,26 @@ class _Memory(NamedTuple):
     """What a session knows between two turns."""
 
     length: int = 0
-    """Of the context, in tokens."""
+    """Length of the context, in tokens."""
     stop: str = ""
-    """How the last response ended; "" before the first."""
+    """Reason why the last response ended; "" before the first."""
     past: tuple[PastTurn, ...] = ()
-    """The last turns, as many as a window shows."""
+    """The last turns, at most those that a window shows."""
 
 
 class LanguageSession:
-    """The memory of one episode, and the length of what its engine holds: token in, token out."""
+    """A language policy's side of one episode: its memory and the length of its context."""
 
     def __init__(self, policy: LanguagePolicy, key: SessionKey) -> None:
         self.key = key
         self._policy = policy
-        self._memories = [_Memory()]  # after each turn: a fork may go back to any
+        self._memories = [_Memory()]  # one after each turn, since a fork may start at any turn
         self._length = 0
         self._observation = ""
         self._first: frozenset[str] | None = None
 
     def prompt(self, observation: str, view: View) -> Prompt | None:
-        """Return what is read before the next response; None when the context is full."""
+        """Return the prompt of the next response; None when the context is full."""
         policy, template = self._policy, self._policy.template
         memory = self._memories[-1]
         restart = policy.form == "window" or not memory.stop
@@ -119,7 +119,7 @@ class LanguageSession:
         return Prompt(tuple(tokens), restart, allowed)
 
     def decide(self, generation: Generation | None) -> Decision:
-        """Take the response into the memory and return the action it means."""
+        """Remember the response and return the action that it means."""
         if generation is None:
             raise TypeError("a language session decides from what its engine wrote")
         decision = self._policy.template.parse(generation.tokens)
@@ -127,9 +127,9 @@ class LanguageSession:
         return decision
 
     def write(self, action: str) -> list[int]:
-        """Take an action of somebody else for the policy's own; return the tokens it would write.
+        """Remember an action of somebody else as the policy's own; return its tokens.
 
-        They are not handed to the engine: whoever calls this does, before the next response.
+        The caller has to append the tokens to the engine's session before the next response.
         """
         tokens = self._policy.template.response(action)
         self._remember(len(tokens), action, Stop.EOS)
@@ -146,11 +146,11 @@ class LanguageSession:
         return twin
 
     def shelve(self) -> None:
-        """Have the engine put its memory of this session aside; see `Session.shelve`."""
+        """Shelve the engine's session; see `Session.shelve`."""
         self._policy.engine.shelve(self.key)
 
     def close(self) -> None:
-        """Free the engine's memory of this session."""
+        """Free the engine's session."""
         self._policy.engine.free(self.key)
 
     def _shown(self, admissible: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Language policies that hold their model: they can be trained, saved and loaded."""
+"""Language policies with their own model, which can be trained, saved and loaded."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _CHAT_RESPONSE = 256
 
 
 class PolicyError(AnchorgymError, ValueError):
-    """A folder or setting that makes no policy."""
+    """A folder or setting from which no policy can be made."""
 
 
 class PromptSettings(BaseModel):
-    """How a policy reads and writes: saved beside its model."""
+    """Prompt settings of a language policy, which are saved beside its model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,28 +43,28 @@ class PromptSettings(BaseModel):
     shows_actions: ShownActions = "none"
     constrained: bool = False
     max_context: int | None = Field(None, ge=1)
-    """Longest prompt with its response, in tokens; by default all positions of the model."""
+    """Longest context, response included, in tokens; by default all positions of the model."""
     max_response: int = Field(8, ge=1)
 
     @classmethod
     def for_chat(cls) -> Self:
-        """Return those of GiGPO's prompt: the last two turns and the admissible actions."""
+        """Return the settings of GiGPO's prompt: the last two turns and the admissible actions."""
         return cls(template="chat", form="window", shows_actions="all", max_response=_CHAT_RESPONSE)
 
 
 class ModelPolicy(LanguagePolicy):
-    """A language policy with its model and tokenizer, and an engine that writes with them.
+    """A language policy with its model, its tokenizer and an engine that samples from them.
 
     Args:
         model: a causal language model.
-        tokenizer: with the markers that the template needs.
-        prompt: how it reads and writes.
-        env_id: the environment whose words it knows; "" for models that know language.
-        engine: makes what writes the responses; by default, an engine in this process.
-        folder: where model and tokenizer were read from, if anywhere.
+        tokenizer: tokenizer with the markers that the template needs.
+        prompt: prompt settings.
+        env_id: environment whose vocabulary the model has; "" for general language models.
+        engine: factory of the engine; by default an engine in this process.
+        folder: folder that model and tokenizer were read from, if any.
 
     Raises:
-        PolicyError: the settings do not go together.
+        PolicyError: the settings contradict each other.
         UnsupportedRequestError: the settings go beyond the engine's capabilities.
     """
 
@@ -129,7 +129,7 @@ class ModelPolicy(LanguagePolicy):
         """Return a policy of the same model, tokenizer and engine with other prompt settings.
 
         Raises:
-            PolicyError: there is no such setting, or it cannot have that value.
+            PolicyError: a setting does not exist, or cannot have that value.
         """
         settings = {**self.prompt_settings.model_dump(), **changes}
         prompt = _validated(settings, "prompt settings")
@@ -143,17 +143,17 @@ class ModelPolicy(LanguagePolicy):
 
 
 def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> ModelPolicy:
-    """Read a policy that was saved, or any chat model in Hugging Face format.
+    """Load a saved policy, or any chat model in Hugging Face format.
 
     A model that was not saved by `ModelPolicy.save` is prompted through its tokenizer's chat
     template, with the last two turns and the admissible actions (`PromptSettings.for_chat`).
 
     Args:
-        folder: that holds it.
-        engine: makes what writes the responses; by default, an engine in this process.
+        folder: folder of the saved policy or model.
+        engine: factory of the engine; by default an engine in this process.
 
     Raises:
-        PolicyError: the folder holds neither.
+        PolicyError: the folder holds neither a policy nor a model.
         UnsupportedRequestError: the policy goes beyond the engine's capabilities.
     """
     folder = Path(folder)

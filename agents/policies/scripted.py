@@ -1,4 +1,4 @@
-"""Policies that decide without an engine: experts, scripts and chance."""
+"""Policies that decide without an engine: experts, scripts and random play."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from anchorgym.envs.errors import ContractError
 
 _SLOT = re.compile(r"<[^<>]*>")
 _WORDS = 3
-"""Words that random play fills a slot with."""
+"""Number of words with which random play fills a slot."""
 
 
 class ScriptedPolicy:
-    """Base of policies that decide without an engine, from the world and what is seen."""
+    """Base class of policies that decide without an engine."""
 
     max_response = 1
 
@@ -65,7 +65,7 @@ class _ScriptedSession:
 
 
 class ExpertPolicy(ScriptedPolicy):
-    """Plays what the environment's own expert says."""
+    """Plays the actions of the environment's own expert."""
 
     def __init__(self, kind: ExpertKind = "honest") -> None:
         self.kind: ExpertKind = kind
@@ -75,18 +75,18 @@ class ExpertPolicy(ScriptedPolicy):
         return env.expert_action(self.kind)
 
     def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
-        """Ask the expert; in a world of several agents, that of this one."""
+        """Ask the environment's expert, in a multi-agent world the expert of this agent."""
         if isinstance(env, TextEnv):
             return self.choose(env, observation, view)
         return str(env.expert_action(agent, self.kind))
 
 
 class ScriptPolicy(ScriptedPolicy):
-    """Plays scripts that the world knows by name, through its `scripted_action(agent, name)`.
+    """Plays named scripts of the world, through its `scripted_action(agent, name)`.
 
     Args:
-        names: of the scripts; of several, each agent draws one for each episode.
-        seed: of that draw.
+        names: names of the scripts; each agent draws one of them for each episode.
+        seed: seed of that draw.
     """
 
     def __init__(self, *names: str, seed: int = 0) -> None:
@@ -104,10 +104,10 @@ class ScriptPolicy(ScriptedPolicy):
         return ScriptPolicy(self._rng.choice(self.names)).open(env, agent)
 
     def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
-        """Ask the world.
+        """Ask the world for the script's action.
 
         Raises:
-            ContractError: it knows no scripts.
+            ContractError: the world has no scripts.
         """
         if not hasattr(env, "scripted_action"):
             raise ContractError(
@@ -128,7 +128,7 @@ class RandomPolicy(ScriptedPolicy):
         self._rng = random.Random(seed)
 
     def choose(self, env: TextEnv, observation: str, view: View) -> str:
-        """Draw one of the admissible actions; an empty action where there is none."""
+        """Draw an admissible action; "" if there is none."""
         if not view.admissible_actions:
             return ""
         action = self._rng.choice(view.admissible_actions)

@@ -1,8 +1,8 @@
-"""Policies that are a table: in each situation, how likely each option is.
+"""Tabular policies, whose table holds the logits of every option in every situation.
 
-They learn in seconds what a game rewards, and show whether a training loop works before a language
-model is put into it. A situation is whatever text `situation` makes of what is seen; an option is
-an action, or a script that writes one.
+They learn small games in seconds, and show whether a training loop works before a language model
+is trained with it. A situation is the text that `situation` makes of an observation; an option is
+an action, or a script that chooses one.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from anchorgym.agents.policies.base import Decision, Prompt, View
 from anchorgym.envs.errors import AnchorgymError
 
 Situation = Callable[[Any, str, str, View], str]
-"""From (environment, agent, observation, view): what the decision depends on, as text."""
+"""Maps (environment, agent, observation, view) to the text that the decision depends on."""
 Options = Callable[[Any, str, str, View], Mapping[str, str]]
-"""From (environment, agent, observation, view): the action that each option would write now.
+"""Maps (environment, agent, observation, view) to the present action of each option.
 
-Only the one that is chosen is looked up, before the world moves on."""
+Only the chosen option is looked up, before the environment's next step."""
 
 _FILES = ("table.json", "table.safetensors")
 
 
 class TableError(AnchorgymError, ValueError):
-    """A table that cannot be read, or a turn without options."""
+    """A table that cannot be loaded, or a turn without options."""
 
 
 def whole_view(env: object, agent: str, observation: str, view: View) -> str:
-    """Tell situations apart by all that is seen."""
+    """Return goal, observation and admissible actions as the situation."""
     return "\n".join((view.goal, observation, *map(str, view.admissible_actions)))
 
 
 def admissible_actions(env: object, agent: str, observation: str, view: View) -> dict[str, str]:
-    """Offer what the world lists."""
+    """Return the admissible actions as options."""
     return {action: action for action in view.admissible_actions}
 
 
@@ -47,8 +47,8 @@ class TabularPolicy:
     """A policy whose decisions are rows of a table.
 
     Args:
-        options: what can be chosen; by default the admissible actions.
-        situation: what a choice depends on; by default all that is seen.
+        options: options of a turn; by default the admissible actions.
+        situation: text that a choice depends on; by default `whole_view`.
     """
 
     max_response = 1
@@ -62,7 +62,7 @@ class TabularPolicy:
 
     @property
     def engine(self) -> TableEngine:
-        """What samples from the table."""
+        """The engine that samples from the table."""
         return self._engine
 
     def open(self, env: Any, agent: str = "agent") -> TabularSession:
@@ -70,7 +70,7 @@ class TabularPolicy:
         return TabularSession(self, env, agent, new_key("table"))
 
     def probabilities(self, situation: str) -> dict[str, float]:
-        """Return how likely each option of the table is in a situation, where all are open."""
+        """Return the probability of each option in a situation in which all are open."""
         table = self.model
         if situation not in table.situations:
             return {name: 1 / len(table.options) for name in table.options}
@@ -79,7 +79,7 @@ class TabularPolicy:
         return dict(zip(table.options, chances, strict=True))
 
     def copy(self) -> TabularPolicy:
-        """Return a policy with a table of its own that holds the same."""
+        """Return a policy with a copy of the table."""
         twin = TabularPolicy(self.options, self.situation)
         twin.model.situations = dict(self.model.situations)
         twin.model.options = dict(self.model.options)
@@ -96,14 +96,14 @@ class TabularPolicy:
 
     @staticmethod
     def is_kept_in(folder: Path) -> bool:
-        """Whether `save` has written to a folder."""
+        """Whether a folder holds a saved table."""
         return (folder / _FILES[0]).is_file()
 
     def load(self, folder: str | Path) -> None:
-        """Take the table that `save` wrote.
+        """Load a saved table.
 
         Raises:
-            TableError: the folder holds none.
+            TableError: the folder holds no table.
         """
         names, logits = (Path(folder) / name for name in _FILES)
         try:
@@ -118,7 +118,7 @@ class TabularPolicy:
 
 
 class TabularSession:
-    """One agent's side of one episode; it remembers nothing."""
+    """One agent's side of one episode, without a memory."""
 
     def __init__(self, policy: TabularPolicy, env: Any, agent: str, key: SessionKey) -> None:
         self.key = key
@@ -127,7 +127,7 @@ class TabularSession:
         self._offered: Mapping[str, str] = {}
 
     def prompt(self, observation: str, view: View) -> Prompt | None:
-        """Return the row of the situation and the options that are open in it."""
+        """Return the table's row of the situation and the columns of its open options."""
         policy, table = self._policy, self._policy.model
         offered = self._offered = policy.options(self._env, self._agent, observation, view)
         if not offered:
@@ -147,16 +147,16 @@ class TabularSession:
         return Decision(self._offered[name], name)
 
     def options_for(self, action: str) -> list[int]:
-        """Return the columns of the options that would write an action now; none may."""
+        """Return the columns of the options whose present action is this; there may be none."""
         return [place for place, name in self._open.items() if self._offered[name] == action]
 
     def fork(self, env: Any, turns: int | None = None) -> TabularSession:
-        """Return a session that goes on in `env`."""
+        """Return a session that continues in `env`."""
         return self._policy.open(env, self._agent)
 
     def shelve(self) -> None:
-        """Nothing is held."""
+        """Do nothing: a table keeps no memory of a session."""
 
     def close(self) -> None:
-        """Have the engine forget the session."""
+        """Free the engine's session."""
         self._policy.engine.free(self.key)

@@ -57,7 +57,7 @@ def build_tiny(
 
 
 def _initialise(model: LlamaForCausalLM, layers: int) -> None:
-    """Scale each matrix by its fan-in, and what writes into the residual stream by depth."""
+    """Scale each matrix by its fan-in, and those that write to the residual stream by depth."""
     for name, parameter in model.named_parameters():
         if parameter.dim() < 2:
             continue
@@ -69,18 +69,18 @@ def _initialise(model: LlamaForCausalLM, layers: int) -> None:
 
 @torch.no_grad()
 def _share(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Start tokens of one kind, and tokens of one number, close to each other."""
+    """Initialize tokens of the same kind or number with similar embeddings."""
     table = cast(Tensor, model.get_input_embeddings().weight)
     for part in factors(tokenizer):
         table += torch.randn(max(part) + 1, table.shape[1])[part] * _EMBEDDING_STD
 
 
 class FactoredEmbedding(nn.Module):
-    """Adds to each token's embedding one that its kind shares and one that its number shares.
+    """Adds to each token's embedding one shared by its kind and one shared by its number.
 
-    What is learnt of `" mug 2"` then holds for `" mug"` and for `" cup 2"` too, which is what
-    makes small models copy names they have rarely met. The shared parts begin at zero, so that a
-    policy which is trained further begins as it was.
+    Learning about `" mug 2"` then also changes `" mug"` and `" cup 2"`, so that small models copy
+    names they have rarely met. The shared parts start at zero, so that further training starts from
+    the same policy.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int) -> None:
@@ -99,21 +99,21 @@ class FactoredEmbedding(nn.Module):
 
 
 def factor_embedding(policy: ModelPolicy) -> None:
-    """Train the embedding as a sum of shared parts from here on, until `fold_embedding`."""
+    """Train the embedding as a sum of shared parts until `fold_embedding` is called."""
     parts = FactoredEmbedding(policy.tokenizer, policy.model.config.hidden_size)
     embedding = policy.model.get_input_embeddings()
     head = policy.model.get_output_embeddings()
-    for layer in (embedding, head):  # they are tied: the sum has to reach both
+    for layer in (embedding, head):  # tied weights: the sum has to reach both
         parametrize.register_parametrization(layer, "weight", parts)
     shared = cast(Any, embedding).parametrizations.weight.original
     cast(Any, head).parametrizations.weight.original = shared
 
 
 def fold_embedding(policy: ModelPolicy) -> None:
-    """Write the sum back as one plain table, which the output layer shares again."""
+    """Turn the sum back into one plain table, which the output layer shares again."""
     embedding, head = policy.model.get_input_embeddings(), policy.model.get_output_embeddings()
     if parametrize.is_parametrized(embedding, "weight"):
-        # Folding writes into the table that both share: done for each, the parts count twice.
+        # Both layers share the table: folding each of them would add the parts twice.
         parametrize.remove_parametrizations(head, "weight", leave_parametrized=False)
         parametrize.remove_parametrizations(embedding, "weight", leave_parametrized=True)
     policy.model.tie_weights()

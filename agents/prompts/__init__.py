@@ -1,1 +1,1 @@
-"""Prompts: how text becomes tokens, and tokens become actions."""
+"""Prompts: templates and tokenizers that convert text to tokens, and tokens to actions."""

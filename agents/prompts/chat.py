@@ -1,4 +1,4 @@
-"""The template for chat models: think, then act, with the tokenizer's own chat format."""
+"""The prompt template of chat models, which think and then act in their own chat format."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _ASK = (
 class ChatTemplate:
     """`<think>…</think><action>…</action>` in answer to messages in the model's chat format.
 
-    The prompt follows GiGPO's (arXiv 2505.10978, appendix): the task, the last turns, what is seen
-    now and the admissible actions. The fixed parts of the chat format are encoded once; text of
-    the world is encoded apart from them, so that it can neither forge nor split a marker.
+    The prompt follows GiGPO's (arXiv 2505.10978, appendix): the task, the last turns, the present
+    observation and the admissible actions. The fixed parts of the chat format are encoded once;
+    text of the world is encoded separately, so that it can neither forge nor split a marker.
 
     Args:
         tokenizer: a fast tokenizer with a chat template and an end-of-turn token.
 
     Raises:
-        TemplateError: the tokenizer has no chat template, or one that changes what it is given.
+        TemplateError: the tokenizer has no chat template, or one that changes its messages.
     """
 
     name = "chat"
@@ -56,12 +56,12 @@ class ChatTemplate:
         self._backend.encode_special_tokens = True
 
     def turn(self, observation: str, view: View, before: str) -> list[int]:
-        """Return what a turn appends to a transcript; see `Template.turn`."""
+        """Return the tokens that a turn appends to a transcript; see `Template.turn`."""
         if not before:
             said = f"Your task: {view.goal}\n\nYou see: {observation}\n{self._menu(view)}\n{_ASK}"
             return [*self._opening, *self._encode(said), *self._ending]
         opening = self._between
-        if before == "eos":  # the policy has closed its reply itself
+        if before == "eos":  # the policy has written the closing token itself
             opening = opening[opening.index(self.eos_id) + 1 :]
         said = f"You see: {observation}\n{self._menu(view)}\n{_ASK}"
         return [*opening, *self._encode(said), *self._ending]
@@ -80,11 +80,11 @@ class ChatTemplate:
         return [*self._opening, *self._encode("\n\n".join(parts)), *self._ending]
 
     def question(self, text: str) -> list[int]:
-        """Return a whole prompt that says `text` alone, to be answered freely."""
+        """Return a whole prompt of `text` alone, for an unconstrained response."""
         return [*self._opening, *self._encode(text), *self._ending]
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Return what was written, without the markers of the chat format."""
+        """Return tokens as text, without the markers of the chat format."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def response(self, action: str) -> list[int]:
@@ -93,12 +93,12 @@ class ChatTemplate:
         return [*self._encode(said), self.eos_id]
 
     def parse(self, tokens: Sequence[int]) -> Decision:
-        """Return the action that was written, "" if there is none; see `parse_tagged`."""
+        """Return the action in a response, "" if there is none; see `parse_tagged`."""
         text = self.text(tokens)
         return Decision(parse_tagged(text), text)
 
     def choices(self, actions: tuple[str, ...], max_tokens: int) -> Trie | None:
-        """Refuse: thoughts are free text.
+        """Refuse constrained decoding, as thoughts are free text.
 
         Raises:
             TemplateError: always.
@@ -119,7 +119,7 @@ class ChatTemplate:
         return list(self._backend.encode(text, add_special_tokens=False).ids)
 
     def _encode_format(self, text: str) -> list[int]:
-        """Encode a part of the chat format, in which special tokens are what they stand for."""
+        """Encode a part of the chat format, with its special tokens."""
         self._backend.encode_special_tokens = False
         return self._encode(text)
 

@@ -1,7 +1,7 @@
-"""Which action a response means: linear time, and only what the policy itself wrote.
+"""Parsing of responses into actions, in linear time.
 
-The prompt is never looked at, so nothing that a world puts into an observation counts. Each tag is
-found by one search from left to right: no pattern here can backtrack.
+Only the policy's own response is parsed, so nothing that a world puts into an observation counts.
+Each tag takes one search from left to right: no pattern here can backtrack.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ ACTION, END_ACTION = "<action>", "</action>"
 def parse_tagged(text: str) -> str:
     """Return the action of `<think>…</think><action>…</action>`, stripped; "" where there is none.
 
-    The first action after the thoughts counts. One that is only thought of does not: thoughts end
-    at their first `</think>`, and thoughts that are never ended hold no action. Whatever follows
-    the action is ignored. The thoughts may be left out.
+    The first action after the thoughts counts; an action inside the thoughts does not. Thoughts end
+    at their first `</think>`, and a response with unclosed thoughts has no action. Text after the
+    action is ignored. The thoughts may be left out.
     """
     action = text.find(ACTION)
     if action < 0:
@@ -24,7 +24,7 @@ def parse_tagged(text: str) -> str:
     ended = text.find(END_THINK, max(opened, 0))
     if opened >= 0 and ended < 0:
         return ""
-    # Thoughts without a beginning were opened by the prompt, unless another `<think>` comes first.
+    # Thoughts without a `<think>` were opened by the prompt, unless another one comes first.
     if opened >= 0 or (ended > action and text.find(THINK, action, ended) < 0):
         action = text.find(ACTION, ended)
     if action < 0:

@@ -1,4 +1,4 @@
-"""How a turn becomes tokens, and a response an action. Tokens belong to the template alone."""
+"""Prompt templates, which convert turns to tokens and responses to actions."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from anchorgym.envs.errors import AnchorgymError
 
 
 class TemplateError(AnchorgymError, ValueError):
-    """A tokenizer that a template cannot use, or a way of decoding that it does not know."""
+    """A tokenizer or a kind of decoding that a template does not support."""
 
 
 class PastTurn(NamedTuple):
-    """What was seen and done in an earlier turn."""
+    """Observation and action of an earlier turn."""
 
     observation: str
     action: str
 
 
 class Template(Protocol):
-    """Turns into tokens, tokens into actions.
+    """Converts turns to tokens, and responses to actions.
 
-    Text of the world can forge no marker: special tokens inside it are read as ordinary words.
+    Text of the world cannot forge a marker: special tokens inside it are encoded as plain words.
     """
 
     name: str
     eos_id: int
 
     def turn(self, observation: str, view: View, before: str) -> list[int]:
-        """Return what a turn appends to a transcript, up to where the policy writes.
+        """Return the tokens that a turn appends to a transcript, up to the start of the response.
 
         Args:
-            observation: what is seen now.
-            view: the goal, and the admissible actions that are to be shown.
-            before: how the response before it stopped ("eos" or "length"); "" in the first turn.
-                A response that was cut is closed here, with tokens that nobody sampled.
+            observation: present observation.
+            view: goal, and the admissible actions to show.
+            before: stop reason of the previous response ("eos" or "length"); "" in the first turn.
+                A response that was cut is closed here, with tokens that were not sampled.
         """
         ...
 
     def window(
         self, observation: str, view: View, past: Sequence[PastTurn], n_past: int
     ) -> list[int]:
-        """Return a whole prompt with the last turns, up to where the policy writes.
+        """Return a whole prompt with the last turns, up to the start of the response.
 
         Args:
-            past: the turns that are shown, the latest last.
-            n_past: how many turns there were in all.
+            past: past turns to show, the latest last.
+            n_past: number of all past turns.
         """
         ...
 
@@ -61,23 +61,23 @@ class Template(Protocol):
         ...
 
     def parse(self, tokens: Sequence[int]) -> Decision:
-        """Return the action that was written, and what was written as text."""
+        """Return the action in a response, and the response as text."""
         ...
 
     def choices(self, actions: tuple[str, ...], max_tokens: int) -> Trie | None:
-        """Return the responses that mean one of these actions; None if none can be written."""
+        """Return a trie of the responses that mean one of these actions; None if there is none."""
         ...
 
 
 class TinyTemplate:
-    """The form for word-level models: `<obs> … <goal> … <act> action <eos>`.
+    """The prompt template of word-level models: `<obs> … <goal> … <act> action <eos>`.
 
-    Only what is new is encoded; what the policy wrote stays in the transcript token by token.
-    The goal stands next to every action, because small models copy best from near by. Each
-    admissible action that is shown follows a `<can>` of its own, between observation and goal.
+    Only new text is encoded; responses stay in the transcript token by token. The goal precedes
+    every action, because small models copy best from nearby tokens. Each admissible action that is
+    shown follows a `<can>` of its own, between observation and goal.
 
     Args:
-        tokenizer: made by `build_tokenizer`.
+        tokenizer: tokenizer made by `build_tokenizer`.
 
     Raises:
         TemplateError: the tokenizer lacks a marker.
@@ -100,7 +100,7 @@ class TinyTemplate:
         )
         backend = tokenizer.backend_tokenizer
         backend.encode_special_tokens = True
-        # What the policy writes for "unknown" stays in its action, which is then invalid.
+        # An unknown-token in a response stays in its action, which is then invalid.
         self._silent = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
         self._ordinary = frozenset(vocabulary.values()) - frozenset(tokenizer.all_special_ids)
 
@@ -113,7 +113,7 @@ class TinyTemplate:
         self.choices = lru_cache(maxsize=4096)(self._choices)
 
     def turn(self, observation: str, view: View, before: str) -> list[int]:
-        """Return what a turn appends to a transcript; see `Template.turn`."""
+        """Return the tokens that a turn appends to a transcript; see `Template.turn`."""
         tokens = [self.eos_id] if before == "length" else []
         tokens += [self._obs, *self._encode(observation)]
         for action in view.admissible_actions:
@@ -134,20 +134,20 @@ class TinyTemplate:
         return [*self._encode(action), self.eos_id]
 
     def parse(self, tokens: Sequence[int]) -> Decision:
-        """Return the action that was written. Markers that the policy writes mean nothing."""
+        """Return the action in a response, in which markers are ignored."""
         words = [token for token in tokens if token not in self._silent]
         action = str(self.tokenizer.decode(words)).strip()
         return Decision(action, action)
 
     def _choices(self, actions: tuple[str, ...], max_tokens: int) -> Trie | None:
-        """Leave out actions with words that are not known, and those that would be cut."""
+        """Return a trie without actions that have unknown words or are too long."""
         trie = Trie(self._ordinary)
         for action in actions:
             before, mark, after = _gap(action)
             tokens = self.response(f"{before}{mark}{after}")
             if len(tokens) <= max_tokens and self.parse(tokens).action == before + mark + after:
                 gap = len(self._encode(before))
-                if mark:  # the word that stood in the gap goes
+                if mark:  # drop the digit that stood in the gap
                     width = len(self._encode(before + mark)) - gap
                     del tokens[gap : gap + width]
                 trie.add(tokens, gap if mark else None)

@@ -5,7 +5,7 @@ Four things keep sequences short and copying easy, and none of them knows a worl
 - a name and its number are one token (`" mug 2"`),
 - fixed phrases are one token (`" go to"`, `" you arrive at"`): two words are joined when one of
   them never occurs without the other,
-- so are codes of letters and digits that were met in several texts (`" w0065"`, `" 84in"`),
+- codes of letters and digits that occur in several texts are one token (`" w0065"`, `" 84in"`),
 - articles, "and" and commas are dropped when no action ever uses them.
 
 Tokens carry the space before them, so an action decodes to exactly what was written. Words that
@@ -39,15 +39,15 @@ _SPARE_NUMBERS = 2
 
 
 def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Build the tokenizer of an environment from samples of what is read and written in it.
+    """Build the tokenizer of an environment from samples of its observations and actions.
 
     Args:
-        texts: observations and goals, with the repetition they have in play: phrases are found
-            by how often words meet.
-        actions: actions that were or could have been taken.
+        texts: observations and goals, repeated as in play: phrases are detected by how often words
+            occur together.
+        actions: actions that were taken or admissible.
 
     Returns:
-        A word-level tokenizer in Hugging Face format. Words it has never met become `<unk>`.
+        A word-level tokenizer in Hugging Face format. Unknown words become `<unk>`.
     """
     read, done = Counter(texts), Counter(actions)
     fillers = _unused(_FILLERS, done)
@@ -73,7 +73,7 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
     pattern = phrase_pattern([*phrases, *first.difference(phrases)])
     words = {word for text in counts for word in pattern.findall(text)}
     words |= first
-    for slot in _slot_texts(done):  # there, the words of a phrase may stand apart
+    for slot in _slot_texts(done):  # in a slot, the words of a phrase may occur separately
         for word in re.findall(_UNIT, normalize.normalize_str(slot)):
             words |= {word, word.strip()}
     digits = {space + digit for space in ("", " ") for digit in "0123456789"}
@@ -82,11 +82,11 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
 
 
 def factors(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
-    """Split each token into a kind and a number, for embeddings that share what they know.
+    """Split each token into a kind and a number, for embeddings with shared parts.
 
     Returns:
         (kind, number), one entry a token: `" mug 2"` and `" mug"` are of one kind; the number
-        is 0 where there is none.
+        is 0 where the token has none.
     """
     kinds: dict[str, int] = {}
     kind_of, number_of = [], []
@@ -100,11 +100,11 @@ def factors(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
 
 @dataclass
 class _Trie:
-    """Phrases by their letters. Those that begin alike share the beginning."""
+    """A prefix tree of phrases, by their letters."""
 
     following: dict[str, _Trie] = field(default_factory=dict)
     end: str | None = None
-    """Where a phrase ends here: what must not follow, as an expression."""
+    """The expression that must not follow, if a phrase ends at this node; else None."""
 
     def add(self, phrase: str) -> None:
         node = self
@@ -114,7 +114,7 @@ class _Trie:
         node.end = f"(?!{after})" if after else ""
 
     def expression(self) -> str:
-        """Write the phrases as one regular expression, the longest first."""
+        """Return the phrases as one regular expression, the longest first."""
         node, chain = self, ""
         while node.end is None and len(node.following) == 1:
             ((letter, node),) = node.following.items()
@@ -125,9 +125,9 @@ class _Trie:
 
 
 def phrase_pattern(phrases: Iterable[str]) -> re.Pattern[str]:
-    """Return what finds words and phrases, the longest phrases first; none ends inside a word.
+    """Return a pattern of words and phrases, the longest phrases first; none ends inside a word.
 
-    There can be thousands of phrases: one after the other, all would be tried at every word.
+    The pattern is a prefix tree: a plain alternation would try thousands of phrases at every word.
     """
     tries: dict[str, _Trie] = {}
     for phrase in sorted(phrases):
@@ -137,14 +137,14 @@ def phrase_pattern(phrases: Iterable[str]) -> re.Pattern[str]:
 
 
 def _continuing(end: str) -> str:
-    """Return what would go on with the word that a phrase begins or ends with, if it is one."""
+    """Return an expression for characters that would continue the word at a phrase's end."""
     if end.isalpha():
         return r"[^\W\d_]"
     return r"[^\W_]" if end.isdigit() else ""
 
 
 def _slot_texts(actions: Iterable[str]) -> Iterator[str]:
-    """Yield what was written in place of the slots of actions such as `search[<words>]`."""
+    """Yield the texts that fill the slots of actions such as `search[<words>]`."""
     ends = set()
     for action in actions:
         slot = _SLOT.search(action)
@@ -157,7 +157,7 @@ def _slot_texts(actions: Iterable[str]) -> Iterator[str]:
 
 
 def _is_lower(actions: Iterable[str]) -> bool:
-    """Whether letters can be read without their case: no action needs an upper one."""
+    """Whether text can be lower-cased, because no action has an upper-case letter."""
     return all(action == action.lower() for action in actions)
 
 
@@ -182,11 +182,11 @@ def _assemble(
 
 
 def _phrases(texts: Sequence[tuple[list[str], int]], codes: Iterable[str]) -> list[str]:
-    """Join words that occur together always; names and codes stay apart.
+    """Join words that always occur together, but no names or codes.
 
     Args:
-        texts: (words, how often the text was met).
-        codes: some of the words.
+        texts: pairs of (words, number of times the text occurs).
+        codes: the words that are codes.
     """
     rows = list(texts)
     names = {match[1] for row, _ in rows for word in row if (match := _NUMBERED.fullmatch(word))}
@@ -198,14 +198,14 @@ def _phrases(texts: Sequence[tuple[list[str], int]], codes: Iterable[str]) -> li
 
 
 def _codes(texts: Iterable[str]) -> list[str]:
-    """Return words of letters and digits that are no news, with and without a space before."""
+    """Return codes that occur in several texts, with and without a space before."""
     met = Counter(code.strip() for text in texts for code in set(_CODE.findall(text)))
     codes = sorted(code for code, n in met.items() if n >= _MIN_CODE_TEXTS)
     return [space + code for code in codes for space in ("", " ")]
 
 
 def _inseparable(rows: Sequence[tuple[list[str], int]], names: set[str]) -> set[tuple[str, str]]:
-    """Return neighbours of which one never occurs without the other."""
+    """Return pairs of adjacent words of which one never occurs without the other."""
     single: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     for row, count in rows:
@@ -240,7 +240,7 @@ def _join(row: list[str], joined: set[tuple[str, str]]) -> list[str]:
 
 
 def _spare_numbers(words: Iterable[str]) -> list[str]:
-    """Fill the gaps in each name's numbers, and add a few above the highest that was met."""
+    """Fill the gaps in each name's numbers, and add a few above the highest number."""
     highest: dict[str, int] = {}
     for word in words:
         match = re.fullmatch(r"( ?[^\W\d_]+) (\d+)", word)
@@ -249,7 +249,7 @@ def _spare_numbers(words: Iterable[str]) -> list[str]:
     return [
         f"{name} {n}"
         for name, top in highest.items()
-        if top < 1000  # a year or a price is no index
+        if top < 1000  # a year or a price is not an index
         for n in range(1, top + _SPARE_NUMBERS + 1)
     ]
 

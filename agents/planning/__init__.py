@@ -1,7 +1,7 @@
-"""Policies that plan in words: a planner, a loop that refuses plans, and what was said.
+"""Planning in words: planners, feedback loops that refuse plans, and records of the dialogue.
 
-The loops know no world's inside, only the contract `anchorgym.envs.PlanningEnv`; what judges plans
-is any `Scorer`.
+The loops depend on no particular world, only on the contract `anchorgym.envs.PlanningEnv`; any
+`Scorer` can judge plans.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first asked for."""
+    """Import names that need torch only when they are first used."""
     if name in ("LanguagePlanner", "PlannerError"):
         return getattr(importlib.import_module("anchorgym.agents.planning.language"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What is asked of a planner, and of a scorer of plans."""
+"""The contracts of planners and of scorers of plans."""
 
 from __future__ import annotations
 
@@ -11,50 +11,51 @@ from anchorgym.agents.planning.dialogue import Round
 from anchorgym.envs.planning import Plan, PlanningEnv
 
 Kind = Literal["joint", "agent", "talk", "reflect"]
-"""One plan for all; one agent's action; one agent's turn to speak; a lesson from a mistake."""
+"""What a query asks for: a plan of all agents, one agent's action, one agent's contribution to a
+discussion, or a reflection on a mistake."""
 Style = Literal["plain", "central", "react", "reflexion", "mindagent", "roco", "read"]
-"""Whose prompt a language planner is given."""
+"""Style of a language planner's prompt, named after the method that uses it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A plan that was proposed for the present round and not taken."""
+    """A plan that was proposed for the present round and refused."""
 
     plan: Plan
-    """Of the first agents, when one agent's action was refused; its own is the last."""
+    """The refused plan; if one agent's action was refused, the actions up to that agent's."""
     reason: str
-    """What the planner is told."""
+    """The feedback to the planner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to a planner; the answer is text."""
+    """One query to a planner; the answer is text."""
 
     kind: Kind
     style: Style = "plain"
     agent: str = ""
-    """Who is to answer; empty for one plan of all agents."""
+    """The agent that answers; empty for a plan of all agents."""
     before: Plan = ()
     """The actions that earlier agents have settled on."""
     refused: tuple[Refusal, ...] = ()
     past: tuple[Round, ...] = ()
-    """Rounds that the planner is reminded of, oldest first."""
+    """Earlier rounds to show to the planner, oldest first."""
     said: tuple[tuple[str, str], ...] = ()
-    """What was said in this round: (agent, text)."""
+    """The discussion of this round: (agent, text)."""
     lessons: tuple[str, ...] = ()
-    """What the planner wrote in answer to earlier reflections."""
+    """The planner's earlier reflections."""
     samples: int = 1
-    """So many answers are drawn for this one query."""
+    """Number of answers to sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A query with what it is about."""
+    """A query together with its world and random generator."""
 
     world: PlanningEnv
     query: Query
     rng: random.Random
-    """The noise of this episode, for planners that draw from it."""
+    """Random generator of the episode, for planners that need one."""
 
 
 class Planner(Protocol):
@@ -66,15 +67,15 @@ class Planner(Protocol):
 
 
 class Score(NamedTuple):
-    """What a scorer thinks of a plan or an action."""
+    """A scorer's estimate of a plan or an action."""
 
     advantage: float
     spread: float = 0.0
-    """How far the scorer is from sure, as a standard deviation."""
+    """Standard deviation of the estimate."""
 
 
 class Scorer(Protocol):
-    """Says how much better a plan is than doing nothing, or an action than leaving it open."""
+    """Estimates the advantage of plans over waiting, or of actions over leaving them open."""
 
     def joint(self, world: PlanningEnv, plans: Sequence[Plan]) -> list[Score]:
         """Return the joint advantage of each plan in the present state."""
@@ -86,11 +87,11 @@ class Scorer(Protocol):
 
 
 class CoinScorer:
-    """The control of every scorer: refuses at random, as often as it is told.
+    """A control for scorers, which refuses plans at random at a given rate.
 
     Args:
-        refuses: the chance that a plan is refused.
-        seed: of the coin.
+        refuses: probability that a plan is refused.
+        seed: seed of the random draws.
     """
 
     def __init__(self, refuses: float, seed: int = 0) -> None:

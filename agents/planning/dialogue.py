@@ -1,4 +1,4 @@
-"""The record of how plans came about, as plain data."""
+"""Records of planning: queries, answers and verdicts of every round, as plain data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from anchorgym.envs.planning import Plan
 
 Verdict = Literal["unreadable", "infeasible", "refused", "passed over", "accepted", "said"]
-"""What became of an answer; "said" is talk that proposes nothing."""
+"""Outcome of an answer; "said" is talk without a proposal."""
 
 
 @dataclass(slots=True)
@@ -16,26 +16,26 @@ class Answer:
     """One answer of a planner."""
 
     query: int
-    """The number of the query in its round; several samples share one."""
+    """Number of the query in its round; all samples of a query share it."""
     kind: str
     agent: str
     text: str
     plan: Plan = ()
     verdict: Verdict = "said"
     reason: str = ""
-    """Why it was not taken, as the planner is told."""
+    """Why the answer was not taken: the feedback to the planner."""
     advantage: float | None = None
     threshold: float | None = None
 
 
 @dataclass(slots=True)
 class Round:
-    """All that was asked and answered before one joint step, and what the step did."""
+    """All queries and answers before one joint step, and the outcome of the step."""
 
     situation: str
     queries: int = 0
     scored: int = 0
-    """How many plans or actions a scorer was asked about."""
+    """Number of plans or actions that a scorer was asked about."""
     answers: list[Answer] = field(default_factory=list)
     plan: Plan = ()
     reason: str = ""
@@ -51,16 +51,16 @@ class Dialogue:
 
     @property
     def queries(self) -> int:
-        """NQ: every query to the planner, those with unreadable answers included."""
+        """NQ: number of queries to the planner, those with unreadable answers included."""
         return sum(past.queries for past in self.rounds)
 
     @property
     def scored(self) -> int:
-        """How many plans or actions were scored."""
+        """Number of plans or actions that were scored."""
         return sum(past.scored for past in self.rounds)
 
     def refusal_rate(self) -> tuple[int, int]:
-        """Return (proposals that a scorer refused, proposals that it judged)."""
+        """Return (number of refused proposals, number of scored proposals)."""
         judged = [a for past in self.rounds for a in past.answers if a.advantage is not None]
         return sum(answer.verdict == "refused" for answer in judged), len(judged)
 

@@ -1,4 +1,4 @@
-"""A language model as a planner: real prompts, sampled answers."""
+"""The language planner, which samples answers from a chat model."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class PlannerError(AnchorgymError, ValueError):
 
 
 class LanguagePlanner:
-    """Asks a chat model; every answer is written from a context of its own.
+    """A planner that asks a chat model, with a separate context for every answer.
 
-    The oldest remembered rounds are left out of a prompt that is too long. One that is too long
-    without any of them is answered by an empty text, which no world can read as a plan.
+    A prompt that is too long omits its oldest rounds. If it is too long even without any, the
+    answer is an empty text, which no world can read as a plan.
 
     Args:
-        engine: samples the answers.
-        template: of the chat format.
-        sampling: how answers are drawn.
-        max_context: longest prompt with its answer, in tokens.
+        engine: engine that samples the answers.
+        template: template of the chat format.
+        sampling: sampling settings of the answers.
+        max_context: longest context, answer included, in tokens.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class LanguagePlanner:
 
     @classmethod
     def of(cls, policy: ModelPolicy, *, temperature: float = 1.0) -> LanguagePlanner:
-        """Return a planner that is a policy's model.
+        """Return a planner that asks a policy's model.
 
         Raises:
-            PlannerError: the policy speaks in actions, not in sentences.
+            PlannerError: the policy writes actions, not sentences.
         """
         if not isinstance(policy.template, ChatTemplate):
             raise PlannerError(
@@ -61,7 +61,7 @@ class LanguagePlanner:
         return cls(policy.engine, policy.template, sampling, max_context=policy.max_context)
 
     def answer(self, requests: Sequence[Request]) -> list[list[str]]:
-        """Have the engine answer all requests, with all their samples, together."""
+        """Answer all requests, with all their samples, in one batch."""
         prompts = [self._prompt(request.world, request.query) for request in requests]
         asked = [
             (tokens, self.sampling.derived(request.rng.getrandbits(62)))
@@ -82,7 +82,7 @@ class LanguagePlanner:
         return self.template.text(generation.tokens).rpartition(END_THINK)[2]
 
     def _prompt(self, world: PlanningEnv, query: Query) -> list[int] | None:
-        """Return a prompt that leaves room for the answer; None if there is none."""
+        """Return a prompt that leaves room for the answer; None if none does."""
         for first in range(len(query.past) + 1):
             shorter = replace(query, past=query.past[first:])
             tokens = self.template.question(write_prompt(world, shorter))

@@ -1,8 +1,8 @@
-"""Loops without a critic: the baselines that ReAd is compared with.
+"""Planning loops without a critic: the baselines that ReAd is compared with.
 
-Each is named after the method whose flow of information it follows. A simulated planner cannot
-tell prompts apart, so under it two loops differ only if they ask at other times or tell of other
-refusals.
+Each loop is named after the method whose flow of information it follows. A simulated planner
+ignores the prompt, so with it two loops differ only in when they ask and which refusals they
+report.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from anchorgym.envs.planning import Plan
 
 @dataclass(frozen=True)
 class NoFeedback:
-    """One plan a round, taken as it comes."""
+    """A loop that asks for one plan a round and takes it without feedback."""
 
     def plan(self, room: Room) -> Planning:
-        """Ask once."""
+        """Ask for one plan."""
         return (yield from _one(room, room.query("joint", "plain")))
 
 
 @dataclass(frozen=True)
 class ReAct:
-    """One thought and one plan a round; a plan that fails costs the round and is remembered.
+    """ReAct: one thought and one plan a round; a failed plan costs the round and is remembered.
 
     Source: Yao et al. (2022), arXiv 2210.03629. The planner sees the whole episode.
     """
 
     def plan(self, room: Room) -> Planning:
-        """Ask once, naming what failed in this very state."""
+        """Ask for one plan, listing the plans that failed in the present state."""
         query = room.query("joint", "react", memory=None)
         return (yield from _one(room, telling(query, room.refused)))
 
 
 @dataclass(frozen=True)
 class Verified:
-    """Physical verification: a plan that cannot be carried out is sent back with the reason.
+    """Physical verification: an infeasible plan is sent back with the reason.
 
     Args:
-        attempts: so many plans are asked for in a round at most.
-        style: of the prompt.
-        memory: so many past rounds are shown (None: all).
-        reflects: have the planner draw a lesson from each plan that was sent back, and show it
-            the lessons ever after. It costs a query.
+        attempts: most plans that a round asks for.
+        style: style of the prompt.
+        memory: number of past rounds in the prompt (None: all).
+        reflects: whether the planner reflects on each infeasible plan, at the cost of a query; all
+            later prompts show the reflections.
     """
 
     attempts: int = 10
@@ -56,7 +56,7 @@ class Verified:
     reflects: bool = False
 
     def plan(self, room: Room) -> Planning:
-        """Ask until a plan can be carried out."""
+        """Ask until a plan is feasible."""
         refused = list(room.refused)
         for _ in range(self.attempts):
             query = telling(room.query("joint", self.style, memory=self.memory), refused)
@@ -71,7 +71,7 @@ class Verified:
 
 
 def central_plan(attempts: int = 10) -> Verified:
-    """Return the loop of one planner that sees everything, the whole episode included."""
+    """Return the loop of a central planner, which sees the whole episode."""
     return Verified(attempts, "central", memory=None)
 
 
@@ -87,21 +87,20 @@ def mind_agent(attempts: int = 10) -> Verified:
 
 @dataclass(frozen=True)
 class RoCoDialogue:
-    """The robots talk in turn until one of them, after all have spoken, states a whole plan.
+    """RoCo's dialogue: the robots speak in turn until, after all have spoken, one states a plan.
 
-    Source: Mandi et al. (2023), arXiv 2307.04738. A plan that cannot be carried out is talked
-    over again.
+    Source: Mandi et al. (2023), arXiv 2307.04738. An infeasible plan is discussed again.
 
     Args:
-        attempts: so many talks are held in a round at most.
-        turns: each robot speaks so many times in a talk at most.
+        attempts: most discussions in a round.
+        turns: most times that each robot speaks in a discussion.
     """
 
     attempts: int = 10
     turns: int = 2
 
     def plan(self, room: Room) -> Planning:
-        """Hold talks until a plan can be carried out."""
+        """Hold discussions until a plan is feasible."""
         refused = list(room.refused)
         for _ in range(self.attempts):
             said: tuple[tuple[str, str], ...] = ()
@@ -131,12 +130,12 @@ class RoCoDialogue:
 
 @dataclass(frozen=True)
 class BestOfK:
-    """The control for the cost of a feedback loop: as many queries, without any refusals.
+    """Best of k plans: a control with the queries of a feedback loop, but without refusals.
 
     Args:
-        queries: asked in a round on average; a broken number is rounded up or down by chance.
-        scorer: picks the plan. Without one, the plan that was proposed most often is picked.
-        attempts: where no plan can be carried out, more are asked for, up to so many.
+        queries: mean number of queries a round; a fraction is rounded up or down at random.
+        scorer: scorer that picks the plan; without one, the most frequent plan is picked.
+        attempts: most queries in a round while no plan is feasible.
     """
 
     queries: float
@@ -144,7 +143,7 @@ class BestOfK:
     attempts: int = 10
 
     def plan(self, room: Room) -> Planning:
-        """Ask, then pick among the plans that can be carried out."""
+        """Ask for plans, then pick one of the feasible plans."""
         wanted = int(self.queries) + (room.rng.random() < self.queries % 1)
         answers: list[Answer] = []
         fine: list[Proposal] = []
@@ -161,6 +160,6 @@ class BestOfK:
 
 
 def _one(room: Room, query: Query) -> Planning:
-    """Take the answer to one query, feasible or not."""
+    """Take the answer to one query, whether it is feasible or not."""
     fine, refused = room.proposals((yield from room.ask(query)))
     return accepted(fine[0]) if fine else room.fallback(refused)

@@ -1,4 +1,4 @@
-"""Feedback loops as policies: a planner in a loop decides the joint action of a round."""
+"""Planning policies: a planner in a feedback loop decides the joint action of each round."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from anchorgym.envs.planning import Plan, PlanningEnv
 
 
 class Loop(Protocol):
-    """How a plan is found: what is asked, what is refused, and when to stop."""
+    """A feedback loop: the rules for what to ask, what to refuse, and when to stop."""
 
     def plan(self, room: Room) -> Planning:
-        """Yield queries, take their answers, return the plan of the round."""
+        """Yield queries, receive their answers, and return the plan of the round."""
         ...
 
 
@@ -22,8 +22,8 @@ class PlanningPolicy:
     """A planner inside a feedback loop.
 
     Args:
-        planner: answers queries in words.
-        loop: decides what to ask and which answer to take.
+        planner: planner that answers queries in words.
+        loop: feedback loop that decides what to ask and which answer to take.
     """
 
     def __init__(self, planner: Planner, loop: Loop) -> None:
@@ -36,17 +36,17 @@ class PlanningPolicy:
 
 
 class PlanningSession:
-    """All agents' side of one episode."""
+    """A planning policy's side of one episode, for all agents of a team."""
 
     def __init__(self, policy: PlanningPolicy, world: PlanningEnv, seed: int) -> None:
         self._policy = policy
         self.room = Room(world, random.Random(seed))
 
     def plan(self) -> Planning:
-        """Plan a round, leaving it to the caller to have the queries answered.
+        """Plan a round as a generator, whose caller has the queries answered.
 
-        A driver of many sessions collects their queries, has the planner answer them together and
-        sends each session its answers.
+        A driver of many sessions collects their queries, has the planner answer them in one batch
+        and sends each session its answers.
         """
         self.room.begin()
         plan = yield from self._policy.loop.plan(self.room)
@@ -54,11 +54,11 @@ class PlanningSession:
         return plan
 
     def request(self, query: Query) -> Request:
-        """Return a query that `plan` has yielded as the planner takes it."""
+        """Return the planner's request for a query that `plan` has yielded."""
         return Request(self.room.world, query, self.room.rng)
 
     def act(self) -> dict[str, str]:
-        """Plan a round with the policy's own planner: the action of each agent."""
+        """Plan a round with the policy's own planner; return the action of each agent."""
         planning = self.plan()
         try:
             query = next(planning)
@@ -70,5 +70,5 @@ class PlanningSession:
         return dict(zip(self.room.agents, plan, strict=True))
 
     def observe(self, reward: float, reason: str = "") -> None:
-        """Tell the session what its plan did: the reward, or why it was not carried out."""
+        """Record the outcome of the plan: its reward, or why it was not carried out."""
         self.room.finish(reward, reason)

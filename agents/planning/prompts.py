@@ -1,4 +1,4 @@
-"""What a language planner reads: rules, memory, the present state, refusals, and what to answer."""
+"""Prompts of language planners: rules, memory, present state, refusals, and answer format."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def write_prompt(world: PlanningEnv, query: Query) -> str:
     """Return the prompt of a query.
 
     Args:
-        world: in the state that is asked about.
-        query: what is asked, and what has been said about it.
+        world: world in the state that the query is about.
+        query: query to write down.
     """
     parts = [world.manual(query.agent), _STYLES[query.style]]
     parts += [_demonstration(world)] if query.style == "mindagent" else []
@@ -90,7 +90,7 @@ def _form(world: PlanningEnv, names: Sequence[str]) -> str:
 
 
 def _demonstration(world: PlanningEnv) -> str:
-    """Show the format on the plan that is always possible to write."""
+    """Show the answer format on the plan in which all agents wait."""
     return f"An example of an answer, not a good plan:\n{world.write_plan(world.waiting)}"
 
 

@@ -1,4 +1,4 @@
-"""ReAd: plans are refused until their advantage, as a critic sees it, is large enough.
+"""ReAd: feedback loops that refuse plans until a critic's advantage for them is large enough.
 
 Source: Zhang et al. (2024), arXiv 2405.14314. ReAd-J judges the joint plan, ReAd-S each agent's
 action in turn. The filter 1[A > threshold] is the limit of the policy proportional to
@@ -24,12 +24,12 @@ from anchorgym.envs.planning import Plan
 
 @dataclass(frozen=True)
 class Threshold:
-    """What an advantage must exceed; each refusal in a round lowers it.
+    """The threshold that an advantage must exceed; each refusal in a round lowers it.
 
     Args:
-        start: at the beginning of a round, in units of the scorer.
-        slack: how far the first refusal lowers it.
-        factor: by which the distance from the start grows with each further one.
+        start: threshold at the beginning of a round, in units of the scorer.
+        slack: decrease at the first refusal.
+        factor: factor by which each further refusal multiplies the distance from the start.
     """
 
     start: float = 0.0
@@ -37,30 +37,30 @@ class Threshold:
     factor: float = 2.0
 
     def after(self, refusals: int) -> float:
-        """Return the threshold after so many refusals."""
+        """Return the threshold after a number of refusals."""
         return self.start - (self.slack * self.factor ** (refusals - 1) if refusals else 0.0)
 
 
 @dataclass(frozen=True)
 class ReAdJ:
-    """Refinement of the joint plan.
+    """ReAd-J: refinement of the joint plan.
 
     A plan must be readable and feasible before it is scored. The options after `attempts` are not
     in the paper: they save queries.
 
     Args:
-        scorer: gives the joint advantage.
-        threshold: what it must exceed.
-        max_refine: after so many refusals in a round one more feasible plan is asked for, and the
-            best of all of them is taken, the last among equals.
-        attempts: after so many answers without a feasible plan the round is given up.
-        samples: so many plans are drawn for each query, and the best of them is judged.
-        shares: tell from the start of a round which plans of earlier rounds would be refused
-            in it, too.
-        recalls: a plan that was written in an earlier round is taken without a query when its
-            advantage exceeds this, unless it was carried out in this very state before; None
-            never does.
-        doubt: a plan is refused only if its advantage plus so many times its spread is too small.
+        scorer: scorer of the joint advantage.
+        threshold: threshold that the advantage must exceed.
+        max_refine: most refusals in a round; after them, one more feasible plan is asked for and
+            the best of all plans is taken, the last among equals.
+        attempts: most queries in a round without a feasible plan; then the round is given up.
+        samples: number of plans to sample for each query, of which the best is judged.
+        shares: whether queries list, from the start of a round, the plans of earlier rounds that
+            would be refused in the present state.
+        recalls: advantage above which a plan of an earlier round is taken without a query, unless
+            it was carried out in the present state before; None never recalls plans.
+        doubt: multiple of a score's spread that is added to the advantage of a proposed plan, and
+            subtracted from that of a recalled one, before the comparison with the threshold.
     """
 
     scorer: Scorer
@@ -73,7 +73,7 @@ class ReAdJ:
     doubt: float = 0.0
 
     def plan(self, room: Room) -> Planning:
-        """Ask until a feasible plan is good enough, or the round's refusals are used up."""
+        """Ask until a feasible plan passes, or the round's refusals are used up."""
         known = self._known(room)
         recalled = self._recalled(room, known)
         if recalled:
@@ -103,7 +103,7 @@ class ReAdJ:
         return score.advantage + self.doubt * score.spread > threshold
 
     def _known(self, room: Room) -> dict[Plan, Score]:
-        """Return the feasible ones among the plans of earlier rounds, scored in this state."""
+        """Return the feasible plans of earlier rounds with their scores in the present state."""
         if not self.shares and self.recalls is None:
             return {}
         written = {answer.plan: None for past in room.past(None) for answer in past.answers}
@@ -112,7 +112,7 @@ class ReAdJ:
         return dict(zip(fine, self.scorer.joint(room.world, fine), strict=True)) if fine else {}
 
     def _recalled(self, room: Room, known: dict[Plan, Score]) -> Plan:
-        """Return the best known plan if it is good enough, but none twice in one state."""
+        """Return the best known plan if it is good enough and was not tried in this state."""
         fresh = {plan: score for plan, score in known.items() if plan not in room.tried()}
         if self.recalls is None or not fresh:
             return ()
@@ -130,14 +130,14 @@ class ReAdJ:
 
 @dataclass(frozen=True)
 class ReAdS:
-    """Refinement of each agent's action in turn, given those of the agents before it.
+    """ReAd-S: refinement of each agent's action in turn, given the actions of earlier agents.
 
     Args:
-        scorer: gives the local advantage.
-        threshold: what it must exceed; each agent begins at its start.
-        max_refine: after so many refusals of an agent in a round the best of its actions is taken.
-        attempts: after so many answers of an agent that do not fit, the plan is begun anew.
-        restarts: so many plans are begun in a round at most.
+        scorer: scorer of the local advantage.
+        threshold: threshold that the advantage must exceed; it starts anew for each agent.
+        max_refine: most refusals of an agent in a round; then its best action is taken.
+        attempts: most infeasible answers of an agent; then the plan is started anew.
+        restarts: most plans that are started in a round.
     """
 
     scorer: Scorer
@@ -147,7 +147,7 @@ class ReAdS:
     restarts: int = 3
 
     def plan(self, room: Room) -> Planning:
-        """Settle one action after the other."""
+        """Choose the actions of the agents one after the other."""
         refused = list(room.refused)
         vetoes = dict.fromkeys(room.agents, 0)
         for _ in range(self.restarts):
@@ -170,7 +170,7 @@ class ReAdS:
         refused: list[Refusal],
         vetoes: dict[str, int],
     ) -> Planning:
-        """Return the plan with this agent's action; as it was, when none was found."""
+        """Return the plan extended by this agent's action; unchanged if no action was accepted."""
         failures = 0
         judged: list[tuple[float, Proposal]] = []
         while failures < self.attempts:

@@ -1,4 +1,4 @@
-"""Where a round is planned: asks the planner, judges its answers, and writes everything down."""
+"""Planning state of an episode: asks the planner, reads its answers, and records everything."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from anchorgym.envs.planning import Plan, PlanningEnv
 
 Asking = Generator[Query, list[str], list[Answer]]
 Planning = Generator[Query, list[str], Plan]
-"""Yields queries, is sent their answers, and returns the plan of the round."""
+"""A generator that yields queries, is sent their answers, and returns the plan of the round."""
 
 
 class Proposal(NamedTuple):
-    """A plan that can be carried out, and the answer that it was read from."""
+    """A feasible plan, and the answer that it was read from."""
 
     plan: Plan
     answer: Answer
 
 
 class Room:
-    """One episode's planning.
+    """The planning state of one episode.
 
     Args:
-        world: whose `reset` has been called.
-        rng: the noise of the episode.
+        world: world whose `reset` has been called.
+        rng: random generator of the episode.
     """
 
     def __init__(self, world: PlanningEnv, rng: random.Random) -> None:
@@ -45,7 +45,7 @@ class Room:
         self.dialogue = Dialogue()
         self.lessons: list[str] = []
         self.refused: list[Refusal] = []
-        """What was refused in the present state; emptied when the state changes."""
+        """Refusals in the present state; cleared when the state changes."""
         self._anchor = b""
         self._tried: dict[bytes, set[Plan]] = {}
 
@@ -55,21 +55,21 @@ class Room:
         return self.dialogue.rounds[-1]
 
     def begin(self) -> None:
-        """Open a round."""
+        """Start a round."""
         anchor = self.world.anchor()
         if anchor != self._anchor:
             self._anchor, self.refused = anchor, []
         self.dialogue.rounds.append(Round(self.world.situation()))
 
     def finish(self, reward: float, reason: str) -> None:
-        """Note what the plan of the round did."""
+        """Record the outcome of the round's plan."""
         self.now.reward, self.now.reason = reward, reason
         self._tried.setdefault(self._anchor, set()).add(self.now.plan)
         if reason:
             self.refused.append(Refusal(self.now.plan, reason))
 
     def tried(self) -> frozenset[Plan]:
-        """Return the plans that were carried out in the present state before."""
+        """Return the plans that were tried in the present state."""
         return frozenset(self._tried.get(self._anchor, ()))
 
     def past(self, rounds: int | None) -> tuple[Round, ...]:
@@ -78,12 +78,12 @@ class Room:
         return tuple(earlier if rounds is None else earlier[len(earlier) - rounds :])
 
     def query(self, kind: Kind, style: Style, *, memory: int | None = 1) -> Query:
-        """Return a query that reminds of the last `memory` rounds (None: all)."""
+        """Return a query that shows the last `memory` rounds (None: all)."""
         remembered = self.past(memory if memory is None else min(memory, len(self.past(None))))
         return Query(kind, style, past=remembered, lessons=tuple(self.lessons))
 
     def ask(self, query: Query) -> Asking:
-        """Put a query to the planner and note its answers."""
+        """Put a query to the planner and record its answers."""
         texts = yield query
         self.now.queries += 1
         answers = [Answer(self.now.queries, query.kind, query.agent, text) for text in texts]
@@ -93,10 +93,10 @@ class Room:
     def proposals(
         self, answers: Sequence[Answer], before: Plan = ()
     ) -> tuple[list[Proposal], list[Refusal]]:
-        """Return the plans in answers that can be carried out, and why the others cannot be.
+        """Return the feasible plans in answers, and refusals of the other plans.
 
         With `before`, or from a query to one agent, an answer is the next agent's action alone.
-        The same plan is returned once.
+        Duplicates are returned once.
         """
         fine: dict[Plan, Answer] = {}
         refused: list[Refusal] = []
@@ -119,7 +119,7 @@ class Room:
         return [Proposal(plan, answer) for plan, answer in fine.items()], refused
 
     def best(self, fine: Sequence[Proposal], scorer: Scorer) -> tuple[Proposal, Score]:
-        """Return the proposal with the highest joint advantage; all are noted."""
+        """Return the proposal with the highest joint advantage; record the scores of all."""
         scores = scorer.joint(self.world, [proposal.plan for proposal in fine])
         self.now.scored += len(fine)
         for proposal, score in zip(fine, scores, strict=True):
@@ -127,20 +127,20 @@ class Room:
         return max(zip(fine, scores, strict=True), key=lambda scored: scored[1].advantage)
 
     def fallback(self, refused: Sequence[Refusal]) -> Plan:
-        """Return what is done when no plan was taken: the last that is feasible, or readable."""
+        """Return the plan to use when none was taken: the last feasible, or the last readable."""
         whole = [r.plan for r in reversed(refused) if len(r.plan) == len(self.agents)]
         feasible = (plan for plan in whole if not self.world.problem(plan))
         return next(feasible, whole[0] if whole else self.world.waiting)
 
 
 def accepted(proposal: Proposal) -> Plan:
-    """Take a proposal."""
+    """Mark a proposal as accepted and return its plan."""
     proposal.answer.verdict, proposal.answer.reason = "accepted", ""
     return proposal.plan
 
 
 def vetoed(proposal: Proposal, threshold: float) -> Refusal:
-    """Refuse a proposal for its advantage, and say what the next one must exceed."""
+    """Refuse a proposal for its advantage, and state the threshold of the next one."""
     answer = proposal.answer
     answer.verdict = "refused"
     answer.reason = scored_too_low(answer.advantage or 0.0, threshold)
@@ -156,5 +156,5 @@ def scored_too_low(advantage: float, threshold: float) -> str:
 
 
 def telling(query: Query, refused: Sequence[Refusal]) -> Query:
-    """Return a query that names what was refused."""
+    """Return a query that lists the refusals."""
     return replace(query, refused=tuple(refused))

@@ -1,4 +1,4 @@
-"""A planner that errs like a language model, without one: an expert with mistakes mixed in."""
+"""The simulated planner: an expert with mistakes mixed in, in place of a language model."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _TRIES = 20
 
 
 class SimulatedPlanner:
-    """Answers with the world's suggestion or, by chance, with one of its typical mistakes.
+    """A planner that answers with the world's suggestion or, at random, with a typical mistake.
 
-    Each action is a mistake with chance `error`. A plan that was refused in this round is drawn
-    anew with chance `heed`, as often as it takes: so a refusal is mostly heard, not always.
-    All chance is the episode's.
+    Each action is a mistake with probability `error`. A drawn plan that was refused in this round
+    is drawn again with probability `heed`, so most refusals are heeded, but not all. All randomness
+    comes from the episode's generator.
 
     Args:
-        error: the chance of a mistake, for each agent's action.
-        heed: the chance that a refusal is heeded.
+        error: probability of a mistake, for each agent's action.
+        heed: probability that a refusal is heeded.
     """
 
     def __init__(self, error: float = 0.3, heed: float = 0.9) -> None:

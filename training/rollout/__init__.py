@@ -1,10 +1,10 @@
-"""Rollouts: how episodes are played.
+"""Rollouts: playing episodes in environments.
 
-types          starts, turns, episodes, matches
+types          starts, turns, episodes and matches
 play           `rollout` and `play_matches`; `planning` for teams with a planner
-episode_run    one episode as a pump: requests out, answers in, a joint turn
-worlds, sides  what a run meets on both sides: any world, and who plays in it
-drivers        pump many runs, and have engines answer
-strategies     how the groups of an iteration are made; `group_sampler` draws their tasks
-env_pool       environments of one kind; `fork_store` keeps what forks go on from
+episode_run    one episode as a state machine: requests out, answers in, a joint turn
+worlds, sides  adapters of a run: `worlds` for environments, `sides` for policies and planners
+drivers        advance many runs at a time, and have engines answer their requests
+strategies     how the groups of an iteration are rolled out; `group_sampler` draws their tasks
+env_pool       environments of one kind; `fork_store` keeps sessions and states for forks
 """

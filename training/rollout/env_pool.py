@@ -1,4 +1,4 @@
-"""Environments of one kind, kept between rollouts."""
+"""Pools of environments, which are reused between rollouts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Env = TypeVar("Env")
 
 
 class EnvPool(Generic[Env]):
-    """Environments of one kind, of one agent or of several, kept between rollouts.
+    """A pool of equal environments, single-agent or multi-agent, reused between rollouts.
 
     Args:
-        make: makes one; it is called when more are needed at a time than there are.
+        make: constructor of an environment, called when the pool has too few.
     """
 
     def __init__(self, make: Callable[[], Env]) -> None:
@@ -23,20 +23,20 @@ class EnvPool(Generic[Env]):
 
     @staticmethod
     def of(env_id: str, **arguments: Any) -> EnvPool[TextEnv]:
-        """Return a pool of the registered environment of one agent that has this id.
+        """Return a pool of a registered single-agent environment.
 
         Args:
-            env_id: `namespace/Name-vN`, or `module:namespace/Name-vN`.
-            arguments: of the environment.
+            env_id: id, as `namespace/Name-vN` or `module:namespace/Name-vN`.
+            arguments: keyword arguments of the environment.
 
         Raises:
-            AnchorgymError: there is none, or it does not take these arguments.
+            AnchorgymError: there is no such environment, or it does not take these arguments.
         """
         return EnvPool(lambda: make(env_id, **arguments))
 
     @property
     def first(self) -> Env:
-        """One of them, to ask about tasks and agents."""
+        """The first environment of the pool, to query its tasks and agents."""
         return self._envs[0]
 
     def take(self, n: int) -> list[Env]:

@@ -1,4 +1,4 @@
-"""One episode of a world, as a pump: requests out, answers in, a joint turn, and again.
+"""One episode as a state machine: requests out, answers in, a joint turn, and again.
 
     while not run.done:
         while requests := run.requests():
@@ -8,7 +8,7 @@
         run.step()
     run.close()
 
-Drivers do this with many runs at a time; see `anchorgym.training.rollout.drivers`.
+Drivers advance many runs at a time; see `anchorgym.training.rollout.drivers`.
 """
 
 from __future__ import annotations
@@ -39,26 +39,27 @@ _NO_ADAPTIVE: Mapping[str, AdaptiveTemperature] = {}
 class EpisodeRun:
     """One episode of a world, with a session in every seat.
 
-    An agent that is not active is not asked. Rewards that reach it then are booked on its last
-    turn, or on its first where it has yet to act. One whose context is full says nothing from there
-    on. Agents may leave, and others may join: each is played by whom `seats` names.
+    An agent that is not active is not asked for an action. Its rewards are then added to its last
+    turn, or to its first turn if it has not acted yet. An agent whose context is full takes no
+    further action. Agents may leave and join; `seats` names the policy of each.
 
     Args:
-        world: where; it is put at the start.
-        seats: who plays each agent.
-        start: of the episode. A fork goes on from a state that the store has kept, and with the
-            memory of its parent; its turns are its own, and what was read and written before them
-            is part of the context of the first.
-        number: of the run among those that are played together; what is sampled depends on it.
-        patience: an agent is cut as stuck after so many invalid turns in a row; None never.
-        store: keeps the session and the states of the episode for forks.
-        guests: agents that are not played by the policies of now, for who learns from the match.
-        adaptive: temperature of each token, for agents with a rule of their own.
+        world: world of the episode; it is reset to the start.
+        seats: policy of each agent.
+        start: start of the episode. A fork continues from a stored state with the memory of its
+            parent; it has only its own turns, and the context of the first of them includes all
+            tokens that were read and written before.
+        number: number of the run in its rollout; the sampling noise depends on it.
+        patience: number of invalid turns in a row after which an agent is cut as stuck; None never
+            cuts.
+        store: store that keeps the session and the states of the episode for forks.
+        guests: agents that are not played by the current policies, so that learners skip them.
+        adaptive: rule of each token's temperature, for agents with a rule of their own.
 
     Raises:
-        SeatError: nobody plays an agent.
-        ForkError: the start is a fork, and nothing is there to go on from.
-        ContractError: the environment did not come back to the state of a fork.
+        SeatError: an agent has no policy.
+        ForkError: the start is a fork, and its parent's state or session is missing.
+        ContractError: the environment was not restored to the state of a fork.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class EpisodeRun:
         self._world, self._seats, self._store = world, seats, store
         self._number, self._patience, self._adaptive = number, patience, adaptive
         self.dialogues: dict[str, Dialogue] = {}
-        """What planners were asked and answered, by the seat of their team."""
+        """Dialogues of the planners, by the seat of their team."""
         self._sides: dict[str, Side] = {}
         self._acting: dict[str, tuple[Side, View, Turn]] = {}
         self._actions: dict[str, Any] | None = None
@@ -86,7 +87,7 @@ class EpisodeRun:
         self._begun = self._asking = False
         self._in_play: Sequence[str] = ()
         self.done = False
-        """Whether no further turn is taken."""
+        """Whether the episode has ended."""
         try:
             self._open()
         except BaseException:
@@ -94,9 +95,10 @@ class EpisodeRun:
             raise
 
     def requests(self) -> list[Ask]:
-        """Begin the turn of every active agent, and return what has to be answered for it.
+        """Begin the turn of every active agent, and return the open requests.
 
-        When all of it has been answered, what is asked next; empty when `decide` may be called.
+        Call it again when all are answered: a planner may ask several times. It returns an empty
+        list when `decide` may be called.
         """
         if not self._begun:
             self._begin()
@@ -110,7 +112,7 @@ class EpisodeRun:
         self._sides[ask.agent].answer(answer)
 
     def decide(self) -> None:
-        """Have every agent that was asked decide on its action."""
+        """Choose the action of every active agent."""
         actions = self._actions = {}
         reads = self._world.reads
         for agent, (side, view, turn) in self._acting.items():
@@ -122,11 +124,11 @@ class EpisodeRun:
             actions[agent] = action
 
     def step(self) -> None:
-        """Take the joint turn; without one to take, nothing happens.
+        """Take the joint turn; do nothing if there are no actions to take.
 
         Raises:
-            RewardError: the environment gave a reward that is not finite.
-            SeatError: an agent joined that nobody plays, or came back after it had left.
+            RewardError: the environment returned a reward that is not finite.
+            SeatError: an agent joined without a policy, or came back after it had left.
         """
         if self.done:
             return
@@ -139,7 +141,7 @@ class EpisodeRun:
             self._look_around()
 
     def close(self) -> None:
-        """Give back what the sessions hold."""
+        """Close all sessions."""
         for side in self._sides.values():
             side.close()
         self._sides = {}
@@ -163,7 +165,7 @@ class EpisodeRun:
         self._look_around()
 
     def _look_around(self) -> None:
-        """Notice who has come and gone, and keep the state that the next turn is taken in."""
+        """Update the agents in play, and store the state before the next turn."""
         agents = self._world.agents
         if agents != self._in_play:
             self._meet(agents)
@@ -185,7 +187,7 @@ class EpisodeRun:
             self._gone.add(agent)
 
     def _join(self, agent: str) -> None:
-        """Open the session of an agent, and an episode for it."""
+        """Open a session and an episode for an agent."""
         world, start = self._world, self.match.start
         if agent not in self._seats:
             raise SeatError(f"nobody plays {agent}: give a policy for each of {list(world.agents)}")
@@ -199,7 +201,7 @@ class EpisodeRun:
             goal=str(info.get("goal", "")),
             final_observation=world.text(agent),
         )
-        if agent not in world.agents:  # nothing is left to do
+        if agent not in world.agents:  # its task is over at the start
             self._stop(agent, StopReason.TERMINATED)
 
     def _side(self, agent: str) -> Side:
@@ -229,7 +231,7 @@ class EpisodeRun:
                 continue
             text, view, anchor = sight
             turns, side = episode.turns, self._sides[agent]
-            if turns and not turns[-1].valid:  # however long ago that was
+            if turns and not turns[-1].valid:  # its last turn may be several joint turns ago
                 view = view._replace(action_valid=False, reason=turns[-1].reason)
             turn = side.begin(text, view, anchor)
             if turn is None:
@@ -243,13 +245,13 @@ class EpisodeRun:
             acting[agent] = side, view, turn
 
     def _arrive(self, agent: str, arrival: Arrival) -> None:
-        """Book what a step did to an agent."""
+        """Record the outcome of a step for an agent."""
         reward, stop, text, info, judged = arrival
         episode = self.match.sides[agent]
         turns, acted = episode.turns, agent in self._acting
         if not math.isfinite(reward):
             raise self._no_reward(agent, reward)
-        if not turns:  # it has yet to act
+        if not turns:  # the agent has not acted yet
             self._early[agent] = self._early.get(agent, 0.0) + reward
         else:
             turn = turns[-1]
@@ -281,14 +283,14 @@ class EpisodeRun:
         )
 
     def _stop(self, agent: str, reason: StopReason) -> None:
-        """End an agent's episode; it stays in a world that others go on with."""
+        """End an agent's episode; the agent may stay in the world while others continue."""
         self.match.sides[agent].stop = reason
         if not self._world.may_pass:
             self._leave(agent)
             self.done = not self._sides
 
     def _leave(self, agent: str) -> None:
-        """Leave an agent's session to forks, or close it."""
+        """Hand an agent's session to the fork store, or close it."""
         side = self._sides.pop(agent, None)
         if side is None:
             return
@@ -304,7 +306,7 @@ def _is_stuck(turns: Sequence[Turn], patience: int) -> bool:
 
 
 def _read_before(first: Turn, origin: Origin | None) -> None:
-    """Put what a fork has read and written before its own turns into the context of the first."""
+    """Add the tokens before a fork's own turns to the context of its first turn."""
     if origin is None or first.restart:
         return
     before: tuple[int, ...] = ()

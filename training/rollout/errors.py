@@ -1,4 +1,4 @@
-"""Errors of episodes that cannot be played."""
+"""Errors of rollouts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from anchorgym.envs.errors import AnchorgymError, ContractError
 
 
 class SeatError(ContractError):
-    """An agent that nobody plays, or that the world does not treat as one agent."""
+    """An agent without a policy, or one that came back after it had left."""
 
 
 class RewardError(ContractError):
@@ -18,4 +18,4 @@ class DriverError(ContractError):
 
 
 class ForkError(AnchorgymError, ValueError):
-    """A fork of an episode that cannot be forked."""
+    """A fork from an episode that cannot be forked."""

@@ -1,4 +1,4 @@
-"""Sessions and states of finished episodes, for forks to go on from."""
+"""The store of finished episodes' sessions and states, from which forks continue."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from anchorgym.training.rollout.worlds import World
 
 
 class ForkStore:
-    """Sessions of finished episodes and the states they met, so that forks go on from any turn.
+    """Stores sessions and states of finished episodes, so that forks can start at any turn.
 
-    As a context manager it closes the sessions at the end.
+    As a context manager it closes the sessions on exit.
     """
 
     def __init__(self) -> None:
@@ -31,21 +31,21 @@ class ForkStore:
         self._snapshots.clear()
 
     def remember(self, episode: Episode, snapshot: bytes) -> None:
-        """Keep the state in which an episode takes its next turn."""
+        """Store the state in which an episode takes its next turn."""
         self._snapshots[id(episode)].append(snapshot)
 
     def keep(self, episode: Episode, session: Session) -> None:
-        """Keep the session of an episode."""
+        """Store the session of an episode."""
         session.shelve()
         self._sessions[id(episode)] = episode, session
 
     def restore(self, world: World, start: Start, origin: Origin) -> Sequence[str]:
-        """Put a world where a fork begins, and return the agents that take part.
+        """Restore the state in which a fork begins, and return the agents that take part.
 
-        The start's seed redraws the randomness from there on, so that siblings do not share it.
+        The start's seed redraws the later randomness, so that siblings do not share it.
 
         Raises:
-            ContractError: the environment is in another state than the parent was.
+            ContractError: the environment's state differs from the parent's.
         """
         turn = len(origin.lived)
         agents = world.restore(self._snapshots[id(origin.parent)][turn], start.seed)
@@ -60,6 +60,6 @@ class ForkStore:
         return agents
 
     def fork(self, world: World, origin: Origin) -> Session:
-        """Return a session that has lived through the parent's turns before the origin's."""
+        """Return a session with the memory of the parent's turns before the origin's."""
         _, session = self._sessions[id(origin.parent)]
         return session.fork(world.env, origin.turn)

@@ -1,4 +1,4 @@
-"""Playing groups: tasks are drawn, and others in place of those that the algorithm drops."""
+"""Sampling of groups: draws tasks, and replaces groups that the algorithm drops."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from anchorgym.training.rollout.types import Episode
 
 @dataclass(slots=True)
 class Played:
-    """The episodes of an iteration, group by group."""
+    """The episodes of an iteration, in the order of their groups."""
 
     episodes: list[Episode] = field(default_factory=list)
     dropped: set[int] = field(default_factory=set)
-    """Groups that the algorithm does not train on."""
+    """Numbers of the groups that the algorithm does not train on."""
     redraws: int = 0
-    """Rounds in which tasks were drawn in place of dropped ones."""
+    """Number of rounds in which tasks were drawn to replace dropped groups."""
 
     @property
     def kept(self) -> list[Episode]:
@@ -31,22 +31,22 @@ class Played:
 
     @property
     def lost(self) -> list[Episode]:
-        """The episodes that are not."""
+        """The episodes of dropped groups, which are not trained on."""
         return [e for e in self.episodes if e.start.group in self.dropped]
 
 
 class GroupSampler:
-    """Draws the groups of an iteration.
+    """Draws tasks and rolls out the groups of an iteration.
 
     Args:
-        algorithm: says which groups are dropped.
-        state: what it remembers.
-        strategy: rolls out the groups.
-        panel: of tasks to draw from.
-        tasks: groups that are to be trained on.
-        redraws: rounds at most in which other tasks are drawn for dropped groups.
-        play: rolls out episodes.
-        batch_of: makes the algorithm's columns of them.
+        algorithm: algorithm that decides which groups are dropped.
+        state: state of the algorithm.
+        strategy: strategy that rolls out the groups.
+        panel: ids of the tasks to draw from.
+        tasks: number of groups to train on.
+        redraws: most rounds in which other tasks are drawn to replace dropped groups.
+        play: function that rolls out episodes.
+        batch_of: function that converts episodes to the algorithm's columns.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class GroupSampler:
         self._play, self._batch_of = play, batch_of
 
     def take(self, rng: random.Random) -> Played:
-        """Play until enough groups are kept, or tasks were drawn anew often enough."""
+        """Play until enough groups are kept, or the redraws are used up."""
         played = Played()
-        wanted, n_groups = self._tasks, 0
+        missing, n_groups = self._tasks, 0
         while True:
-            tasks = [self._panel[rng.randrange(len(self._panel))] for _ in range(wanted)]
+            tasks = [self._panel[rng.randrange(len(self._panel))] for _ in range(missing)]
             groups = self._strategy.play(tasks, n_groups, rng, self._play)
             if len(groups) != len(tasks):
                 raise ContractError(
@@ -79,17 +79,17 @@ class GroupSampler:
                     "of each task"
                 )
             fresh = [episode for group in groups for episode in group]
-            n_groups += wanted
+            n_groups += missing
             dropped = self._dropped(fresh)
             played.episodes += fresh
             played.dropped |= dropped
-            wanted = len(dropped)
-            if not wanted or played.redraws == self._redraws:
+            missing = len(dropped)
+            if not missing or played.redraws == self._redraws:
                 return played
             played.redraws += 1
 
     def _dropped(self, episodes: Sequence[Episode]) -> set[int]:
-        """Ask the algorithm which groups it does not train on."""
+        """Return the numbers of the groups that the algorithm does not train on."""
         batch = self._batch_of(episodes)
         kept = self._algorithm.keep(batch, self._state)
         numbers = np.array([e.start.group for e in episodes for _ in e.turns], np.int64)

@@ -1,4 +1,4 @@
-"""Episodes of planning policies: many worlds in step, their queries answered together."""
+"""Rollouts of planning policies, which answer the queries of many worlds in batches."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from anchorgym.training.rollout.worlds import TEAM, TeamWorld
 
 @dataclass(slots=True)
 class PlannedEpisode:
-    """What became of one episode."""
+    """The result of one episode of a planning policy."""
 
     task: str
     seed: int
     won: bool = False
     steps: int = 0
-    """ES: environment steps; all that there were when it was not won."""
+    """ES: number of environment steps, whether the episode was won or not."""
     reward: float = 0.0
     dialogue: Dialogue = field(default_factory=Dialogue)
 
     @property
     def queries(self) -> int:
-        """NQ, see `Dialogue.queries`."""
+        """NQ: number of queries to the planner, see `Dialogue.queries`."""
         return self.dialogue.queries
 
 
@@ -42,11 +42,11 @@ def play_planned(
     """Play one episode in each world until it is won or out of turns.
 
     Args:
-        policy: plans for all agents.
-        worlds: as many as there are starts; each a `PlanningEnv`, too.
-        starts: (task, seed) of each episode. The seed is that of the world's chance and of the
-            planner's.
-        driver: pumps the episodes; by default in lock-step.
+        policy: policy that plans for all agents.
+        worlds: (n_starts,) worlds, each of which is also a `PlanningEnv`.
+        starts: (task, seed) of each episode. The seed determines the randomness of the world and of
+            the planner.
+        driver: driver of the episodes; by default lock-step.
 
     Raises:
         ContractError: a world cannot be planned for.

@@ -1,6 +1,6 @@
-"""Playing episodes: one policy on many tasks, or several policies against each other.
+"""Rollouts of one policy on many tasks, and matches of several policies.
 
-Both are the same loop: an `EpisodeRun` for each start, and a driver that pumps them all.
+Both are the same loop: an `EpisodeRun` for each start, and a driver that advances them all.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ def rollout(
     store: ForkStore | None = None,
     driver: Driver | None = None,
 ) -> list[Episode]:
-    """Play one episode from each start in a world of one agent.
+    """Play one episode from each start in a single-agent environment.
 
     Args:
-        policy: who plays.
-        envs: where.
-        starts: (n_starts,) of the episodes.
-        sampling: how responses are sampled.
-        timers: for the time by phase.
-        patience: an episode is cut as stuck after so many invalid turns in a row.
-        store: sessions and states of what was played before; those of these episodes are added.
-            Starts that have an origin need it.
-        driver: pumps the episodes; by default in lock-step.
+        policy: policy that plays.
+        envs: pool of environments.
+        starts: (n_starts,) starts of the episodes.
+        sampling: sampling settings of responses.
+        timers: timers that record the seconds of each phase.
+        patience: number of invalid turns in a row after which an episode is cut as stuck.
+        store: store of sessions and states for forks, which these episodes are added to. Starts
+            that have an origin need it.
+        driver: driver of the episodes; by default lock-step.
 
     Returns:
         (n_starts,) episodes, in the order of the starts.
 
     Raises:
-        ContractError: an environment did not come back to a state, or gave no finite reward.
+        ContractError: an environment was not restored to a state, or gave no finite reward.
         DriverError: the driver left an episode unfinished.
         ForkError: a start has an origin, and there is no store.
     """
@@ -91,25 +91,25 @@ def play_matches(
     adaptive: Mapping[str, AdaptiveTemperature] | None = None,
     driver: Driver | None = None,
 ) -> list[Match]:
-    """Play a match from each start; what is finished drops out.
+    """Play one match from each start.
 
     Args:
-        seats: (n_matches,) who plays in each.
-        envs: where; of one agent, or PettingZoo's of several.
-        starts: (n_matches,) of the matches.
-        sampling: how responses are sampled; each is as long as its policy says.
-        timers: for the time by phase.
-        guests: (n_matches,) agents that are not played by the policies of now.
-        adaptive: temperature of each token, for agents with a rule of their own; guests follow
-            `sampling`.
-        driver: pumps the matches; by default in lock-step.
+        seats: (n_matches,) policies of each match, by agent.
+        envs: pool of environments, single-agent or PettingZoo's parallel ones.
+        starts: (n_matches,) starts of the matches.
+        sampling: sampling settings of responses; by default the policy sets the longest response.
+        timers: timers that record the seconds of each phase.
+        guests: (n_matches,) agents that are not played by the current policies.
+        adaptive: rule of each token's temperature, for agents with a rule of their own; guests
+            follow `sampling`.
+        driver: driver of the matches; by default lock-step.
 
     Returns:
-        (n_matches,) in the order of the starts.
+        (n_matches,) matches, in the order of the starts.
 
     Raises:
-        SeatError: nobody plays an agent.
-        ContractError: an environment gave something that is no finite reward.
+        SeatError: an agent has no policy.
+        ContractError: an environment gave a reward that is not finite.
         DriverError: the driver left a match unfinished.
     """
     runs: list[EpisodeRun] = []

@@ -1,8 +1,7 @@
-"""What sits between a policy, which reads and writes text, and any PettingZoo world.
+"""Conversions between the text of policies and the spaces of any PettingZoo environment.
 
-Text worlds of ours pass through. In other worlds arrays become words, and what is written is read
-back as an element of the action space; a world without anchors, goals or lists of admissible
-actions simply gives none.
+Text environments of this package pass through. Otherwise observations become text, and a response
+is parsed as an element of the action space; anchors, goals and admissible actions are optional.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _MASKS = ("action_mask", "legal_actions_mask")
 
 
 def as_text(observation: Any) -> str:
-    """Return what is seen as text: its own if it has some, else its numbers."""
+    """Return an observation as text: its own text if it has any, else its numbers."""
     if isinstance(observation, str):
         return observation
     if isinstance(observation, Mapping):
@@ -38,7 +37,7 @@ def as_text(observation: Any) -> str:
 
 
 def as_view(observation: Any, info: Mapping[str, Any], space: Space[Any]) -> View:
-    """Return what a policy may see of an agent's info; what is not said is left empty."""
+    """Return the view of an agent's info; missing fields are empty."""
     actions = info.get("admissible_actions")
     if actions is None:
         actions = _legal(observation, info, space)
@@ -51,7 +50,7 @@ def as_view(observation: Any, info: Mapping[str, Any], space: Space[Any]) -> Vie
 
 
 def as_action(text: str, view: View, space: Space[Any]) -> Any:
-    """Read what was written as an element of the action space; None where it is none of them."""
+    """Parse a response as an element of the action space; None if it is none."""
     if not isinstance(space, Discrete):
         return text
     if view.admissible_actions and text not in view.admissible_actions:
@@ -63,12 +62,12 @@ def as_action(text: str, view: View, space: Space[Any]) -> Any:
 
 
 def instead(view: View, space: Space[Any]) -> Any:
-    """Return what a stranger's world is given for an action that could not be read.
+    """Return the action that an environment receives in place of one that could not be parsed.
 
-    Worlds of the contract are told nothing, and say what that costs; others expect an action.
+    Environments of the contract receive None, and define its cost; others expect an action.
 
     Raises:
-        ContractError: there is nothing that could be given.
+        ContractError: there is no such action.
     """
     if isinstance(space, Discrete):
         return int(view.admissible_actions[0]) if view.admissible_actions else int(space.start)

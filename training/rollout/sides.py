@@ -1,6 +1,6 @@
-"""Who plays one seat of one episode: a session of a policy, or of a planner.
+"""Sides of an episode: a policy's or a planner's session in one seat.
 
-A side is asked for its requests until it has none, then for its decision.
+A run answers the requests of a side until it has none, then takes its decision.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from anchorgym.training.rollout.types import Episode, Turn
 Player: TypeAlias = Policy | PlanningPolicy
 """A policy, or a planner that plays for a whole team."""
 Seats: TypeAlias = Mapping[str, Policy]
-"""Who plays each agent."""
+"""The policy of each agent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """What an engine is asked for a turn of one agent."""
+    """A request to an engine for one turn of one agent."""
 
     agent: str
     engine: Engine
     key: Hashable
-    """What the engine knows the session by."""
+    """The engine's key of the session."""
     prompt: Prompt
     max_response: int
     """Longest response of the policy, in tokens."""
     run: int = 0
-    """Number of the run among those that are played together."""
+    """Number of the run in its rollout."""
     turn: int = 1
     """Number of the agent's turn in its episode, from 1."""
     adaptive: AdaptiveTemperature | None = None
-    """Temperature of each token, where the agent's policy wants a rule of its own."""
+    """Rule of each token's temperature, if the agent has one of its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """What a planner is asked, in words, for a turn of a team."""
+    """A query to a planner for one turn of a team."""
 
     agent: str
     planner: Planner
@@ -57,49 +57,49 @@ class Question:
 
 Ask: TypeAlias = Request | Question
 Answer: TypeAlias = Generation | list[str]
-"""What a `Request`, or a `Question`, is answered with."""
+"""The answer to a `Request`, or to a `Question`."""
 
 
 class Side(Protocol):
-    """Who plays one seat of one episode."""
+    """One seat of one episode, played by a policy or a planner."""
 
     def begin(self, text: str, view: View, anchor: bytes) -> Turn | None:
-        """Begin a turn with what is seen; None when the context is full."""
+        """Begin a turn with an observation; return None when the context is full."""
         ...
 
     asked: Ask | None
-    """What has to be answered before the side can go on; None when it can decide."""
+    """The open request; None when the side can decide."""
 
     def answer(self, answer: Answer) -> None:
-        """Take the answer to what was asked."""
+        """Take the answer to the open request."""
         ...
 
     def decide(self, turn: Turn) -> Any:
-        """Return the action, and note in the turn what was written."""
+        """Return the action, and record the response in the turn."""
         ...
 
     def observe(self, turn: Turn, reward: float) -> None:
-        """Learn what the action did."""
+        """Take the outcome of the action."""
         ...
 
     def keep_in(self, store: ForkStore, episode: Episode) -> None:
-        """Leave the session to forks of the episode."""
+        """Hand the session to a store, for forks of the episode."""
         ...
 
     def close(self) -> None:
-        """Give back what the side holds."""
+        """Close the session."""
         ...
 
 
 class SessionSide:
-    """A session of a policy.
+    """A side that a policy plays.
 
     Args:
-        agent: that is played.
-        policy: of the session.
-        session: that was opened, or forked.
-        run: number of the run among those that are played together.
-        adaptive: temperature of each token, where the agent has a rule of its own.
+        agent: name of the agent.
+        policy: policy of the session.
+        session: session that was opened or forked.
+        run: number of the run in its rollout.
+        adaptive: rule of each token's temperature, if the agent has one of its own.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class SessionSide:
         self._generation: Generation | None = None
 
     def begin(self, text: str, view: View, anchor: bytes) -> Turn | None:
-        """Read what is seen; see `Side.begin`."""
+        """Begin a turn; see `Side.begin`."""
         prompt = self._session.prompt(text, view)
         self.asked = self._generation = None
         self._turns += 1
@@ -143,7 +143,7 @@ class SessionSide:
         self.asked, self._generation = None, answer
 
     def decide(self, turn: Turn) -> str:
-        """Keep the tokens that were sampled: those are the ones to train on."""
+        """Return the action, and record the sampled tokens, which are the ones to train on."""
         generation = self._generation
         if generation is not None:
             turn.response, turn.logprobs = generation.tokens, generation.logprobs
@@ -154,10 +154,10 @@ class SessionSide:
         return decision.action
 
     def observe(self, turn: Turn, reward: float) -> None:
-        """Sessions see what an action did in the next observation."""
+        """Do nothing: sessions see the outcome in the next observation."""
 
     def keep_in(self, store: ForkStore, episode: Episode) -> None:
-        """Leave the session to the store."""
+        """Hand the session to the store."""
         store.keep(episode, self._session)
 
     def close(self) -> None:
@@ -166,12 +166,12 @@ class SessionSide:
 
 
 class PlanningSide:
-    """A planner that decides for a team; it may ask several questions in a turn.
+    """A side that a planner plays for a team; it may ask several queries in a turn.
 
     Args:
-        agent: the team's seat.
-        policy: of the session.
-        session: that was opened.
+        agent: seat of the team.
+        policy: policy of the session.
+        session: session that was opened.
     """
 
     def __init__(self, agent: str, policy: PlanningPolicy, session: PlanningSession) -> None:
@@ -181,13 +181,13 @@ class PlanningSide:
         self._plan: Plan = ()
 
     def begin(self, text: str, view: View, anchor: bytes) -> Turn | None:
-        """Open a round, up to its first question."""
+        """Begin a round, up to its first query."""
         self._planning = self._session.plan()
         self._go_on(None)
         return Turn(text, anchor)
 
     def answer(self, answer: Answer) -> None:
-        """Take the planner's answers, and go on to its next question or to the plan."""
+        """Take the planner's answers, and continue to its next query or to the plan."""
         if isinstance(answer, Generation):
             raise ContractError(f"{self._agent} was to get a planner's answers, not tokens")
         self._go_on(answer)
@@ -198,11 +198,11 @@ class PlanningSide:
         return self._plan
 
     def observe(self, turn: Turn, reward: float) -> None:
-        """Tell the planner what its plan did."""
+        """Give the outcome of the plan to the planner."""
         self._session.observe(reward, turn.reason)
 
     def keep_in(self, store: ForkStore, episode: Episode) -> None:
-        """Refuse.
+        """Refuse to be forked.
 
         Raises:
             ForkError: always.
@@ -210,7 +210,7 @@ class PlanningSide:
         raise ForkError("what a planner has said is not forked: play without a ForkStore")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: a planning session holds no resources."""
 
     def _go_on(self, answers: list[str] | None) -> None:
         assert self._planning is not None

@@ -1,4 +1,4 @@
-"""Time by phase."""
+"""Timers that measure wall and CPU seconds of each phase."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 class Timers:
     """Wall and CPU seconds by phase.
 
-    They part where the process waits: for an engine or an environment elsewhere, or for cores that
-    others use. CPU seconds count all threads, so several threads can use more than wall seconds.
+    They differ where the process waits: for an engine or an environment elsewhere, or for busy
+    cores. CPU seconds sum over all threads, so they can exceed wall seconds.
 
     Attributes:
-        cpu: seconds of processor time by phase.
-        wall: seconds of the clock by phase.
+        cpu: CPU seconds by phase.
+        wall: wall seconds by phase.
     """
 
     def __init__(self) -> None:
@@ -24,11 +24,11 @@ class Timers:
         self.start()
 
     def start(self) -> None:
-        """Begin counting from now."""
+        """Start the clock, before the first `lap`."""
         self._last = time.process_time(), time.monotonic()
 
     def lap(self, phase: str) -> None:
-        """Book the time since the last call on a phase."""
+        """Add the time since the last call to a phase."""
         now = time.process_time(), time.monotonic()
         self.cpu[phase] += now[0] - self._last[0]
         self.wall[phase] += now[1] - self._last[1]

@@ -9,25 +9,25 @@ from typing import Any
 
 
 class StopReason(StrEnum):
-    """Why an episode ended; the values are those of recorded episodes."""
+    """The reason why an episode ended; recorded episodes contain these values."""
 
     RUNNING = ""
-    """It has not ended, or its world has dropped the agent without a word."""
+    """The episode has not ended, or its world has dropped the agent without a reason."""
     TERMINATED = "terminated"
-    """The task reached an end of its own, such as success."""
+    """The task reached its own end, such as success."""
     TURNS = "turns"
-    """The world's limit of turns."""
+    """The world's limit of turns was reached."""
     CONTEXT = "context"
     """The policy's context had no room for a further turn."""
     STUCK = "stuck"
-    """As many invalid turns in a row as the rollout has patience for."""
+    """The agent took too many invalid turns in a row; the rollout's `patience` sets the limit."""
     LEFT = "left"
     """A person stopped playing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The state that a fork begins in: where its parent took a turn."""
+    """The state in which a fork begins, identified by a turn of its parent."""
 
     parent: Episode
     turn: int
@@ -35,24 +35,24 @@ class Origin:
 
     @property
     def lived(self) -> list[Turn]:
-        """The parent's own turns before it."""
+        """The parent's own turns before the fork."""
         return self.parent.turns[: self.turn - self.parent.first_turn]
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where an episode begins, and which group it belongs to."""
+    """The start of an episode: its task, group, seed, and the origin of a fork."""
 
     task: str
     """Task id; empty for worlds without tasks."""
     group: int = 0
-    """Episodes with equal numbers are compared with each other."""
+    """Number of the group; episodes of one group are compared with each other."""
     seed: int = 0
-    """Seed of the world's randomness from there on."""
+    """Seed of the world's randomness from the start on."""
     origin: Origin | None = None
-    """Where a fork begins; None begins at the task's start."""
+    """Origin of a fork; None for an episode from the task's start."""
     hint: int = 0
-    """Number of first turns that an expert takes."""
+    """Number of turns at the start that an expert takes."""
 
 
 @dataclass(slots=True)
@@ -62,22 +62,22 @@ class Turn:
     observation: str
     anchor: bytes
     context: tuple[int, ...] = ()
-    """Tokens that were read before the response, but for those of earlier turns."""
+    """Tokens that were read before the response, except for those of earlier turns."""
     restart: bool = False
-    """Whether the context began anew: earlier turns were not read."""
+    """Whether the context was restarted without the earlier turns."""
     response: tuple[int, ...] = ()
-    """Tokens that were written."""
+    """Tokens of the response."""
     logprobs: tuple[float, ...] = ()
-    """Log-probability of each token of the response, in nats, when it was sampled."""
+    """Logprob of each token of the response when it was sampled, in nats."""
     allowed: tuple[tuple[int, ...], ...] = ()
-    """Tokens among which each one was chosen; empty when the response was free."""
+    """Allowed tokens at each token of the response; empty for unconstrained responses."""
     version: int = 0
     """Version of the weights that wrote the response."""
     temperatures: tuple[float, ...] = ()
-    """Temperature of each token of the response; empty where all had that of the rollout."""
+    """Temperature of each token of the response; empty if all had that of the rollout."""
     action: str = ""
     text: str = ""
-    """What the policy wrote, as text."""
+    """The response as text."""
     reward: float = 0.0
     valid: bool = True
     reason: str = ""
@@ -86,7 +86,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Episode:
-    """What one seat saw and did from one start."""
+    """The trajectory of one seat from one start."""
 
     start: Start
     task_type: str
@@ -95,7 +95,7 @@ class Episode:
     stop: StopReason = StopReason.RUNNING
     goal: str = ""
     final_observation: str = ""
-    """What was seen after the last action."""
+    """Observation after the last action."""
 
     @property
     def score(self) -> float:
@@ -104,12 +104,12 @@ class Episode:
 
     @property
     def first_turn(self) -> int:
-        """Number of its first turn since the task's start."""
+        """Number of the episode's first turn since the task's start."""
         return self.start.origin.turn if self.start.origin else 0
 
     @property
     def history(self) -> list[Turn]:
-        """All turns since the task's start: of a fork, those that its parents took too."""
+        """All turns since the task's start, for a fork including those of its parents."""
         origin = self.start.origin
         if origin is None:
             return self.turns
@@ -118,7 +118,7 @@ class Episode:
 
 @dataclass(slots=True)
 class Match:
-    """What happened from one start, with an episode for each seat."""
+    """All episodes from one start, one for each seat."""
 
     start: Start
     sides: dict[str, Episode] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class Match:
     infos: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """The last info of each agent."""
     guests: frozenset[str] = frozenset()
-    """Agents that were not played by the policies of now."""
+    """Agents that were not played by the current policies."""
 
     def score(self, agent: str) -> float:
         """Return the sum of an agent's rewards."""

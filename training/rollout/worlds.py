@@ -1,7 +1,7 @@
-"""One face for every kind of world: of one agent, of several, and of a team with one planner.
+"""Adapters of environments: single-agent, multi-agent, and teams with one planner.
 
-`EpisodeRun` meets worlds through `World` alone, so that nothing above it asks how many agents an
-environment has or whose library it comes from. `as_world` chooses the face.
+`EpisodeRun` uses environments through `World` alone, so that nothing above it depends on their
+number of agents or their library. `as_world` chooses the adapter.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from anchorgym.training.rollout.seats import as_action, as_text, as_view, instea
 from anchorgym.training.rollout.types import Start, StopReason
 
 AGENT = "agent"
-"""The only agent of a world of one."""
+"""Name of the agent in a single-agent world."""
 TEAM = "team"
-"""The only seat of a world that one planner plays for all agents."""
+"""Name of the seat from which one planner plays for all agents."""
 _RUNNING = StopReason.RUNNING
 
 
 Sight: TypeAlias = tuple[str, View, bytes]
-"""What an agent sees before its turn, as policies take it: (text, view, anchor).
+"""An agent's input before its turn: (text, view, anchor).
 
-The anchor is the key of what it knows, by which turns are compared."""
+The anchor is the key of the agent's information, by which turns are grouped."""
 
 
 class Arrival(NamedTuple):
-    """What a step did to one agent."""
+    """The outcome of a step for one agent."""
 
     reward: float
     stop: StopReason
-    """Why its episode ended; `StopReason.RUNNING` where it goes on."""
+    """Why the agent's episode ended; `StopReason.RUNNING` if it continues."""
     text: str | None
-    """What it sees now; None where the world shows it nothing."""
+    """The agent's next observation; None if it gets none."""
     info: Mapping[str, Any]
     judged: bool
-    """Whether `action_valid` and `reason` of its info speak of the action that it took."""
+    """Whether `action_valid` and `reason` of the info concern the action that was just taken."""
 
 
 class World(Protocol):
-    """A world as a run of one episode meets it."""
+    """The interface between an environment and a run of one episode."""
 
     env: Any
     """The environment, in which policies open their sessions."""
     may_pass: bool
-    """Whether its turns go on when nobody says anything any more."""
+    """Whether the world continues when no agent acts any more."""
     reads: bool
-    """Whether decisions have to be made actions of its own by `read`."""
+    """Whether `read` has to convert decisions into actions of the world."""
 
     @property
     def agents(self) -> Sequence[str]:
@@ -61,7 +61,7 @@ class World(Protocol):
     def reset(self, start: Start) -> Sequence[str]:
         """Begin the task of a start; return the agents that take part.
 
-        One that is not in play afterwards has nothing left to do.
+        An agent that is not in play afterwards has already finished.
         """
         ...
 
@@ -70,11 +70,11 @@ class World(Protocol):
         ...
 
     def restore(self, data: bytes, seed: int) -> Sequence[str]:
-        """Return to a state with randomness drawn anew; return the agents that take part."""
+        """Restore a state with new randomness; return the agents that take part."""
         ...
 
     def task_type(self, task: str) -> str:
-        """Return the kind of a task; empty where there are none."""
+        """Return the type of a task; empty if the world has none."""
         ...
 
     def info(self, agent: str) -> Mapping[str, Any]:
@@ -85,29 +85,29 @@ class World(Protocol):
         """Return the present observation of an agent as text.
 
         Raises:
-            ContractError: the world shows it nothing.
+            ContractError: the agent has no observation.
         """
         ...
 
     def sight(self, agent: str) -> Sight | None:
-        """Return what an agent sees before its turn; None where its next action cannot matter.
+        """Return an agent's input before its turn; None if its next action has no effect.
 
         Raises:
-            ContractError: the world shows it nothing.
+            ContractError: the agent has no observation.
         """
         ...
 
     def read(self, agent: str, action: Any, view: View) -> tuple[Any, str]:
-        """Return an action of the world for what was decided, and why it is another one."""
+        """Return the world's action for a decision, and the reason if it had to be replaced."""
         ...
 
     def step(self, actions: Mapping[str, Any]) -> dict[str, Arrival]:
-        """Take the joint turn; return what became of every agent that was in play."""
+        """Take the joint turn; return the outcome for every agent that was in play."""
         ...
 
 
 class SoloWorld:
-    """A world of one agent as one of a single seat, `AGENT`."""
+    """A single-agent environment as a world with the seat `AGENT`."""
 
     may_pass = False
     reads = False
@@ -119,7 +119,7 @@ class SoloWorld:
         self.agents: tuple[str, ...] = ()
 
     def reset(self, start: Start) -> Sequence[str]:
-        """Begin a task; where it is won at once, nobody is in play."""
+        """Begin a task; if it is already won, no agent is in play."""
         options = {"task": start.task} if start.task else None
         return self._at(*self.env.reset(seed=start.seed, options=options))
 
@@ -128,7 +128,7 @@ class SoloWorld:
         return self.env.snapshot()
 
     def restore(self, data: bytes, seed: int | None) -> Sequence[str]:
-        """Return to a snapshot; a seed of None continues the same randomness."""
+        """Restore a snapshot; a seed of None continues the same randomness."""
         return self._at(*self.env.restore(data, seed=seed))
 
     def task_type(self, task: str) -> str:
@@ -145,13 +145,13 @@ class SoloWorld:
         return self.observation
 
     def sight(self, agent: str = AGENT) -> Sight:
-        """Return what is seen now."""
+        """Return the agent's present input."""
         info = self._info
         assert info is not None
         return self.observation, View.of(info), info["anchor"]
 
     def read(self, agent: str, action: Any, view: View) -> tuple[Any, str]:
-        """Everything that can be written is an action."""
+        """Return the action unchanged: any text is an action."""
         return action, ""
 
     def step(self, actions: Mapping[str, Any]) -> dict[str, Arrival]:
@@ -174,11 +174,11 @@ class _Typed(Protocol):
 
 
 class ParallelWorld:
-    """A PettingZoo parallel environment, ours or a stranger's.
+    """A PettingZoo parallel environment, from this package or any other.
 
-    Strangers' environments expect an action of everybody who is asked. One that could not be read
-    is replaced there, and where nothing can be said (a full context), something is said all the
-    same; environments of the contract are told nothing then, and say what that costs.
+    Other packages' environments expect an action of every agent. An action that could not be
+    parsed, or is missing because the context is full, is replaced there; environments of the
+    contract receive no action instead, and define its cost.
     """
 
     may_pass = True
@@ -196,7 +196,7 @@ class ParallelWorld:
         return tuple(self.env.agents)
 
     def reset(self, start: Start) -> Sequence[str]:
-        """Begin a task, or what the seed alone begins where the world has no tasks."""
+        """Begin a task, or in a world without tasks an episode of the seed."""
         options = {"task": start.task} if start.task else None
         self._observations, self._infos = self.env.reset(seed=start.seed, options=options)
         return self.agents
@@ -206,10 +206,10 @@ class ParallelWorld:
         return bytes(self._forkable().snapshot())
 
     def restore(self, data: bytes, seed: int) -> Sequence[str]:
-        """Return to a snapshot.
+        """Restore a snapshot.
 
         Raises:
-            ForkError: the environment cannot.
+            ForkError: the environment does not support it.
         """
         self._observations, self._infos = self._forkable().restore(data, seed=seed)
         return self.agents
@@ -219,25 +219,25 @@ class ParallelWorld:
         return self.env.task_type(task) if task and isinstance(self.env, _Typed) else ""
 
     def info(self, agent: str) -> Mapping[str, Any]:
-        """Return the present info of an agent; empty where the world gives none."""
+        """Return the present info of an agent; empty if it has none."""
         return self._infos.get(agent, {})
 
     def text(self, agent: str) -> str:
         """Return the present observation of an agent as text.
 
         Raises:
-            ContractError: the world has none for it.
+            ContractError: the agent has no observation.
         """
         return as_text(self._observation(agent))
 
     def sight(self, agent: str) -> Sight | None:
-        """Return what an agent sees; without an anchor, its text is the key.
+        """Return an agent's input; without an anchor, the text is the key.
 
         Raises:
-            ContractError: the world has no observation for it.
+            ContractError: the agent has no observation.
         """
         info = self.info(agent)
-        if not info.get("active", True):  # a stranger's waits for all
+        if not info.get("active", True):  # other packages' worlds always ask every agent
             return None
         observation = self._observation(agent)
         text, anchor = as_text(observation), info.get("anchor")
@@ -253,7 +253,7 @@ class ParallelWorld:
         return self._observations[agent]
 
     def read(self, agent: str, action: Any, view: View) -> tuple[Any, str]:
-        """Read what was written as an element of the action space."""
+        """Parse a decision as an element of the action space."""
         space = self.env.action_space(agent)
         found = as_action(action, view, space)
         if found is None and not self._anchored:
@@ -291,12 +291,12 @@ class ParallelWorld:
 
 
 class TeamWorld:
-    """A world that is planned for as one of a single seat, `TEAM`, whose action is a joint plan.
+    """A multi-agent world as one with the single seat `TEAM`, whose action is a joint plan.
 
-    The agents share the reward, so its mean is taken.
+    The agents share the reward, so the team's reward is their mean.
 
     Raises:
-        ContractError: the environment cannot be planned for.
+        ContractError: the environment is not a `PlanningEnv`.
     """
 
     may_pass = False
@@ -314,11 +314,11 @@ class TeamWorld:
 
     @property
     def agents(self) -> Sequence[str]:
-        """The team, while it has something left to do."""
+        """The team's seat, until the task has ended."""
         return (TEAM,) if self.env.agents and not self._won else ()
 
     def reset(self, start: Start) -> Sequence[str]:
-        """Begin a task; where all have won at once, nobody is in play."""
+        """Begin a task; if all agents have already won, no seat is in play."""
         _, infos = self.env.reset(seed=start.seed, options={"task": start.task})
         self._won = all(info["won"] for info in infos.values())
         self._info = {"won": self._won}
@@ -329,7 +329,7 @@ class TeamWorld:
         return self.env.snapshot()
 
     def restore(self, data: bytes, seed: int) -> Sequence[str]:
-        """Return to a snapshot."""
+        """Restore a snapshot."""
         _, infos = self.env.restore(data, seed=seed)
         self._won = all(info["won"] for info in infos.values())
         self._info = {"won": self._won}
@@ -340,23 +340,23 @@ class TeamWorld:
         return self.env.task_type(task)
 
     def info(self, agent: str = TEAM) -> Mapping[str, Any]:
-        """Return whether all have won, and what the last plan lacked."""
+        """Return whether all agents have won, and why the last plan failed."""
         return self._info
 
     def text(self, agent: str = TEAM) -> str:
-        """Return what all see together."""
+        """Return the joint observation."""
         return self.planned.situation()
 
     def sight(self, agent: str = TEAM) -> Sight:
-        """Return what all see together."""
+        """Return the team's present input."""
         return self.planned.situation(), View("", (), True, ""), self.planned.anchor()
 
     def read(self, agent: str, action: Any, view: View) -> tuple[Any, str]:
-        """A plan is what the world takes."""
+        """Return the action unchanged: the world's actions are plans."""
         return action, ""
 
     def step(self, actions: Mapping[str, Any]) -> dict[str, Arrival]:
-        """Carry the plan of a round out."""
+        """Carry out the plan of a round."""
         plan: Plan = actions[TEAM]
         reason = self.planned.problem(plan)
         names = self.env.possible_agents
@@ -369,7 +369,7 @@ class TeamWorld:
 
 
 def as_world(env: Any) -> World:
-    """Return an environment of one agent, or a parallel one, as a run of an episode meets it."""
+    """Return the adapter of a single-agent or parallel environment."""
     return SoloWorld(env) if isinstance(env, TextEnv) else ParallelWorld(env)
 
 

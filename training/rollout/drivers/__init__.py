@@ -1,9 +1,9 @@
-"""Drivers: how the requests of many episodes meet engines.
+"""Drivers, which advance many episodes and have engines answer their requests.
 
     lock_step     all episodes take their turns together, one batch an engine and turn
-    module:Name   a class of your own that keeps the contract `Driver`
+    module:Name   a class of your own that implements `Driver`
 
-A class is called with the options that `driver` holds beside its name.
+A class is called with all options in the section `driver` except its name.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _DRIVERS: dict[str, Callable[..., Driver]] = {"lock_step": LockStepDriver}
 
 
 def find_driver(name: str) -> Callable[..., Driver]:
-    """Return what makes the driver of a name.
+    """Return the class or function that makes a driver.
 
     Args:
-        name: one of those listed above, or `module:Name`.
+        name: a name listed above, or `module:Name`.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is no driver of that name.
     """
     if name in _DRIVERS:
         return _DRIVERS[name]
@@ -54,7 +54,7 @@ def make_driver(config: DriverConfig) -> Driver:
     """Make the driver that a configuration names.
 
     Raises:
-        ConfigError: there is none of that name, or it does not take these options.
+        ConfigError: there is no driver of that name, or it does not take these options.
     """
     make = find_driver(config.name)
     try:

@@ -1,4 +1,4 @@
-"""The contract of drivers: how the requests of many episodes meet engines."""
+"""The contract of drivers, which advance many episodes and have engines answer their requests."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from anchorgym.training.rollout.sides import Request
 from anchorgym.training.rollout.timers import Timers
 
 Finished = Callable[[EpisodeRun], None]
-"""Called with each run when it is done, in the order in which runs end."""
+"""Callback that receives each run when it is done, in the order in which runs end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingRule:
-    """How the responses of a rollout are sampled, whichever engine writes them.
+    """Sampling settings of a rollout, from which each request derives its own.
 
     Args:
-        temperature: divides the logits; 0 takes the most likely token.
-        adaptive: rule by which each token's temperature departs from that; None for one
-            temperature throughout. A request's own rule comes first.
-        max_tokens: longest response, in tokens; None for that of each policy.
-        seed: of the noise. Each request draws by a seed of its own, which follows from this one,
+        temperature: divisor of the logits; 0 takes the most likely token.
+        adaptive: rule that sets each token's temperature, starting from `temperature`; None keeps
+            one temperature. A request's own rule takes precedence.
+        max_tokens: longest response, in tokens; None for the limit of each policy.
+        seed: seed of the sampling noise. Each request has a seed of its own, derived from this one,
             the number of its episode, its turn and its agent.
     """
 
@@ -37,22 +37,22 @@ class SamplingRule:
 
     @classmethod
     def like(cls, sampling: Sampling) -> SamplingRule:
-        """Return the rule that samples every response in one way."""
+        """Return the rule that samples every response with the same settings."""
         return cls(sampling.temperature, sampling.adaptive, sampling.max_tokens, sampling.seed)
 
     def of(self, request: Request) -> Sampling:
-        """Return how the response to a request is sampled."""
+        """Return the sampling settings of a request."""
         longest = request.max_response if self.max_tokens is None else self.max_tokens
         seed = mix_seed(self.seed, request.run, request.turn, request.agent)
         return Sampling(longest, self.temperature, request.adaptive or self.adaptive, seed)
 
 
 class Driver(Protocol):
-    """Pumps runs until all are done.
+    """Advances runs until all are done.
 
-    A driver owns the order and the timing: it may begin runs one after the other, have episodes
-    end at different times, and wait for engines as their `poll` allows. Within one run it answers
-    every request before it asks for the next ones.
+    A driver controls the order and the timing: it may begin runs one after the other, let episodes
+    end at different times, and wait for engines in their `poll`. Within one run it answers every
+    request before it asks for the next ones.
     """
 
     def play(
@@ -65,13 +65,13 @@ class Driver(Protocol):
         """Play every run to its end, and close it.
 
         Args:
-            runs: a run that is taken from the iterable has been reset; a driver may leave the
-                others until there is room for them.
-            sampling: how responses are sampled.
-            timers: for the time by phase: "environment", "prompts" and "generation".
-            finished: is called with each run when it is done.
+            runs: runs, created lazily: each is reset when it is taken from the iterable, so a
+                driver can delay runs until there is room for them.
+            sampling: sampling settings of the rollout.
+            timers: timers of the phases "environment", "prompts" and "generation".
+            finished: callback that receives each run when it is done.
 
         Raises:
-            AnchorgymError: a run or an engine failed. All runs are closed, whatever happened.
+            AnchorgymError: a run or an engine failed. All runs are closed in any case.
         """
         ...

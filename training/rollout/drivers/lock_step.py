@@ -1,4 +1,4 @@
-"""The lock-step driver: all runs take their turns together, one batch an engine and turn."""
+"""The lock-step driver, which plays all runs turn by turn, with one batch per engine and turn."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Asked: TypeAlias = tuple[EpisodeRun, Ask]
 
 
 class LockStepDriver:
-    """Plays all runs at once; what is done drops out.
+    """Plays all runs together, turn by turn; finished runs drop out.
 
-    Deterministic: what engines are asked, and in which order, follows from the runs alone.
+    The driver is deterministic: the requests and their order depend on the runs alone.
     """
 
     def play(
@@ -42,13 +42,13 @@ class LockStepDriver:
                     run.step()
                 timers.lap("environment")
                 live = _going_on(live, finished)
-        finally:  # a rollout that is interrupted leaves nothing in the engines
+        finally:  # an interrupted rollout leaves no sessions in the engines
             for run in begun:
                 run.close()
 
 
 def _going_on(runs: Sequence[EpisodeRun], finished: Finished | None) -> list[EpisodeRun]:
-    """Return the runs that are not done, and announce the others."""
+    """Return the runs that are not done; pass the others to `finished`."""
     live = [run for run in runs if not run.done]
     if finished is not None:
         for run in runs:
@@ -58,7 +58,7 @@ def _going_on(runs: Sequence[EpisodeRun], finished: Finished | None) -> list[Epi
 
 
 def _decide(runs: Sequence[EpisodeRun], sampling: SamplingRule, timers: Timers) -> None:
-    """Have every request of a turn answered, and every agent decide."""
+    """Answer all requests of a turn, then let every agent decide."""
     waiting = list(runs)
     while waiting:
         asked: list[Asked] = [(run, ask) for run in waiting for ask in run.requests()]
@@ -72,7 +72,7 @@ def _decide(runs: Sequence[EpisodeRun], sampling: SamplingRule, timers: Timers) 
 
 
 def _answer(asked: Sequence[Asked], sampling: SamplingRule) -> None:
-    """Have engines and planners answer, one after the other, all that each is asked."""
+    """Have each engine and planner answer its requests, one batch each."""
     by_engine: dict[int, list[tuple[EpisodeRun, Request]]] = {}
     by_planner: dict[int, list[tuple[EpisodeRun, Question]]] = {}
     for run, ask in asked:
@@ -105,9 +105,9 @@ def _responses(requests: Sequence[Request], sampling: SamplingRule) -> dict[Hash
 
 
 def submit(request: Request, sampling: SamplingRule) -> Generation | None:
-    """Submit a request to its engine; return the response where somebody else has written it.
+    """Submit a request to its engine, or return a response that somebody else has written.
 
-    A response that is given is read, as one that was certain, and not sampled.
+    The engine reads a given response instead of sampling; its tokens have probability 1.
     """
     engine, key, prompt = request.engine, request.key, request.prompt
     how = sampling.of(request)

@@ -1,15 +1,15 @@
-"""How the groups of an iteration are rolled out.
+"""Rollout strategies, which decide how the groups of an iteration are rolled out.
 
-    independent   every episode from its task's start, as many of each as the algorithm says
-    adaptive      the same, with more of the tasks whose success is least certain (XRPO's rule)
+    independent   all episodes from their task's start, as many a task as the algorithm says
+    adaptive      the same, with more episodes of tasks of uncertain success (XRPO's rule)
     fork          some episodes from the start, then siblings from states that they reached
     tree          some episodes from the start, which branch at fixed turns (SPO's tree)
     module:Name   a strategy of your own, see `Factory`
 
-A fork begins in the restored state with fresh randomness, and with the memory of the episode that
-it leaves. It was selected rather than sampled: its turns are compared with others taken in the same
-state, and never enter the statistics of episodes. By default, forks may take the turns that the
-episodes which groups lack would have taken, so that all strategies cost the same.
+A fork begins in a restored state with fresh randomness and its parent's memory. Its start was
+selected, not sampled: its turns are compared with other turns in the same state, but never enter
+the statistics of episodes. By default, forks replace some episodes of a group and may take as many
+turns as these would have taken, so that all strategies cost the same.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["Factory", "Play", "Strategy", "find_strategy", "make_strategy"]
 
 
 class Factory(Protocol):
-    """What `rollout.strategy = "module:Name"` names: a class or a function that makes a strategy.
+    """A class or function that makes a strategy, named by `rollout.strategy = "module:Name"`.
 
     class EverythingTwice:
         forks = False
@@ -60,10 +60,10 @@ class Factory(Protocol):
 
 
 def find_strategy(name: str) -> Factory:
-    """Return what `module:Name` names.
+    """Return the factory that `module:Name` names.
 
     Raises:
-        ConfigError: it cannot be imported, or cannot be called.
+        ConfigError: the name cannot be imported, or the object cannot be called.
     """
     try:
         found = load_object(name, "a rollout strategy")
@@ -86,14 +86,14 @@ def make_strategy(
     """Return the strategy that a configuration names.
 
     Args:
-        config: of the job.
-        algorithm: says how often tasks are played.
-        state: what it remembers.
+        config: configuration of the training job.
+        algorithm: algorithm, which may decide how often tasks are played.
+        state: state of the algorithm.
         limit: turns after which the environment cuts a training episode.
-        solve: says how many turns an expert needs for each of some tasks.
+        solve: function that returns an expert's number of turns for each task.
 
     Raises:
-        ConfigError: a strategy of the user's own cannot be loaded, or has no forks where the
+        ConfigError: the user's own strategy cannot be loaded, or the strategy has no forks but the
             algorithm needs them.
     """
     rollout = config.rollout

@@ -1,4 +1,4 @@
-"""How many turns forks may take."""
+"""The budget of turns of an iteration's forks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from anchorgym.training.rollout.types import Episode, Origin, Start
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What an iteration's forks may cost.
+    """The number of turns that an iteration's forks may take.
 
     Args:
-        size: episodes a task that groups would have without forks.
+        size: number of episodes a group would have without forks.
         limit: turns after which the environment cuts an episode, those before a fork included.
-        turns: that forks may take; None are those of the episodes that `size` leaves open, at the
-            mean length of the episodes that were played from the start.
+        turns: number of turns for all forks; None allows those of the episodes that the groups lack
+            to `size`, at the mean length of the episodes that were played from the start.
     """
 
     size: int
@@ -25,7 +25,7 @@ class Budget:
     turns: int | None = None
 
     def of(self, groups: Sequence[Sequence[Episode]]) -> int:
-        """Return the turns that forks may take, once the episodes from the start are played."""
+        """Return the number of turns for forks, given the episodes from the start."""
         if self.turns is not None:
             return self.turns
         lengths = [len(episode.turns) for group in groups for episode in group]
@@ -33,9 +33,9 @@ class Budget:
         return max(0, round(missing * sum(lengths) / max(1, len(lengths))))
 
     def affordable(self, origins: Iterable[Origin], left: int, rng: random.Random) -> list[Start]:
-        """Return a fork from each origin, in their order, as far as turns are left.
+        """Return a fork from each origin, in their order, as far as the turns suffice.
 
-        A fork is begun only if the turns that are left pay for all that it may take: none is cut
+        A fork is started only if the remaining turns cover its greatest length, so no fork is cut
         because others were long.
         """
         starts: list[Start] = []

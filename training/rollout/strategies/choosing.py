@@ -1,4 +1,4 @@
-"""Which states forks begin in."""
+"""Rankings of the states in which forks begin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 from anchorgym.training.rollout.types import Episode, Origin
 
 Keys = Callable[[Episode], Sequence[Hashable]]
-"""What each turn of an episode is grouped by, (n_turns,)."""
+"""Maps an episode to the group key of each turn, (n_turns,)."""
 Group = Sequence[Episode]
 
 
@@ -19,18 +19,18 @@ class Choose(Protocol):
     """Ranks states that a group has reached after its task's start, the best first."""
 
     def __call__(self, groups: Sequence[Group], rng: random.Random) -> list[Origin]:
-        """Return where forks may begin: one turn for each state."""
+        """Return the origins of possible forks, one turn for each state."""
         ...
 
 
 class Rarest:
-    """States that the fewest episodes of their group have reached, equals in chance order.
+    """Ranks the states first that the fewest episodes of a group have reached; ties are random.
 
-    First come those that one has reached alone: where turns are compared with others taken in the
-    same state, they are compared with nothing, and a sibling makes a pair of them.
+    A state that a single episode has reached comes first: its turn has no other turn in the same
+    state to be compared with, until a sibling is forked from it.
 
     Args:
-        keys: say what a state is.
+        keys: function that identifies the state of each turn.
     """
 
     def __init__(self, keys: Keys) -> None:
@@ -49,19 +49,18 @@ class Rarest:
 
 
 class Uncertain:
-    """States whose value is least certain, given what was played so far.
+    """Ranks the states first whose value is least certain, given the episodes so far.
 
-    The value V of a state is the mean of what episodes scored from there on. It is taken for normal
-    around the mean m of its group's scores, which counts as one observation; with n visits of
-    returns x and their mean,
+    The value V of a state is its mean return-to-go. Its prior is normal around the mean m of the
+    group's scores and counts as one observation; with n visits of returns x and their mean,
 
         V has variance (v + sum (x - mean)^2 + n / (n + 1) (mean - m)^2) / (n + 1)^2
 
-    v being the variance of the group's scores. Where nothing in a group differs, nothing is
-    uncertain; such states come last. Equals are in chance order.
+    where v is the variance of the group's scores. States of a group without any variance come last.
+    Ties are in random order.
 
     Args:
-        keys: say what a state is.
+        keys: function that identifies the state of each turn.
     """
 
     def __init__(self, keys: Keys) -> None:
@@ -87,10 +86,10 @@ class Uncertain:
 
 
 def value_variance(returns: Sequence[float], prior: float, spread: float) -> float:
-    """Variance of a state's value; see `Uncertain`.
+    """Return the variance of a state's value; see `Uncertain`.
 
     Args:
-        returns: what was scored from there on, once for each episode that came by.
+        returns: returns-to-go from the state, one for each episode that visited it.
         prior: mean score of the group.
         spread: variance of the group's scores.
     """
@@ -100,7 +99,7 @@ def value_variance(returns: Sequence[float], prior: float, spread: float) -> flo
 
 
 def score_from(origin: Origin) -> float:
-    """Return what the episode scored from a turn of its own on."""
+    """Return the episode's return-to-go from the origin's turn on."""
     return sum(turn.reward for turn in origin.parent.turns[len(origin.lived) :])
 
 

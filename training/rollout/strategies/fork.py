@@ -1,4 +1,4 @@
-"""Some episodes from the task's start, then siblings from states that they reached."""
+"""The fork strategy: some episodes from the task's start, then siblings from their states."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from anchorgym.training.rollout.types import Episode
 
 
 class Fork:
-    """Samples siblings from chosen states until no fork is left that its turns can pay for.
+    """Samples siblings from chosen states until the budget of turns is used up.
 
-    States are chosen anew after each wave of forks: those count as episodes that came by.
+    States are ranked again after each wave of forks, whose visits then count.
 
     Args:
-        roots: plays from the start.
-        choose: ranks states.
-        siblings: forks from a state that is chosen.
-        budget: of turns.
+        roots: strategy that plays from the start.
+        choose: ranking of states.
+        siblings: number of forks from a chosen state.
+        budget: budget of turns.
     """
 
     forks = True

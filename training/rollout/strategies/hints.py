@@ -1,15 +1,14 @@
-"""Expert hints for groups that score nothing: some turns of an expert, then the policy's own.
+"""Expert hints for groups without success: the expert takes some turns, then the policy continues.
 
-A hinted episode is a member of its group: beside it, the failures are below average. Its own turns
-are sampled from the policy, after what the expert has done. The expert's turns are read only
-(`masked`), or learnt from too (`corrected`): as samples of the expert, which was certain of them,
-so that the policy ratio of their tokens is the probability that the policy gives them, as in LUFFY
-(arXiv 2504.14945).
+A hinted episode is a member of its group, so that failures are below the group's mean. The policy
+samples its own turns after the expert's. The expert's turns are only context (`masked`), or are
+trained on too (`corrected`): as samples of the expert with probability 1, so that the policy ratio
+of a token is the policy's probability of it, as in LUFFY (arXiv 2504.14945).
 
-Beside a success that was helped, what the policy did by itself in the same states is below average
-too, right or wrong; and a baseline that is to say what the policy scores by itself (those of rloo,
-rae and spo) takes scores in that were helped. That is the price, and why hints are off by default.
-The turns that the expert takes to say how many it needs are logged as `expert_turns`.
+Hints are off by default because they bias advantages. Next to a hinted success, the policy's own
+turns in the same states are below the mean, right or wrong; and baselines that estimate the
+policy's own score (those of rloo, rae and spo) include hinted scores. The turns that the expert
+takes to measure its solutions are logged as `expert_turns`.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from anchorgym.training.rollout.types import Episode, Start
 
 
 class Hints:
-    """Plays hinted episodes of the tasks that a strategy's episodes scored nothing in.
+    """Adds hinted episodes to the groups of a strategy in which no episode scored.
 
     Args:
-        strategy: plays first.
-        episodes: hinted ones for each such task.
-        share: of the expert's solution that it plays itself, at least one turn; it leaves at least
-            one.
-        solve: says how many turns the expert needs for each of these tasks.
+        strategy: strategy that plays first.
+        episodes: number of hinted episodes for each such task.
+        share: share of the expert's solution that the expert plays, at least one turn and at most
+            all but one.
+        solve: function that returns the expert's number of turns for each task.
     """
 
     def __init__(
@@ -77,8 +76,8 @@ class HintedPolicy:
     """A policy whose first turns are an expert's.
 
     Args:
-        policy: plays on.
-        hints: turns of the expert, for each episode in the order in which they are opened.
+        policy: policy that continues after the expert.
+        hints: number of the expert's turns for each episode, in the order of opening.
     """
 
     def __init__(self, policy: LanguagePolicy, hints: Iterator[int]) -> None:
@@ -118,7 +117,7 @@ class _HintedSession:
 
 
 def mask_hints(episodes: Sequence[Episode]) -> None:
-    """Turn what an expert has written into what was read."""
+    """Turn the expert's responses into context, so that they are not trained on."""
     for episode in episodes:
         for turn in episode.turns[: episode.start.hint]:
             turn.context, turn.response = (*turn.context, *turn.response), ()

@@ -1,4 +1,4 @@
-"""Every episode from its task's start: how many of each task is the only choice."""
+"""The independent strategy: all episodes start at their task's start."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from anchorgym.training.rollout.strategies.strategy import Play
 from anchorgym.training.rollout.types import Episode, Start
 
 Allocate = Callable[[Sequence[str], int, Sequence[Sequence[float]]], IntArray]
-"""Episodes of each task that are played now: of (tasks, episodes left, scores so far by task)."""
+"""Maps (tasks, episodes left, scores so far by task) to the number of episodes to play now."""
 
 
 class Independent:
-    """Plays as often as an allocation says, in as many rounds as it asks for.
+    """Plays the episodes of an allocation, in one or more rounds.
 
     Args:
-        allocate: says how often each task is played.
-        size: episodes a task, on average.
+        allocate: allocation, which decides how often each task is played.
+        size: mean number of episodes a task.
     """
 
     forks = False

@@ -9,7 +9,7 @@ from typing import Protocol
 from anchorgym.training.rollout.types import Episode, Start
 
 Play = Callable[[Sequence[Start]], list[Episode]]
-"""Rolls out an episode from each start; a fork's origin is in an episode that it played before."""
+"""Rolls out an episode from each start; the parent of a fork is one of its earlier episodes."""
 
 
 class Strategy(Protocol):
@@ -17,7 +17,7 @@ class Strategy(Protocol):
 
     @property
     def forks(self) -> bool:
-        """Whether it asks for forks: what was played is then kept until all groups are."""
+        """Whether the strategy forks: sessions and states are then kept until it has finished."""
         ...
 
     def play(
@@ -26,10 +26,10 @@ class Strategy(Protocol):
         """Roll out a group of each task.
 
         Args:
-            tasks: (n_tasks,) ids; one that was drawn twice makes two groups.
+            tasks: (n_tasks,) ids; a task that was drawn twice makes two groups.
             first: number of the first group.
-            rng: of everything that is drawn.
-            play: rolls out episodes.
+            rng: random generator of all draws.
+            play: function that rolls out episodes.
 
         Returns:
             (n_tasks,) the episodes of each group, a fork after its parent.

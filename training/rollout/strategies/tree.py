@@ -1,4 +1,4 @@
-"""Trees: some episodes from the task's start, which branch at fixed turns."""
+"""The tree strategy: some episodes from the task's start, which branch at fixed turns."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from anchorgym.training.rollout.types import Episode, Origin
 class Tree:
     """Branches every episode that is still running at a cut (SPO's tree, arXiv 2505.23564).
 
-    The paper samples segment by segment; here an episode is played to its end and the others go
-    on from its cuts, which draws the same trees: of a node's branches, one is the episode that came
-    by. Cuts are `segment` turns apart. Where turns are short, nodes that are branched are drawn by
-    chance, those nearer to the root first.
+    The paper samples segment by segment. Here an episode is played to its end and its siblings
+    start at its cuts, which gives the same distribution of trees: one branch of each node is the
+    parent itself. Cuts are `segment` turns apart. If the budget is too small for all nodes, random
+    ones are branched, those nearer to the root first.
 
     Args:
-        roots: plays from the start: the branches of the first node.
-        branching: branches of a node at the first cut, the second, and so on.
-        segment: turns between two cuts.
-        budget: of turns.
+        roots: strategy that plays from the start: the branches of the first node.
+        branching: number of branches of a node at the first cut, the second, and so on.
+        segment: number of turns between two cuts.
+        budget: budget of turns.
     """
 
     forks = True
@@ -55,5 +55,5 @@ class Tree:
 
 
 def _takes(episode: Episode, turn: int) -> bool:
-    """Whether the turn of this number is one of an episode's own, and not its first."""
+    """Whether an episode took the turn of this number itself, and not as its first."""
     return episode.first_turn < turn < episode.first_turn + len(episode.turns)

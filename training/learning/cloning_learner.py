@@ -1,4 +1,4 @@
-"""The learner of demonstrations: behaviour cloning of a language model in this process."""
+"""The cloning learner, which trains a language model on demonstrations in this process."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ class CloningLearner(GradientLearner[PreTrainedModel]):
     """Trains a language model on demonstrations; see `Learner`.
 
     The loss is the cross-entropy of the expert's tokens plus `observation_weight` times that of
-    everything read. The learning rate warms up, stays, and falls to 2 % over the last 60 %. Muon
-    steps the matrices between the layers, AdamW embeddings and norms: at the same CPU time the loss
-    was 10 to 15 % lower than with AdamW alone. In float32, a CPU that has bfloat16 computes
-    products in it all the same.
+    the tokens that are read. The learning rate warms up, stays constant, and falls to 2 % over the
+    last 60 % of the updates. Muon trains the matrices inside the layers, AdamW the embeddings and
+    norms: at the same CPU time the loss was 10 to 15 % lower than with AdamW alone. With dtype
+    float32, a CPU that has bfloat16 still computes products in it.
 
-    The policy has a factored embedding from here on, until `close` folds it.
+    The policy has a factored embedding until `close` folds it.
 
     Args:
-        policy: what is trained, in place.
-        config: of the optimizers.
-        updates: number of steps that the schedule is laid out for.
-        seed: of the share of what is read that is predicted.
-        device: see `resolve_device`.
-        dtype: of products.
+        policy: policy to train, in place.
+        config: settings of the optimizers.
+        updates: number of updates of the learning rate schedule.
+        seed: seed of the draw of read tokens that are predicted.
+        device: name of the device, see `resolve_device`.
+        dtype: data type of matrix products.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class CloningLearner(GradientLearner[PreTrainedModel]):
         device: str = "auto",
         dtype: DtypeName = "float32",
     ) -> None:
-        if policy.template.name == "tiny":  # its words have kinds and numbers
+        if policy.template.name == "tiny":  # only its tokens have kinds and numbers
             factor_embedding(policy)
         super().__init__(
             policy.model,
@@ -84,16 +84,16 @@ class CloningLearner(GradientLearner[PreTrainedModel]):
         self._rates = {"muon": config.matrix_learning_rate, "adamw": config.learning_rate}
 
     def close(self) -> None:
-        """Give the policy its plain embedding back."""
+        """Restore the policy's plain embedding."""
         fold_embedding(self._policy)
         self.model.eval()
 
     def set_learning_rate(self, rate: float) -> None:
-        """Take further steps at this rate of AdamW at its highest; Muon's keeps its ratio to it."""
+        """Set the peak rate of AdamW for further steps; Muon's rate is scaled in proportion."""
         self._share = rate / self.config.learning_rate
 
     def sizes(self, rows: Sequence[Demonstration]) -> Sizes:
-        """Return how many tokens of a mini-batch are imitated, and how many are predicted."""
+        """Return the numbers of imitated and of read tokens of a mini-batch."""
         kinds = [kind for row in rows for kind in row.kinds[1:]]
         return {"done": kinds.count(DONE), "read": kinds.count(READ)}
 
@@ -134,7 +134,7 @@ class CloningLearner(GradientLearner[PreTrainedModel]):
         return {**means(records), **counts}
 
     def _losses(self, rows: Sequence[Demonstration], of: Sizes | None) -> tuple[Tensor, Tensor]:
-        """Return the losses of what is done, and of a share of what is read."""
+        """Return the losses of the imitated tokens, and of a share of the read tokens."""
         ids = pad_rows([row.tokens for row in rows], torch.long)
         kinds = pad_rows([row.kinds for row in rows], torch.long, fill=MISTAKE)[:, 1:].flatten()
         targets = ids.clone()
@@ -155,7 +155,7 @@ class CloningLearner(GradientLearner[PreTrainedModel]):
         return _mean(losses, kinds == DONE, n_done), _mean(losses, kinds == READ, n_read)
 
     def _looked_at(self, kinds: Tensor) -> Tensor | None:
-        """Return which tokens are predicted at all, (n_tokens,); None for all of them."""
+        """Return a mask of the tokens to predict, (n_tokens,); None for all tokens."""
         share = self.config.observation_share
         if share == 1:
             return None
@@ -172,7 +172,7 @@ class CloningLearner(GradientLearner[PreTrainedModel]):
 def demonstration_batches(
     rows: Sequence[Demonstration], size: int, rng: random.Random
 ) -> list[list[Demonstration]]:
-    """Return mini-batches of rows of about equal length, in an order of chance."""
+    """Return mini-batches of rows of about equal length, in random order."""
     ordered = sorted(rows, key=lambda row: len(row.tokens))
     batches = [ordered[i : i + size] for i in range(0, len(ordered), size)]
     rng.shuffle(batches)

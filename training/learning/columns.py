@@ -1,4 +1,4 @@
-"""Episodes as the columns that algorithms work on."""
+"""Conversion of episodes to the columns that algorithms read."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def turn_batch(
     groups: Sequence[Hashable] | None = None,
     roles: Sequence[str] | None = None,
 ) -> TurnBatch:
-    """Return the turns of episodes, one row each.
+    """Return a batch of the episodes' turns, one row a turn.
 
     Args:
-        episodes: of whole groups, so that a fork's parent is among them. In a match each side is
-            an episode.
-        anchor: what turns are grouped by, see `anchor_keys`.
-        forks: whether there may be forks: then each row names its trajectory's parent, or None.
-        groups: (n_episodes,) whom each is compared with; by default those of its start's group.
-        roles: (n_episodes,) the role, or the agent, that each played; None where there is but one.
+        episodes: episodes of whole groups, so that the parents of forks are included. Each side of
+            a match is an episode.
+        anchor: key that turns are grouped by, see `anchor_keys`.
+        forks: whether the batch has a column of parents, None for episodes that are not forks.
+        groups: (n_episodes,) group of each episode; by default the group of its start.
+        roles: (n_episodes,) role or agent of each episode; None if there is only one.
     """
     rows = [(n, i, e) for n, e in enumerate(episodes) for i in range(len(e.turns))]
     turns = [episode.turns[i] for _, i, episode in rows]
@@ -47,13 +47,13 @@ def turn_batch(
 
 
 def action_kind(action: str) -> str:
-    """Return what an action does: its first word, such as "go" or "search"."""
+    """Return the kind of an action: its first word, such as "go" or "search"."""
     word = re.match(r"\W*(\w+)", action)
     return word[1].lower() if word else ""
 
 
 def anchor_statistics(episodes: Sequence[Episode], anchor: str) -> AnchorReport:
-    """Return what the step groups of episodes are like, see `AnchorReport`."""
+    """Return statistics of the step groups of episodes, see `AnchorReport`."""
     rows = [(n, i, e) for n, e in enumerate(episodes) for i in range(len(e.turns))]
     return anchor_report(
         group=[e.start.group for _, _, e in rows],
@@ -66,7 +66,7 @@ def anchor_statistics(episodes: Sequence[Episode], anchor: str) -> AnchorReport:
 
 
 def _parents(episodes: Sequence[Episode]) -> list[int | None]:
-    """Number of the episode that each turn's episode left, (n_turns,)."""
+    """Return the number of the parent of each turn's episode, (n_turns,)."""
     number = {id(episode): n for n, episode in enumerate(episodes)}
     parents: list[int | None] = []
     for episode in episodes:
@@ -77,13 +77,13 @@ def _parents(episodes: Sequence[Episode]) -> list[int | None]:
 
 
 def anchor_keys(episode: Episode, anchor: str) -> list[Hashable]:
-    """Return what each turn of an episode is grouped by, (n_turns,).
+    """Return the anchor key of each turn of an episode, (n_turns,).
 
     Args:
-        episode: that was played.
-        anchor: "state", the key that the environment gave; "observation", the text that was shown;
-            "history:k", the last k texts ("history:1" is "observation"), of a fork also those that
-            its parents were shown before.
+        episode: episode of the turns.
+        anchor: "state" for the environment's anchor; "observation" for the observed text;
+            "history:k" for the last k observed texts ("history:1" is "observation"), which for a
+            fork include its parents' texts.
     """
     if anchor == "state":
         return [turn.anchor for turn in episode.turns]

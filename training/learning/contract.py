@@ -1,25 +1,26 @@
 """The contract of learners: rows in, statistics out.
 
-A learner owns the weights of a policy, their optimizer and, where a divergence is charged, the
-reference model. It sees rows: never an episode or an environment, see `rows.py`. An update is made
-of mini-batches, and each of those of `forward_backward`, once or for several parts, and a `step`:
+A learner owns the weights of a policy, their optimizer and, for a KL penalty, the reference model.
+It sees rows (`rows.py`), never episodes or environments. An update consists of mini-batches; each
+takes one or more calls of `forward_backward`, then a `step`:
 
     for _ in range(epochs):
         for batch in minibatches(rows):
             learner.forward_backward(batch)
             learner.step()
 
-Gradients add up exactly. A mini-batch that is too large for one pass is given in parts, each with
-the sizes of the whole; the step is that of the whole mini-batch, up to rounding:
+Gradients accumulate. A mini-batch that is too large for one pass is given in parts, each with the
+sizes of the whole; the step equals that of the whole mini-batch, up to rounding:
 
     whole = learner.sizes(batch)
     learner.forward_backward(batch[:8], of=whole)
     learner.forward_backward(batch[8:], of=whole)
     learner.step()
 
-Parts never cut what the algorithm calls its `minibatch_unit`. Some losses are no sum over parts,
-and are refused with a `SplitError`: that of an algorithm that is not `divisible` (DRPO prices the
-divergence of the whole mini-batch), and cloning that predicts a drawn share of what is read.
+Parts must not split the algorithm's `minibatch_unit`. Some losses are not a sum over parts, and
+parts are then refused with a `SplitError`: the loss of an algorithm that is not `divisible` (DRPO
+penalizes the divergence of the whole mini-batch), and cloning that predicts only a random share of
+the read tokens.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
     from anchorgym.training.learning.rows import TokenRow
 
 Statistics = dict[str, float]
-"""What was measured, by name."""
+"""Measured values by name."""
 Sizes = Mapping[str, int]
-"""How large a mini-batch is, by unit, such as its tokens: what a loss is divided by."""
+"""Sizes of a mini-batch by unit, such as tokens, by which a loss is divided."""
 RowsT = TypeVar("RowsT", contravariant=True)
 """Rows of one kind: a sequence of them, or columns of equal length."""
 
@@ -52,35 +53,35 @@ class LearnerError(AnchorgymError, ValueError):
 
 
 class SplitError(LearnerError):
-    """A mini-batch was given in parts, but its loss is no sum over them."""
+    """A mini-batch was given in parts, but its loss is not a sum over parts."""
 
 
 class LearnerStateError(LearnerError):
-    """A folder that holds no state of this learner, or one of another model."""
+    """A folder without a state of this learner, or with the state of another model."""
 
 
 class DivergedError(AnchorgymError, FloatingPointError):
-    """Training has left the range of numbers."""
+    """A loss that is no longer finite."""
 
 
 class Learner(Protocol[RowsT]):
-    """Changes weights from rows of one kind."""
+    """Updates the weights of a policy from rows of one kind."""
 
     version: int
-    """Version of the weights: one more with each update, and in cloning with each step."""
+    """Version of the weights, which each update increases by one (in cloning, each step)."""
 
     @property
     def device(self) -> torch.device:
-        """Where weights and rows are computed with."""
+        """The device of weights and rows."""
         ...
 
     @property
     def dtype(self) -> torch.dtype:
-        """What products are computed in; weights and optimizer are float32."""
+        """The data type of matrix products; weights and optimizer are float32."""
         ...
 
     def set_learning_rate(self, rate: float) -> None:
-        """Take further steps at this rate."""
+        """Set the learning rate of further steps."""
         ...
 
     def sizes(self, rows: RowsT) -> Sizes:
@@ -88,14 +89,14 @@ class Learner(Protocol[RowsT]):
         ...
 
     def forward_backward(self, rows: RowsT, of: Sizes | None = None) -> Statistics:
-        """Add the gradient of the loss of some rows.
+        """Accumulate the gradient of the loss of some rows.
 
         Args:
-            rows: a mini-batch, or a part of one.
-            of: the sizes of the mini-batch that they are a part of; None: they are all of it.
+            rows: rows of a mini-batch, or of a part of one.
+            of: sizes of the mini-batch that the rows are a part of; None for a whole mini-batch.
 
         Returns:
-            `loss`, the rows' share of it, and means over the rows of what the loss measures.
+            `loss`, the rows' share of the loss, and means over the rows of the loss's statistics.
 
         Raises:
             SplitError: this loss cannot be computed in parts.
@@ -104,15 +105,15 @@ class Learner(Protocol[RowsT]):
         ...
 
     def step(self) -> Statistics:
-        """Take an optimizer step by the gradients that were added up, and drop them."""
+        """Take an optimizer step with the accumulated gradient, and clear it."""
         ...
 
     def update(self, rows: RowsT, seed: int) -> Statistics:
-        """Take the steps of one update.
+        """Take the optimizer steps of one update.
 
         Args:
-            rows: that have something to teach.
-            seed: of the order of mini-batches.
+            rows: training rows.
+            seed: seed of the order of mini-batches.
 
         Returns:
             Means over the steps, `learning_rate`, `rows` and `steps`.
@@ -120,34 +121,34 @@ class Learner(Protocol[RowsT]):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write all that is needed to go on after an update, as safetensors and JSON.
+        """Write the learner's state between updates, as safetensors and JSON.
 
         Args:
-            folder: a new one, or an empty one.
+            folder: new or empty folder.
         """
         ...
 
     def load(self, folder: Path) -> None:
-        """Go on from what `save` has written.
+        """Restore a state that `save` has written.
 
         Raises:
-            LearnerStateError: the folder holds something else.
+            LearnerStateError: the folder holds no such state.
         """
         ...
 
     def publish(self, engine: Engine) -> None:
-        """Give an engine the weights under their version."""
+        """Load the weights into an engine, with their version."""
         ...
 
 
 class PolicyLearner(Learner[Sequence["TokenRow"]], Protocol):
-    """A learner of a policy that has sampled what it is trained on."""
+    """A learner that trains a policy on its own samples."""
 
     def entropies(self, rows: Sequence[TokenRow]) -> NDArray[np.float64]:
-        """Return the entropy that each written token was drawn with, (n_tokens,) in nats.
+        """Return the entropy of each written token's distribution, (n_tokens,) in nats.
 
-        It is that of the rollout's own temperature, among the token's choices; one forward pass
-        computes it. Tokens are in the order of the rows.
+        The distribution is at the rollout's temperature and over the token's allowed choices. It
+        takes one forward pass. Tokens are in the order of the rows.
         """
         ...
 
@@ -168,6 +169,6 @@ def require_finite(statistics: Statistics, learner: object) -> Statistics:
 
 
 def means(records: Sequence[Mapping[str, float]]) -> Statistics:
-    """Return the mean of each statistic over some steps; empty without steps."""
+    """Return the mean of each statistic over steps; empty without steps."""
     names = records[0] if records else ()
     return {name: float(np.mean([record[name] for record in records])) for name in names}

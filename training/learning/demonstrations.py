@@ -1,4 +1,4 @@
-"""Rows of demonstrations: what was read, what is imitated, and what was a mistake."""
+"""Training rows of demonstrations, which mark read tokens, imitated tokens and mistakes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ READ, DONE, MISTAKE = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """A row that is cloned: an episode, or one turn of it where each turn is read by itself."""
+    """A training row of cloning: an episode, or one turn if the prompt is a window."""
 
     tokens: list[int] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
-    """What each token is: one of READ, DONE (imitated), MISTAKE (neither)."""
+    """Kind of each token: READ, DONE (imitated) or MISTAKE (neither)."""
     instead: dict[int, int] = field(default_factory=dict)
-    """Where a mistake begins: what is imitated there, in place of the token that follows."""
+    """The right token at each position where a mistake begins, which is imitated instead."""
 
     def read(self, context: Sequence[int]) -> None:
-        """Append what the world says."""
+        """Append tokens that the policy reads."""
         self.tokens.extend(context)
         self.kinds.extend([READ] * len(context))
 
     def write(self, response: Sequence[int], right: Sequence[int]) -> None:
-        """Append a response. Up to its first wrong token, the right one is imitated."""
+        """Append a response, of which the tokens up to the first mistake are imitated."""
         same = 0
         while same < min(len(response), len(right)) and response[same] == right[same]:
             same += 1

@@ -1,4 +1,4 @@
-"""Where learners compute, and in which numbers."""
+"""Devices and data types of learners."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class DeviceError(AnchorgymError, ValueError):
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device of a name: `cpu`, `cuda`, `cuda:N`, `mps`, or `auto` for the best there is.
+    """Return the device named `cpu`, `cuda`, `cuda:N`, `mps`, or `auto` for the best available.
 
     Raises:
-        DeviceError: there is none of this name here; the message names those that are.
+        DeviceError: this machine has no such device; the message lists those that it has.
     """
     here = available_devices()
     if name == "auto":
@@ -39,28 +39,28 @@ def resolve_device(name: str) -> torch.device:
 
 
 def available_devices() -> tuple[str, ...]:
-    """Return the devices of this machine, the one that `auto` takes last."""
+    """Return the devices of this machine; the last one is what `auto` selects."""
     graphics = [f"cuda:{n}" for n in reversed(range(torch.cuda.device_count()))]
     apple = ["mps"] if torch.backends.mps.is_available() else []
     return ("cpu", *apple, *graphics)
 
 
 def resolve_dtype(name: DtypeName) -> torch.dtype:
-    """Return the numbers that products are computed in."""
+    """Return the torch data type of a name."""
     return _DTYPES[name]
 
 
 def place_policy(policy: ModelPolicy, name: str) -> None:
-    """Move the weights of a policy to the device of a name, in place.
+    """Move the weights of a policy to a device, in place.
 
     Raises:
-        DeviceError: see `resolve_device`.
+        DeviceError: this machine has no such device, see `resolve_device`.
     """
     nn.Module.to(policy.model, resolve_device(name))
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
-    """Compute products in `dtype` inside the block; weights stay as they are."""
+    """Compute matrix products in `dtype` inside the block; weights keep their type."""
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype)

@@ -1,4 +1,4 @@
-"""What learners of networks in one process have in common: the step, and what is saved."""
+"""The base class of learners of networks in one process: optimizer steps and saved states."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ ModelT = TypeVar("ModelT", bound=nn.Module)
 
 
 class GradientLearner(Generic[ModelT]):
-    """A network with its optimizers, which may share its parameters out between them.
+    """A network with one or more optimizers, each of which trains some of the parameters.
 
     A subclass makes `optimizers` and computes the loss; see `Learner`.
 
     Args:
-        model: what is trained, in place; it is moved to the device.
-        device: of the weights.
-        dtype: of products; bfloat16 is autocast, over weights that stay float32.
-        max_grad_norm: longer gradients are shortened to this.
+        model: network to train, in place; it is moved to the device.
+        device: device of the weights.
+        dtype: data type of matrix products; bfloat16 is autocast, over float32 weights.
+        max_grad_norm: largest norm of the gradient; longer gradients are clipped.
     """
 
     def __init__(
@@ -45,29 +45,29 @@ class GradientLearner(Generic[ModelT]):
     ) -> None:
         self.model: ModelT = model.to(device)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        """By the name of the file that each is saved in."""
+        """Optimizers by the name of their file in a saved state."""
         self.version = 0
         self._device, self._dtype = device, dtype
         self._max_grad_norm = max_grad_norm
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self._device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What products are computed in."""
+        """The data type of matrix products."""
         return self._dtype
 
     def set_learning_rate(self, rate: float) -> None:
-        """Take further steps at this rate."""
+        """Set the learning rate of further steps."""
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate
 
     def step(self) -> Statistics:
-        """Take a step by the gradients that were added up; return `grad_norm`, before clipping."""
+        """Take a step with the accumulated gradient; return `grad_norm`, before clipping."""
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._max_grad_norm)
         for optimizer in self.optimizers.values():
             optimizer.step()
@@ -76,7 +76,7 @@ class GradientLearner(Generic[ModelT]):
         return {"grad_norm": norm.item()}
 
     def drop_gradients(self) -> None:
-        """Forget the gradients that were added up, of what was left half-done too."""
+        """Clear the accumulated gradient, also of an update that was interrupted."""
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
 
@@ -88,25 +88,25 @@ class GradientLearner(Generic[ModelT]):
         write_version(folder, type(self).__name__, self.version)
 
     def load(self, folder: Path) -> None:
-        """Go on from what `save` has written; see `Learner.load`."""
+        """Restore a saved state; see `Learner.load`."""
         self.version = read_version(folder, type(self).__name__)
         load_parameters(self.model, load_tensors(folder, "model"))
         for name, optimizer in self.optimizers.items():
             load_optimizer(optimizer, load_tensors(folder, name))
 
     def publish(self, engine: Engine) -> None:
-        """Give an engine the weights under their version; here it shares them in place."""
+        """Load the weights into an engine; one in this process shares them in place."""
         engine.load_weights(parameters_of(self.model), self.version)
 
     def _others(self) -> Mapping[str, Tensors]:
-        """What is saved beside weights and optimizers, by the name of its file."""
+        """Return further tensors to save, by the name of their file."""
         return {}
 
     def _backward(self, loss: Tensor) -> None:
-        """Add the gradient of a loss.
+        """Accumulate the gradient of a loss.
 
         Raises:
-            DivergedError: it is not finite.
+            DivergedError: the loss is not finite.
         """
         if not torch.isfinite(loss):
             raise DivergedError(
@@ -117,16 +117,16 @@ class GradientLearner(Generic[ModelT]):
 
 
 def write_version(folder: Path, learner: str, version: int) -> None:
-    """Note which learner's state a folder holds, and after how many updates."""
+    """Write the kind of learner and the number of its updates into a folder."""
     about = {"format": FORMAT, "learner": learner, "version": version}
     (folder / _STATE).write_text(json.dumps(about) + "\n", encoding="utf-8")
 
 
 def read_version(folder: Path, learner: str) -> int:
-    """Return how many updates the learner had taken that a folder holds.
+    """Return the number of updates of the learner whose state a folder holds.
 
     Raises:
-        LearnerStateError: the folder holds none, or one of another kind.
+        LearnerStateError: the folder holds no state, or that of another kind of learner.
     """
     try:
         about = json.loads((folder / _STATE).read_text(encoding="utf-8"))

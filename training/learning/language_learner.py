@@ -1,4 +1,4 @@
-"""The learner of a language model in this process."""
+"""The learner that trains a language model in this process."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class LanguageLearner(GradientLearner[PreTrainedModel]):
     """Trains a language model with AdamW; see `Learner`.
 
     Args:
-        policy: what is trained, in place.
-        algorithm: says what a mini-batch minimises.
-        config: of optimizer, device and numbers.
-        temperature: that the responses were sampled at.
+        policy: policy to train, in place.
+        algorithm: algorithm that defines the loss.
+        config: settings of optimizer, device and data type.
+        temperature: sampling temperature of the responses.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class LanguageLearner(GradientLearner[PreTrainedModel]):
 
     @torch.no_grad()
     def entropies(self, rows: Sequence[TokenRow]) -> NDArray[np.float64]:
-        """Return the entropy that each written token was drawn with, (n_tokens,) in nats."""
+        """Return the entropy of each written token's distribution, (n_tokens,) in nats."""
         found: list[NDArray[np.float64]] = [np.zeros(0)] * len(rows)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i].tokens))
         for start in range(0, len(order), self.config.minibatch):
@@ -89,11 +89,11 @@ class LanguageLearner(GradientLearner[PreTrainedModel]):
         return np.concatenate([np.zeros(0), *found])
 
     def sizes(self, rows: Sequence[TokenRow]) -> Sizes:
-        """Return tokens, rows, turns, trajectories and groups of a mini-batch."""
+        """Return the numbers of tokens, rows, turns, trajectories and groups of a mini-batch."""
         return asdict(totals_of(rows))
 
     def forward_backward(self, rows: Sequence[TokenRow], of: Sizes | None = None) -> Statistics:
-        """Add the gradient of the algorithm's loss; see `Learner.forward_backward`."""
+        """Accumulate the gradient of the algorithm's loss; see `Learner.forward_backward`."""
         if of is not None and not self.algorithm.divisible:
             raise SplitError(
                 f"the loss of {type(self.algorithm).__name__} is no sum over parts of a "
@@ -129,7 +129,7 @@ class LanguageLearner(GradientLearner[PreTrainedModel]):
         return {**means(records), **counts}
 
     def load(self, folder: Path) -> None:
-        """Go on from what `save` has written; see `Learner.load`."""
+        """Restore a saved state; see `Learner.load`."""
         super().load(folder)
         if self._reference is not None:
             load_parameters(self._reference, load_tensors(folder, "reference"))
@@ -140,7 +140,7 @@ class LanguageLearner(GradientLearner[PreTrainedModel]):
         return {"reference": parameters_of(self._reference)}
 
     def _choices(self, rows: Sequence[TokenRow]) -> Tensor | None:
-        """Return what the written tokens were chosen among, or None; see `choice_mask`."""
+        """Return a mask of the allowed tokens at each written token, or None; see `choice_mask`."""
         mask = choice_mask(rows, self.model.config.vocab_size)
         return None if mask is None else mask.to(self.device)
 
@@ -151,11 +151,11 @@ class LanguageLearner(GradientLearner[PreTrainedModel]):
         choices: Tensor | None,
         temperature: float | Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Return log-probability and entropy of each written token, row by row: (n_written,).
+        """Return logprob and entropy of each written token, row by row: (n_written,).
 
-        Both are of the distribution that was sampled from, at its temperature (one, or that of each
-        token as (n_written, 1)) and among its choices. Padding comes last and attention is causal,
-        so it needs no mask.
+        Both are of the distribution that was sampled from, with its temperature (one number, or
+        (n_written, 1)) and its allowed choices. Padding comes last and attention is causal, so
+        padding needs no mask.
         """
         tokens = tokens.to(self.device)
         with autocast(self.device, self.dtype):

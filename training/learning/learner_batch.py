@@ -1,4 +1,4 @@
-"""From episodes to a learner's batch: advantages, columns of tokens, and rows of the past."""
+"""Construction of a learner's batch: advantages, token columns, and replayed rows."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from anchorgym.training.rollout.types import Episode
 
 
 class KnowsEntropies(Protocol):
-    """The part of a `PolicyLearner` that computing advantages may need."""
+    """The part of a `PolicyLearner` that `compute_advantages` needs."""
 
     def entropies(self, rows: Sequence[TokenRow]) -> FloatArray:
-        """Return the entropy that each written token was drawn with, (n_tokens,)."""
+        """Return the entropy of each written token's distribution, (n_tokens,) in nats."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LearnerBatch:
-    """What an update is made of: the rows that a learner is trained on, and where they are from."""
+    """The training rows of one update, with the advantages of the episodes' turns."""
 
     advantages: FloatArray
-    """(n_turns,) of all turns of the episodes; those of 0 may have no row."""
+    """(n_turns,) advantages of all turns of the episodes; turns of 0 may have no row."""
     rows: list[TokenRow]
-    """Rows of these episodes that have something to teach."""
+    """Rows of these episodes; those without an advantage may be left out."""
     replayed: list[TokenRow] = field(default_factory=list)
     """Rows of earlier iterations."""
 
     @property
     def all_rows(self) -> list[TokenRow]:
-        """The rows of these episodes, then those of earlier ones."""
+        """All rows: those of these episodes, then those of earlier iterations."""
         return [*self.rows, *self.replayed]
 
     @classmethod
     def joined(cls, batches: Sequence[LearnerBatch]) -> LearnerBatch:
-        """Return several batches of one policy as one, in their order; groups stay apart."""
+        """Join several batches of one policy, in their order; their groups stay separate."""
         rows: list[TokenRow] = []
         trajectories = groups = 0
         for batch in batches:
@@ -65,7 +65,7 @@ class LearnerBatch:
 
 
 def explored(batch: TurnBatch, kind: Novelty, weight: float, visits: Counts) -> TurnBatch:
-    """Return a batch with a bonus for novelty; its visits are counted."""
+    """Return a batch with a novelty bonus, and count its visits."""
     if kind == "none":
         return batch
     return replace(batch, bonus=weight * novelty_bonus(batch, kind, visits))
@@ -79,15 +79,15 @@ def compute_advantages(
     batch: TurnBatch,
     seed: int,
 ) -> LearnerBatch:
-    """Return the advantages of episodes, and the rows that they are learnt from.
+    """Compute the advantages of episodes, and return them with the training rows.
 
     Args:
-        algorithm: compares the turns of groups.
-        state: what it remembers; it changes it.
-        learner: of the policy that has played.
-        episodes: that are learnt from.
-        batch: their turns, one row each.
-        seed: of what is drawn from earlier iterations.
+        algorithm: algorithm that computes the advantages.
+        state: state of the algorithm, which it changes.
+        learner: learner of the policy that has played.
+        episodes: episodes to train on.
+        batch: batch of their turns, one row a turn.
+        seed: seed of the draw of rows from earlier iterations.
     """
     if "texts" in algorithm.needs:
         batch = replace(batch, texts=text_columns(episodes))
@@ -105,7 +105,7 @@ def compute_advantages(
 
 
 def _groups(episodes: Sequence[Episode], batch: TurnBatch) -> list[int]:
-    """Number of each episode's group in the batch, (n_episodes,); 0 where it has no turn."""
+    """Return each episode's group in the batch, (n_episodes,); 0 if it has no turn."""
     firsts = np.cumsum([0, *(len(episode.turns) for episode in episodes)])
     group = batch.group.tolist()
     return [
@@ -121,8 +121,8 @@ def _replayed(
     rows: Sequence[TokenRow],
     seed: int,
 ) -> list[TokenRow]:
-    """Have the algorithm draw rows of earlier iterations, and store those of this one."""
-    # What was sampled from a task's start should teach; a fork that does not is not missed.
+    """Let the algorithm draw rows of earlier iterations, and store the present rows."""
+    # Only episodes from a task's start count: forks without an advantage are not missed.
     roots = [e.start.origin is None for e in episodes for _ in e.turns]
     missing = len(training_rows(episodes, np.array(roots, np.float64))) - len(rows)
     fresh = [Sample(float(np.mean(np.abs(row.advantages))), row.to_json()) for row in rows]
@@ -131,13 +131,13 @@ def _replayed(
 
 
 def token_columns(episodes: Sequence[Episode], entropies: FloatArray | None = None) -> TokenColumns:
-    """Return what algorithms may know of the tokens that were written, in the batch's order."""
+    """Return the columns of written tokens that algorithms may read, in the batch's order."""
     columns = TokenColumns.from_rows(turn.logprobs for e in episodes for turn in e.turns)
     return columns if entropies is None else replace(columns, entropies=entropies)
 
 
 def text_columns(episodes: Sequence[Episode]) -> TextColumns:
-    """Return what was read, the goal first, and done in each turn, in the batch's order."""
+    """Return the text read in each turn, the goal first, and the action, in the batch's order."""
     turns = [(episode.goal, turn) for episode in episodes for turn in episode.turns]
     return TextColumns(
         tuple(f"{goal}\n{turn.observation}" for goal, turn in turns),

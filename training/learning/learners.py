@@ -1,4 +1,4 @@
-"""Which learner trains a policy."""
+"""Lookup of the learner that trains a policy."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from anchorgym.training.learning.language_learner import LanguageLearner
 from anchorgym.training.learning.table_learner import TableLearner
 
 AUTO = "auto"
-"""Name of the learner that fits the kind of policy."""
+"""Name that selects the learner by the kind of policy."""
 _LEARNERS: dict[type, Any] = {ModelPolicy: LanguageLearner, TabularPolicy: TableLearner}
-"""By the policy that each trains."""
+"""Learners by the class of policy that they train."""
 
 
 def find_learner(name: str) -> Callable[..., PolicyLearner] | None:
-    """Return what makes the learner of a name; None for `auto`, which depends on the policy.
+    """Return the class or function that makes a learner; None for `auto`.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is no learner of that name.
     """
     if name == AUTO:
         return None
@@ -43,19 +43,19 @@ def find_learner(name: str) -> Callable[..., PolicyLearner] | None:
 def learner_for(
     policy: object, algorithm: Algorithm, config: LearnerConfig, *, temperature: float = 1.0
 ) -> PolicyLearner:
-    """Return what trains a policy.
+    """Return a learner of a policy.
 
     Args:
-        policy: what is trained.
-        algorithm: says what is minimised.
-        config: of the learner. Its `name` is `auto`, or `module:Name` of a class or function of
-            your own that is called with (policy, algorithm, config, temperature=) and returns a
+        policy: policy to train.
+        algorithm: algorithm that defines the loss.
+        config: settings of the learner. `name` is `auto`, or `module:Name` of your own class or
+            function, which is called with (policy, algorithm, config, temperature=) and returns a
             `PolicyLearner`.
-        temperature: that responses are sampled at.
+        temperature: sampling temperature of responses.
 
     Raises:
-        LearnerError: the policy has nothing that can be trained, or not in this way.
-        ConfigError: `config.name` leads to nothing usable.
+        LearnerError: the policy cannot be trained, or not with these settings.
+        ConfigError: `config.name` names no usable learner.
         DeviceError: this machine has no such device.
     """
     make = find_learner(config.name)

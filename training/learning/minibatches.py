@@ -1,4 +1,4 @@
-"""Mini-batches: which rows are trained on together, in which order, and how a loss sees them."""
+"""Mini-batches of training rows, and the tensors of their tokens that a loss reads."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from anchorgym.gigpo.algorithm import MinibatchUnit
 from anchorgym.training.learning.rows import TokenRow, unit_key
 
 _SORT_SPAN = 4
-"""Minibatches that are sorted by length together: less padding, little less chance."""
+"""Number of mini-batches whose rows are sorted by length together, which saves padding."""
 
 
 class FlatTokens:
-    """The written tokens of rows, laid end to end as a loss reads them: (n_tokens,) each.
+    """Tensors of the written tokens of rows, one row after another: (n_tokens,) each.
 
-    What only some losses read is made when it is read; see `anchorgym.gigpo.TokenView`.
+    Tensors that only some losses read are made on demand; see `anchorgym.gigpo.TokenView`.
 
     Args:
-        rows: a mini-batch, or a part of one.
-        device: of the tensors.
-        totals: sizes of the mini-batch that the rows are a part of; None: they are all of it.
+        rows: rows of a mini-batch, or of a part of one.
+        device: device of the tensors.
+        totals: sizes of the mini-batch that the rows are a part of; None for a whole mini-batch.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class FlatTokens:
 
     @cached_property
     def columns(self) -> Mapping[str, Tensor]:
-        """What the algorithm says of the tokens."""
+        """The algorithm's columns of the tokens, by name."""
         return {
             name: self._tensor([value for row in self._rows for value in row.columns[name]])
             for name in self._rows[0].columns
         }
 
     def temperatures(self, usual: float) -> float | Tensor:
-        """Return what divided the logits: one number, or (n_tokens, 1)."""
+        """Return the sampling temperature: one number, or (n_tokens, 1)."""
         if not any(row.temperatures for row in self._rows):
             return usual
         parts = (row.temperatures or [usual] * len(row.logprobs) for row in self._rows)
@@ -91,9 +91,9 @@ class FlatTokens:
 def minibatches(
     rows: Sequence[TokenRow], size: int, rng: random.Random, unit: MinibatchUnit = "turn"
 ) -> list[list[TokenRow]]:
-    """Deal rows out in chance order, `size` at a time; a unit stays together, even a larger one.
+    """Split rows into mini-batches in random order; a unit stays together, even if it is larger.
 
-    Rows that are units by themselves are sorted by length within a few mini-batches.
+    With unit "turn", rows are sorted by length within a few mini-batches, to save padding.
     """
     batches: list[list[TokenRow]] = []
     if unit != "turn":
@@ -114,9 +114,9 @@ def minibatches(
 def minibatch_epochs(
     n_rows: int, size: int, epochs: int, rng: np.random.Generator | torch.Generator
 ) -> Iterator[Tensor]:
-    """Yield the rows of mini-batches, (at most `size`,) indices each, in an order of chance.
+    """Yield the row indices of mini-batches, (at most `size`,) each, in random order.
 
-    Every epoch deals all rows out anew; its last mini-batch has what is left.
+    Every epoch shuffles all rows again; its last mini-batch may be smaller.
     """
     for _ in range(epochs if n_rows else 0):
         if isinstance(rng, torch.Generator):

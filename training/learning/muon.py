@@ -1,7 +1,8 @@
-"""Muon: momentum whose matrices are made orthogonal before each step (Jordan et al., 2024).
+"""Muon, an optimizer that orthogonalizes momentum before each step (Jordan et al., 2024).
 
-As `torch.optim.Muon`, but matrices of one shape are worked on together and in float32: torch's
-works one by one in bfloat16, which processors without bfloat16 emulate twenty times slower.
+It differs from `torch.optim.Muon` in that it processes matrices of one shape together and in
+float32: torch processes one at a time in bfloat16, which processors without bfloat16 emulate twenty
+times slower.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ _STEPS = 5
 
 
 class Muon(Optimizer):
-    """Optimises matrices; embeddings and vectors need another optimizer.
+    """Optimizes matrices; embeddings and vectors need another optimizer.
 
     Args:
-        params: 2-dimensional parameters.
-        lr: length of a step; tall matrices take longer ones by sqrt(rows / columns).
-        momentum: of Nesterov's kind.
-        weight_decay: decoupled.
+        params: two-dimensional parameters.
+        lr: learning rate; it is multiplied by sqrt(rows / columns) for tall matrices.
+        momentum: Nesterov momentum.
+        weight_decay: decoupled weight decay.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Muon(Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Return matrices (n, rows, columns) with all singular values brought close to 1."""
+    """Return matrices (n, rows, columns) with all singular values close to 1."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)

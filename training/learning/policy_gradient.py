@@ -1,4 +1,4 @@
-"""The arithmetic of policy gradients with values: advantages, returns, and one optimizer step.
+"""Actor-critic arithmetic: generalised advantages, returns, and one optimizer step.
 
 The clipped objective is `anchorgym.gigpo.ppo_loss`; mini-batches are `minibatch_epochs`.
 """
@@ -24,22 +24,22 @@ def generalised_advantages(
     gae_lambda: float,
     accumulate: npt.DTypeLike | None = None,
 ) -> Array:
-    """Return generalised advantages, (T, …), of games that are played on side by side.
+    """Return generalised advantages, (T, …), of games that are played in parallel.
 
         delta_t = r_t + gamma (1 - done_t) V_{t+1} - V_t
         A_t     = delta_t + gamma gae_lambda (1 - done_t) A_{t+1}
 
     Source: Schulman et al. (2016), arXiv 1506.02438. One trajectory is the case (T,), with `done`
-    at its end. Where a game is cut rather than over, add gamma times the value of the state that it
-    was cut in to its last reward.
+    at its end. For a truncated game, add gamma times the value of its final state to its last
+    reward.
 
     Args:
-        rewards: (T, …).
-        values: (T + 1, …) of the states; the last row is of those that the last turns led to.
+        rewards: (T, …) rewards.
+        values: (T + 1, …) values of the states; the last row is of the states after the last turn.
         done: (T, …) whether a game ended with the turn; it is broadcast.
         gamma: discount.
-        gae_lambda: how far advantages look ahead; 1 is to the end.
-        accumulate: type that the sum is carried in; by default that of the rewards.
+        gae_lambda: lambda of the estimator; 1 gives Monte Carlo returns minus values.
+        accumulate: data type of the running sum; by default that of the rewards.
     """
     going = 1.0 - done.astype(rewards.dtype)
     carried = going.astype(accumulate or rewards.dtype)
@@ -55,14 +55,14 @@ def generalised_advantages(
 def bootstrapped_returns(
     rewards: Array, ahead: Array, done: npt.NDArray[np.bool_], *, gamma: float
 ) -> Array:
-    """Return discounted returns, (T, …), which go on at cuts with what is expected there.
+    """Return discounted returns, (T, …), which are bootstrapped where a game was cut.
 
         R_t = r_t + gamma (ahead_t where done_t, else R_{t+1}),   R_T = ahead_T
 
     Args:
-        rewards: (T, …).
-        ahead: (T + 1, …) what is expected: of a turn in which a game was cut, beyond it; in the
-            last row, of the states that the last turns led to.
+        rewards: (T, …) rewards.
+        ahead: (T + 1, …) expected returns after a cut, read where `done`; the last row is of the
+            states after the last turn.
         done: (T, …) whether a game was cut after the turn.
         gamma: discount.
     """
@@ -74,7 +74,7 @@ def bootstrapped_returns(
 
 
 def standardised(advantages: Array) -> Array:
-    """Return advantages with mean 0 and deviation 1 over all of them, (n,)."""
+    """Return advantages with mean 0 and standard deviation 1, (n,)."""
     scaled: Array = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
     return scaled
 
@@ -89,10 +89,10 @@ def descend(
     """Take one step down a loss.
 
     Args:
-        loss: a 0-d tensor.
-        optimizer: of what is to change.
-        parameters: whose gradient is shortened to `max_grad_norm`.
-        max_grad_norm: None leaves gradients as they are.
+        loss: loss, a 0-d tensor.
+        optimizer: optimizer of the parameters.
+        parameters: parameters whose gradient is clipped to `max_grad_norm`.
+        max_grad_norm: largest norm of the gradient; None does not clip.
     """
     optimizer.zero_grad()
     torch.autograd.backward(loss)

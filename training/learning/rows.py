@@ -1,6 +1,6 @@
-"""Training rows: episodes and advantages as the tokens that a learner is trained on.
+"""Training rows: the tokens of episodes with their advantages, on which a learner is trained.
 
-Token in, token out: a row holds the tokens that were read and sampled, never a text encoded anew.
+Token in, token out: a row holds the tokens that were read and sampled; text is never re-encoded.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from anchorgym.training.rollout.types import Episode
 
 @dataclass(slots=True)
 class TokenRow:
-    """A training row: the tokens that one context held, and what is learnt from them.
+    """A training row: the tokens of one context, and the learning signal of the written tokens.
 
-    That is a whole transcript, or the prompt and response of one turn. A table's row is one turn:
-    the row of the table, the options that were open, and at last the one that was chosen.
+    The context is a whole transcript, or the prompt and response of one turn. For a table it is one
+    turn: the table's row, the open options, and last the chosen option.
     """
 
     tokens: list[int] = field(default_factory=list)
     written: list[bool] = field(default_factory=list)
     """True where the policy sampled the token."""
     logprobs: list[float] = field(default_factory=list)
-    """Of the written tokens, when they were sampled."""
+    """Logprobs of the written tokens when they were sampled."""
     advantages: list[float] = field(default_factory=list)
-    """Of the written tokens: that of their turn."""
+    """Advantages of the written tokens: those of their turns."""
     allowed: list[tuple[int, ...]] = field(default_factory=list)
-    """Of the written tokens: what each was chosen among; () where it was free."""
+    """Allowed tokens at each written token; () if it was unconstrained."""
     turns: list[int] = field(default_factory=list)
-    """Of the written tokens: the number of their turn in the episode."""
+    """Turn of each written token, as its number in the episode."""
     temperatures: list[float] = field(default_factory=list)
-    """Of the written tokens, or empty: all were drawn at the rollout's."""
+    """Temperatures of the written tokens; empty if all had that of the rollout."""
     columns: dict[str, list[float]] = field(default_factory=dict)
-    """What the algorithm says of the written tokens, by name."""
+    """The algorithm's columns of the written tokens, by name."""
     trajectory: int = 0
     """Number of the episode in its batch."""
     group: int = 0
@@ -48,7 +48,7 @@ class TokenRow:
         return len(self.tokens)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row as JSON values, for a buffer; `TokenRow(**values)` reads them."""
+        """Return the row as JSON values for a replay buffer; `TokenRow(**values)` reads them."""
         return asdict(self)
 
 
@@ -57,13 +57,13 @@ def episode_rows(
     advantages: Sequence[float],
     columns: Mapping[str, Sequence[float]] | None = None,
 ) -> Iterator[TokenRow]:
-    """Join an episode's turns; a new row begins wherever the context began anew.
+    """Yield the rows of an episode; a new row begins where the context was restarted.
 
     Args:
-        episode: with the tokens that were read and sampled.
-        advantages: (n_turns,).
-        columns: (n_tokens,) by name, of the tokens that the episode's turns wrote, one turn after
-            another. One named `advantages` replaces those of the turns.
+        episode: episode with the tokens that were read and sampled.
+        advantages: (n_turns,) advantages of the turns.
+        columns: (n_tokens,) columns of the written tokens by name, one turn after another. A column
+            `advantages` replaces the advantages of the turns.
     """
     rest = dict(columns or {})
     of_tokens = rest.pop("advantages", None)
@@ -88,7 +88,7 @@ def episode_rows(
 
 
 def all_rows(episodes: Sequence[Episode]) -> list[TokenRow]:
-    """Return every row of episodes, without advantages: what they read and wrote."""
+    """Return all rows of episodes, with advantages of 0."""
     return [row for e in episodes for row in episode_rows(e, [0.0] * len(e.turns))]
 
 
@@ -99,16 +99,16 @@ def training_rows(
     unit: MinibatchUnit = "turn",
     groups: Sequence[int] | None = None,
 ) -> list[TokenRow]:
-    """Return the rows of episodes that have something to teach: a non-zero advantage.
+    """Return the rows of episodes that have a non-zero advantage.
 
-    A fork of which an algorithm says nothing is no member of its group, whatever the unit is.
+    A fork without any is left out, whatever the unit is.
 
     Args:
-        episodes: in the order of the batch.
-        advantages: (n_turns,), the episodes' turns one after another.
-        columns: (n_tokens,) by name, of the tokens that these turns wrote.
-        unit: of which all rows are returned if any has something to teach.
-        groups: (n_episodes,) numbers of their groups; by default those of their starts.
+        episodes: episodes in the order of the batch.
+        advantages: (n_turns,) advantages of the episodes' turns, one episode after another.
+        columns: (n_tokens,) columns of the written tokens, by name.
+        unit: unit of which all rows are returned if any of them has a non-zero advantage.
+        groups: (n_episodes,) groups of the episodes; by default those of their starts.
     """
     rows: list[TokenRow] = []
     first_turn = first_token = 0
@@ -130,7 +130,7 @@ def training_rows(
 
 
 def unit_key(unit: MinibatchUnit) -> Callable[[int, TokenRow], Hashable]:
-    """Return what tells units of rows apart: a function of a row's place and the row."""
+    """Return the function that maps (index of a row, row) to the key of its unit."""
     if unit == "turn":
         return lambda i, row: i
     if unit == "trajectory":

@@ -1,4 +1,4 @@
-"""Learning rates over the course of a run."""
+"""Learning rate schedules."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from anchorgym.training.config.sections import LearnerConfig
 
 
 def learning_rate(config: LearnerConfig, iteration: int, iterations: int) -> float:
-    """Return the rate of one of the iterations 1 … `iterations`.
+    """Return the learning rate of one of the iterations 1 … `iterations`.
 
-    It rises in equal steps over `warmup` iterations, is highest in the one after them, and falls
-    from there to the share `final` in the last, along a line or half a cosine.
+    The rate rises linearly over `warmup` iterations, peaks in the next one, and then falls to the
+    share `final` of the peak in the last iteration, linearly or along half a cosine.
     """
     if iteration <= config.warmup:
         return config.learning_rate * iteration / (config.warmup + 1)

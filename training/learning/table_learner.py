@@ -1,4 +1,4 @@
-"""The learner of a tabular policy: the contract of learners, without a network."""
+"""The learner of a tabular policy, which implements the contract without a network."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from anchorgym.training.learning.tensors import parameters_of, unreadable
 
 
 class TableLearner:
-    """Gradient steps on the situations that were met, each by the mean over its own turns.
+    """Trains a table by gradient steps, in each situation with the mean over its own turns.
 
-    So a situation that is rare is learnt as fast as one that is common, and the learning rate means
-    the same in a table of any size. An update has one mini-batch.
+    Rare situations therefore learn as fast as common ones, and the learning rate has the same
+    effect in a table of any size. An update has one mini-batch.
 
     Args:
-        policy: what is trained, in place.
-        algorithm: says what is minimised; a turn is a token.
-        config: its learning rate and epochs are used.
-        temperature: that the options were drawn at.
+        policy: policy to train, in place.
+        algorithm: algorithm that defines the loss; each turn has one token.
+        config: settings, of which the learning rate and the epochs are used.
+        temperature: sampling temperature of the options.
 
     Raises:
-        LearnerError: the algorithm or the settings ask for what a table cannot do.
+        LearnerError: a table does not support the algorithm or the settings.
     """
 
     def __init__(
@@ -63,32 +63,32 @@ class TableLearner:
 
     @property
     def device(self) -> torch.device:
-        """The CPU."""
+        """The device of the table: the CPU."""
         return torch.device("cpu")
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the logits: float32."""
+        """The data type of the logits: float32."""
         return torch.float32
 
     def set_learning_rate(self, rate: float) -> None:
-        """Take further steps at this rate."""
+        """Set the learning rate of further steps."""
         self._rate = rate
 
     @torch.no_grad()
     def entropies(self, rows: Sequence[TokenRow]) -> NDArray[np.float64]:
-        """Return the entropy that each option was drawn with, (n_rows,) in nats."""
+        """Return the entropy of each chosen option's distribution, (n_rows,) in nats."""
         if not rows:
             return np.zeros(0)
         _, entropy = _Choices(self.policy.model, rows).scores(self.policy.model, self.temperature)
         return np.asarray(entropy.double().numpy())
 
     def sizes(self, rows: Sequence[TokenRow]) -> Sizes:
-        """Return tokens, rows, turns, trajectories and groups of a mini-batch."""
+        """Return the numbers of tokens, rows, turns, trajectories and groups of a mini-batch."""
         return asdict(totals_of(rows))
 
     def forward_backward(self, rows: Sequence[TokenRow], of: Sizes | None = None) -> Statistics:
-        """Add the gradient of the algorithm's loss; see `Learner.forward_backward`."""
+        """Accumulate the gradient of the algorithm's loss; see `Learner.forward_backward`."""
         if of is not None and not self.algorithm.divisible:
             raise SplitError(
                 f"the loss of {type(self.algorithm).__name__} is no sum over parts of a "
@@ -106,7 +106,7 @@ class TableLearner:
 
     @torch.no_grad()
     def step(self) -> Statistics:
-        """Take a step, in each situation by the mean over its turns; return the length of it."""
+        """Take a step, in each situation with the mean over its turns; return its norm."""
         if self._gradient is None:
             return {"grad_norm": 0.0}
         logits, met = self.policy.model.logits, torch.cat(self._met)
@@ -117,7 +117,7 @@ class TableLearner:
         return {"grad_norm": change.norm().item()}
 
     def update(self, rows: Sequence[TokenRow], seed: int) -> Statistics:
-        """Take the steps of one update; see `Learner.update`. `seed` changes nothing."""
+        """Take the steps of one update; see `Learner.update`. `seed` is not used."""
         epochs = self.config.epochs if rows else 0
         records = [{**self.forward_backward(rows), **self.step()} for _ in range(epochs)]
         self.version += 1
@@ -130,7 +130,7 @@ class TableLearner:
         write_version(folder, type(self).__name__, self.version)
 
     def load(self, folder: Path) -> None:
-        """Go on from what `save` has written; see `Learner.load`."""
+        """Restore a saved state; see `Learner.load`."""
         version = read_version(folder, type(self).__name__)
         try:
             self.policy.load(folder)
@@ -139,17 +139,17 @@ class TableLearner:
         self.version = version
 
     def publish(self, engine: Engine) -> None:
-        """Give an engine the table under its version; here it shares it in place."""
+        """Load the table into an engine, which shares it in place."""
         engine.load_weights(parameters_of(self.policy.model), self.version)
 
 
 def add_counts(policy: TabularPolicy, choices: Sequence[tuple[int, Sequence[int]]]) -> None:
-    """Make each option likelier by how often it was chosen: by the logarithm of 1 + that number.
+    """Raise the logit of each option by log(1 + the number of times it was chosen).
 
     Args:
-        policy: whose table is changed in place.
-        choices: a row of the table, and the options that would have written what was chosen there,
-            which share the count.
+        policy: policy whose table is changed in place.
+        choices: pairs of (row of the table, options whose action was taken there); the options of
+            a pair share its count.
     """
     logits = policy.model.logits.data
     counts = torch.zeros_like(logits)
@@ -175,11 +175,11 @@ def _require_possible(algorithm: Algorithm, config: LearnerConfig) -> None:
 
 
 class _Choices:
-    """What was chosen among what was open, row by row.
+    """The chosen and the open options of training rows.
 
     Args:
-        table: it was chosen from.
-        rows: of one turn each: the row, the options that were open, and at last the one chosen.
+        table: table of the options.
+        rows: rows of one turn each: the table's row, the open options, and last the chosen one.
     """
 
     def __init__(self, table: Table, rows: Sequence[TokenRow]) -> None:
@@ -193,7 +193,7 @@ class _Choices:
         self._closed[where, options] = False
 
     def scores(self, table: Table, temperature: float) -> tuple[Tensor, Tensor]:
-        """Return log-probability and entropy of what was chosen, (n_turns,)."""
+        """Return logprob and entropy of the chosen options, (n_turns,)."""
         logits = table.logits[self.rows] / temperature
         logs = torch.log_softmax(logits.masked_fill(self._closed, float("-inf")), -1)
         entropy = -(logs.exp() * logs.masked_fill(self._closed, 0.0)).sum(-1)

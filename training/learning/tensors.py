@@ -1,4 +1,4 @@
-"""Weights and optimizer states as named tensors, and their files."""
+"""Conversion of weights and optimizer states to named tensors, and their files."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _ENDING = ".safetensors"
 
 
 def parameters_of(model: nn.Module) -> Tensors:
-    """Return a model's parameters by name, shared ones once."""
+    """Return a model's parameters by name, shared parameters once."""
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 
 @torch.no_grad()
 def load_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give a model's parameters the values that `parameters_of` returned, in place.
+    """Set a model's parameters to tensors from `parameters_of`, in place.
 
     Raises:
-        LearnerStateError: they are of another model.
+        LearnerStateError: the tensors are of another model.
     """
     named = dict(model.named_parameters())
     shapes = {name: parameter.shape for name, parameter in named.items()}
@@ -40,13 +40,13 @@ def load_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
-    """Return what an optimizer remembers of each parameter, as `index.name`."""
+    """Return an optimizer's state of each parameter, as `index.name`."""
     state = optimizer.state_dict()["state"]
     return {f"{i}.{key}": value for i, of in state.items() for key, value in of.items()}
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimizer made with the same settings what `optimizer_tensors` returned."""
+    """Restore the tensors of `optimizer_tensors` in an optimizer with the same settings."""
     state: dict[int, Tensors] = {}
     for name, value in tensors.items():
         index, _, key = name.partition(".")
@@ -63,21 +63,21 @@ def save_tensors(folder: Path, **parts: Mapping[str, Tensor]) -> None:
 
 
 def load_tensors(folder: Path, part: str) -> Tensors:
-    """Read a part that `save_tensors` wrote.
+    """Load a part that `save_tensors` has written.
 
     Raises:
-        LearnerStateError: it is not there, or damaged.
+        LearnerStateError: the part is missing or damaged.
     """
     try:
         return load_file(folder / (part + _ENDING))
     except (OSError, ValueError, RuntimeError) as error:
         raise unreadable(folder, error) from error
-    except Exception as error:  # safetensors raises a class of its own, without a base
+    except Exception as error:  # safetensors' own class derives from Exception alone
         raise unreadable(folder, error) from error
 
 
 def unreadable(folder: Path, error: Exception) -> LearnerStateError:
-    """Return the error of a folder that holds no whole state of a learner."""
+    """Return the error for a folder without a whole state of a learner."""
     return LearnerStateError(
         f"{folder} holds no whole state of this learner ({error!r}): give a folder that its `save` "
         "has written"

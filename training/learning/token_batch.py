@@ -1,4 +1,4 @@
-"""Training rows as tensors: padded or packed, with masks of what may be looked at and chosen."""
+"""Training rows as padded or packed tensors, with masks of attention and of allowed tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from anchorgym.training.learning.rows import TokenRow
 
 LENGTH_STEP = 16
-"""Rows are padded to a multiple of this: kernels are prepared anew for each shape they meet."""
+"""Rows are padded to a multiple of this length, as kernels are prepared anew for each shape."""
 
 
 def pad_rows(rows: Sequence[Sequence[Any]], dtype: torch.dtype, fill: float = 0) -> Tensor:
@@ -28,13 +28,13 @@ def pad_rows(rows: Sequence[Sequence[Any]], dtype: torch.dtype, fill: float = 0)
 
 
 def pack_rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Fill rows of `capacity` tokens with sequences, the longest first, each where it fits first.
+    """Pack sequences into rows of `capacity` tokens by first fit, the longest first.
 
     Args:
-        lengths: (n_sequences,) in tokens; one longer than `capacity` gets a row of its own.
+        lengths: (n_sequences,) lengths in tokens; longer ones than `capacity` get their own row.
 
     Returns:
-        For each row, the indices of its sequences.
+        The indices of the sequences in each row.
     """
     rows: list[list[int]] = []
     room: list[int] = []
@@ -52,16 +52,16 @@ def pack_rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
-    """Training rows as tensors on a device; packed, a line of them holds several rows.
+    """Training rows as tensors on a device; if packed, a line holds several rows.
 
-    Rows that share a line do not see each other.
+    Rows that share a line do not attend to each other.
 
     Attributes:
         ids: (n_lines, length) tokens, padded at the end.
         written: (n_lines, length - 1) True where the next token was sampled.
-        positions: (n_lines, length) of each token in its own row; None: a line is a row.
-        segments: (n_lines, length) which of the line's rows a token belongs to; -1 is padding.
-        order: the rows in the order in which their written tokens come out.
+        positions: (n_lines, length) position of each token in its row; None if not packed.
+        segments: (n_lines, length) index of each token's row in its line; -1 is padding.
+        order: indices of the rows, in the order of their written tokens in `written`.
     """
 
     ids: Tensor
@@ -72,7 +72,7 @@ class TokenBatch:
 
     @classmethod
     def of(cls, rows: Sequence[TokenRow], capacity: int | None = None) -> TokenBatch:
-        """Make a batch with a line for each row, or with lines of `capacity` tokens."""
+        """Make a batch with one row a line, or packed lines of `capacity` tokens."""
         if capacity is None:
             ids = pad_rows([row.tokens for row in rows], torch.long)
             written = pad_rows([row.written for row in rows], torch.bool)[:, 1:]
@@ -81,7 +81,7 @@ class TokenBatch:
         parts = [[rows[i] for i in pack] for pack in packs]
         return cls(
             ids=pad_rows([[t for row in part for t in row.tokens] for part in parts], torch.long),
-            # The first token of a sequence is never predicted: not from another sequence's last.
+            # A row's first token must not be predicted from the last token of the row before it.
             written=pad_rows(
                 [[w for row in part for w in (False, *row.written[1:])] for part in parts],
                 torch.bool,
@@ -105,16 +105,16 @@ class TokenBatch:
         return TokenBatch(ids, written, positions, segments, self.order)
 
     def attention_mask(self) -> Tensor:
-        """Return which tokens of packed rows each may look at, (n_rows, 1, length, length)."""
+        """Return the attention mask of packed rows, (n_lines, 1, length, length)."""
         assert self.segments is not None
         same = self.segments[:, :, None] == self.segments[:, None, :]
         return torch.tril(same)[:, None]
 
 
 def choice_mask(rows: Sequence[TokenRow], n_tokens: int) -> Tensor | None:
-    """Return what the written tokens were chosen among, (n_written, n_tokens) True where allowed.
+    """Return a mask of the allowed tokens at each written token, (n_written, n_tokens).
 
-    None if every one was free.
+    The result is None if every token was unconstrained.
     """
     allowed = [tokens for row in rows for tokens in row.allowed]
     if not any(allowed):

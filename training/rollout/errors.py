@@ -6,7 +6,7 @@ from anchorgym.envs.errors import AnchorgymError, ContractError
 
 
 class SeatError(ContractError):
-    """An agent without a policy, or one that came back after it had left."""
+    """An agent without a policy, or an agent that came back after it had left."""
 
 
 class RewardError(ContractError):

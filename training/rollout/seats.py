@@ -62,9 +62,9 @@ def as_action(text: str, view: View, space: Space[Any]) -> Any:
 
 
 def instead(view: View, space: Space[Any]) -> Any:
-    """Return the action that an environment receives in place of one that could not be parsed.
+    """Return an action in place of one that could not be parsed.
 
-    Environments of the contract receive None, and define its cost; others expect an action.
+    Only environments that are not of this package's contract need it: they expect an action.
 
     Raises:
         ContractError: there is no such action.

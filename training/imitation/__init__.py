@@ -1,1 +1,1 @@
-"""Imitation: cloning, teachers, and corrections by them (DAgger)."""
+"""Imitation learning: behaviour cloning, teachers, and corrections by a teacher (DAgger)."""

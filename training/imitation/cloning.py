@@ -1,4 +1,4 @@
-"""Behaviour cloning of a teacher, with mistakes to recover from."""
+"""Behaviour cloning of a teacher on demonstrations, which include mistakes to recover from."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from anchorgym.training.learning.demonstrations import Demonstration
 from anchorgym.training.learning.devices import DtypeName
 
 _CORRECTED = 3
-"""One row in so many is a corrected episode."""
+"""One in this many rows is from a corrected episode."""
 _TURNS = 8
-"""What an episode is taken to have at least, where each turn is a row."""
+"""Assumed least number of turns of an episode, if each turn is a row."""
 _LOOKAHEAD = 16
-"""Batches of a pool: they are drawn together and sorted by length, so that little is padded."""
+"""Number of batches in a pool, which are drawn together and sorted by length to save padding."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloneStep:
-    """What one update saw."""
+    """Statistics of one update of cloning."""
 
     update: int
     action_loss: float
@@ -35,19 +35,19 @@ class CloneStep:
 class Cloning:
     """The training of a clone, pool by pool.
 
-    Between two pools, `learner.save` writes all that is needed to go on as if nothing had happened.
-    It is a context manager: the learner is there inside the block, see `CloningLearner`.
+    Between two pools, `learner.save` writes the whole state of the training. As a context manager,
+    it closes the learner on exit, which folds the policy's embedding, see `CloningLearner`.
 
     Args:
-        policy: is trained in place.
-        demonstrations: of a pool, named by its number; without end.
-        config: of the optimizer.
+        policy: policy to train, in place.
+        demonstrations: function that returns the endless demonstrations of a pool, by its number.
+        config: settings of the optimizer.
         updates: number of optimizer steps.
-        seed: of the order of batches.
-        corrections: gives so many corrected episodes of the policy for a pool; from
-            `corrections_from` on they are every third row.
-        device: where the policy is trained, see `resolve_device`.
-        dtype: of products.
+        seed: seed of the order of batches.
+        corrections: function that returns corrected episodes, from (number of the pool, number of
+            episodes); after the share `corrections_from` of the updates they are every third row.
+        device: name of the device, see `resolve_device`.
+        dtype: data type of matrix products.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Cloning:
 
     @property
     def done(self) -> int:
-        """Updates that were taken."""
+        """Number of updates so far."""
         return self.learner.version
 
     def pool(self) -> Iterator[CloneStep]:
-        """Draw the next pool and train on it, one yield an update."""
+        """Draw the next pool and train on it; yield once for each update."""
         number = self.done // _LOOKAHEAD
         rng = random.Random(f"{self._seed}/clone/{number}")
         batches = demonstration_batches(self._draw(number), self._config.batch, rng)

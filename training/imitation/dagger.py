@@ -1,8 +1,8 @@
-"""Episodes in which the policy acts and a teacher corrects it: DAgger for transcripts.
+"""DAgger for transcripts: the policy acts and a teacher corrects it.
 
-What a clone gets wrong is not what a script would get wrong on its behalf. Here the policy takes
-some turns of an episode itself and the teacher takes the others, so that the teacher shows what to
-do in states, and after words, that the policy has brought about (Ross et al., arXiv 1011.0686).
+A clone's own mistakes differ from scripted ones. Here the policy takes some turns of an episode and
+the teacher takes the others, so that the teacher shows what to do in states and after responses
+that the policy itself produces (Ross et al., arXiv 1011.0686).
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from anchorgym.training.rollout.types import Start
 
 
 class Corrections:
-    """Draws corrected episodes of the policy as it is now.
+    """Draws corrected episodes of the current policy.
 
     Args:
-        policy: acts; it is being trained.
-        envs: where; episodes are cut at their turn limit, and where the context is full.
-        panel: tasks that are drawn from.
-        teacher: corrects.
-        share: chance that a turn is the policy's own.
-        max_tokens: no further turn is begun once an episode has so many.
-        driver: pumps the episodes; by default in lock-step.
+        policy: policy in training, which acts.
+        envs: pool of environments; their turn limit and the policy's context cut episodes.
+        panel: ids of the tasks to draw from.
+        teacher: teacher that corrects.
+        share: probability that the policy itself takes a turn.
+        max_tokens: number of tokens after which an episode begins no further turn.
+        driver: driver of the episodes; by default lock-step.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Corrections:
         self._driver = driver
 
     def draw(self, n: int, seed: int | str) -> list[Demonstration]:
-        """Play `n` episodes at once and return them as training rows.
+        """Play `n` episodes together and return them as training rows.
 
-        Tasks, turns and what the policy samples are drawn by `seed`.
+        The seed determines tasks, who takes each turn, and the policy's samples.
         """
         rng, panel = random.Random(seed), self._panel
         tasks = [panel[rng.randrange(len(panel))] for _ in range(n)]
@@ -70,18 +70,18 @@ class Corrections:
 
 
 class CorrectedPolicy:
-    """A policy of which a teacher takes some turns, and says in all what would have been right.
+    """A policy with a teacher, which takes some turns and gives the right action for all.
 
     Args:
-        pupil: takes the other turns.
-        teacher: corrects.
-        rng: draws who takes a turn.
-        share: chance that a turn is the pupil's own.
-        max_tokens: no further turn is begun once an episode has so many.
+        pupil: policy that takes the other turns.
+        teacher: teacher that corrects.
+        rng: random generator that draws who takes a turn.
+        share: probability that the pupil takes a turn.
+        max_tokens: number of tokens after which an episode begins no further turn.
 
     Attributes:
-        rows: what is learnt from each episode, in the order in which they were opened: a row
-            wherever the context begins anew.
+        rows: training rows of each episode, in the order of opening; a new row begins where the
+            context is restarted.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class CorrectedPolicy:
 
 
 class _CorrectedSession(LessonSession):
-    """The pupil's session; the engine reads what the teacher has written in its place."""
+    """The pupil's session, in which the engine reads the teacher's responses."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Demonstrations: what a policy would read and write in a teacher's place, with some mistakes."""
+"""Demonstrations: a teacher's episodes, with some mistakes, in a policy's tokens."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from anchorgym.training.rollout.types import Start
 from anchorgym.training.rollout.worlds import AGENT
 
 _MAX_LEFT_OUT = 200
-"""Episodes in a row that may be left out before giving up."""
+"""Most episodes in a row that may be left out before an error is raised."""
 _USUAL_TOKENS = 448
 _MEASURED = 15
-"""Episodes that are measured to see how long they are."""
+"""Number of episodes whose length is measured."""
 
 
 class LessonSession:
-    """A session around others, whose episodes are learnt from and never forked.
+    """A session for imitation, which wraps other sessions and cannot be forked.
 
     Args:
-        sessions: the pupil's, whose key it has, and perhaps its teacher's.
+        sessions: session of the pupil, whose key it takes over, and optionally of the teacher.
     """
 
     def __init__(self, *sessions: Session) -> None:
@@ -40,16 +40,16 @@ class LessonSession:
         self._sessions = sessions
 
     def fork(self, env: Any, turns: int | None = None) -> Session:
-        """Refuse.
+        """Refuse to be forked.
 
         Raises:
             ForkError: always.
         """
-        raise ForkError("lessons are not forked: play them without a ForkStore")
+        raise ForkError("imitated episodes are not forked: play them without a ForkStore")
 
     def shelve(self) -> None:
-        """Refuse; see `fork`."""
-        raise ForkError("lessons are not forked: play them without a ForkStore")
+        """Refuse to be shelved; see `fork`."""
+        raise ForkError("imitated episodes are not forked: play them without a ForkStore")
 
     def close(self) -> None:
         """Close all sessions."""
@@ -67,16 +67,16 @@ def demonstrations(
     max_tokens: int,
     seed: int | str,
 ) -> Iterator[Demonstration]:
-    """Play a teacher on tasks of a panel, for ever, and yield what `policy` would read and write.
+    """Let a teacher play tasks of a panel, endlessly, and yield the episodes in `policy`'s tokens.
 
-    A third of the episodes are clean, a third have mistakes with probability `noise`, a third
-    with twice that. A mistake is a near miss of what the teacher would do, or a random action; it
-    stays in the row, and what is imitated is the token that would have been right where it begins.
-    Episodes with a row of more than `max_tokens` are left out, and so are those that outgrow the
-    policy's context, or are won before they begin.
+    A third of the episodes are clean, a third have mistakes with probability `noise`, a third with
+    twice that probability. A mistake is a near miss of the teacher's action, or a random action; it
+    stays in the row, but at its first wrong token the right one is imitated. Episodes with a row of
+    more than `max_tokens`, episodes that exceed the policy's context, and episodes that are won at
+    the start are left out.
 
     Raises:
-        ConfigError: nothing but episodes that are left out.
+        ConfigError: too many episodes in a row were left out.
     """
     rng = random.Random(seed)
     left_out = 0
@@ -97,9 +97,9 @@ def demonstrations(
 def usual_limit(
     env: TextEnv, panel: Sequence[str], teacher: Teacher, policy: ModelPolicy, seed: int | str
 ) -> int:
-    """Return how many tokens a demonstration may have where nobody said so.
+    """Return the default limit of a demonstration's tokens.
 
-    It is half more than the median of some clean ones, at least 448, within the context.
+    The limit is 1.5 times the median of some clean episodes, at least 448, within the context.
     """
     rng = random.Random(seed)
     lengths = []
@@ -118,7 +118,7 @@ def _demonstrate(
     rate: float,
     rng: random.Random,
 ) -> list[Demonstration]:
-    """Return the rows of one episode; none if it outgrows the context."""
+    """Return the rows of one episode; none if it exceeds the context."""
     player = _Demonstrator(policy, teacher, rate, rng)
     start = Start(task, 0, rng.getrandbits(31))
     play_matches([{AGENT: player}], EnvPool(lambda: env), [start])
@@ -126,7 +126,7 @@ def _demonstrate(
 
 
 class _Demonstrator:
-    """Plays one episode as a teacher does, with mistakes, and notes the pupil's rows."""
+    """Plays one episode like a teacher, with mistakes, and records the pupil's rows."""
 
     engine = None
     max_response = 1

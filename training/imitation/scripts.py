@@ -1,4 +1,4 @@
-"""A first lesson from scripts: the words of language policies, clones, and counted tables."""
+"""Imitation of scripts: vocabularies and clones of language policies, and counted tables."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.components import tiny_policy
 
 Cast = Callable[[random.Random], Seats]
-"""Draws who plays what in a match that is learnt from."""
+"""Draws the policies of a match to imitate."""
 
 _WAVE = 32
-"""Matches that are played together, where they are short."""
+"""Most matches that are played together."""
 _WAVE_TURNS = 800
-"""Turns that they may have in all."""
+"""Most turns of all matches that are played together."""
 _ENOUGH_TEXTS = 12_000
-"""Texts that words are collected from: those of long matches hardly bring new ones."""
+"""Number of texts after which no more words are collected, as few new ones would follow."""
 
 
 class TaughtPolicy:
-    """Plays as a script does, and notes what a pupil would have read and written.
+    """Plays like a script, and records the episode in a pupil's tokens.
 
     Args:
-        pupil: whose prompts and words they are.
-        teacher: decides; it needs no engine.
+        pupil: policy whose prompts and tokens are recorded.
+        teacher: policy that decides; it needs no engine.
     """
 
     engine = None
@@ -84,7 +84,7 @@ class _TaughtSession(LessonSession):
 
 
 def starts(panel: Sequence[str], n: int, rng: random.Random) -> list[Start]:
-    """Draw the starts of matches; a world without tasks is started by its seed alone."""
+    """Draw the starts of matches; a world without tasks starts from its seed alone."""
     return [
         Start(panel[rng.randrange(len(panel))] if panel else "", i, rng.getrandbits(31))
         for i in range(n)
@@ -92,13 +92,13 @@ def starts(panel: Sequence[str], n: int, rng: random.Random) -> list[Start]:
 
 
 def wave_of(world: Any) -> int:
-    """Return how many matches of a world are played together."""
+    """Return the number of a world's matches to play together."""
     limit = getattr(world, "max_turns", None)
     return max(1, min(_WAVE, _WAVE_TURNS // limit)) if limit else _WAVE
 
 
 def panel_of(world: Any) -> tuple[str, ...]:
-    """Return the tasks that a world trains on; none if it has none."""
+    """Return the training tasks of a world; empty if it has no tasks."""
     tasks = getattr(world, "tasks", None)
     return tuple(tasks()) if callable(tasks) else ()
 
@@ -112,18 +112,18 @@ def new_language_policy(
     matches: int,
     seed: int = 0,
 ) -> ModelPolicy:
-    """Build an untrained policy with the words that scripts read and write in a world.
+    """Build an untrained policy with the vocabulary of scripts in a world.
 
     Args:
-        envs: of the world.
-        cast: draws the scripts.
-        config: of the model.
-        env_id: of the world.
-        matches: that words are collected from.
-        seed: of what is played, and of the weights.
+        envs: pool of environments.
+        cast: function that draws the scripts of a match.
+        config: settings of the model.
+        env_id: id of the environment.
+        matches: number of matches from which words are collected.
+        seed: seed of the matches and of the weights.
 
     Raises:
-        ConfigError: the policy could not write what the scripts do.
+        ConfigError: the policy could not write the actions of the scripts.
     """
     rng, panel = random.Random(f"{seed}/vocabulary"), panel_of(envs.first)
     wave = wave_of(envs.first)
@@ -145,7 +145,7 @@ def new_language_policy(
 def lessons(
     pupil: ModelPolicy, agents: Sequence[str], envs: EnvPool[Any], cast: Cast, seed: int | str
 ) -> Iterator[Demonstration]:
-    """Play scripts for ever; yield what `pupil` would read and write in the seats of `agents`."""
+    """Let scripts play endlessly; yield the episodes of `agents` in `pupil`'s tokens."""
     rng, panel = random.Random(seed), panel_of(envs.first)
     wave = wave_of(envs.first)
     for number in itertools.count():
@@ -161,7 +161,7 @@ def lessons(
         noise = SamplingRule(seed=mix_seed(seed, "lessons", number))
         play_matches(seats, envs, starts(panel, wave, rng), sampling=noise)
         rows = [row for policy in taught for row in policy.rows if row.tokens]
-        if pupil.form == "window":  # a row a turn: neighbours are nearly the same
+        if pupil.form == "window":  # one row a turn: adjacent rows are nearly equal
             rng.shuffle(rows)
         yield from rows
 
@@ -180,20 +180,20 @@ def clone(
     device: str = "auto",
     dtype: DtypeName = "float32",
 ) -> Iterator[CloneStep]:
-    """Train a policy in place on what scripts do in the seats of `agents`; a yield an update.
+    """Clone scripts: train a policy in place on the seats of `agents`; yield after each update.
 
     Args:
-        pupil: is trained.
-        agents: whose seats are learnt from.
-        envs: of the world.
-        cast: draws the scripts.
-        config: of the optimizer; scripts make no mistakes, whatever it says of noise.
-        updates: how many optimizer steps.
-        seed: of what is played, and of the order of batches.
-        checkpoints: where it goes on from, and where every pool is kept.
-        noted: returns how long the log of the steps is, which is kept with them.
-        device: where the policy is trained, see `resolve_device`.
-        dtype: of products.
+        pupil: policy to train.
+        agents: agents whose seats are imitated.
+        envs: pool of environments.
+        cast: function that draws the scripts of a match.
+        config: settings of the optimizer; `noise` is ignored, as scripts make no mistakes.
+        updates: number of optimizer steps.
+        seed: seed of the matches and of the order of batches.
+        checkpoints: checkpoints to resume from, and to save after every pool.
+        noted: function that returns the length of the log of steps, for the checkpoints.
+        device: name of the device, see `resolve_device`.
+        dtype: data type of matrix products.
     """
 
     def pool(number: int) -> Iterator[Demonstration]:
@@ -223,18 +223,18 @@ def count(
     matches: int,
     seed: int | str = 0,
 ) -> None:
-    """Give a table the likelihoods of what scripts do in the seats of `agents`.
+    """Set a table to the frequencies of scripts' actions in the seats of `agents`.
 
-    Each option is as likely as it was chosen in a situation, and once more than that; an action
-    that several options would write counts for all of them in equal parts.
+    The probability of an option is proportional to 1 + its count in a situation; options with the
+    same action share its count in equal parts.
 
     Args:
-        pupil: is changed in place.
-        agents: whose seats are learnt from.
-        envs: of the world.
-        cast: draws the scripts.
-        matches: that are played.
-        seed: of what is played.
+        pupil: policy whose table is changed in place.
+        agents: agents whose seats are imitated.
+        envs: pool of environments.
+        cast: function that draws the scripts of a match.
+        matches: number of matches to play.
+        seed: seed of the matches.
     """
     rng, panel = random.Random(seed), panel_of(envs.first)
     chosen: list[Choice] = []
@@ -251,11 +251,11 @@ def count(
 
 
 Choice = tuple[int, list[int]]
-"""A row of a table, and the options that would have written what was chosen there."""
+"""A row of a table, and the options whose action the script chose there."""
 
 
 class _CountedPolicy:
-    """Plays as a script does, and notes which options of a table would have done the same."""
+    """Plays like a script, and records the options of a table that give the same actions."""
 
     engine = None
     max_response = 1

@@ -1,4 +1,4 @@
-"""Who shows a new policy how a world is played."""
+"""Teachers, which demonstrate a world to a new policy: an expert or random play."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from anchorgym.training.rollout.types import Start
 from anchorgym.training.rollout.worlds import AGENT
 
 _MISTAKES = 0.3
-"""Chance of a wrong action where words are collected."""
+"""Probability of a wrong action while words are collected."""
 
 Teacher = Callable[[TextEnv, View, random.Random], str]
-"""Names the next action in the episode that the environment is in."""
+"""Returns the next action in the environment's present episode."""
 
 
 def find_teacher(env: TextEnv, task: str | None = None) -> tuple[Teacher, bool]:
-    """Return the environment's honest expert, or else random play; and whether it is the expert.
+    """Return the environment's honest expert, or else random play, and whether it is the expert.
 
-    It is asked for in the task given, by default in one that the environment draws. Random play
-    over admissible actions teaches what can be written in a world. What is worth writing is then
-    left to reinforcement.
+    Whether there is an expert is tested in the given task, by default in one that the environment
+    draws. Random play over admissible actions teaches the vocabulary of a world; the value of
+    actions is then left to reinforcement learning.
 
     Raises:
-        ConfigError: the environment has no expert and lists no action that could be played.
+        ConfigError: the environment has neither an expert nor admissible actions.
     """
     _, info = env.reset(seed=0, options=None if task is None else {"task": task})
     try:
@@ -63,10 +63,11 @@ def _complete(actions: Sequence[str]) -> list[str]:
 def near_miss(
     action: str, admissible: Sequence[str], earlier: Sequence[str], rng: random.Random
 ) -> str:
-    """Return what a copying policy could write by mistake instead of `action`.
+    """Return a plausible mistake of a copying policy in place of `action`.
 
-    Half are the action with a number nearby, a fifth were possible a turn ago, the rest are
-    possible now. By chance, or where nothing else is, it may be `action` itself.
+    Half of the mistakes are the action with another number nearby, a fifth were admissible a turn
+    ago, and the rest are admissible now. By chance, or if there is no other, it may be `action`
+    itself.
     """
     kind = rng.random()
     numbers = list(re.finditer(r"\d+", action))
@@ -81,10 +82,10 @@ def near_miss(
 def sample_words(
     env: TextEnv, panel: Sequence[str], teacher: Teacher, tasks: int, seed: int = 0
 ) -> Iterator[tuple[list[str], list[str]]]:
-    """Play tasks of a panel, with mistakes, and note the environment's words.
+    """Play tasks of a panel, with mistakes, and collect the environment's words.
 
     Yields:
-        (texts that were read, actions that could have been written), for each task.
+        (texts that were read, actions that were possible), for each task.
     """
     rng = random.Random(seed)
     for i in range(tasks):
@@ -98,7 +99,7 @@ def sample_words(
 
 
 class _Noting(ScriptedPolicy):
-    """Plays one episode as a teacher does, with mistakes, and notes what could be written."""
+    """Plays one episode like a teacher, with mistakes, and records the possible actions."""
 
     def __init__(self, teacher: Teacher, rng: random.Random) -> None:
         self._teacher, self._rng = teacher, rng

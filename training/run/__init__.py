@@ -1,1 +1,1 @@
-"""Training runs: the job, its components, checkpoints, metrics and display."""
+"""Training runs: the job, its components, checkpoints, metrics and progress display."""

@@ -1,9 +1,9 @@
-"""Checkpoints: the whole state of a run as JSON and parts, written all or nothing.
+"""Checkpoints: the whole state of a run, written atomically.
 
-A checkpoint is a folder `RUN/checkpoints/NUMBER`. It holds JSON, and a folder for each part that
-writes itself: a learner, a policy. It comes into being by a rename, after all that is in it has
-reached the disk, so a process that is killed leaves the checkpoints before. Its JSON holds the
-SHA-256 of every other file and of itself: what was damaged since is not taken for whole.
+A checkpoint is a folder `RUN/checkpoints/NUMBER` with a JSON file, and a folder for each part that
+saves itself, such as a learner or a policy. It is renamed into place after its content has reached
+the disk, so a process that is killed leaves earlier checkpoints intact. The JSON file holds the
+SHA-256 of every other file and of itself, so that damage is detected.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.config.durable import remove_leftovers, whole_folder
 
 FORMAT = 2
-"""Format 1 held all tensors itself; in format 2 learners write their own."""
+"""Version of the format; in format 1 checkpoints held all tensors, in 2 learners save them."""
 _STATE = "checkpoint.json"
 
 
 class CheckpointError(AnchorgymError, ValueError):
-    """Checkpoints that cannot be read, or that are of something else."""
+    """A checkpoint that cannot be read, or that belongs to another kind of run."""
 
 
 class CheckpointFormatError(CheckpointError):
-    """Checkpoints that another version of anchorgym has written."""
+    """A checkpoint in the format of another version of anchorgym."""
 
 
 class Saves(Protocol):
-    """What writes itself as a part of a checkpoint, such as a learner."""
+    """An object that saves itself as a part of a checkpoint, such as a learner."""
 
     def save(self, folder: Path, /) -> None:
-        """Write everything that is needed to go on, into a folder that does not exist yet."""
+        """Write the whole state into a folder that does not exist yet."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a run goes on from.
+    """A checkpoint from which a run resumes.
 
     Attributes:
-        folder: that holds it. It is removed when enough later ones have been saved.
+        folder: folder of the checkpoint, which is removed when enough later ones are saved.
         state: JSON values.
         parts: names of the parts.
     """
@@ -59,7 +59,7 @@ class Checkpoint:
         """Return the folder of a part, for its `load`.
 
         Raises:
-            CheckpointError: there is no such part.
+            CheckpointError: the checkpoint has no such part.
         """
         if name not in self.parts:
             raise CheckpointError(
@@ -73,8 +73,8 @@ class Checkpoints:
     """The checkpoints of a run, of which the last few are kept.
 
     Args:
-        folder: that holds them; made when the first is saved.
-        keep: number of checkpoints that are kept.
+        folder: folder of the checkpoints; it is made when the first is saved.
+        keep: number of latest checkpoints to keep.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
@@ -82,11 +82,11 @@ class Checkpoints:
         self._keep = keep
 
     def save(self, state: Mapping[str, Any], parts: Mapping[str, Saves] | None = None) -> Path:
-        """Write a checkpoint and remove those that are too old; return its folder.
+        """Write a checkpoint and remove the oldest ones; return its folder.
 
         Args:
             state: JSON values.
-            parts: by the name of the folder that each writes itself into.
+            parts: objects that save themselves, by the name of their folder.
         """
         names = self._names()
         path = self.folder / f"{int(names[-1]) + 1 if names else 1:08}"
@@ -107,14 +107,13 @@ class Checkpoints:
         return path
 
     def newest(self) -> Checkpoint | None:
-        """Read the newest checkpoint that is whole, if one was ever saved.
+        """Read the newest undamaged checkpoint; None if none was ever saved.
 
-        What cannot be gone on from is removed: half-written folders, and damaged checkpoints
-        newer than the one returned.
+        Partly written folders, and damaged checkpoints newer than the returned one, are removed.
 
         Raises:
-            CheckpointFormatError: the newest one is of another version.
-            CheckpointError: there are checkpoints, and every one is damaged.
+            CheckpointFormatError: the newest checkpoint is of another version.
+            CheckpointError: all checkpoints are damaged.
         """
         remove_leftovers(self.folder)
         names = self._names()
@@ -147,8 +146,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """Read one checkpoint.
 
     Raises:
-        CheckpointFormatError: another version has written it.
-        CheckpointError: it is not whole.
+        CheckpointFormatError: another version has written the checkpoint.
+        CheckpointError: the checkpoint is damaged.
     """
     try:
         body = json.loads((folder / _STATE).read_text(encoding="utf-8"))
@@ -169,9 +168,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file in a folder, by its path there; without a checkpoint's own.
+    """Return the SHA-256 of every file in a folder, by relative path, except `checkpoint.json`.
 
-    Empty where there is no folder.
+    The result is empty if the folder does not exist.
     """
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     hashes = {path.relative_to(folder).as_posix(): _file_hash(path) for path in files}

@@ -1,4 +1,4 @@
-"""The components of a training job, put together before anything is written."""
+"""The components of a training job, which are made before anything is written."""
 
 from __future__ import annotations
 
@@ -39,59 +39,59 @@ from anchorgym.training.run.display import Display
 from anchorgym.training.run.policies import trainable_policy
 
 _HELD_OUT = ("test", "valid_unseen", "valid_seen", "valid", "dev")
-"""Splits that are not trained on, the most telling first."""
+"""Names of held-out splits, the most informative first."""
 _SPARE_TOKENS = 2
-"""Beyond the longest response that an action was seen to need."""
+"""Tokens that a response may have beyond those of the longest known action."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panels:
-    """Which tasks are for what."""
+    """The tasks and splits for training, validation and test."""
 
     train: tuple[str, ...]
-    """Everything that is learnt from: vocabulary, demonstrations, corrections, iterations."""
+    """Training tasks, for vocabulary, demonstrations, corrections and reinforcement learning."""
     test: str
-    """Split of the figures before and after."""
+    """Split of the final evaluations."""
     validation: str
-    """Split of the curve. Where it is the one trained on, its tasks are not in `train`."""
+    """Split of the validation curve; if it is the training split, its tasks are not in `train`."""
     validation_tasks: int
-    """So many of its tasks, see `sub_panel`."""
+    """Number of validation tasks, see `sub_panel`."""
     chooses: bool
-    """Whether validation may choose the best policy: it is of other tasks than the test."""
+    """Whether validation selects the best policy, as it shares no task with the test."""
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What a job is made of."""
+    """The components of a training job."""
 
     algorithm: Algorithm
     worlds: EnvPool[TextEnv]
-    """Where evaluations are played."""
+    """Pool of environments for evaluations."""
     train_envs: EnvPool[TextEnv]
-    """Where training episodes are played; they may be cut earlier."""
+    """Pool of environments for training episodes, whose turn limit may be lower."""
     train_arguments: Mapping[str, Any]
-    """What the worlds of training episodes were made with."""
+    """Keyword arguments of the training environments."""
     panels: Panels
     teacher: Teacher
     expert: bool
-    """Whether the teacher is an expert."""
+    """Whether the teacher is an expert, not random play."""
     policy: ModelPolicy | None
-    """The policy to go on from; None for a new one."""
+    """The policy to train further; None for a new one."""
     engine: EngineFactory
-    """Makes what writes the policy's responses."""
+    """Factory of the policy's engine."""
     driver: Driver = field(default_factory=LockStepDriver)
-    """Pumps all episodes."""
+    """Driver of all episodes."""
 
 
 def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Components:
-    """Make or load every part of a job but a new policy.
+    """Make or load all components of a job except for a new policy.
 
     Args:
-        config: of the job.
-        policy: to go on with, in place of the one that `config` names.
+        config: configuration of the job.
+        policy: policy to train further, in place of the one that `config` names.
 
     Raises:
-        AnchorgymError: a part does not exist, does not take its settings, or has no tasks.
+        AnchorgymError: a component does not exist, does not take its settings, or has no tasks.
     """
     env = config.env
     algorithm = _algorithm(config)
@@ -126,10 +126,10 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
 
 
 def find_factory(config: EngineConfig) -> EngineFactory:
-    """Return what makes the engines that settings ask for.
+    """Return the engine factory that settings name.
 
     Raises:
-        ConfigError: there is no such engine, or it does not take these options.
+        ConfigError: the engine does not exist, or does not take these options.
     """
     try:
         return engine_factory(config.name, **config.options)
@@ -140,7 +140,7 @@ def find_factory(config: EngineConfig) -> EngineFactory:
 
 
 def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: EngineFactory) -> None:
-    """Refuse settings that the engine cannot serve, before anything is made."""
+    """Check that the engine supports the settings, before anything is made."""
     able = engine.capabilities
     if config.policy.constrained and not able.constrained_decoding:
         raise UnsupportedRequestError(
@@ -175,7 +175,7 @@ def _algorithm(config: TrainConfig) -> Algorithm:
 
 
 def completed(config: TrainConfig, components: Components) -> TrainConfig:
-    """Return the settings with all that they leave open filled in, the algorithm's options too."""
+    """Return the settings with all defaults filled in, those of the algorithm included."""
     values = config.model_dump(mode="json")
     values["algorithm"] |= asdict(components.algorithm)
     values["env"]["max_turns"] = components.worlds.first.max_turns
@@ -188,14 +188,14 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
 
 
 def _loaded_policy(config: TrainConfig, engine: EngineFactory) -> ModelPolicy:
-    """Load a policy; it is prompted as it was saved, but for what is set otherwise."""
+    """Load a policy with its saved prompt settings, except for those that `config` sets."""
     policy = trainable_policy(config.policy.name, engine=engine, seed=config.seed, known=("tiny",))
     changes = config.policy.prompt_changes()
     return policy.with_prompt(**changes) if changes else policy
 
 
 def new_policy(config: TrainConfig, components: Components, display: Display) -> ModelPolicy:
-    """Build an untrained policy with a tokenizer made of the environment's words.
+    """Build an untrained policy with a tokenizer of the environment's words.
 
     Raises:
         ConfigError: the policy could not write an action of this environment.
@@ -217,14 +217,14 @@ def new_policy(config: TrainConfig, components: Components, display: Display) ->
 def tiny_policy(
     config: PolicyConfig, texts: Sequence[str], actions: Sequence[str], *, env_id: str, seed: int
 ) -> ModelPolicy:
-    """Build an untrained policy that knows some words.
+    """Build an untrained policy with a tokenizer of given words.
 
     Args:
-        config: its size, and how it reads and writes.
-        texts: that were read, with the repetition they have in play.
-        actions: that could have been written.
-        env_id: where.
-        seed: of the weights.
+        config: size and prompt settings of the policy.
+        texts: texts that are read, repeated as in play.
+        actions: possible actions.
+        env_id: id of the environment.
+        seed: seed of the weights.
 
     Raises:
         ConfigError: the policy could not write one of these actions.
@@ -257,7 +257,7 @@ def tiny_policy(
 
 
 def _longest_response(template: TinyTemplate, actions: Iterable[str]) -> int:
-    """Return how many tokens the longest action needs; all must come back as written."""
+    """Return the tokens of the longest action; all actions must decode to the same text."""
     longest = 1
     for action in actions:
         tokens = template.response(action)
@@ -272,9 +272,9 @@ def _longest_response(template: TinyTemplate, actions: Iterable[str]) -> int:
 
 
 def _panels(env: TextEnv, config: TrainConfig) -> Panels:
-    """Say which tasks are for what.
+    """Choose the tasks and splits for training, validation and test.
 
-    Splits that are asked for must exist; by default they are the most telling ones that do.
+    Splits that the settings name must exist; the defaults are the most informative ones.
     """
     e = config.evaluation
     for asked in (e.split, e.validation_split):
@@ -290,7 +290,7 @@ def _panels(env: TextEnv, config: TrainConfig) -> Panels:
     if validation != env.split or test == env.split:
         return Panels(train, test, validation, tasks, chooses=validation != test)
     tasks = min(tasks, len(train) // 4)
-    if tasks == 0:  # too few to hold any out
+    if tasks == 0:  # there are too few tasks to hold any out
         return Panels(train, test, validation, len(train), chooses=False)
     held_out = frozenset(sub_panel(train, tasks))
     rest = tuple(task for task in train if task not in held_out)
@@ -298,12 +298,12 @@ def _panels(env: TextEnv, config: TrainConfig) -> Panels:
 
 
 def held_out_splits(env: TextEnv) -> list[str]:
-    """Return the splits of an environment that are not trained on, the most telling first."""
+    """Return the held-out splits of an environment, the most informative first."""
     return [split for split in _HELD_OUT if split != env.split and _has_tasks(env, split)]
 
 
 def _has_tasks(env: TextEnv, split: str) -> bool:
     try:
         return split in env.splits and len(env.tasks(split)) > 0
-    except AnchorgymError:  # a split that the data does not hold
+    except AnchorgymError:  # the data has no such split
         return False

@@ -1,4 +1,4 @@
-"""Progress for people."""
+"""The progress display of a run."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from rich.progress import (
 )
 
 _PLAIN_SECONDS = 20.0
-"""Between two lines of progress where there is no terminal to redraw."""
+"""Least seconds between two lines of progress without a terminal."""
 
 
 class Display:
-    """Shows phases and their progress: redrawn on a terminal, a line now and then elsewhere.
+    """Shows the progress of phases, as a bar on a terminal and as occasional lines elsewhere.
 
     Args:
-        console: where to; None shows nothing.
+        console: console to print on; None shows nothing.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -38,7 +38,7 @@ class Display:
 
     @contextmanager
     def phase(self, name: str, total: int, done: int = 0) -> Iterator[Phase]:
-        """Show progress through `total` steps, of which some may be done already."""
+        """Show progress through `total` steps, of which `done` are already done."""
         if self._console is None or not self._console.is_terminal:
             yield _PlainPhase(self, name, total, done)
             return
@@ -59,7 +59,7 @@ class Phase:
     """Progress through one phase."""
 
     def step(self, note: str = "") -> None:
-        """One step is done; `note` says how it stands."""
+        """Count one step; `note` is a short status."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""One iteration of reinforcement: play groups, compare their turns, update the policy."""
+"""Iterations of reinforcement learning: roll out groups, compute advantages, update the policy."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from anchorgym.training.run.components import Components
 
 
 class Iterations:
-    """Plays and learns; what an iteration does depends on its number and the weights alone.
+    """Runs iterations, each of which depends on its number and the state of the training alone.
 
     Args:
-        config: of the job.
-        components: of the job.
-        policy: who plays, and is trained in place.
-        learner: that trains it.
-        state: what the algorithm remembers; it changes it.
-        visits: of states in all iterations before; those of an iteration are added.
-        timers: for the seconds.
-        recorder: of the episodes.
+        config: configuration of the job.
+        components: components of the job.
+        policy: policy that plays and is trained in place.
+        learner: learner of the policy.
+        state: state of the algorithm, which it changes.
+        visits: counts of visited states in earlier iterations, to which each iteration adds.
+        timers: timers of the phases.
+        recorder: recorder of the episodes.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Iterations:
         self._state, self._visits = state, visits
         self._timers, self._recorder = timers, recorder
         self.anchors = anchor_statistics([], config.algorithm.anchor)
-        """What the step groups of the last iteration are like."""
+        """Statistics of the step groups of the last iteration."""
         self._store: ForkStore | None = None
         self._expert_turns = 0
         self._noise, self._plays = 0, 0
@@ -89,10 +89,10 @@ class Iterations:
         )
 
     def take(self, iteration: int) -> dict[str, Any]:
-        """Play and update once; return what was measured.
+        """Run one iteration; return its metrics.
 
         Raises:
-            ConfigError: no episode had room for a turn.
+            ConfigError: the context had no room for a turn in any episode.
         """
         began = time.process_time(), time.monotonic()
         self._expert_turns = 0
@@ -106,28 +106,28 @@ class Iterations:
             )
         seed = self._config.seed + iteration
         kept = self._batch(played.kept) if played.dropped else batch
-        wanted = self._config.algorithm
-        # What is not learnt from was visited all the same.
-        if played.dropped and wanted.exploration != "none":
-            novelty_bonus(self._batch(played.lost), wanted.exploration, self._visits)
-        learnt_from = compute_advantages(
+        options = self._config.algorithm
+        # Turns of dropped groups are visits too.
+        if played.dropped and options.exploration != "none":
+            novelty_bonus(self._batch(played.lost), options.exploration, self._visits)
+        learner_batch = compute_advantages(
             self._components.algorithm,
             self._state,
             self._learner,
             played.kept if played.dropped else played.episodes,
-            explored(kept, wanted.exploration, wanted.exploration_coef, self._visits),
+            explored(kept, options.exploration, options.exploration_coef, self._visits),
             seed,
         )
-        learnt = np.repeat(
+        trained_on = np.repeat(
             [e.start.group not in played.dropped for e in played.episodes],
             [len(e.turns) for e in played.episodes],
         )
         advantages = np.zeros(len(batch))
-        advantages[learnt] = learnt_from.advantages
+        advantages[trained_on] = learner_batch.advantages
         self.anchors = anchor_statistics(played.episodes, self._config.algorithm.anchor)
         self._recorder.iteration(iteration, played.episodes, batch, advantages)
         self._timers.lap("advantages")
-        statistics = self._learner.update(learnt_from.all_rows, seed)
+        statistics = self._learner.update(learner_batch.all_rows, seed)
         require_finite(statistics, self._learner)
         self._learner.publish(self._policy.engine)
         self._timers.lap("update")
@@ -137,7 +137,7 @@ class Iterations:
             "valid": float(np.mean(batch.valid)),
             "zero_advantage": float(np.mean(advantages == 0)),
             "dropped_groups": len(played.dropped),
-            "dropped_turns": int(np.count_nonzero(~learnt)),
+            "dropped_turns": int(np.count_nonzero(~trained_on)),
             "redraws": played.redraws,
             "cpu_seconds": round(time.process_time() - began[0], 3),
             "wall_seconds": round(time.monotonic() - began[1], 3),
@@ -145,7 +145,7 @@ class Iterations:
         }
 
     def _played(self, rng: random.Random) -> Played:
-        """Play the groups; the engine keeps what forks may go on from until all are played."""
+        """Roll out the groups; sessions and states for forks are kept until all have finished."""
         if not self._strategy.forks:
             return self._sampler.take(rng)
         with ForkStore() as self._store:
@@ -174,7 +174,7 @@ class Iterations:
         return episodes
 
     def _solve(self, tasks: Sequence[str]) -> list[int]:
-        """Return how many turns the expert needs for each task."""
+        """Return the expert's number of turns for each task."""
         starts = [Start(task) for task in tasks]
         played = rollout(
             ExpertPolicy(),
@@ -193,7 +193,7 @@ class Iterations:
 
 
 def _figures(episodes: Sequence[Episode]) -> dict[str, float]:
-    """Return what an iteration has played: forks and hinted episodes say nothing of success."""
+    """Return metrics of an iteration's episodes; success excludes forks and hinted episodes."""
     forks = [e for e in episodes if e.start.origin is not None]
     hinted = [e for e in episodes if e.start.hint]
     sampled = [e for e in episodes if e.start.origin is None and not e.start.hint]

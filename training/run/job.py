@@ -1,9 +1,8 @@
-"""A training job as steps that can be left and taken up again.
+"""The training job, in steps from which it can be resumed.
 
-What is drawn in a step depends on the seed, the phase and the step's number alone, and the engine
-keeps nothing from one to the next. So the learner's state and a few counters are all that a
-checkpoint has to hold, and saving one changes nothing: a run that was killed ends with the bits of
-one that was not.
+The random draws of a step depend on the seed, the phase and the step's number alone, and the engine
+keeps nothing between steps. A checkpoint therefore only has to hold the learner's state and a few
+counters, and a run that was killed and resumed ends bit for bit like one that was not.
 """
 
 from __future__ import annotations
@@ -47,28 +46,28 @@ from anchorgym.training.run.progress import PHASES, Progress
 from anchorgym.training.run.results import Run, write_result
 
 START = "start"
-"""Folder of the policy that the job began with: its tokenizer, and the shape of its model."""
+"""Folder of the initial policy, which gives tokenizer and model shape to a resumed run."""
 
 _POLICY, _CLONING, _LEARNER = "policy", "cloning", "learner"
-"""Parts of a checkpoint: of the phases that measure, of cloning, and of reinforcement."""
+"""Parts of a checkpoint, in the phases of evaluation, cloning and reinforcement learning."""
 _TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
-"""Of the final figures, by mode."""
+"""Sampling temperature of the final evaluations, by mode."""
 
 
 class Job:
-    """Does the work of a run, from its beginning or from a checkpoint.
+    """Does the work of a run, from the start or from a checkpoint.
 
     Args:
-        config: what to do.
-        components: of the job; where it goes on from a checkpoint, with the policy of `start/`.
-        folder: of the run.
-        log: of the metrics.
-        display: for people.
-        checkpoints: of the run.
-        saved: the checkpoint to go on from.
+        config: configuration of the job.
+        components: components of the job; on resuming, with the policy in `start/`.
+        folder: folder of the run.
+        log: log of the metrics.
+        display: progress display.
+        checkpoints: checkpoints of the run.
+        saved: checkpoint to resume from.
 
     Raises:
-        CheckpointError: the environment's tasks are not those that the run began with.
+        CheckpointError: the environment's training tasks have changed since the run began.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class Job:
             self.timers.add(self.at.cpu_seconds, self.at.wall_seconds or self.at.cpu_seconds)
 
     def run(self) -> Run:
-        """Go on until the run is finished; an interruption leaves the policy and the curve."""
+        """Run to the end; an interruption still writes the policy and the curve."""
         self.policy = self._first_policy()
         place_policy(self.policy, self.config.learner.device)
         work = {
@@ -128,12 +127,12 @@ class Job:
     # Phases ---------------------------------------------------------------------------------
 
     def _first_policy(self) -> ModelPolicy:
-        """Return the checkpoint's policy, or that of `start/`, which is made where none is."""
+        """Return the checkpoint's policy, or that of `start/`, which is made if missing."""
         if self.components.policy is not None and self._saved:
             self.display.say(f"resumed    {self.at.phase} {self.at.done or ''}".rstrip())
             if _POLICY in self._saved.parts:
                 return self._load(self._saved.part(_POLICY))
-            return self.components.policy  # a learner has its weights
+            return self.components.policy  # the learner will load its weights
         self._announce()
         policy = self.components.policy or new_policy(self.config, self.components, self.display)
         self.timers.lap("vocabulary")
@@ -142,7 +141,7 @@ class Job:
         self.log.write("policy", parameters=size, words=len(policy.tokenizer))
         with whole_folder(self.folder / START) as fresh:
             policy.save(fresh)
-        # Read it back, as a run that is taken up again does.
+        # Load it from disk, as a resumed run does.
         return self._load(self.folder / START)
 
     def _clone(self) -> None:
@@ -177,7 +176,7 @@ class Job:
 
     @cached_property
     def _max_tokens(self) -> int:
-        """How many tokens a demonstration may have."""
+        """Return the largest number of tokens in a demonstration."""
         components, given = self.components, self.config.clone.max_tokens
         if given is not None:
             return given
@@ -280,10 +279,10 @@ class Job:
         )
 
     def _best_policy(self) -> ModelPolicy:
-        """Read `policy/`, which holds the best point of the curve.
+        """Load `policy/`, which holds the best policy of the validation curve.
 
-        A run that is taken up again plays again whatever came after its checkpoint, so what it
-        finds there by now is of the same bits.
+        A resumed run repeats the iterations after its checkpoint bit for bit, so a policy that was
+        written there after the checkpoint is the same one.
         """
         folder = self.folder / "policy"
         if file_hashes(folder) != self.at.best_files:
@@ -296,7 +295,7 @@ class Job:
         return policy
 
     def _load(self, folder: Path) -> ModelPolicy:
-        """Read a policy of the run, with the run's engine."""
+        """Load a policy of the run, with the run's engine."""
         return load_policy(folder, engine=self.components.engine)
 
     def _after(self) -> None:
@@ -307,7 +306,7 @@ class Job:
 
     def _measure(self, when: str) -> None:
         found = self.at.evaluations.setdefault(when, {})
-        exam = self.components.panels.test
+        split = self.components.panels.test
         for mode in self.config.evaluation.modes:
             if mode in found:
                 continue
@@ -316,7 +315,7 @@ class Job:
             figures = evaluate(
                 self.policy,
                 self.components.worlds,
-                split=exam,
+                split=split,
                 tasks=self.config.evaluation.tasks,
                 temperature=_TEMPERATURES[mode],
                 max_response=self.policy.max_response,
@@ -326,8 +325,8 @@ class Job:
             self._recorder.evaluation(f"{when}-{mode}", episodes)
             self.timers.lap("evaluation")
             found[mode] = figures.to_json()
-            self.log.write(when, mode=mode, split=exam, success=asdict(figures.success))
-            self.display.say(f"{when:<10} {exam} {mode:<8} success {figures.success} %")
+            self.log.write(when, mode=mode, split=split, success=asdict(figures.success))
+            self.display.say(f"{when:<10} {split} {mode:<8} success {figures.success} %")
             self._save({_POLICY: self.policy})
 
     # Details --------------------------------------------------------------------------------
@@ -340,14 +339,12 @@ class Job:
         if panels.test == self.config.env.split:
             self.display.say(f"evaluation on {panels.test}: no tasks are held out")
         elif panels.validation == self.config.env.split and panels.chooses:
-            self.display.say(
-                f"curve      {panels.validation_tasks} training tasks are held out for it"
-            )
+            self.display.say(f"validation {panels.validation_tasks} training tasks are held out")
         if known not in ("", self.config.env.id):
             self.display.say(f"warning    the policy knows the words of {known} only")
 
     def _save(self, parts: Mapping[str, Saves], *, now: bool = True) -> None:
-        """Save a checkpoint; if it need not be now, only when the last one is old enough."""
+        """Save a checkpoint; unless `now`, only if the last one is old enough."""
         if not now and time.monotonic() - self._saved_at < self.config.checkpoint.seconds:
             return
         self.at.cpu_seconds, self.at.wall_seconds = dict(self.timers.cpu), dict(self.timers.wall)

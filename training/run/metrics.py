@@ -14,16 +14,16 @@ from anchorgym.envs.errors import MissingExtraError
 
 
 class MetricsLog:
-    """Appends one JSON object a line, flushed at once: nothing is lost when a run is cut.
+    """Appends one JSON object a line, flushed at once, so that a killed run loses none.
 
-    Numbers that JSON cannot write, NaN and the infinities, become null.
+    NaN and the infinities, which JSON does not have, become null.
 
     Args:
-        path: of the file.
-        keep: cut it to so many bytes first; None keeps all of it.
-        elapsed: seconds that the run had taken until then.
-        tensorboard: folder for the same numbers as TensorBoard's scalars, which is left out where
-            TensorBoard is not installed; None for none.
+        path: path of the file.
+        keep: number of bytes to which an existing file is cut first; None keeps all of it.
+        elapsed: seconds that the run had taken before.
+        tensorboard: folder for the same numbers as TensorBoard scalars, which is omitted if
+            TensorBoard is not installed; None writes no scalars.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class MetricsLog:
         self._start = time.monotonic() - elapsed
         self._scalars = None
         self.left_out = ""
-        """What is not written for want of an extra, and which; empty when all is."""
+        """Note on output that a missing extra prevents; empty if there is none."""
         if tensorboard is not None:
             try:
                 from anchorgym.training.run.scalars import Scalars  # slow to import
@@ -54,7 +54,7 @@ class MetricsLog:
         return time.monotonic() - self._start
 
     def write(self, phase: str, **values: Any) -> None:
-        """Append a record; seconds since the start are added."""
+        """Append a record, with the seconds since the start."""
         record = _plain({"phase": phase, "seconds": round(self.elapsed, 2), **values})
         self._file.write(json.dumps(record, allow_nan=False) + "\n")
         self._file.flush()
@@ -62,7 +62,7 @@ class MetricsLog:
             self._scalars.add(record)
 
     def sync(self) -> int:
-        """Have all that was written reach the disk; return the file's length in bytes."""
+        """Write the file through to the disk; return its length in bytes."""
         if self._scalars is not None:
             self._scalars.flush()
         os.fsync(self._file.fileno())
@@ -76,7 +76,7 @@ class MetricsLog:
 
 
 def _plain(value: Any) -> Any:
-    """Numpy scalars and arrays, and numbers that are not finite, as JSON values."""
+    """Return numpy scalars and arrays, and numbers that are not finite, as JSON values."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):

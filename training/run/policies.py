@@ -1,4 +1,4 @@
-"""Policies by name: saved ones, and those that a module of the user's own loads."""
+"""Lookup of policies by name: saved policies, and loaders in the user's own modules."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ def named_policy(
     seed: int = 0,
     known: Iterable[str] = (),
 ) -> Policy:
-    """Return the policy of a folder, or of a loader that is named as `module:Name`.
+    """Return the policy of a folder, or of a loader named as `module:Name`.
 
     A loader is a class or function that returns a policy and takes the keyword `seed`.
 
     Args:
         name: folder of a saved policy or of a chat model, or `module:Name`.
-        engine: makes the engine of a model that is read from a folder; by default, one in this
-            process.
-        seed: of what the policy draws.
-        known: other names that the caller knows, for what may have been meant.
+        engine: factory of the engine of a model from a folder; by default one in this process.
+        seed: seed of the policy's random draws.
+        known: other names that the caller accepts, for suggestions in error messages.
 
     Raises:
         PolicyError: the folder holds no policy, or the loader returns none.
@@ -53,10 +52,10 @@ def trainable_policy(
     seed: int = 0,
     known: Iterable[str] = (),
 ) -> ModelPolicy:
-    """Return a policy as `named_policy` does, where its weights can be trained.
+    """Return the policy that `named_policy` returns, if it can be trained.
 
     Raises:
-        PolicyError: it is no model, or there is no policy.
+        PolicyError: there is no policy, or it cannot be trained.
         PluginError: there is no such loader.
     """
     policy = named_policy(name, engine=engine, seed=seed, known=known)
@@ -79,7 +78,7 @@ def _loaded(reference: str, seed: int) -> Policy:
             f"{reference} cannot be called with `seed={seed}` ({error}): a loader of policies "
             "takes the keyword seed, and returns a policy"
         ) from error
-    except ValueError:  # a builtin, whose arguments nobody knows
+    except ValueError:  # a builtin without a signature
         pass
     policy: Policy = loader(seed=seed)
     if not hasattr(policy, "open"):

@@ -1,4 +1,4 @@
-"""How far a training job is."""
+"""The progress of a training job, as a checkpoint stores it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 from anchorgym.gigpo import Counts, State
 
 PHASES = ("clone", "before", "reinforce", "after")
-"""In their order; the vocabulary comes before the first checkpoint."""
+"""Phases of a job, in order; collecting the vocabulary precedes the first checkpoint."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a job is, as JSON values."""
+    """The progress of a job, as JSON values."""
 
     phase: str = PHASES[0]
     done: int = 0
-    """Updates or iterations of the phase."""
+    """Number of finished updates or iterations of the phase."""
     algorithm: State = field(default_factory=dict)
-    """What the algorithm remembers."""
+    """State of the algorithm."""
     visits: Counts = field(default_factory=dict)
-    """Of states, where novelty earns a bonus."""
+    """Counts of visited states, for the novelty bonus."""
     validated: int = -1
-    """The iteration of the curve's last point."""
+    """Iteration of the last validation."""
     best: int = 0
-    """The iteration of its best point, the later one of equals."""
+    """Iteration of the best validation, the latest if several are equal."""
     best_success: float = -1.0
     best_files: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of the files of `policy/`, as that point was written there."""
+    """SHA-256 of the files in `policy/`, which holds the policy of that iteration."""
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Final figures by "before" or "after" and mode."""
+    """Final evaluations, by "before" or "after" and by mode."""
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     wall_seconds: dict[str, float] = field(default_factory=dict)
-    """Empty in checkpoints of versions that did not measure them."""
+    """Wall seconds by phase; empty in checkpoints of versions that did not measure them."""

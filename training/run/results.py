@@ -1,4 +1,4 @@
-"""A finished run, and what is written of it."""
+"""The result of a finished run, and its file `result.json`."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from anchorgym.training.evaluation.figures import Evaluation
 from anchorgym.training.evaluation.statistics import Interval
 
 RESULT = "result.json"
-"""The last file of a run: where it is, the run is finished."""
+"""Name of the result file; a run is finished if it exists."""
 
 
 @dataclass(slots=True)
 class Run:
-    """A finished run and what it measured."""
+    """A finished run with its measurements."""
 
     folder: Path
     policy: ModelPolicy
-    """The best on the panel of the curve; what `policy/` holds."""
+    """The best policy on the validation panel, which `policy/` holds."""
     before: dict[str, Evaluation] = field(default_factory=dict)
-    """Of the clone, by mode: "greedy" or "sampled", those of `evaluation.modes`."""
+    """Evaluations before reinforcement learning, by mode ("greedy" or "sampled")."""
     after: dict[str, Evaluation] = field(default_factory=dict)
-    """Of `policy`."""
+    """Evaluations of `policy`, by mode."""
     cpu_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of processor time by phase."""
+    """CPU seconds by phase."""
     wall_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of the clock by phase."""
+    """Wall seconds by phase."""
     iteration: int = 0
-    """After which `policy` was taken; 0 is the clone."""
+    """Iteration after which `policy` was taken; 0 is the clone."""
 
     def gain(self, mode: str) -> Interval:
-        """Return the paired gain in success of "greedy" or "sampled" play."""
+        """Return the paired gain in success in a mode, "greedy" or "sampled"."""
         return paired_difference(self.after[mode], self.before[mode])
 
 
 def write_result(run: Run) -> None:
-    """Write `result.json`: figures before and after, paired gains, CPU and wall seconds."""
+    """Write `result.json`: evaluations before and after, paired gains, CPU and wall seconds."""
     result = {
         "before": {mode: e.to_json() for mode, e in run.before.items()},
         "after": {mode: e.to_json() for mode, e in run.after.items()},

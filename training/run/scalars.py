@@ -1,4 +1,4 @@
-"""The numbers of a run for TensorBoard."""
+"""TensorBoard scalars of a run's metrics."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ with requires_extra("tensorboard", "the folder for TensorBoard"):
     from torch.utils.tensorboard import SummaryWriter
 
 _STEPS = ("update", "iteration")
-"""Keys of a record that say when it was measured; they are no scalars themselves."""
+"""Keys of a record that give its step; they are not written as scalars."""
 _FLUSH_SECONDS = 10
 
 
 class Scalars:
-    """Writes every number of the metrics as a scalar `phase/key`, by update or iteration.
+    """Writes every number of the metrics as a scalar `phase/key` over updates or iterations.
 
-    The folder is made anew from the metrics each time that a run begins or goes on, so that it
-    holds nothing from beyond the point where it goes on.
+    The folder is rebuilt from the metrics each time a run starts or resumes, so that it has no
+    steps beyond the point where the run resumes.
 
     Args:
-        folder: for event files; what it holds is removed.
-        metrics: `metrics.jsonl` so far.
+        folder: folder for event files; its content is removed.
+        metrics: path of `metrics.jsonl`.
         elapsed: seconds that the run has taken so far.
 
     Raises:
@@ -51,11 +51,11 @@ class Scalars:
             self._writer.add_scalar(tag, number, step, when)
 
     def flush(self) -> None:
-        """Write what waits to the disk."""
+        """Flush buffered events to the disk."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Write what waits, and close the file."""
+        """Flush buffered events and close the file."""
         self._writer.close()
 
 

@@ -1,4 +1,4 @@
-"""Threads of tensor operations."""
+"""The number of threads of tensor operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def tensor_threads(number: int) -> Iterator[None]:
-    """Have tensor operations use so many threads, and afterwards as many as before."""
+    """Set the number of threads of tensor operations inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -1,4 +1,4 @@
-"""The main job: clone an expert, improve by reinforcement in groups, measure before and after."""
+"""The training job: clone an expert, improve it by group-based reinforcement learning, evaluate."""
 
 from __future__ import annotations
 
@@ -32,28 +32,29 @@ from anchorgym.training.run.threads import tensor_threads
 def train(
     config: TrainConfig, out: str | Path, console: Console | None = None, *, resume: bool = False
 ) -> Run:
-    """Run a training job and leave everything in `out`.
+    """Run a training job and write everything to `out`.
 
-    The folder gets `config.json` with every setting, `metrics.jsonl` (as it happens; the same
-    numbers in `tensorboard/`), `checkpoints/`, `start/`, `clone/` and `policy/` (models and
-    tokenizers: what was begun with, the clone, and the best so far), `last/` where the best is
-    not the last, `episodes/`, `curve.png` and `anchors.png` and, when the run is finished,
+    The folder gets `config.json` with every setting; `metrics.jsonl`, written as the run proceeds,
+    with the same numbers in `tensorboard/`; `checkpoints/`; the initial policy in `start/`, the
+    clone in `clone/`, the best policy in `policy/` and, if another one is the last, that in
+    `last/`; `episodes/`; `curve.png` and `anchors.png`; and, when the run is finished,
     `result.json`.
 
-    The best policy is the one that won most of the curve's panel, the later one of equals; that
-    panel and the one of the final figures share no task. Where nothing is held out, it is the last.
+    The best policy has the highest success on the validation panel, the latest if several are
+    equal; that panel shares no task with the test panel. Without held-out tasks, it is the last
+    policy.
 
     Args:
-        config: what to do.
-        out: a folder that does not hold a run yet, unless `resume` is given.
-        console: shows progress there.
-        resume: go on with the run that `out` holds from its newest checkpoint, whatever ended it:
-            it ends as if it had never stopped. A folder without a run begins one.
+        config: configuration of the job.
+        out: folder without a run, unless `resume` is true.
+        console: console that shows progress.
+        resume: continue the run in `out` from its newest checkpoint, with the same result as if it
+            had never stopped. A folder without a run starts one.
 
     Raises:
-        RunExistsError: `out` holds a run.
-        RunFinishedError: `out` holds a finished run that was to be resumed.
-        RunBusyError: another process is working on that run.
+        RunExistsError: `out` already holds a run.
+        RunFinishedError: the run to resume is finished.
+        RunBusyError: another process is working on the run.
         ConfigError: the run has other settings; the message names them.
     """
     folder = Path(out)
@@ -94,6 +95,6 @@ def read_config(folder: Path) -> TrainConfig:
     """Return the settings of the run that a folder holds.
 
     Raises:
-        ConfigError: it holds none, or one of another version's settings.
+        ConfigError: the folder holds no run, or one with settings of another version.
     """
     return read_settings(TrainConfig, folder, "anchorgym train")

@@ -1,1 +1,1 @@
-"""Evaluation: playing held-out tasks, comparing policies, intervals and reports."""
+"""Evaluation of policies on held-out tasks: comparisons, intervals and reports."""

@@ -1,4 +1,4 @@
-"""Success on tasks that were never trained on, with intervals."""
+"""Evaluation of a policy's success on held-out tasks, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ __all__ = [
 ]
 
 _WAVE = 160
-"""Episodes that are played together, to bound memory."""
+"""Most episodes that are played together, to bound memory."""
 
 
 class PanelError(AnchorgymError, ValueError):
-    """Figures that were measured on different tasks, and so cannot be compared task by task."""
+    """Evaluations on different tasks, which cannot be compared task by task."""
 
 
 def evaluate(
@@ -60,28 +60,28 @@ def evaluate(
     observe: Callable[[Sequence[Episode]], None] | None = None,
     driver: Driver | None = None,
 ) -> Evaluation:
-    """Play the tasks of a split's panel.
+    """Evaluate a policy on the tasks of a split's panel.
 
-    Equal seeds give equal figures: each episode's world is seeded by seed, task and number, and
-    what is sampled by the seed and the wave of episodes that play together. More samples begin
-    with the episodes of fewer.
+    Equal seeds give equal results: each world is seeded by seed, task and number of the episode,
+    and the sampling by the seed and the wave of episodes that are played together. An evaluation
+    with more samples begins with the same episodes as one with fewer.
 
     Args:
-        policy: who plays.
-        envs: where, or the id of an environment; the split need not be the one that they were
-            made with.
-        split: whose tasks.
-        tasks: how many of them, see `sub_panel`; all by default.
-        temperature: that responses are sampled at; 0 is greedy.
-        samples: episodes of each task.
+        policy: policy to evaluate.
+        envs: pool of environments, or the id of an environment; the split may differ from the one
+            that they were made with.
+        split: split of the tasks.
+        tasks: number of tasks, see `sub_panel`; all by default.
+        temperature: sampling temperature of responses; 0 is greedy.
+        samples: number of episodes of each task.
         max_response: longest response, in tokens; by default the policy's own limit.
-        seed: of the worlds' randomness and of the sampling.
-        observe: is given episodes as they are finished, each once; their `start.group` is the
-            place of their task in the panel.
-        driver: pumps the episodes; by default in lock-step.
+        seed: seed of the worlds' randomness and of the sampling.
+        observe: callback that receives each episode once, when it has finished; `start.group` is
+            the index of its task in the panel.
+        driver: driver of the episodes; by default lock-step.
 
     Raises:
-        ConfigError: there is no task to play, or no episode of it.
+        ConfigError: the split has no tasks, or `tasks` or `samples` is below 1.
     """
     if isinstance(envs, str):
         envs = EnvPool.of(envs)
@@ -106,7 +106,7 @@ def evaluate(
 
 
 def _panel(env: TextEnv, split: str, tasks: int | None, samples: int) -> Sequence[str]:
-    """Return the tasks of a split, of which there has to be something to play."""
+    """Return the tasks of a split, and check that there is at least one episode to play."""
     if tasks is not None and tasks < 1:
         raise ConfigError(f"an evaluation plays at least 1 task, got tasks={tasks}")
     if samples < 1:
@@ -128,10 +128,10 @@ def summarise(
     seed: int = 0,
     split_tasks: int | None = None,
 ) -> Evaluation:
-    """Turn episodes into figures.
+    """Compute the evaluation of finished episodes.
 
     Args:
-        episodes: (n_tasks * samples,), task by task.
+        episodes: (n_tasks * samples,) episodes, task by task.
         split, panel, temperature, samples, env, seed, split_tasks: see `Evaluation`.
     """
     won = np.array([episode.won for episode in episodes], dtype=np.int64).reshape(-1, samples)
@@ -167,10 +167,10 @@ def summarise(
 
 
 def compare(one: Evaluation, other: Evaluation) -> Comparison:
-    """Compare two policies task by task.
+    """Compare the evaluations of two policies task by task.
 
     Raises:
-        PanelError: the two were measured on different tasks.
+        PanelError: the policies were evaluated on different tasks.
     """
     if one.panel != other.panel or len(one.task_shares) != len(other.task_shares):
         raise PanelError(
@@ -179,23 +179,25 @@ def compare(one: Evaluation, other: Evaluation) -> Comparison:
         )
     if one.env != other.env and one.env and other.env:
         raise PanelError(f"a paired comparison needs one environment: {one.env}, {other.env}")
-    gains = one.task_shares - other.task_shares
-    better, worse = int((gains > 0).sum()), int((gains < 0).sum())
+    differences = one.task_shares - other.task_shares
+    better, worse = int((differences > 0).sum()), int((differences < 0).sum())
     return Comparison(
-        difference=difference_interval(gains),
-        by_type={k: difference_interval(gains[at]) for k, at in _by_type(one.task_types).items()},
+        difference=difference_interval(differences),
+        by_type={
+            k: difference_interval(differences[at]) for k, at in _by_type(one.task_types).items()
+        },
         better=better,
         worse=worse,
-        tasks=len(gains),
+        tasks=len(differences),
         p=sign_test(better, worse),
     )
 
 
 def paired_difference(after: Evaluation, before: Evaluation) -> Interval:
-    """Return the mean gain in success, task by task, with its interval.
+    """Return the mean paired gain in success, with its interval.
 
     Raises:
-        PanelError: the two were measured on different panels.
+        PanelError: the evaluations are of different panels.
     """
     return compare(after, before).difference
 
@@ -222,7 +224,7 @@ def _play(
 
 
 def _waves(tasks: Sequence[str], samples: int, seed: int) -> Iterator[tuple[str, list[Start]]]:
-    """Yield each wave's name and starts: all tasks once, then all of them again, and so on."""
+    """Yield name and starts of each wave: all tasks once, then all tasks again, and so on."""
     for sample in range(samples):
         starts = [
             Start(task, place, _derived(seed, "world", f"{sample} {task}"))
@@ -238,7 +240,7 @@ def _derived(seed: int, use: str, name: str) -> int:
 
 
 def _by_type(types: Sequence[str]) -> dict[str, list[int]]:
-    """Return the places (in panel order) of each type's tasks, the types sorted."""
+    """Return the indices of each type's tasks in the panel, the types sorted."""
     places: dict[str, list[int]] = defaultdict(list)
     for place, kind in enumerate(types):
         places[kind].append(place)

@@ -1,4 +1,4 @@
-"""What an evaluation has measured, and how it is shown: figures, tables and text."""
+"""The results of an evaluation, and their tables."""
 
 from __future__ import annotations
 
@@ -17,64 +17,64 @@ from anchorgym.training.evaluation.statistics import FloatArray, Interval
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How a policy did on a panel of tasks; `print` it for a table."""
+    """The evaluation of a policy on a panel of tasks; `print` shows it as a table."""
 
     split: str
     panel: str
-    """SHA-256 of the panel: equal hashes were measured on the same tasks."""
+    """SHA-256 of the panel; equal hashes mean the same tasks."""
     temperature: float
-    """0 for greedy."""
+    """Sampling temperature; 0 is greedy."""
     success: Interval
-    """Mean over tasks. Intervals: Wilson's of one episode a task, else of resampled tasks."""
+    """Mean success over tasks, with Wilson's interval for one episode a task, else bootstrapped."""
     by_type: dict[str, tuple[int, int]]
-    """Task type: (won, played)."""
+    """Number of (won, played) episodes, by task type."""
     turns: float
     """Mean turns of an episode."""
     invalid: float
     """Share of turns with an invalid action."""
     won: tuple[bool, ...]
-    """(n_tasks * samples,), task by task in panel order, for paired comparisons."""
+    """(n_tasks * samples,) whether each episode was won, task by task in panel order."""
     samples: int = 1
-    """Episodes of each task."""
+    """Number of episodes of each task."""
     env: str = ""
     seed: int = 0
     tasks: tuple[str, ...] = ()
-    """(n_tasks,) ids in panel order."""
+    """(n_tasks,) ids of the tasks, in panel order."""
     task_types: tuple[str, ...] = ()
-    """(n_tasks,)."""
+    """(n_tasks,) types of the tasks, in panel order."""
     split_tasks: int = 0
-    """Tasks that the whole split holds."""
+    """Number of tasks in the whole split."""
     type_success: dict[str, Interval] = field(default_factory=dict)
-    """Task type: success with its interval."""
+    """Success with its interval, by task type."""
     pass_at: dict[int, Interval] = field(default_factory=dict)
-    """k: chance that at least one of k episodes of a task is won; k = 1, 2, 4, … and samples."""
+    """pass@k by k: probability that at least one of k episodes is won; k = 1, 2, 4, … samples."""
     pass_all: dict[int, Interval] = field(default_factory=dict)
-    """k: chance that all of k episodes of a task are won, pass^k."""
+    """pass^k by k: probability that all of k episodes of a task are won."""
     turns_won: float | None = None
-    """Mean turns of the episodes that were won; None where none was."""
+    """Mean turns of the episodes that were won; None if none was."""
     stops: dict[str, int] = field(default_factory=dict)
-    """Why episodes ended: "terminated", "turns" or "context", and how many did."""
+    """Number of episodes by stop reason: "terminated", "turns" or "context"."""
     returns: float | None = None
-    """Mean over episodes of the sum of rewards; None in figures of before it was measured."""
+    """Mean score of an episode; None in old files, which do not have it."""
 
     @property
     def worst(self) -> str | None:
-        """The task type with the least success; None where there are no two types.
+        """The task type with the lowest success; None if there are fewer than two types.
 
-        It was picked for being lowest, so its true success is likely a little higher.
+        It was selected for being lowest, so its true success is likely a little higher.
         """
         if len(self.type_success) < 2:
             return None
         return min(self.type_success, key=self.rank)
 
     def rank(self, kind: str) -> tuple[float, float, str]:
-        """Return what types are ordered by, the worst first; of equal ones the surest."""
+        """Return the sort key of a task type: the worst first, then the most certain."""
         success = self.type_success[kind]
         return success.mean, success.high, kind
 
     @property
     def task_shares(self) -> FloatArray:
-        """Share of each task's episodes that was won, (n_tasks,)."""
+        """Share of won episodes of each task, (n_tasks,)."""
         won = np.array(self.won, dtype=np.float64).reshape(-1, self.samples)
         return np.asarray(won.mean(axis=1))
 
@@ -82,7 +82,7 @@ class Evaluation:
         return as_text([("", self)])
 
     def to_json(self) -> dict[str, Any]:
-        """Return all figures as JSON values, and the name of the worst type."""
+        """Return all fields, and the name of the worst task type, as JSON values."""
         return {**_json(asdict(self)), "worst": self.worst}
 
     @classmethod
@@ -105,20 +105,20 @@ class Comparison:
     difference: Interval
     by_type: dict[str, Interval]
     better: int
-    """Tasks on which the first won more episodes; with one episode a task, that it alone won."""
+    """Number of tasks of which the first policy won more episodes."""
     worse: int
-    """Tasks on which the other won more."""
+    """Number of tasks of which the other policy won more episodes."""
     tasks: int
     p: float
-    """Two-sided exact sign test of better against worse; McNemar's with one episode a task."""
+    """Two-sided p-value of the exact sign test; with one episode a task, McNemar's test."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as JSON values."""
+        """Return the comparison as JSON values."""
         return dict(_json(asdict(self)))
 
 
 Column = tuple[str, Evaluation]
-"""What a column is headed by, and what it shows."""
+"""Head of a column, and the evaluation that it shows."""
 
 _INTERVAL_WIDTH = len("100.0 [100.0, 100.0]")
 
@@ -126,12 +126,12 @@ _INTERVAL_WIDTH = len("100.0 [100.0, 100.0]")
 def table(
     columns: Sequence[Column], comparison: Comparison | None = None, width: int = 100
 ) -> Table:
-    """Return evaluations on one panel side by side.
+    """Return a table of evaluations on one panel, side by side.
 
     Args:
-        columns: at least one.
-        comparison: of the first with the second, as a further column.
-        width: that there is, in characters.
+        columns: one or more columns.
+        comparison: comparison of the first evaluation with the second, as a further column.
+        width: available width, in characters.
     """
     n_intervals = len(columns) + (comparison is not None)
     broken = width < 30 + n_intervals * (_INTERVAL_WIDTH + 4)
@@ -172,7 +172,7 @@ def as_text(
 
 
 _Rows = Iterator[tuple[str, ...]]
-"""Label, tasks, and a cell for each column."""
+"""Rows of a table: label, number of tasks, and a cell for each column."""
 
 
 def _success_rows(found: Sequence[Evaluation], comparison: Comparison | None) -> _Rows:
@@ -191,7 +191,7 @@ def _type_rows(found: Sequence[Evaluation], comparison: Comparison | None) -> _R
 
 
 def _pass_rows(found: Sequence[Evaluation]) -> _Rows:
-    """Yield pass@k and pass^k where tasks were played more than once."""
+    """Yield rows of pass@k and pass^k, if tasks were played more than once."""
     ks = sorted({k for evaluation in found for k in evaluation.pass_at if k > 1})
     for label, part in (("pass@", "pass_at"), ("pass^", "pass_all")):
         for k in ks:
@@ -256,7 +256,7 @@ def _of_type(evaluation: Evaluation, kind: str) -> str:
 
 
 def _json(value: Any) -> Any:
-    """Tuples as lists and keys as text, as they come back from JSON."""
+    """Return a value with lists for tuples and text for keys, as JSON returns it."""
     if isinstance(value, dict):
         return {str(key): _json(inner) for key, inner in value.items()}
     return [_json(inner) for inner in value] if isinstance(value, list | tuple) else value

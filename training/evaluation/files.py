@@ -1,4 +1,4 @@
-"""The files of an evaluation: its figures, its picture and its episodes."""
+"""The files of an evaluation: results, picture and episodes."""
 
 from __future__ import annotations
 

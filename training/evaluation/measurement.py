@@ -1,11 +1,11 @@
-"""One or two players measured on a panel, greedily and sampled, and what is kept of it.
+"""Measurement of one or two players on a panel, with greedy and with sampled play.
 
-`evaluation.json` holds, beside the settings:
+The file `evaluation.json` contains the settings and
 
-    policies    a list of {"name": …, "greedy": figures, "sampled": figures}, see `Evaluation`
+    policies    a list of {"name": …, "greedy": …, "sampled": …}, see `Evaluation`
     comparison  {"greedy": …, "sampled": …} of two players, the first minus the second, see
-                `Comparison`; empty for one
-    complete    false when measuring was interrupted: what had been finished is there
+                `Comparison`; empty for one player
+    complete    false if the measurement was interrupted; finished modes are still included
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from anchorgym.training.run.display import Display, Phase
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be measured."""
+    """The settings of a measurement."""
 
     env_id: str
     arguments: Mapping[str, Any]
-    """What the environment is made with."""
+    """Keyword arguments of the environment."""
     split: str
     tasks: int | None = None
-    """How many of the split's panel; all by default."""
+    """Number of tasks of the split's panel; all by default."""
     modes: tuple[str, ...] = ("greedy", "sampled")
     temperature: float = 1.0
-    """Of sampled play."""
+    """Temperature of sampled play."""
     samples: int = 4
-    """Episodes of a task in sampled play."""
+    """Number of episodes of a task in sampled play."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,24 +58,24 @@ class Plan:
 
 @dataclass(slots=True)
 class Measurement:
-    """What was measured so far."""
+    """The results of a measurement so far."""
 
     plan: Plan
     names: tuple[str, ...]
-    """Of the players, one or two."""
+    """Names of the one or two players."""
     found: dict[str, list[Evaluation]] = field(default_factory=dict)
-    """Mode: an evaluation of each player. Modes appear when all players have played them."""
+    """Evaluations of the players by mode, once all players have played it."""
     records: list[EpisodeRecord] = field(default_factory=list)
-    """The episodes of these modes, where they are kept."""
+    """Episodes of these modes, if they are kept."""
 
     @property
     def complete(self) -> bool:
-        """Whether every mode was finished."""
+        """Whether all modes are finished."""
         return set(self.found) == set(self.plan.modes)
 
     @property
     def comparisons(self) -> dict[str, Comparison]:
-        """Mode: the first player compared with the second; empty for one player."""
+        """Comparisons of the first player with the second, by mode; empty for one player."""
         if len(self.names) < 2:
             return {}
         return {mode: compare(*both) for mode, both in self.found.items()}
@@ -110,10 +110,10 @@ def measure(
     *,
     keep_episodes: bool = False,
 ) -> None:
-    """Play every mode of a plan and fill in the measurement, mode by mode.
+    """Play every mode of a plan and add the results to the measurement, mode by mode.
 
-    Both players meet the same tasks and the same seeds. An interrupt leaves the modes that all
-    players had finished: part of a panel, which is sorted by kind of task, would mislead.
+    Both players play the same tasks with the same seeds. After an interrupt, only modes that all
+    players have finished are included: panels are sorted by task type, so a part of one is biased.
     """
     plan = measurement.plan
     panel = len(envs.first.tasks(plan.split))
@@ -140,7 +140,7 @@ def measure(
 
 
 class _Watch:
-    """Sees episodes as they are finished: shows progress and keeps records."""
+    """Callback for finished episodes, which shows progress and keeps records."""
 
     def __init__(
         self, phase: Phase, name: str, mode: str, records: list[EpisodeRecord] | None

@@ -1,4 +1,4 @@
-"""The picture of a measurement: success by type of task, by tries, and the difference."""
+"""The picture of a measurement: success by task type, pass@k, and the paired difference."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _EVERYTHING = "all tasks"
 def draw_evaluation(measurement: Measurement, picture: Path) -> None:
     """Draw a measurement as a PNG.
 
-    Left: success by type of task with 95 % intervals, and of all tasks. Then, where tasks were
-    played more than once, the chance of winning once and always in k tries; and where two were
-    compared, the paired difference by type.
+    The first panel shows success of all tasks and by task type, with 95 % intervals. If tasks were
+    played more than once, the next shows pass@k and pass^k; if two players were compared, the last
+    shows the paired difference by task type.
     """
     found, comparisons = measurement.found, measurement.comparisons
     sampled = [e for e in found.get("sampled", ()) if e.samples > 1]
@@ -79,7 +79,7 @@ def _success(axis: Any, measurement: Measurement, kinds: Sequence[str]) -> None:
 
 
 def _tries(axis: Any, evaluations: Sequence[Evaluation]) -> None:
-    """Draw pass@k and pass^k: what luck adds, and what reliability takes away."""
+    """Draw pass@k, which rewards luck, and pass^k, which demands reliability."""
     for i, evaluation in enumerate(evaluations):
         for curve, line in ((evaluation.pass_at, "-"), (evaluation.pass_all, "--")):
             ks = list(curve)
@@ -140,7 +140,7 @@ def _errorbars(
 
 
 def _type_axis(axis: Any, kinds: Sequence[str], labels: Sequence[str]) -> None:
-    """Lay the types out from top to bottom, all tasks first and set apart."""
+    """Arrange the task types from top to bottom, below a separate row of all tasks."""
     rows = _rows(kinds)
     axis.set_yticks(rows, labels or [""] * len(rows), fontsize=8.5)
     axis.set_ylim(rows[-1] - 0.6, rows[0] + 0.6)
@@ -166,7 +166,7 @@ def _clean(axis: Any, grid: str) -> None:
 
 
 def _kinds(evaluation: Evaluation) -> list[str]:
-    """All tasks, then the types from the most successful to the worst."""
+    """Return the rows: all tasks, then the task types from best to worst."""
     named = [kind for kind in evaluation.type_success if kind]
     named.sort(key=evaluation.rank, reverse=True)
     return [_EVERYTHING, *named]

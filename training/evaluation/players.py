@@ -1,4 +1,4 @@
-"""Who plays, by name: saved policies and the scripted players."""
+"""Lookup of players by name: saved policies and scripted players."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SCRIPTED = ("expert", "random")
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A policy and what it is called."""
+    """A policy with its name."""
 
     name: str
     make: Callable[[], Policy]
-    """Returns the policy; what it draws without an engine begins anew."""
+    """Returns the policy, with its own random draws reset."""
     env_id: str
-    """The environment it was made for; empty for scripted players."""
+    """Id of the environment that the policy was made for; empty for scripted players."""
 
 
 def load_player(name: str, *, seed: int = 0) -> Player:
@@ -28,7 +28,7 @@ def load_player(name: str, *, seed: int = 0) -> Player:
     Args:
         name: `expert` (the environment's honest expert), `random` (admissible actions at random),
             the folder of a saved policy, or `module:Name` for a loader of the user's own.
-        seed: of what the player draws.
+        seed: seed of the player's random draws.
 
     Raises:
         PolicyError: the folder holds no saved policy, or the loader returns none.

@@ -1,7 +1,7 @@
-"""Intervals over tasks, chances of winning within k tries, and paired comparisons.
+"""Confidence intervals over tasks, pass@k and pass^k, and paired comparisons.
 
-What is claimed is about tasks like these, so tasks are what is resampled: episodes of one task
-are no independent evidence.
+Results should generalize to tasks like these, so tasks are resampled: episodes of one task are not
+independent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Z95 = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean with its 95 % interval; as text, in per cent."""
+    """A mean with its 95 % interval; its text is in per cent."""
 
     mean: float
     low: float
@@ -35,7 +35,7 @@ class Interval:
         return f"{100 * self.mean:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
 
     def signed(self) -> str:
-        """Return the text of a difference, with the sign of the mean."""
+        """Return the text with a sign before the mean, for differences."""
         return str(self) if str(self).startswith("-") else f"+{self}"
 
     @classmethod
@@ -48,9 +48,9 @@ _NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 
 
 def success_interval(won: FloatArray) -> Interval:
-    """Return the share of tasks won (n_tasks,), 0 or 1 each, with Wilson's 95 % interval.
+    """Return the mean of `won`, (n_tasks,) 0 or 1 each, with Wilson's 95 % interval.
 
-    Unlike resampling, it does not take 20 of 20 for certain. Source: Wilson (1927).
+    Unlike resampling, it has a positive width for 20 of 20 wins. Source: Wilson (1927).
     """
     return _wilson(float(won.mean()), len(won)) if len(won) else _NOTHING
 
@@ -58,13 +58,13 @@ def success_interval(won: FloatArray) -> Interval:
 def bootstrap(values: FloatArray, *, seed: int = 0) -> Interval:
     """Return the mean of per-task values (n_tasks,) with a 95 % percentile bootstrap interval.
 
-    Tasks are resampled, not episodes: what is claimed is about tasks like these.
+    Tasks are resampled, not episodes, so that the result generalizes to tasks like these.
     """
     if len(values) == 0:
         return _NOTHING
     n, rng = len(values), np.random.default_rng(seed)
     levels, counts = np.unique(values, return_counts=True)
-    if len(levels) <= _FEW_LEVELS:  # then how often each occurs is quicker to draw
+    if len(levels) <= _FEW_LEVELS:  # drawing their counts is then faster
         means = rng.multinomial(n, counts / n, size=_RESAMPLES) @ levels / n
     else:
         means = values[rng.integers(0, n, size=(_RESAMPLES, n))].mean(axis=1)
@@ -76,15 +76,15 @@ def bootstrap(values: FloatArray, *, seed: int = 0) -> Interval:
 def share_interval(shares: FloatArray, episodes: int = 1, *, seed: int = 0) -> Interval:
     """Return the mean of per-task shares (n_tasks,), each in [0, 1], with its 95 % interval.
 
-    With one episode a task it is Wilson's. With more, tasks are resampled, and the interval is
-    widened to Wilson's at the number of independent episodes that would scatter as much (at
-    least one a task): resampling alone holds the truth about 88 times in 100 for panels of eight
-    tasks, and takes 20 of 20 for certain.
+    With one episode a task it is Wilson's interval. With more, tasks are resampled, and the
+    interval is widened to Wilson's at the number of independent episodes with the same variance (at
+    least one a task): resampling alone covers the truth in about 88 % of cases for panels of eight
+    tasks, and has no width for 20 of 20 wins.
 
     Args:
-        shares: of a task's episodes that were won, or another chance of each task.
-        episodes: that were played of each task.
-        seed: of the resampling.
+        shares: share of won episodes of each task, or another probability of each task.
+        episodes: number of episodes of each task.
+        seed: seed of the resampling.
     """
     n = len(shares)
     if n == 0:
@@ -102,8 +102,8 @@ def share_interval(shares: FloatArray, episodes: int = 1, *, seed: int = 0) -> I
 def difference_interval(differences: FloatArray, *, seed: int = 0) -> Interval:
     """Return the mean of paired differences (n_tasks,), in [-1, 1], with its 95 % interval.
 
-    Tasks are resampled. Where all differences are equal nothing can be learnt from that; then
-    as many tasks may differ as Wilson's interval allows of a kind that was seen 0 of n times.
+    Tasks are resampled. If all differences are equal, the interval instead allows as many deviating
+    tasks as Wilson's bound for 0 of n.
     """
     if len(differences) == 0:
         return _NOTHING
@@ -115,10 +115,10 @@ def difference_interval(differences: FloatArray, *, seed: int = 0) -> Interval:
 
 
 def over_seeds(values: Sequence[float]) -> Interval:
-    """Return the mean of what whole trainings came to (n_seeds,) with Student's 95 % interval.
+    """Return the mean result of whole trainings, (n_seeds,), with Student's 95 % interval.
 
-    Resampling a handful of trainings would make the interval far too narrow. The bounds of a single
-    one are nan.
+    Resampling a handful of trainings would make the interval far too narrow. The bounds are nan for
+    a single training.
     """
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
@@ -128,25 +128,25 @@ def over_seeds(values: Sequence[float]) -> Interval:
 
 
 def unseen_share(n: int) -> float:
-    """Return the share that something seen 0 of n times may have: Wilson's 95 % bound."""
+    """Return Wilson's 95 % upper bound on the share of an event that occurred 0 of n times."""
     return _wilson(0.0, n).high
 
 
 def pass_at(won: IntArray, episodes: int, k: int) -> FloatArray:
-    """Return each task's chance (n_tasks,) that at least one of k episodes is won.
+    """Return each task's probability, (n_tasks,), that at least one of k episodes is won.
 
     The unbiased estimator 1 - C(n - c, k) / C(n, k) of Chen et al. (2021), equation 1.
 
     Args:
-        won: (n_tasks,) how many episodes of each task were won, c.
-        episodes: played of each task, n.
-        k: at most n.
+        won: (n_tasks,) number of won episodes of each task, c.
+        episodes: number of episodes of each task, n.
+        k: number of tries, at most n.
     """
     return 1.0 - pass_all(episodes - won, episodes, k)
 
 
 def pass_all(won: IntArray, episodes: int, k: int) -> FloatArray:
-    """Return each task's chance (n_tasks,) that all of k episodes are won, pass^k.
+    """Return each task's probability, (n_tasks,), that all of k episodes are won, pass^k.
 
     The unbiased estimator C(c, k) / C(n, k) of Yao et al. (2024), section 3; arguments as in
     `pass_at`.
@@ -158,12 +158,12 @@ def pass_all(won: IntArray, episodes: int, k: int) -> FloatArray:
 
 
 def sign_test(better: int, worse: int) -> float:
-    """Return the two-sided exact p-value of so many tasks for and against.
+    """Return the two-sided p-value of the exact sign test.
 
-    With one episode a task this is McNemar's exact test. Ties say nothing and are left out.
+    With one episode a task this is McNemar's exact test. Ties are left out.
     """
     n = better + worse
-    ways = tail = 1  # of i among n, and of up to i among n, for i = 0
+    ways = tail = 1  # binomial coefficient C(n, i), and its sum up to i, for i = 0
     for i in range(1, min(better, worse) + 1):
         ways = ways * (n - i + 1) // i
         tail += ways

@@ -1,1 +1,1 @@
-"""Inspection: recorded episodes, their replay, and the pages that show a run."""
+"""Inspection of runs: recorded episodes, their replay, and pages that show a run."""

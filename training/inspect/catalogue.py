@@ -1,4 +1,4 @@
-"""What can be said of registered environments without playing them."""
+"""The catalogue of registered environments, and details of each."""
 
 from __future__ import annotations
 
@@ -23,60 +23,60 @@ _ARGUMENT = re.compile(r"^ {4}(?P<name>\w+): (?P<text>.+(?:\n {8}.*)*)", re.M)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An environment, as a line of the table says it."""
+    """An environment, as one line of the catalogue's table."""
 
     id: str
     about: str
-    """The first line of its docstring."""
+    """First line of the environment's docstring."""
     splits: dict[str, int] = field(default_factory=dict)
-    """Tasks of each split that its data holds."""
+    """Number of tasks by split, of the splits that the data holds."""
     max_turns: int | None = None
     expert: bool = False
     agents: tuple[str, ...] = ()
-    """Of a world of several."""
+    """Names of the agents of a multi-agent environment."""
     problem: str = ""
-    """Why it cannot be made, and the remedy; empty when it can."""
+    """Why the environment cannot be made, and the remedy; empty if it can."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line as JSON values."""
+        """Return the entry as JSON values."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """Something that an environment is made with."""
+    """A keyword argument of an environment."""
 
     name: str
     default: str
-    """As Python writes it; empty where there is none."""
+    """Default value in Python's notation; empty if there is none."""
     about: str
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """An environment at length."""
+    """The details of an environment, with an example of a start."""
 
     entry: Entry
     doc: str
     arguments: list[Argument]
     panels: dict[str, str]
-    """SHA-256 of each split's tasks, in their order."""
+    """SHA-256 of the ordered tasks, by split."""
     experts: list[str]
-    """"honest", "full"."""
+    """Kinds of expert that the environment has: "honest", "full"."""
     task: str
     goal: str
     observation: str
     actions: list[str]
-    """An example of a start."""
+    """Admissible actions at the example's start."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
+        """Return the details as JSON values."""
         values = asdict(self)
         return {**values.pop("entry"), **values}
 
 
 def registered(modules: Sequence[str] = ()) -> list[str]:
-    """Return the ids of our environments, and of those that modules register.
+    """Return the ids of this package's environments, and of those that modules register.
 
     Raises:
         PluginError: a module cannot be imported.
@@ -90,14 +90,14 @@ def registered(modules: Sequence[str] = ()) -> list[str]:
 
 
 def entry(env_id: str) -> Entry:
-    """Look at an environment; one that cannot be made is described by what is wrong."""
+    """Return the entry of an environment; its `problem` says why it cannot be made."""
     name = env_id.rpartition(":")[2]
     try:
         env: Any = make_parallel(env_id) if is_parallel(env_id) else make(env_id)
     except (AnchorgymError, ImportError) as error:
         return Entry(name, _about(_class(name)), problem=str(error))
     kind = type(env)
-    if not isinstance(env, TextEnv | MultiAgentEnv):  # a stranger's
+    if not isinstance(env, TextEnv | MultiAgentEnv):  # another package's environment
         return Entry(name, _about(kind), agents=tuple(env.possible_agents))
     base = TextEnv if isinstance(env, TextEnv) else MultiAgentEnv
     expert = kind.expert_action is not base.expert_action
@@ -106,10 +106,10 @@ def entry(env_id: str) -> Entry:
 
 
 def details(env_id: str) -> Details:
-    """Look at an environment closely, and start it once.
+    """Return the details of an environment, which is started once.
 
     Raises:
-        AnchorgymError: it does not exist, or cannot be made or started.
+        AnchorgymError: the environment does not exist, or cannot be made or started.
     """
     line = entry(env_id)
     if line.agents:
@@ -130,7 +130,7 @@ def details(env_id: str) -> Details:
 
 
 def _details_of_several(env: Any, line: Entry) -> Details:
-    """Look at a world of several agents through the eyes of the first that is asked."""
+    """Return the details of a multi-agent environment, seen by the first active agent."""
     observations, infos = env.reset(seed=0)
     agent = next((a for a in env.agents if infos[a].get("active", True)), env.agents[0])
     seen, info = observations[agent], infos[agent]
@@ -158,7 +158,7 @@ def _splits(env: Any) -> dict[str, int]:
     for split in env.splits:
         try:
             sizes[split] = len(env.tasks(split))
-        except AnchorgymError:  # the data does not hold it
+        except AnchorgymError:  # the data has no such split
             continue
     return sizes
 
@@ -168,7 +168,7 @@ def _spec(name: str) -> Any:
 
 
 def _class(name: str) -> object:
-    """Return what an id makes, where that can be imported."""
+    """Return the class of an environment id, if it can be imported."""
     point = _spec(name).entry_point if name in _all_ids() else None
     if not isinstance(point, str):
         return point
@@ -204,7 +204,7 @@ def _arguments(kind: type[TextEnv], registered: dict[str, Any]) -> list[Argument
 
 
 def _argument_docs(kind: type[object]) -> dict[str, str]:
-    """Read the `Args:` of a docstring: name, and what it says."""
+    """Return the texts of a docstring's `Args:` by name."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")[2]
     part = re.split(r"\n\w", text, maxsplit=1)[0]
     return {m["name"]: " ".join(m["text"].split()) for m in _ARGUMENT.finditer(part)}

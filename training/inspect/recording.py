@@ -1,4 +1,4 @@
-"""Which episodes of a run are recorded, and where: `RUN/episodes/`."""
+"""Recording of a run's episodes, in `RUN/episodes/`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from anchorgym.training.rollout.types import Episode
 from anchorgym.training.run.components import Components
 
 _EVALUATED = 200
-"""Most episodes of an evaluation that are recorded: some megabytes."""
+"""Most episodes of an evaluation that are recorded, which take some megabytes."""
 
 
 def _in_order(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Sort by name: a run that is resumed reads its arguments in another order."""
+    """Sort arguments by name, as a resumed run reads them in another order."""
     return dict(sorted(arguments.items()))
 
 
 class Recorder:
-    """Writes episodes, all or nothing, so that a run that is resumed writes the same again.
+    """Writes files of episodes atomically, so that a resumed run writes the same files again.
 
     Args:
-        folder: of the run.
-        config: says how many iterations and groups are kept.
-        components: of the job.
+        folder: folder of the run.
+        config: configuration, which says which iterations and groups are recorded.
+        components: components of the job.
     """
 
     def __init__(self, folder: Path, config: TrainConfig, components: Components) -> None:
@@ -43,13 +43,13 @@ class Recorder:
     def iteration(
         self, number: int, episodes: Sequence[Episode], batch: TurnBatch, advantages: FloatArray
     ) -> None:
-        """Record the first groups of an iteration, if it is one that is kept.
+        """Record the first groups of an iteration, if the settings select it.
 
         Args:
-            number: of the iteration.
-            episodes: what was played.
-            batch: (n_turns,) their turns, one after another.
-            advantages: (n_turns,) of the turns.
+            number: number of the iteration.
+            episodes: episodes of the iteration.
+            batch: (n_turns,) turns of the episodes, one after another.
+            advantages: (n_turns,) advantages of the turns.
         """
         rollout = self._config.rollout
         every = rollout.record_every

@@ -1,12 +1,12 @@
-"""Recorded episodes executed again, and compared with what was recorded.
+"""Verification of recorded episodes, by executing their actions again.
 
 An environment is made as the header of the file says, reset to each episode's task and seed, and
-given its actions. All that the environment says has to be what was recorded: goal, observations,
-anchors, rewards, validity and reasons, why the episode stopped and whether it was won.
+given its actions. All output of the environment has to equal the record: goal, observations,
+anchors, rewards, validity and reasons, the reason of the stop, and success.
 
-What no environment says (the policy's response, advantages, group numbers) cannot be executed;
-nor can one see an episode exchanged for another that could have happened just so. Both change
-the file's digest, where its header holds one.
+Execution cannot verify what does not come from the environment (responses, advantages, group
+numbers), nor detect that an episode was replaced by another possible one. Both change the file's
+digest, which its header may hold.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from anchorgym.training.inspect.trajectories import (
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A value that was recorded and is not what the environment says."""
+    """A recorded value that differs from the environment's."""
 
     file: Path
     line: int
-    """Of the file, from 1; 0 for the file as a whole."""
+    """Number of the line in the file, from 1; 0 for the file as a whole."""
     turn: int
-    """Of the episode, from 1; 0 for the episode as a whole."""
+    """Number of the turn in the episode, from 1; 0 for the episode as a whole."""
     field: str
     recorded: Any
     found: Any
 
     @property
     def episode(self) -> int:
-        """Number in the file, from 1; 0 for the file as a whole."""
+        """Number of the episode in the file, from 1; 0 for the file as a whole."""
         return max(0, self.line - 1)
 
     def __str__(self) -> str:
@@ -56,25 +56,25 @@ class Difference:
 
 @dataclass(slots=True)
 class Verification:
-    """What came of executing recorded episodes again."""
+    """The result of verifying recorded episodes."""
 
     episodes: int = 0
     turns: int = 0
     differences: list[Difference] = field(default_factory=list)
     unsealed: list[Path] = field(default_factory=list)
-    """Files without a digest, in which only what can be executed was verified."""
+    """Files without a digest, which were verified by execution alone."""
 
     @property
     def ok(self) -> bool:
-        """Whether everything was as recorded."""
+        """Whether there are no differences."""
         return not self.differences
 
 
 class Replayer:
-    """Makes environments as headers ask for them, and keeps the last one.
+    """Executes recorded episodes in the environments that the headers name.
 
     Args:
-        arguments: of the environment, in place of recorded ones, such as a data folder that moved.
+        arguments: arguments of the environment that replace recorded ones, such as a data folder.
     """
 
     def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
@@ -83,12 +83,12 @@ class Replayer:
         self._env: TextEnv | None = None
 
     def verify(self, path: Path, only: int | None = None) -> Verification:
-        """Execute the episodes of a file again.
+        """Verify the episodes of a file by executing them.
 
         Args:
-            path: the file.
-            only: number of the one episode to be verified, from 1; by default all are, and that
-                the file is as it was written.
+            path: path of the file.
+            only: number of a single episode to verify, from 1; by default all episodes and the
+                file's digest are verified.
 
         Raises:
             TrajectoryError: the file cannot be read, or its environment cannot be made.
@@ -124,10 +124,10 @@ class Replayer:
 
 
 def trajectory_files(paths: Sequence[Path]) -> list[Path]:
-    """Return files as they are, and of a folder, or a run's, all that hold recorded episodes.
+    """Return the files of recorded episodes: given files, and those in folders or runs.
 
     Raises:
-        TrajectoryError: a folder holds none.
+        TrajectoryError: a folder holds no recorded episodes.
     """
     files: list[Path] = []
     for path in paths:
@@ -152,10 +152,9 @@ def _verify_file(path: Path, header: Header, episodes: int) -> Iterator[Differen
 
 
 def _verify(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iterator[Difference]:
-    """Execute one episode and yield what differs.
+    """Execute one episode and yield the differences.
 
-    A turn that differs is not the end: the actions are executed on, so that what was recorded
-    after it is compared too.
+    All actions are executed, so that turns after a difference are compared too.
     """
 
     def differ(turn: int, **pairs: tuple[Any, Any]) -> Iterator[Difference]:
@@ -201,7 +200,7 @@ def _verify(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iter
 
 
 def _stop(recorded: str, over_early: bool, ended: bool, cut: bool) -> str:
-    """Return why the episode stopped; a reason of the policy's own is taken as it is recorded."""
+    """Return why the episode stopped; recorded reasons of the policy's side are accepted."""
     if over_early:
         return "over before its last turn"
     if ended or cut:

@@ -1,7 +1,7 @@
-"""Recorded episodes: JSON Lines that can be read, drawn, and executed again.
+"""Recorded episodes: JSON Lines files that can be read, shown, and executed again.
 
-The first line of a file is its header, every further one an episode. What a header and an episode
-hold are the typed dictionaries below; keys that are not known are kept.
+The first line of a file is its header, every further line an episode. The typed dictionaries below
+define their keys; unknown keys are kept.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ FORMAT = 1
 
 
 class TrajectoryError(AnchorgymError, ValueError):
-    """A file that does not hold recorded episodes."""
+    """A file that does not contain recorded episodes."""
 
 
 class Header(TypedDict):
-    """What all episodes of a file share."""
+    """The header of a file: facts that all of its episodes share."""
 
     format: int
     env: str
     """Id of the environment."""
     arguments: dict[str, Any]
-    """What it was made with, such as `max_turns`."""
+    """Keyword arguments of the environment, such as `max_turns`."""
     purpose: str
-    """"train", "evaluate" or "play"."""
+    """Purpose of the episodes: "train", "evaluate" or "play"."""
     iteration: NotRequired[int]
-    """Of the run, for training episodes."""
+    """Iteration of the run, for training episodes."""
     episodes: NotRequired[int]
-    """How many follow; `write_trajectories` fills it in."""
+    """Number of episodes in the file; `write_trajectories` fills it in."""
     digest: NotRequired[str]
     """SHA-256 of the file, see `digest_of`; `write_trajectories` fills it in."""
 
@@ -48,28 +48,28 @@ class TurnRecord(TypedDict):
 
     observation: str
     anchor: str
-    """Key of the state in which the turn was taken, in hexadecimal."""
+    """Anchor of the state in which the turn was taken, in hexadecimal."""
     response: str
-    """What the policy wrote, as text; empty for policies that write none."""
+    """The policy's response as text; empty for policies that write none."""
     action: str
     reward: float
     valid: bool
     reason: str
     """Why the action was invalid."""
     advantage: NotRequired[float]
-    """Of the turn, in training episodes."""
+    """Advantage of the turn, in training episodes."""
     step_group: NotRequired[int]
-    """Which anchor group of the file the turn fell in; turns with equal numbers were compared."""
+    """Number of the turn's step group; turns with equal numbers were compared."""
 
 
 class ForkRecord(TypedDict):
-    """Where an episode went on from another one of its group."""
+    """The fork of an episode from another one of its group."""
 
     turn: int
-    """Its first own turn, from 0; those before it are the other's."""
+    """Number of the episode's first own turn, from 0; earlier turns are its parent's."""
     restores: list[tuple[int, int]]
-    """(turn, seed) of each time that the state was restored before a turn, and its randomness
-    redrawn: more than one where a fork was forked."""
+    """(turn, seed) of each restored state, whose randomness was redrawn with the seed; a fork of a
+    fork has more than one."""
 
 
 class EpisodeRecord(TypedDict):
@@ -78,21 +78,21 @@ class EpisodeRecord(TypedDict):
     task: str
     task_type: str
     seed: int
-    """Given to `reset`."""
+    """Seed that was given to `reset`."""
     group: int
-    """Episodes with equal numbers started from one task and were compared."""
+    """Number of the group; episodes of one group have the same task and were compared."""
     goal: str
     won: bool
     stop: str
-    """"terminated", "turns", "context" or "stuck", as in `Episode`; "left" where a person stopped
-    playing."""
+    """Why the episode ended, see `StopReason`: "terminated", "turns", "context", "stuck", or "left"
+    if a person stopped playing."""
     turns: list[TurnRecord]
     final_observation: str
-    """What was seen after the last action."""
+    """Observation after the last action."""
     policy: NotRequired[str]
-    """Who played, in evaluations."""
+    """Name of the policy, in evaluations."""
     mode: NotRequired[str]
-    """"greedy" or "sampled", in evaluations."""
+    """Mode of evaluations: "greedy" or "sampled"."""
     fork: NotRequired[ForkRecord]
 
 
@@ -104,8 +104,9 @@ def episode_record(
     """Return an episode as JSON values.
 
     Args:
-        episode: what was played.
-        advantages, step_groups: (n_turns,) of the episode's own turns, where it was trained on.
+        episode: episode to record.
+        advantages, step_groups: (n_turns,) advantages and step groups of the episode's own turns,
+            in training.
     """
     turns: list[TurnRecord] = []
     for i, turn in enumerate(episode.history, -episode.first_turn):
@@ -142,13 +143,13 @@ def episode_record(
 
 
 def _line_of(episode: Episode) -> list[Episode]:
-    """Return an episode and those that it was forked from, the first one first."""
+    """Return an episode after its ancestors, from the root on."""
     origin = episode.start.origin
     return [*(_line_of(origin.parent) if origin else ()), episode]
 
 
 def write_trajectories(path: Path, header: Header, episodes: Iterable[EpisodeRecord]) -> None:
-    """Write a file, all or nothing; its header tells how many episodes it holds, and its digest."""
+    """Write a file atomically; its header gets the number of episodes and the digest."""
     lines = [_line(episode) for episode in episodes]
     whole: Header = {**header, "episodes": len(lines)}
     whole["digest"] = _digest(dict(whole), lines)
@@ -162,10 +163,10 @@ def write_trajectories(path: Path, header: Header, episodes: Iterable[EpisodeRec
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file: of its header without the digest, and of all other lines.
+    """Return the SHA-256 of a file's header without the digest, and of all other lines.
 
     Raises:
-        TrajectoryError: there is no such file, or it does not begin with a header.
+        TrajectoryError: the file does not exist, or does not begin with a header.
     """
     read_trajectories(path)
     with path.open("rb") as file:
@@ -173,11 +174,11 @@ def digest_of(path: Path) -> str:
 
 
 def read_trajectories(path: Path) -> tuple[Header, Iterator[EpisodeRecord]]:
-    """Return the header of a file, and its episodes as they are read.
+    """Return the header of a file, and an iterator that reads its episodes.
 
     Raises:
-        TrajectoryError: there is no such file, or it holds something else; the episodes raise it
-            too, naming the line.
+        TrajectoryError: the file does not exist or contains something else; the iterator raises it
+            too, and names the line.
     """
     lines = _lines(path)
     header = next(lines, None)
@@ -255,11 +256,11 @@ def _episode(path: Path, line: int, record: Any) -> EpisodeRecord:
 
 
 def _require(record: Any, kinds: _Types, what: str) -> None:
-    """Verify that a record holds the keys that it must, with values of these types."""
+    """Check that a record has all required keys, with values of these types."""
     if not isinstance(record, dict):
         raise TrajectoryError(f"{what} is no JSON object")
     if missing := sorted(set(kinds) - set(record)):
         raise TrajectoryError(f"{what} lacks {', '.join(missing)}")
     for key, types in kinds.items():
-        if type(record[key]) not in types:  # True would pass for an int
+        if type(record[key]) not in types:  # isinstance would accept True as an int
             raise TrajectoryError(f"{what} has the {key} {str(record[key])[:60]!r}")

@@ -1,7 +1,7 @@
-"""The page of a run: one HTML file that needs nothing else, neither a server nor a network.
+"""The page of a run: one self-contained HTML file, which needs neither a server nor a network.
 
-The page's text, look and behaviour are the files of `training/inspect/page/`. They are put into one
-file, with what the run's folder holds as a JSON block; texts of the world are data there, never
+The page's markup, style and scripts are the files in `training/inspect/page/`. They are combined
+into one file with the run's content as a JSON block; texts of the world are data there, never
 markup.
 """
 
@@ -27,7 +27,7 @@ from anchorgym.training.inspect.trajectories import (
 )
 
 BUDGET = 4_000_000
-"""Bytes of recorded episodes that a page holds; what goes beyond is left out, and said so."""
+"""Most bytes of recorded episodes in a page, which says how many episodes are left out."""
 _SCRIPTS = ("dom.js", "charts.js", "summary.js", "anchors.js", "board.js", "episodes.js", "view.js")
 
 
@@ -37,25 +37,25 @@ class ViewError(AnchorgymError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page that was written."""
+    """A page that has been written."""
 
     path: Path
     size: int
-    """In bytes."""
+    """Size of the file, in bytes."""
     episodes: int
     left_out: int
-    """Episodes that were recorded and are not in the page."""
+    """Number of recorded episodes that are not in the page."""
     unreadable: tuple[str, ...] = ()
-    """What went wrong with files that hold no episodes."""
+    """Problems of files that could not be read."""
 
 
 def write_page(run: Path, out: Path | None = None, budget: int = BUDGET) -> Page:
     """Write the page of a run.
 
     Args:
-        run: the folder of the run, finished or not.
-        out: the file; by default `view.html` in the run's folder.
-        budget: bytes of recorded episodes that the page may hold.
+        run: folder of the run, finished or not.
+        out: path of the page; by default `view.html` in the run's folder.
+        budget: most bytes of recorded episodes in the page.
 
     Raises:
         ViewError: the folder holds no run.
@@ -74,7 +74,7 @@ def write_page(run: Path, out: Path | None = None, budget: int = BUDGET) -> Page
 
 
 def read_run(run: Path, budget: int = BUDGET) -> dict[str, Any]:
-    """Return what the page shows of a run, as JSON values.
+    """Return the content of a run's page as JSON values.
 
     Raises:
         ViewError: the folder holds no run.
@@ -108,7 +108,7 @@ def read_run(run: Path, budget: int = BUDGET) -> dict[str, Any]:
 
 
 def render(data: Mapping[str, Any]) -> str:
-    """Return the page as HTML. Nothing in the data can become markup or run."""
+    """Return the page as HTML, in which no data can become markup or a script."""
     title = f"{data['name']}: {data['algorithm']} on {data['env']}"
     return page_of("view.html", _SCRIPTS, "view.css", title, data)
 
@@ -121,15 +121,15 @@ def page_of(
     data: Mapping[str, Any],
     folder: Traversable | None = None,
 ) -> str:
-    """Put a page together: nothing in its data can become markup or run.
+    """Combine the files of a page, in which no data can become markup or a script.
 
     Args:
-        template: file of the page's frame.
-        scripts: files of what it does, in order.
-        style: file of how it looks.
-        title: of the page.
-        data: JSON values, which the scripts find in the element `data`.
-        folder: of files that go before those of `training/inspect/page/`.
+        template: name of the HTML file.
+        scripts: names of the scripts, in order.
+        style: name of the style sheet.
+        title: title of the page.
+        data: JSON values, which the scripts read from the element `data`.
+        folder: folder whose files take precedence over those in `training/inspect/page/`.
     """
 
     def read(name: str) -> str:
@@ -150,28 +150,28 @@ def page_of(
     }
     first, *rest = read(template).split("{{")
     out = [first]
-    for piece in rest:  # one pass: what is filled in is not looked at again
+    for piece in rest:  # a single pass, so that inserted text is not expanded
         name, _, text = piece.partition("}}")
         out += [parts[name], text]
     return "".join(out)
 
 
 def _hash(text: str) -> str:
-    """Return what a content security policy allows an inline text by."""
+    """Return the hash by which a content security policy allows an inline text."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-# What the folder holds ----------------------------------------------------------------------
+# Content of the folder ---------------------------------------------------------------------
 
 
 def _parse(text: str) -> Any:
-    """Read JSON; what it has no word for, such as NaN, becomes None."""
+    """Parse JSON; NaN and the infinities become None."""
     return json.loads(text, parse_constant=lambda name: None)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """Return an object; an empty one where there is none."""
+    """Read a JSON object; return an empty one if there is none."""
     try:
         value = _parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -180,7 +180,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a log; a line that was cut when the run was is left out."""
+    """Yield the records of a log; a line that a killed run has cut is left out."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -195,7 +195,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _settings(config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return all settings, dotted, those that differ from the defaults first."""
+    """Return all settings by dotted name, those that differ from the defaults first."""
     defaults = dict(_flat(TrainConfig().model_dump(mode="json")))
     options = _algorithm_defaults(config.get("algorithm", {}))
     defaults = {**{f"algorithm.{name}": value for name, value in options.items()}, **defaults}
@@ -215,13 +215,13 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _gamma(algorithm: Mapping[str, Any]) -> float:
-    """Return the discount that returns are shown with: the algorithm's, or 1."""
+    """Return the discount of the returns that the page shows: the algorithm's, or 1."""
     gamma = {**_algorithm_defaults(algorithm), **algorithm}.get("gamma")
     return float(gamma) if isinstance(gamma, int | float) else 1.0
 
 
 def _algorithm_defaults(algorithm: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a run's algorithm as they are by default."""
+    """Return the default options of a run's algorithm."""
     from anchorgym.gigpo import algorithm_names, find_algorithm
 
     name = algorithm.get("name")
@@ -233,11 +233,11 @@ def _algorithm_defaults(algorithm: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pack_files(paths: Iterable[Path], budget: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """Read files of recorded episodes until the budget is spent, the most telling ones first.
+    """Read files of recorded episodes within the budget, the most informative files first.
 
     Returns:
-        the files in the order of the run, each with as many whole groups as fit; and what is
-        wrong with those that cannot be read.
+        The files in the order of the run, each with as many whole groups as fit, and the problems
+        of files that cannot be read.
     """
     packed: dict[Path, dict[str, Any]] = {}
     unreadable: list[str] = []
@@ -252,18 +252,18 @@ def pack_files(paths: Iterable[Path], budget: int) -> tuple[list[dict[str, Any]]
 
 
 def _place(path: Path) -> tuple[int, str]:
-    """Where a file comes in a run: measured before, trained on, measured after."""
+    """Return the sort key of a file: evaluations before, training, evaluations after."""
     kind = path.name.partition("-")[0]
     return ({"before": 0, "train": 1, "after": 2}.get(kind, 3), path.name)
 
 
 def _telling_first(paths: list[Path]) -> list[Path]:
-    """Order files so that every prefix covers the run: the ends, then the middles between."""
+    """Order files so that every prefix covers the run: the ends first, then the midpoints."""
     training = sorted((p for p in paths if _place(p)[0] == 1), key=_place)
     others = sorted((p for p in paths if _place(p)[0] != 1), key=_place)
     chosen = [i for i in (0, len(training) - 1) if training]
     gaps = [(0, len(training) - 1)]
-    for low, high in gaps:  # grows while it is walked through
+    for low, high in gaps:  # the loop appends to it
         middle = (low + high) // 2
         if low < middle < high:
             chosen.append(middle)
@@ -273,7 +273,7 @@ def _telling_first(paths: list[Path]) -> list[Path]:
 
 
 def _pack(path: Path, budget: int) -> dict[str, Any]:
-    """Return a file as the page wants it: texts once each, turns as rows that point to them."""
+    """Return a file in the page's format: each text once, and turns as rows of references."""
     header, episodes = read_trajectories(path)
     groups: dict[int, list[EpisodeRecord]] = {}
     for episode in episodes:
@@ -326,7 +326,7 @@ def _pack_group(
                 int(turn["valid"]),
                 point(turn["reason"]),
                 turn.get("advantage"),
-                # Evaluations compare nothing: there, turns in one state are marked.
+                # Evaluations have no step groups: number turns by their anchor instead.
                 turn.get("step_group", anchors.setdefault(turn["anchor"], len(anchors))),
             ]
             for turn in episode["turns"][_first_turn(episode) :]
@@ -347,5 +347,5 @@ def _pack_group(
 
 
 def _first_turn(episode: EpisodeRecord) -> int:
-    """Return an episode's first own turn, from 0: a fork's other turns are shown where it left."""
+    """Return an episode's first own turn, from 0; earlier turns are shown with its parent."""
     return episode["fork"]["turn"] if "fork" in episode else 0

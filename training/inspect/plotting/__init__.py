@@ -1,1 +1,1 @@
-"""Pictures of runs: learning curves and anchor groups."""
+"""Pictures of runs: learning curves and step groups."""

@@ -1,4 +1,4 @@
-"""What the step groups of a run were like, in numbers and as a picture."""
+"""Statistics of a run's step groups, and their picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LINES = (
 
 
 def read_anchors(run: Path) -> AnchorReport | None:
-    """Return the report of all iterations of a run; None where it has none."""
+    """Return the anchor report over all iterations of a run; None if it has no iterations."""
     reports = [report for _, report in _reports(run)]
     return AnchorReport.merged(reports) if reports else None
 
@@ -30,12 +30,12 @@ def read_anchors(run: Path) -> AnchorReport | None:
 def draw_anchors(run: Path, anchor: str) -> None:
     """Draw `anchors.png` in the folder of a run, if it has iterations.
 
-    Left: shares of turns over the iterations. Right: by depth, the mean size of step groups as
-    bars, and the share of turns that are alone as a line.
+    The left panel shows shares of turns over the iterations. The right panel shows, by turn number,
+    the mean size of step groups as bars and the share of turns alone in their group as a line.
 
     Args:
-        run: its folder.
-        anchor: what turns are grouped by, for the title.
+        run: folder of the run.
+        anchor: key that turns are grouped by, for the title.
     """
     reports = _reports(run)
     if not reports:

@@ -1,4 +1,4 @@
-"""The picture of a run: success over its course."""
+"""The learning curve of a run, as a picture."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _BLUE, _ORANGE, _GREY = "#2563a8", "#d9730d", "#8a8f98"
 def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     """Draw `metrics.jsonl` of a run as a PNG.
 
-    Left: the loss while cloning, if there was any. Right: success of the episodes that were
-    trained on, and greedy success on the panels of the curve and of the final figures.
+    The left panel shows the loss of cloning, if there was any. The right panel shows success in
+    training episodes, and greedy success on the validation and test panels.
     """
     records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     clone = [r for r in records if r["phase"] == "clone"]
@@ -40,7 +40,7 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     right.plot(x, success, color=_GREY, alpha=0.45, lw=1)
     right.plot(x, _smooth(success), color=_GREY, lw=2, label="training episodes (sampled)")
     _points(right, [p["iteration"] for p in points], points, _BLUE, "o-")
-    # The panel of the final figures is measured twice: at the start and at the end.
+    # The test panel is evaluated twice: at the start and at the end.
     _points(right, [0, x[-1] if x else 0][: len(ends)], ends, _ORANGE, "s:")
     right.set(title=title, xlabel="iteration", ylabel="success", ylim=(-0.03, 1.03))
     right.legend(frameon=False, loc="lower right")

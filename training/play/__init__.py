@@ -1,1 +1,1 @@
-"""Playing by hand in the terminal, alone or at the table of a world of several agents."""
+"""Playing by hand in the terminal, in single-agent and multi-agent worlds."""

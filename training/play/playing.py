@@ -1,4 +1,4 @@
-"""One game, played turn by turn: by a person who may go back, or once more as it was recorded."""
+"""One episode, played turn by turn by a person, who can take turns back, or by a policy."""
 
 from __future__ import annotations
 
@@ -28,24 +28,23 @@ if TYPE_CHECKING:
 class Game:
     """An episode of one task; every turn can be taken back.
 
-    Taking turns back is why it is no `EpisodeRun`, which only goes on: it steps and rewinds the
-    same `SoloWorld`.
+    Unlike an `EpisodeRun`, which cannot go back, it steps and rewinds one `SoloWorld`.
 
     Args:
-        env: where it is played.
-        task: its id; None has the seed draw one.
-        seed: given to `reset`.
+        env: environment of the episode.
+        task: id of the task; None draws one by the seed.
+        seed: seed that is given to `reset`.
     """
 
     env: TextEnv
     task: str | None
     seed: int
     stop: StopReason = StopReason.LEFT
-    """Why the episode ended; `StopReason.LEFT` while it has not."""
+    """Why the episode ended; `StopReason.LEFT` while it runs."""
     turns: list[TurnRecord] = field(default_factory=list)
     _world: SoloWorld = field(init=False)
     _before: list[bytes] = field(default_factory=list)
-    """A snapshot of the state before each turn."""
+    """Snapshots of the state before each turn."""
 
     def __post_init__(self) -> None:
         self._world = SoloWorld(self.env)
@@ -58,12 +57,12 @@ class Game:
 
     @property
     def info(self) -> Info:
-        """What the world tells beside the observation."""
+        """The present info of the environment."""
         return self._world.info()
 
     @property
     def seen(self) -> Seen:
-        """What a policy sees now."""
+        """The present observation and view."""
         text, view, _ = self._world.sight()
         return text, view
 
@@ -81,7 +80,7 @@ class Game:
         self.stop = StopReason.TERMINATED if self.over else StopReason.LEFT  # won at the start
 
     def undo(self) -> bool:
-        """Take the last turn back; False where there is none."""
+        """Take the last turn back; return False if there is none."""
         if not self.turns:
             return False
         self.turns.pop()
@@ -90,7 +89,7 @@ class Game:
         return True
 
     def take(self, action: str, response: str = "") -> TurnRecord:
-        """Play a turn and return what became of it."""
+        """Play a turn and return its record."""
         self._before.append(self._world.snapshot())
         text, _, anchor = self._world.sight()
         arrival = self._world.step({AGENT: action})[AGENT]
@@ -109,7 +108,7 @@ class Game:
         return turn
 
     def record(self) -> EpisodeRecord:
-        """Return the episode as it stands, as JSON values."""
+        """Return the episode so far as JSON values."""
         task = self.env.task
         return {
             "task": task,
@@ -125,12 +124,12 @@ class Game:
 
 
 def play_person(game: Game, desk: Desk, ended: Callable[[Game], None]) -> None:
-    """Have a person play until they leave.
+    """Let a person play until they leave.
 
     Args:
-        game: what is played.
-        desk: where the person sits.
-        ended: called whenever an episode ends, to show how.
+        game: episode to play.
+        desk: interface to the person.
+        ended: callback that shows the end of an episode.
 
     Raises:
         EOFError: the person leaves before the end.
@@ -148,7 +147,7 @@ def play_person(game: Game, desk: Desk, ended: Callable[[Game], None]) -> None:
 
 
 def _afterwards(game: Game, desk: Desk, person: HumanPolicy) -> None:
-    """Wait until an episode that is over is taken up again, or left."""
+    """After an episode's end, wait until the person takes a turn back, restarts or leaves."""
     while game.over:
         try:
             line = desk.ask("over (:undo, :restart, :quit) > ", (":undo", ":restart", ":quit"))
@@ -186,7 +185,7 @@ def _game_commands(game: Game, desk: Desk) -> dict[str, Command]:
 
 @dataclass(frozen=True, slots=True)
 class ExpertGame:
-    """How the environment's expert does on a task."""
+    """The result of the environment's expert on a task."""
 
     kind: ExpertKind
     turns: int
@@ -194,7 +193,7 @@ class ExpertGame:
 
 
 class _AnyExpert(ScriptedPolicy):
-    """Plays as the environment's expert that has an answer at the start, the honest one first."""
+    """Plays like the expert that has an answer at the start, the honest one first."""
 
     def __init__(self) -> None:
         self.kind: ExpertKind | None = None
@@ -203,7 +202,7 @@ class _AnyExpert(ScriptedPolicy):
         """Ask the expert.
 
         Raises:
-            NoExpertError: there is none, or it has lost its way.
+            NoExpertError: there is no expert, or it has no answer any more.
         """
         if self.kind is None:
             self.kind = expert_kind(env)
@@ -213,7 +212,7 @@ class _AnyExpert(ScriptedPolicy):
 
 
 def expert_game(env_id: str, arguments: dict[str, Any], task: str, seed: int) -> ExpertGame | None:
-    """Have the environment's expert play a task; None where there is no expert."""
+    """Let the environment's expert play a task; return None if there is no expert."""
     env, expert = make(env_id, **arguments), _AnyExpert()
     run = EpisodeRun(SoloWorld(env), {AGENT: expert}, Start(task, 0, seed))
     with suppress(NoExpertError):
@@ -226,7 +225,7 @@ def expert_game(env_id: str, arguments: dict[str, Any], task: str, seed: int) ->
 def play_policy(
     policy: Policy, env_id: str, arguments: dict[str, Any], task: str, seed: int, temperature: float
 ) -> EpisodeRecord:
-    """Have a policy play a task and return what happened."""
+    """Let a policy play a task; return the record of the episode."""
     from anchorgym.training.inspect.trajectories import episode_record
 
     sampling = Sampling(policy.max_response, temperature, seed=seed)

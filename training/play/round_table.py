@@ -1,4 +1,4 @@
-"""`anchorgym play` in a world of several agents: a sitting, from the first turn to the scores."""
+"""`anchorgym play` in a multi-agent world: one match, from the first turn to the scores."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from anchorgym.training.rollout.types import Match
 
 
 def sit_down(known: argparse.Namespace, arguments: dict[str, Any]) -> int:
-    """Play one match with a person in a seat, or show how others play it.
+    """Play one match with a person in a seat, or show a match of policies.
 
     Args:
-        known: what `anchorgym play` was told.
-        arguments: of the world.
+        known: options of `anchorgym play`.
+        arguments: keyword arguments of the world.
 
     Raises:
-        OptionError: a seat or a player that is none, or --record.
+        OptionError: a seat or a player does not exist, or --record is given.
     """
     if known.record is not None:
         raise OptionError("--record is for worlds of one agent")
@@ -67,7 +67,7 @@ def sit_down(known: argparse.Namespace, arguments: dict[str, Any]) -> int:
 
 
 def _show_end(screen: Screen, env: Any, match: Match, seat: str | None) -> None:
-    """Show what the seat saw last, what a world has recorded for people, and the scores."""
+    """Show the seat's last observation, the world's own summary, and the scores."""
     if seat is not None:
         screen.observation(match.sides[seat].final_observation)
     if hasattr(env, "record"):

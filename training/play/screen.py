@@ -1,4 +1,4 @@
-"""What a player sees in the terminal: turns, actions, how it ended."""
+"""The terminal screen of a player, which shows turns, actions and the end of an episode."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _SLOT = re.compile(r"<[^<>]*>")
 
 
 MOST_LISTED = 80
-"""Actions that are listed unasked: more of them would push the world off the screen."""
+"""Most actions that are listed with each turn, so that the observation stays visible."""
 
 
 def plain(text: str) -> str:
-    """Return text of a world without the characters that could steer a terminal."""
+    """Return text of a world without control characters."""
     return _CONTROL.sub("�", text.replace("\r\n", "\n"))
 
 
 class Screen:
-    """The desk of a person at a terminal; without one, everything is plain text.
+    """The interface to a person at a terminal; without a terminal, all output is plain text.
 
     Args:
-        console: where to.
-        typed: returns a line for a prompt; raises EOFError when there are no more.
+        console: console to print on.
+        typed: function that returns a typed line for a prompt, and raises EOFError at the end.
     """
 
     def __init__(self, console: Console, typed: Callable[[str], str] | None = None) -> None:
@@ -51,7 +51,7 @@ class Screen:
         self._echo = not sys.stdin.isatty()
 
     def show(self, env: TextEnv, observation: str, view: View) -> None:
-        """Show a turn that is to be played."""
+        """Show the present turn."""
         self.rule(env.turn + 1, env.max_turns, view.goal)
         if env.turn and not view.action_valid:
             self.console.print(Text(f"invalid: {plain(view.reason)}", style="red"))
@@ -59,17 +59,17 @@ class Screen:
         self.console.print(_actions(view.admissible_actions))
 
     def rule(self, turn: int, limit: int, goal: str) -> None:
-        """Begin a turn."""
+        """Print the heading of a turn."""
         self.console.print()
         self.console.print(Rule(f"turn {turn} of {limit}", align="left", style="dim"))
         self.console.print(Text.assemble(("goal  ", "dim"), (plain(goal), "bold")))
 
     def observation(self, text: str) -> None:
-        """Show what the world says."""
+        """Show an observation."""
         self.console.print(Padding(Text(plain(text)), (1, 2), expand=False))
 
     def turn(self, turn: TurnRecord) -> None:
-        """Show what a policy did in a turn."""
+        """Show a policy's action in a turn."""
         table = Table.grid(padding=(0, 2))
         response = plain(turn["response"])
         if response.strip() not in ("", turn["action"]):
@@ -83,7 +83,7 @@ class Screen:
         self.console.print(table)
 
     def ended(self, game: Game, who: str, expert: ExpertGame | None) -> None:
-        """Show what is seen at the end of an episode, and how it went."""
+        """Show the last observation of an episode, and its result."""
         self.console.print()
         self.console.print(Rule("the end", align="left", style="dim"))
         self.observation(game.seen[0])
@@ -109,7 +109,7 @@ class Screen:
         self.console.print(Text(plain(text)))
 
     def ask(self, prompt: str, choices: tuple[str, ...] = ()) -> str:
-        """Return a line that is typed; Tab completes it to one of `choices`."""
+        """Return a typed line; Tab completes it to one of `choices`."""
         with _completion(choices):
             line = self._typed(prompt)
         if self._echo:  # so that a transcript shows what was typed
@@ -131,7 +131,7 @@ def _times(n: int, noun: str) -> str:
 
 
 def _actions(actions: tuple[str, ...]) -> RenderableType:
-    """Number the actions, in columns when there are many."""
+    """Return the numbered actions, in columns if there are many."""
     if not actions:
         return Text("no actions are listed: write what you like", style="dim")
     if len(actions) > MOST_LISTED:
@@ -155,7 +155,7 @@ def _line(prompt: str) -> str:
 
 
 def _readline() -> ModuleType | None:
-    """Return the module that edits lines, where there is one and a person to edit them."""
+    """Return the module `readline` if there is one and the input is a terminal."""
     if not sys.stdin.isatty():
         return None
     try:

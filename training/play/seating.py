@@ -1,4 +1,4 @@
-"""A person, or nobody, at the table of a world of several agents; others play the other seats."""
+"""Seats of a multi-agent world: assigns policies, and optionally a person, to the agents."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from anchorgym.training.selfplay.roles import agents_of
 from anchorgym.training.worlds.registry import find_player_loader
 
 _MOST_TRIES = 200
-"""Tasks that are begun to find one in which a seat takes part."""
+"""Most tasks that are tried to find one in which a seat takes part."""
 
 
 class UsualPolicy(ScriptedPolicy):
-    """Plays as the world's honest expert, and at random where it has none."""
+    """Plays like the world's honest expert, or at random if there is none."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = RandomPolicy(seed)
@@ -39,12 +39,12 @@ class UsualPolicy(ScriptedPolicy):
         """Ask the expert of the agent."""
         try:
             return str(env.expert_action(agent, "honest"))
-        except (NoExpertError, AttributeError):  # strangers' worlds know no experts
+        except (NoExpertError, AttributeError):  # other packages' worlds have no experts
             return self._random.choose(env, observation, view)
 
 
 class Seat:
-    """What a desk asks of a world, for one of its agents."""
+    """One agent's view of a world, as the interface to a person needs it."""
 
     def __init__(self, env: Any, agent: str, view: View, turn: int) -> None:
         self._env, self._agent, self._view = env, agent, view
@@ -52,14 +52,14 @@ class Seat:
         self.max_turns = getattr(env, "max_turns", None) or "?"
 
     def admissible_actions(self) -> tuple[str, ...]:
-        """Return what the agent can do."""
+        """Return the agent's admissible actions."""
         return self._view.admissible_actions
 
     def expert_action(self, kind: ExpertKind = "honest") -> str:
-        """Return what an expert would do in the agent's place.
+        """Return an expert's action for the agent.
 
         Raises:
-            NoExpertError: there is none.
+            NoExpertError: there is no such expert.
         """
         if not hasattr(self._env, "expert_action"):
             raise NoExpertError(f"this world has no {kind} expert")
@@ -67,10 +67,10 @@ class Seat:
 
 
 class SeatedPerson(ScriptedPolicy):
-    """A person who plays one agent of several.
+    """A person who plays one of several agents.
 
     Args:
-        desk: where they sit.
+        desk: interface to the person.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -91,8 +91,8 @@ class Announced:
     """A policy whose turns are shown as they are taken.
 
     Args:
-        policy: plays.
-        desk: where it is shown.
+        policy: policy that plays.
+        desk: interface that shows the turns.
     """
 
     def __init__(self, policy: Policy, desk: Desk) -> None:
@@ -129,10 +129,10 @@ class _AnnouncedSession:
 
 
 def find_seat(env: Any, name: str | None) -> str:
-    """Return the agent that is named.
+    """Return the agent of a name.
 
     Raises:
-        OptionError: there is none of that name, or none is named.
+        OptionError: there is no agent of that name, or no name is given.
     """
     agents = list(env.possible_agents)
     if name is None:
@@ -150,17 +150,18 @@ def find_seat(env: Any, name: str | None) -> str:
 def fill_seats(
     env: Any, everybody: str | None, given: Sequence[str], seed: int
 ) -> dict[str, Policy]:
-    """Return who plays each agent.
+    """Return the policy of each agent.
 
     Args:
-        env: the world.
-        everybody: who plays where nothing else is said; None for experts where there are some.
-        given: `SEAT=PLAYER`, where a seat may be a pattern such as `defender_*`.
-        seed: of what they draw.
+        env: world of the match.
+        everybody: player of all seats that `given` does not name; None for experts if there are
+            any.
+        given: `SEAT=PLAYER` assignments, in which a seat may be a pattern such as `defender_*`.
+        seed: seed of the policies' random draws.
 
     Raises:
-        OptionError: one of them is no such thing.
-        RoleError: a pattern names no agent.
+        OptionError: an assignment is not of the form SEAT=PLAYER.
+        RoleError: a pattern matches no agent.
         PolicyError: a folder holds no policy.
     """
     usual = UsualPolicy(seed) if everybody is None else load_seat(env, everybody, seed)
@@ -179,15 +180,15 @@ def load_seat(env: Any, name: str, seed: int) -> Policy:
     """Return the policy of a name.
 
     Args:
-        env: the world.
-        name: `expert`, `random`, `script:NAME,NAME`, the folder of a saved policy, table or player
-            that only one world has, or `module:Name` for a loader of the user's own.
-        seed: of what the policy draws.
+        env: world of the match.
+        name: `expert`, `random`, `script:NAME,NAME`, the folder of a saved policy, table or
+            world-specific player, or `module:Name` for the user's own loader.
+        seed: seed of the policy's random draws.
 
     Raises:
         PolicyError: the folder holds no policy, or the loader returns none.
-        TableError: it holds a table that is damaged.
-        AnchorgymError: the player of a world does not fit this one.
+        TableError: the folder holds a damaged table.
+        AnchorgymError: the player belongs to another world.
     """
     policy = scripted(name, seed)
     if policy is not None:
@@ -203,10 +204,10 @@ def load_seat(env: Any, name: str, seed: int) -> Policy:
 
 
 def start_for(env: Any, seat: str | None, task: str | None, seed: int) -> Start:
-    """Return a start of the task that is named, or of one drawn in which a seat takes part.
+    """Return a start of the given task, or of a random one in which the seat takes part.
 
     Raises:
-        OptionError: the seat takes no part in the task that is named, or in any that was drawn.
+        OptionError: the seat takes no part in the given task, or in any that was drawn.
         UnknownTaskError: there is no such task.
     """
     panel = panel_of(env)
@@ -227,10 +228,10 @@ def play_seats(env: Any, seats: Mapping[str, Policy], start: Start, temperature:
     """Play one match.
 
     Args:
-        env: where.
-        seats: who plays each agent.
-        start: of the match; its seed is that of the noise too.
-        temperature: of saved policies; 0 is greedy.
+        env: world of the match.
+        seats: policy of each agent.
+        start: start of the match, whose seed is also that of the sampling noise.
+        temperature: sampling temperature of saved policies; 0 is greedy.
 
     Raises:
         EOFError: a person left.

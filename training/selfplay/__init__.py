@@ -1,4 +1,4 @@
-"""Self-play: roles of a world that learn from and against each other."""
+"""Self-play: co-evolution of the roles of a multi-agent world."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first asked for."""
+    """Import names that need torch only when they are first used."""
     if name in _LAZY:
         return getattr(importlib.import_module(f"anchorgym.training.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

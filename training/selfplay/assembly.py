@@ -1,4 +1,4 @@
-"""What a run of co-evolution is put together from: roles, their agents, what they begin with."""
+"""Assembly of a run of co-evolution: settings of roles, their agents and initial policies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anchorgym.training.selfplay.config import TABULAR, CoevolveConfig, RoleConf
 from anchorgym.training.selfplay.roles import RoleError, Roles, agents_of, roles_of
 
 TABLE_RATE = 1.0
-"""Learning rate of a table, where none is set."""
+"""Default learning rate of a table."""
 
 
 def role_settings(
@@ -22,7 +22,7 @@ def role_settings(
     """Return the settings and the agents of each role.
 
     Raises:
-        RoleError: an agent has no role, or two.
+        RoleError: an agent has no role, or two roles.
     """
     if not config.roles:
         return {name: (RoleConfig(), members) for name, members in roles_of(agents).items()}
@@ -40,12 +40,12 @@ def role_settings(
 
 
 def _named_after(role: str, agents: Sequence[str]) -> tuple[str, ...]:
-    """Return the agents of a role that does not say which: those that bear its name."""
+    """Return the default agents of a role: those that are named after it."""
     return roles_of(agents).get(role, (role,))
 
 
 def learner_settings(settings: RoleConfig) -> LearnerConfig:
-    """Return how a role's policy is updated."""
+    """Return the settings of a role's learner."""
     unset = "learning_rate" not in settings.learner.model_fields_set
     if settings.policy.name == TABULAR and unset:
         return settings.learner.model_copy(update={"learning_rate": TABLE_RATE})
@@ -53,7 +53,7 @@ def learner_settings(settings: RoleConfig) -> LearnerConfig:
 
 
 def empty_table(world: Any) -> TabularPolicy:
-    """Return an empty table; a world may say what its rows and options are."""
+    """Return an empty table, whose rows and options the world may define."""
     rows = {
         name: getattr(type(world), method)
         for name, method in (("options", "table_options"), ("situation", "table_situation"))
@@ -63,13 +63,13 @@ def empty_table(world: Any) -> TabularPolicy:
 
 
 def world_arguments(config: CoevolveConfig) -> dict[str, Any]:
-    """Return what the world is made with; a split only if asked for: strangers' take none."""
+    """Return the world's arguments; a split only if it is set, as not all worlds take one."""
     asked = "split" in config.env.model_fields_set
     return {**config.env.arguments, **({"split": config.env.split} if asked else {})}
 
 
 def league_sides(roles: Roles, trained: Sequence[str]) -> tuple[str, ...]:
-    """Return whose players meet: two roles, or one that has several seats."""
+    """Return the sides of the league: two roles, or one role with several seats."""
     first = trained[0]
     if len(trained) > 1:
         return first, trained[1]
@@ -78,7 +78,7 @@ def league_sides(roles: Roles, trained: Sequence[str]) -> tuple[str, ...]:
 
 
 def temperatures(roles: Roles) -> dict[str, AdaptiveTemperature]:
-    """Return the rule of each agent whose algorithm wants a temperature for each token."""
+    """Return the temperature rule of each agent whose algorithm sets one per token."""
     rules: dict[str, AdaptiveTemperature] = {}
     for role in roles.roles.values():
         rule = None if role.algorithm is None else role.algorithm.temperature(role.state)

@@ -1,4 +1,4 @@
-"""Co-evolution: roles play, learn, and meet what they and the others have been."""
+"""Co-evolution: roles play each other, learn, and meet earlier versions from a league."""
 
 from __future__ import annotations
 
@@ -59,22 +59,23 @@ def coevolve(
 ) -> Iterator[Generation]:
     """Train the roles of a world against each other, generation by generation.
 
-    The folder gets `config.json`, `metrics.jsonl`, `start/` (what came of warm-ups), `players/`
-    (every role after each generation), `league/` (who is in it, and every game) and `checkpoints/`.
+    The folder gets `config.json`, `metrics.jsonl`, `start/` (policies after their warm-up),
+    `players/` (the policy of every role after each generation), `league/` (players and games) and
+    `checkpoints/`.
 
     Args:
-        config: what to do.
-        out: a folder that holds no run yet, unless `resume` is given.
-        policies: makers of what roles begin with, in place of what `config` says.
-        console: shows progress there.
-        resume: go on after the last whole generation, as if nothing had happened.
+        config: configuration of the run.
+        out: folder without a run, unless `resume` is true.
+        policies: makers of initial policies by role, in place of those that `config` names.
+        console: console that shows progress.
+        resume: continue after the last whole generation, with the same result as without a stop.
 
     Yields:
-        Each generation when it is done.
+        Each generation when it is finished.
 
     Raises:
-        RunExistsError: `out` holds a run.
-        RunBusyError: another process is working on that run.
+        RunExistsError: `out` already holds a run.
+        RunBusyError: another process is working on the run.
         ConfigError: the run has other settings; the message names them.
         RoleError: the roles do not fit the world.
     """
@@ -89,7 +90,7 @@ def coevolve(
 
 
 class Coevolution:
-    """The work of `coevolve`."""
+    """The state of a run of `coevolve`."""
 
     def __init__(
         self,
@@ -143,7 +144,7 @@ class Coevolution:
             self._take(saved)
 
     def generations(self) -> Iterator[Generation]:
-        """Go on to the last generation."""
+        """Run and yield the remaining generations."""
         config = self.config
         try:
             with self._display.phase("generation", config.generations, self._done) as shown:
@@ -185,7 +186,7 @@ class Coevolution:
             self._log.write("train", iteration=number, role=role, **measured)
 
     def _tell_worlds(self, done: int) -> None:
-        """Tell worlds that pay by a schedule how much of the training is done."""
+        """Set the training progress of worlds whose rewards follow a schedule."""
         share = done / (self.config.iterations * self.config.generations)
         for world in self.envs.take(self.config.tasks * self.config.group_size):
             if hasattr(world, "at_progress"):
@@ -197,7 +198,7 @@ class Coevolution:
         name: str,
         guests: Callable[[random.Random], dict[str, Policy]],
     ) -> list[Match]:
-        """Play the groups of an iteration; what is drawn follows from its name."""
+        """Play the groups of an iteration, whose name seeds all random draws."""
         config = self.config
         rng = random.Random(f"{config.seed}/{name}")
         for policy in roles.seats.values():
@@ -210,7 +211,7 @@ class Coevolution:
             task = panel[rng.randrange(len(panel))] if panel else ""
             shared, invited = rng.getrandbits(31), guests(rng)
             for _ in range(config.group_size):
-                # Without tasks, the seed alone says where the matches of a group begin.
+                # Without tasks, the matches of a group have to share the seed of their start.
                 starts.append(Start(task, group, rng.getrandbits(31) if task else shared))
                 seats.append({**roles.seats, **invited})
                 away.append(frozenset(invited))
@@ -225,7 +226,7 @@ class Coevolution:
         )
 
     def _guests(self, trained: Sequence[str]) -> Callable[[random.Random], dict[str, Policy]]:
-        """Return what draws the players of the past that a group is played against."""
+        """Return a function that draws a group's opponents among players of the past."""
         schedule = self.config.schedule
         if schedule.kind != "league":
             return lambda rng: {}
@@ -244,7 +245,7 @@ class Coevolution:
         return draw
 
     def _seated(self, player: str, focus: str, rng: random.Random) -> dict[str, Policy]:
-        """Return the seats that a player takes; one of its own role leaves a seat for `focus`."""
+        """Return a player's seats; a player of the role `focus` leaves one seat to that role."""
         agents = list(self.settings[role_of(player)][1])
         if role_of(player) == focus:
             agents.remove(rng.choice(agents))
@@ -255,7 +256,7 @@ class Coevolution:
     # The league -----------------------------------------------------------------------------
 
     def _join(self, number: int) -> None:
-        """Let every trained role join as it is now."""
+        """Add the present policy of every trained role to the league."""
         joining = self.sides if number == 0 else set(self.sides) & set(self.trained)
         names = {side: f"{side} {number}" for side in joining}
         for role in self.trained:
@@ -281,7 +282,7 @@ class Coevolution:
         return exploit(self.league, mixtures, self._respond, games=games, seed=number)
 
     def _respond(self, against: Mixture, seed: int) -> str:
-        """Train a fresh player against a mixture; see `BestRespond`."""
+        """Train a new player against a mixture; see `BestRespond`."""
         side = self.league.rules.other(against.side)
         roles = self._make_roles(side)
 
@@ -300,7 +301,7 @@ class Coevolution:
     # Components ----------------------------------------------------------------------------------
 
     def _make_roles(self, alone: str | None = None) -> Roles:
-        """Return fresh roles; with `alone`, the others follow what they follow now, untrained."""
+        """Return new roles; with `alone`, the other roles keep their present policies untrained."""
         made: dict[str, Policy] = {}
         roles = []
         for name, (settings, agents) in self.settings.items():
@@ -308,7 +309,7 @@ class Coevolution:
             kept = alone is not None and alone not in (name, owner)
             policy = self.roles.roles[name].policy if kept else made.get(owner)
             if policy is None and name == alone and not settings.trainable:
-                policy = self._empty()  # what answers a script need be none
+                policy = self._empty()  # a response to a script does not have to be a script
             elif policy is None:
                 policy = made[owner] = self._initial_policies.fresh(owner)
             trains = settings.trainable if alone is None else name == alone
@@ -333,7 +334,7 @@ class Coevolution:
         return empty_table(self.envs.first)
 
     def _frozen(self, role: str) -> Policy | None:
-        """Return the policy of a role that is not trained."""
+        """Return the policy of an untrained role, else None."""
         return None if role in self.trained else self.roles.roles[role].policy
 
     def _save(self) -> None:

@@ -109,7 +109,7 @@ class RoleConfig(Section):
 
 
 class LeagueConfig(Section):
-    """League of all players that the roles have been, and the games between them."""
+    """League of the roles' policies after each generation, and the games between them."""
 
     bounds: tuple[float, float] = (-1.0, 1.0)
     """Lowest and highest score that a role can have in a game."""
@@ -128,7 +128,7 @@ class BestResponseConfig(Section):
 
 
 class CoevolveConfig(RunConfig):
-    """A whole run: roles play each other, learn, and keep a league of what they have been."""
+    """Configuration of co-evolution: roles play each other, learn, and join a league."""
 
     env: EnvConfig
     """World of several agents: any PettingZoo environment."""
@@ -185,9 +185,9 @@ class CoevolveConfig(RunConfig):
 
 
 def read_coevolve_config(folder: Path) -> CoevolveConfig:
-    """Return the settings of the run of self-play that a folder holds.
+    """Return the settings of the self-play run in a folder.
 
     Raises:
-        ConfigError: it holds none, or one of another version's settings.
+        ConfigError: the folder holds no run, or one with settings of another version.
     """
     return read_settings(CoevolveConfig, folder, "anchorgym selfplay")

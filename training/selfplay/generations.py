@@ -1,4 +1,4 @@
-"""What has come of a generation of co-evolution."""
+"""The results of a generation of co-evolution."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from anchorgym.training.selfplay.schedules import Figures
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What has come of a generation.
+    """The results of a generation.
 
     Attributes:
-        number: from 1.
-        figures: of its last iteration, by role.
+        number: number of the generation, from 1.
+        figures: metrics of its last iteration, by role.
         league: all players so far, and their games.
-        exploitation: what fresh opponents gain over the newest players; None if not measured.
+        exploitation: gains of best responses over the newest players; None if not measured.
     """
 
     number: int
@@ -33,12 +33,12 @@ class Generation:
 
     @property
     def exploitability(self) -> float | None:
-        """The gains of best responses against the newest players, added up; None if unmeasured."""
+        """The total gain of best responses to the newest players; None if not measured."""
         return None if self.exploitation is None else self.exploitation.nash_conv.mean
 
 
 def summary(generation: Generation) -> str:
-    """Return the scores of a generation on one line."""
+    """Return the scores of a generation as one line."""
     scores = [f"{role} {of['score']:.2f}" for role, of in generation.figures.items() if of]
     if generation.exploitability is not None:
         scores.append(f"exploitability {generation.exploitability:.2f}")

@@ -1,4 +1,4 @@
-"""What the roles of a run begin with: new policies, and a warm-up for those that ask for one."""
+"""Initial policies of a run's roles: new policies, after a warm-up if the settings ask for it."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from anchorgym.training.selfplay.players import SCRIPTED, scripted, strategy
 from anchorgym.training.selfplay.roles import RoleError
 
 Makers = Mapping[str, Callable[[], Policy]]
-"""Make what roles begin with, in place of what their settings name."""
+"""Makers of initial policies by role, in place of those that settings name."""
 
 
 class InitialPolicies:
-    """Makes the policies that roles begin with.
+    """Makes the initial policies of roles.
 
-    A warm-up is kept in `folder/ROLE` when it is whole, its losses in `folder/ROLE.jsonl`; what was
-    interrupted goes on after the last pool of transcripts.
+    A finished warm-up is saved in `folder/ROLE`, its losses in `folder/ROLE.jsonl`; an interrupted
+    one resumes after the last pool of transcripts.
 
     Args:
-        config: of the run.
-        settings: of each role, and its agents.
-        envs: where scripts are played.
-        folder: for what comes of warm-ups.
-        makers: see `Makers`.
-        display: for people.
+        config: configuration of the run.
+        settings: settings and agents of each role.
+        envs: pool of environments in which scripts are played.
+        folder: folder of the policies after their warm-up.
+        makers: makers of initial policies, see `Makers`.
+        display: progress display.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class InitialPolicies:
         self._engine = find_factory(config.engine)
 
     def warm_up(self) -> None:
-        """Have every role clone the scripts that it is to clone, unless that is done.
+        """Let every role clone its scripts, if that is not done yet.
 
         Raises:
-            RoleError: a policy that cannot be taught.
-            ConfigError: a `tiny` policy that could not write what the scripts do.
+            RoleError: a policy cannot clone scripts.
+            ConfigError: a `tiny` policy could not write the actions of its scripts.
         """
         for role, (settings, _) in self._settings.items():
             if not settings.policy.shared_with and self._pupils(role):
                 self._warm(role)
 
     def fresh(self, role: str) -> Policy:
-        """Return a policy of its own as a role begins with it, after its warm-up."""
+        """Return a new copy of a role's initial policy, after its warm-up."""
         kept = self._folder / role
         if not kept.exists():
             return self._new(role)
@@ -135,7 +135,7 @@ class InitialPolicies:
         return self._folder / f"{role}.cloning"
 
     def _pupils(self, role: str) -> tuple[str, ...]:
-        """Return the agents whose scripts a role's policy clones: of all roles that share it."""
+        """Return the agents of all roles that share a role's policy, which clones their scripts."""
         return tuple(
             agent
             for name, (settings, agents) in self._settings.items()
@@ -172,7 +172,7 @@ class InitialPolicies:
         return loaded.with_prompt(**changes)
 
     def _cast(self, rng: random.Random) -> Seats:
-        """Draw a script for every role that clones some; the others play as they begin."""
+        """Draw a script for every role that clones some; other roles play their initial policy."""
         seats: dict[str, Policy] = {}
         for role, (settings, agents) in self._settings.items():
             scripts = settings.warmup.scripts

@@ -1,4 +1,4 @@
-"""The games that a league asks for, between players of the past and the present."""
+"""League games between players of the past and the present."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class LeagueGames:
     """Plays games of pairs of players; see `league.Play`.
 
     Args:
-        envs: where.
-        players: who; a name begins with the role.
-        agents: of each role.
-        others: plays the agents of neither player.
-        temperature: of sampling.
-        driver: pumps the games.
+        envs: pool of environments.
+        players: players by name; a name begins with the role.
+        agents: agents of each role.
+        others: function that returns the policies of all other agents.
+        temperature: sampling temperature.
+        driver: driver of the games.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class LeagueGames:
         self._sampling = SamplingRule(temperature)
 
     def play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
-        """Return the scores of both players in n games, (n, 2); what is drawn follows from seed."""
+        """Return the scores of both players in n games, (n, 2); the seed determines all draws."""
         rng, panel, rest = random.Random(seed), panel_of(self._envs.first), self._others()
         one, other = self._players.get(row), self._players.get(column)
         for policy in (*rest.values(), one, other):
@@ -77,7 +77,7 @@ class LeagueGames:
         )
 
     def _sides(self, row: str, column: str, game: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the agents of both players; where both are of one role, they change seats."""
+        """Return the agents of both players; players of one role alternate seats."""
         first, second = self._agents[role_of(row)], self._agents[role_of(column)]
         if first != second:
             return first, second
@@ -87,12 +87,12 @@ class LeagueGames:
 
 
 def reseed(policy: Policy, rng: random.Random) -> None:
-    """Give a policy new randomness, if it draws without an engine."""
+    """Reset the random generator of a policy that draws without an engine."""
     if isinstance(policy, RandomPolicy | ScriptPolicy):
         policy.reseed(rng.getrandbits(62))
 
 
 def _score(match: Match, agents: tuple[str, ...]) -> float:
-    """Return the mean score of those agents that had a part."""
+    """Return the mean score of the agents that took part."""
     scores = [match.score(agent) for agent in agents if agent in match.sides]
     return float(np.mean(scores)) if scores else 0.0

@@ -1,4 +1,4 @@
-"""Players of a league: policies as they once were, kept in folders."""
+"""Players of a league: saved versions of policies, in folders."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from anchorgym.training.selfplay.roles import RoleError
 SCRIPTED = ("expert", "random")
 """Names of policies that need no training, beside `script:NAME`."""
 _LOADED = 24
-"""Policies that are kept in memory."""
+"""Most policies that are kept in memory."""
 
 Fresh = Callable[[str], Policy]
-"""Makes the policy that a role begins with."""
+"""Makes the initial policy of a role."""
 Frozen = Callable[[str], Policy | None]
-"""Returns the policy of a role that never changes; None for one that is trained."""
+"""Returns the policy of an untrained role; None for a trained role."""
 
 
 class Players:
     """Policies by the name of a player, such as `defender 3`.
 
     Args:
-        folder: where they are kept.
-        fresh: makes an untrained policy of a role, to load a table into.
-        frozen: has the policies of roles that are not trained; they are in no folder.
-        empty: makes the table of a player that answers one of those.
-        engine: makes what writes for language models; by default, an engine in this process.
+        folder: folder of the saved policies.
+        fresh: function that makes a role's initial policy, to load a table into.
+        frozen: function that returns the policies of untrained roles, which are not saved.
+        empty: function that makes an empty table, for best responses in untrained roles.
+        engine: factory of the engine of language models; by default an engine in this process.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Players:
         self._loaded: dict[str, Policy] = {}
 
     def add(self, name: str, policy: Policy) -> None:
-        """Keep a policy as it is now; one of that name is replaced.
+        """Save the present version of a policy, in place of any of that name.
 
         Raises:
-            RoleError: a policy that cannot be saved.
+            RoleError: the policy cannot be saved.
         """
         if not isinstance(policy, ModelPolicy | TabularPolicy):
             raise RoleError(
@@ -91,12 +91,12 @@ def role_of(name: str) -> str:
 
 
 def newest(names: Sequence[str]) -> str:
-    """Return the player who joined last."""
+    """Return the name of the player that joined last."""
     return names[-1]
 
 
 def scripted(name: str, seed: int) -> Policy | None:
-    """Return the policy that is named and needs no training; None if it is none of those."""
+    """Return a policy that needs no training by its name; None for any other name."""
     kind, _, names = name.partition(":")
     if kind == "script":
         return ScriptPolicy(*names.split(","), seed=seed)

@@ -1,4 +1,4 @@
-"""Roles: who is trained in a world of several agents, by what, and against whom."""
+"""Roles of a multi-agent world: groups of agents with their policy, algorithm and learner."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from anchorgym.training.learning.schedules import learning_rate
 from anchorgym.training.rollout.types import Episode, Match
 
 Grouping = Literal["role", "agent"]
-"""Whose trajectories are compared with each other: all agents of a role, or each agent's own."""
+"""Scope in which trajectories are compared: all agents of a role, or each agent by itself."""
 
 
 class RoleError(AnchorgymError, ValueError):
@@ -30,19 +30,19 @@ class RoleError(AnchorgymError, ValueError):
 
 @dataclass(slots=True)
 class Role:
-    """Agents that want the same and are trained together.
+    """Agents that share a goal and a policy, and are trained together.
 
     Attributes:
-        name: of the role.
-        agents: that play it.
-        policy: that all of them follow; another role may follow the same one.
-        algorithm: None for a role that is not trained.
-        state: what the algorithm remembers.
-        grouping: whose returns are compared: those of the role, or of each agent by itself.
-        anchor: what turns are grouped by, see `anchor_keys`.
-        exploration: what seldom met states earn the role's agents beside their rewards.
+        name: name of the role.
+        agents: agents of the role.
+        policy: policy of all agents of the role; other roles may share it.
+        algorithm: algorithm that trains the role; None for an untrained role.
+        state: state of the algorithm.
+        grouping: scope in which returns are compared: the role, or each agent by itself.
+        anchor: key that turns are grouped by, see `anchor_keys`.
+        exploration: kind of novelty bonus that is added to the rewards.
         exploration_coef: weight of that bonus.
-        visits: of states in all updates so far; those of an update are added.
+        visits: counts of visited states in earlier updates, to which each update adds.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Role:
             self.state = self.algorithm.initial_state()
 
     def sides(self, matches: Sequence[Match]) -> list[tuple[str, Episode]]:
-        """Return (agent, its side) for every agent that the role's policy has played."""
+        """Return (agent, episode) for every agent that the role's policy has played."""
         return [
             (agent, match.sides[agent])
             for match in matches
@@ -70,7 +70,7 @@ class Role:
         ]
 
     def batch(self, sides: Sequence[tuple[str, Episode]]) -> TurnBatch:
-        """Return the turns of the role's sides, a trajectory for each agent of each match."""
+        """Return the batch of the role's turns, with a trajectory for each agent of each match."""
         by_agent = self.grouping == "agent"
         return turn_batch(
             [side for _, side in sides],
@@ -80,7 +80,7 @@ class Role:
         )
 
     def explored(self, sides: Sequence[tuple[str, Episode]]) -> TurnBatch:
-        """Return the turns of sides with their bonus for novelty; their visits are counted."""
+        """Return the batch of the role's turns with the novelty bonus, and count their visits."""
         batch = self.batch(sides)
         return explored(batch, self.exploration, self.exploration_coef, self.visits)
 
@@ -89,13 +89,13 @@ class Roles:
     """The roles of a world, and one learner for each policy that is trained.
 
     Args:
-        roles: each agent belongs to one of them.
-        config: of the learners.
-        temperature: that actions are sampled at.
+        roles: roles, of which each agent has one.
+        config: settings of the learners, by role.
+        temperature: sampling temperature of actions.
 
     Raises:
-        RoleError: roles share a policy but not what trains it.
-        LearnerError: a policy cannot be trained, or not by its algorithm.
+        RoleError: roles share a policy but not the algorithm.
+        LearnerError: a policy cannot be trained, or not with its algorithm.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Roles:
     ) -> None:
         self.roles = {role.name: role for role in roles}
         self.learners: dict[str, PolicyLearner] = {}
-        """By the first role that follows the policy."""
+        """Learners by the first role that follows the policy."""
         self._learner_of: dict[str, str] = {}
         self._config = config
         owners: dict[int, str] = {}
@@ -128,22 +128,22 @@ class Roles:
         return {agent: role.policy for role in self.roles.values() for agent in role.agents}
 
     def set_learning_rates(self, iteration: int, iterations: int) -> None:
-        """Give every learner the rate of one of the iterations 1 … `iterations`."""
+        """Set the learning rates of all learners for one of the iterations 1 … `iterations`."""
         for name, learner in self.learners.items():
             learner.set_learning_rate(learning_rate(self._config[name], iteration, iterations))
 
     def learn(
         self, matches: Sequence[Match], seed: int, trained: Sequence[str] | None = None
     ) -> dict[str, dict[str, float]]:
-        """Update every policy once from what its roles have played.
+        """Update every policy once from the matches of its roles.
 
         Args:
-            matches: that were played with these policies.
-            seed: of the order of mini-batches.
-            trained: roles that are trained now; all that can be, by default.
+            matches: matches that were played with these policies.
+            seed: seed of the order of mini-batches.
+            trained: names of the roles to train; by default all trainable roles.
 
         Returns:
-            For each role, what was measured.
+            Metrics by role.
         """
         measured: dict[str, dict[str, float]] = {}
         batches: dict[str, list[LearnerBatch]] = {}
@@ -173,7 +173,7 @@ def _batch_of(
     sides: Sequence[tuple[str, Episode]],
     seed: int,
 ) -> LearnerBatch | None:
-    """Return what a role learns from; None where its algorithm drops every group."""
+    """Return the learner's batch of a role; None if its algorithm drops all groups."""
     batch = role.batch(sides)
     kept = algorithm.keep(batch, role.state)[batch.group]
     firsts = np.cumsum([0, *(len(side.turns) for _, side in sides[:-1])])
@@ -182,7 +182,7 @@ def _batch_of(
     for side, keep in zip(sides, kept[firsts].tolist(), strict=True):
         (learnt if keep else lost).append(side)
     if lost and role.exploration != "none":
-        role.explored(lost)  # what is not learnt from was visited all the same
+        role.explored(lost)  # turns of dropped groups are visits too
     if not learnt:
         return None
     episodes = [side for _, side in learnt]
@@ -190,7 +190,7 @@ def _batch_of(
 
 
 def roles_of(agents: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Group agents by what comes before their number: `attacker_0` plays `attacker`."""
+    """Group agents by their name without its number: `attacker_0` has the role `attacker`."""
     roles: dict[str, list[str]] = {}
     for agent in agents:
         stem, _, number = agent.rpartition("_")
@@ -199,10 +199,10 @@ def roles_of(agents: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def agents_of(patterns: Sequence[str], agents: Sequence[str]) -> tuple[str, ...]:
-    """Return the agents that patterns such as `attacker_*` name.
+    """Return the agents that match patterns such as `attacker_*`.
 
     Raises:
-        RoleError: a pattern names none.
+        RoleError: a pattern matches no agent.
     """
     found: list[str] = []
     for pattern in patterns:
@@ -217,7 +217,7 @@ def agents_of(patterns: Sequence[str], agents: Sequence[str]) -> tuple[str, ...]
 
 
 def _figures(sides: Sequence[Episode]) -> dict[str, float]:
-    """Return means over the sides of a role."""
+    """Return mean metrics over the episodes of a role."""
     if not sides:
         return {}
     turns: list[Any] = [turn for side in sides for turn in side.turns]

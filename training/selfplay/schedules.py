@@ -1,4 +1,4 @@
-"""Which roles are trained in an iteration, from what the iterations before have measured."""
+"""Schedules, which select the roles to train in each iteration from earlier metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from anchorgym.training.config.section import Section
 
 Figures = Mapping[str, Mapping[str, float]]
-"""What an iteration measured: by role, then by name."""
+"""Metrics of an iteration, by role and then by name."""
 
 
 class ScheduleConfig(Section):
@@ -43,9 +43,9 @@ def roles_in_turn(
     """Return the roles that the next iteration trains.
 
     Args:
-        schedule: of the run.
-        names: of the roles that can be trained, in their order.
-        history: (n_iterations,) figures of those that are done.
+        schedule: schedule of the run.
+        names: names of the trainable roles, in order.
+        history: (n_iterations,) metrics of all finished iterations.
     """
     if schedule.kind in ("simultaneous", "league") or len(names) < 2:
         return tuple(names)
@@ -55,7 +55,7 @@ def roles_in_turn(
 
 
 def _gated(schedule: ScheduleConfig, names: Sequence[str], history: Sequence[Figures]) -> int:
-    """Replay the hand-overs: one depends on what was measured since the one before."""
+    """Return the index of the present role, by replaying all hand-overs from the metrics."""
     turn, own = 0, list[float]()
     for figures in history:
         own.append(figures[names[turn]].get(schedule.metric, float("-inf")))

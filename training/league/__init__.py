@@ -1,6 +1,6 @@
-"""Leagues: populations of players past and present, for everything adversarial.
+"""Leagues: populations of past and present players, and the games between them.
 
-A league knows no world. Players are names, and a function of the caller's plays them:
+A league depends on no world: players are names, and the caller's function plays games of them:
 
     league = League(play, Rules(sides=("attacker", "defender"), zero_sum=False), folder="red")
     league.add("abstain", side="attacker")
@@ -8,9 +8,10 @@ A league knows no world. Players are names, and a function of the caller's plays
     expand(league, best_respond, rounds=8, games=64)
     print(payoff_table(league, "attacker"))
 
-Here are payoff tables with intervals that only grow, whom to train against (`Sampling`), whom to
-trust (meta-solvers), where to play further games (`League.refine`), growing by best responses
-(`expand`: double oracle, fictitious play, self-play) and what a best response gains (`exploit`).
+A league keeps a payoff table with intervals, to which games are only added. It draws opponents for
+training (`Sampling`), computes meta-strategies (meta-solvers), allots further games
+(`League.refine`), grows by best responses (`expand`: double oracle, fictitious play, self-play) and
+measures the gain of a best response (`exploit`).
 """
 
 from anchorgym.training.league.equilibria import (

@@ -1,6 +1,6 @@
-"""Equilibria of the games between populations, and how far a pair of mixtures is from one.
+"""Equilibria of the games between populations, and the NashConv of a pair of mixtures.
 
-Where a game has many equilibria the one nearest to uniform is taken: it is unique, it changes
+If a game has many equilibria, the one nearest to uniform is selected: it is unique, it changes
 little when the payoffs do, and it does not depend on the order of the players. For correlated
 equilibria this is the maximum Gini selection of Marris et al. (2021), "Multi-Agent Training beyond
 Zero-Sum with Correlated Equilibrium Meta-Solvers".
@@ -16,30 +16,30 @@ from scipy.optimize import linprog, nnls
 from anchorgym.training.league.rules import FloatArray, LeagueError
 
 _SLACK = 1e-9
-"""How far from optimal, in units of the range of payoffs, a strategy may be for rounding."""
+"""Tolerance for rounding of a strategy's optimality, relative to the range of payoffs."""
 _TRUSTED = 1e-6
-"""In the same units: a selection that is further from optimal than this was lost to rounding."""
+"""Largest distance from optimal of a selection, relative to the range; beyond it, it failed."""
 
 
 class Solution(NamedTuple):
     """A pair of mixed strategies."""
 
     row: FloatArray
-    """(n_rows,)"""
+    """(n_rows,) strategy of the row player."""
     column: FloatArray
-    """(n_columns,)"""
+    """(n_columns,) strategy of the column player."""
     value: float
     """The expected payoff of the row player."""
 
 
 def zero_sum(payoffs: FloatArray) -> Solution:
-    """Return the Nash equilibrium of a zero-sum game that is nearest to uniform on either side.
+    """Return the Nash equilibrium of a zero-sum game that is nearest to uniform on both sides.
 
     Args:
-        payoffs: (n_rows, n_columns) of the row player.
+        payoffs: (n_rows, n_columns) payoffs of the row player.
 
     Raises:
-        LeagueError: the payoffs are no finite matrix.
+        LeagueError: the payoffs are not a finite matrix.
     """
     payoffs = _checked(payoffs)
     row, value = _maximin(payoffs)
@@ -50,15 +50,15 @@ def zero_sum(payoffs: FloatArray) -> Solution:
 def coarse_correlated(row_payoffs: FloatArray, column_payoffs: FloatArray) -> FloatArray:
     """Return the coarse correlated equilibrium nearest to uniform, a joint distribution.
 
-    Nobody gains by choosing a fixed strategy of their own over what the joint distribution draws
-    for them. It exists in every game, and in a zero-sum game its marginals are a Nash equilibrium.
+    No player gains by a fixed strategy in place of the one that the joint distribution draws. Every
+    game has such an equilibrium; in a zero-sum game its marginals are a Nash equilibrium.
 
     Args:
-        row_payoffs: (n_rows, n_columns) of the row player.
-        column_payoffs: (n_rows, n_columns) of the column player.
+        row_payoffs: (n_rows, n_columns) payoffs of the row player.
+        column_payoffs: (n_rows, n_columns) payoffs of the column player.
 
     Returns:
-        (n_rows, n_columns)
+        (n_rows, n_columns) joint distribution.
     """
     row_payoffs, column_payoffs = _checked(row_payoffs), _checked(column_payoffs)
     shape = row_payoffs.shape
@@ -78,7 +78,7 @@ def coarse_correlated(row_payoffs: FloatArray, column_payoffs: FloatArray) -> Fl
 def nash_conv(
     row_payoffs: FloatArray, column_payoffs: FloatArray, row: FloatArray, column: FloatArray
 ) -> float:
-    """Return how much both players together gain by best responses: 0 in an equilibrium.
+    """Return NashConv, the total gain of both players by best responses: 0 in an equilibrium.
 
     For a zero-sum game `column_payoffs` is `-row_payoffs`; half of NashConv is then also called
     exploitability.
@@ -91,7 +91,7 @@ def nash_conv(
 
 
 def _maximin(payoffs: FloatArray) -> tuple[FloatArray, float]:
-    """Return the row strategy with the best guarantee, and what it guarantees."""
+    """Return the maximin strategy of the row player, and its value."""
     scale = max(float(np.ptp(payoffs)), 1e-300)
     scaled = (payoffs - payoffs.min()) / scale
     n, m = scaled.shape
@@ -116,9 +116,9 @@ def _maximin(payoffs: FloatArray) -> tuple[FloatArray, float]:
 def _nearest_uniform(constraints: FloatArray) -> FloatArray | None:
     """Return the distribution x with `constraints @ x >= 0` that is nearest to uniform.
 
-    On distributions, nearest to uniform means of least norm; and since the constraints are
-    homogeneous, adding up to at least 1 is constraint enough. Least-distance programming turns
-    that into non-negative least squares: Lawson and Hanson (1974), chapter 23.
+    Among distributions, the nearest to uniform has the least norm; and since the constraints are
+    homogeneous, it suffices to require a sum of at least 1. Least-distance programming reduces this
+    to non-negative least squares: Lawson and Hanson (1974), chapter 23.
     """
     n = constraints.shape[1]
     inner = np.vstack([np.eye(n), constraints + _SLACK, np.ones((1, n))])
@@ -126,7 +126,7 @@ def _nearest_uniform(constraints: FloatArray) -> FloatArray | None:
     system, target = np.vstack([inner.T, bounds]), np.append(np.zeros(n), 1.0)
     try:
         multipliers, _ = nnls(system, target, maxiter=30 * system.shape[1])
-    except RuntimeError:  # it cycles, which rounding can make it do
+    except RuntimeError:  # rounding can make the solver cycle
         return None
     residual = system @ multipliers - target
     if residual[-1] > -1e-12:
@@ -135,7 +135,7 @@ def _nearest_uniform(constraints: FloatArray) -> FloatArray | None:
 
 
 def _feasible(constraints: FloatArray) -> FloatArray:
-    """Return some distribution that keeps the constraints as well as any can."""
+    """Return a distribution with the smallest violation of the constraints."""
     rows, n = constraints.shape
     solved = linprog(
         np.append(np.zeros(n), 1.0),

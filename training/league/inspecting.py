@@ -1,4 +1,4 @@
-"""A league for people and for programs to look at."""
+"""Summaries of a league, as JSON values and as a table."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def describe(league: League, solver: str | MetaSolver = "equilibrium") -> dict[s
 def payoff_table(
     league: League, side: str | None = None, solver: str | MetaSolver = "equilibrium"
 ) -> str:
-    """Return a side's mean payoffs with 95 % intervals as a table; the meta-strategies beside.
+    """Return a table of a side's mean payoffs with 95 % intervals, and of the meta-strategies.
 
     Args:
-        league: of which every pair has games.
-        side: whose payoffs are shown, one row a player; may be left out if it is the only.
-        solver: of the meta-strategies.
+        league: league of which every pair has games.
+        side: side whose payoffs are shown, one row a player; it may be omitted if it is the only.
+        solver: solver of the meta-strategies.
     """
     shown = league.rules.sides[0] if side is None and league.rules.one_population else side
     other = league.rules.other(shown or "")

@@ -1,4 +1,4 @@
-"""A league: populations of players past and present, and the games between them."""
+"""A league: populations of past and present players, and the games between them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from anchorgym.training.league.storing import Store
 from anchorgym.training.league.table import Block, PayoffTable
 
 _LEAST_WEIGHT = 0.02
-"""Of a pair that has no part in the meta-strategies, when games are allotted."""
+"""Least weight of a pair when games are allotted, if the meta-strategies do not play it."""
 
 
 class League:
-    """Players by name, on one side or two, with every game that they played.
+    """A league: players by name, on one side or two, with all of their games.
 
-    Players are opaque: what a name stands for, only `play` knows. A game's seed follows from the
-    league's, the pair and how many blocks the pair played before; so neither the order in which
-    players join nor an interruption changes any result.
+    Players are opaque: only `play` knows what a name stands for. The seed of a game is derived from
+    the league's seed, the pair and the number of earlier blocks of the pair, so neither the order
+    in which players join nor an interruption changes any result.
 
     Args:
-        play: plays games of a pair, see `Play`.
-        rules: of the league; without them, those of the league in `folder`, else the default.
-        folder: where the league is kept. One that holds a league is gone on with. None: nowhere.
+        play: function that plays games of a pair, see `Play`.
+        rules: rules of the league; by default those of the league in `folder`, if there is one.
+        folder: folder of the league, which continues a league that it holds; None saves nothing.
 
     Raises:
         LeagueError: the league in `folder` has other rules, or cannot be read.
@@ -52,7 +52,7 @@ class League:
             raise LeagueError(f"{folder} holds a league with other rules: {kept.rules}")
         self.rules = kept.rules if kept else rules or Rules()
         self.history = kept.history if kept else []
-        """What each round of `expand` found, oldest first: JSON values."""
+        """Results of the rounds of `expand` as JSON values, oldest first."""
         self._players = kept.players if kept else {side: [] for side in self.rules.sides}
         self.table = PayoffTable(self.rules)
         if kept and self._store:
@@ -62,10 +62,10 @@ class League:
     # Players --------------------------------------------------------------------------------
 
     def players(self, side: str | None = None) -> tuple[str, ...]:
-        """Return the players of a side, oldest first; see `record` for those there twice.
+        """Return the players of a side, oldest first; one may occur twice, see `record`.
 
         Args:
-            side: may be left out if it is the only.
+            side: name of the side; it may be omitted if it is the only.
 
         Raises:
             LeagueError: there is no such side.
@@ -73,7 +73,7 @@ class League:
         return tuple(self._players[self._side(side)])
 
     def add(self, *names: str, side: str | None = None) -> None:
-        """Let players join, if they have not yet.
+        """Add players that are not members yet.
 
         Raises:
             LeagueError: there is no such side, or a name is empty.
@@ -83,13 +83,13 @@ class League:
     def record(
         self, joining: Mapping[str, Iterable[str]], found: object = None, *, again: bool = False
     ) -> None:
-        """Let players of several sides join and note what a round found, both or neither.
+        """Add players of several sides and the result of a round, atomically.
 
         Args:
             joining: players by side.
             found: JSON values to add to `history`; None adds nothing.
-            again: whether a member that joins once more is there twice, which counts in averages
-                over all players ever trained.
+            again: whether a member that joins again is added a second time, which counts in
+                averages over all players ever trained.
         """
         players = {side: list(names) for side, names in self._players.items()}
         for side, names in joining.items():
@@ -107,13 +107,13 @@ class League:
     # Games ----------------------------------------------------------------------------------
 
     def pairs(self) -> list[tuple[str, str]]:
-        """Return the pairs of players that games are played of, in the order of their names."""
+        """Return the pairs of players that play games, in the order of their names."""
         rows, columns = map(dict.fromkeys, self._rows_and_columns())
         kept = {self.table.pair(row, column) for row in rows for column in columns}
         return sorted(pair for pair in kept if not self.table.settled(*pair))
 
     def ensure(self, games: int, pairs: Iterable[tuple[str, str]] | None = None) -> None:
-        """Play until each pair (default: all of them) has at least so many games."""
+        """Play until each pair, by default all pairs, has at least `games` games."""
         for pair in self.pairs() if pairs is None else pairs:
             while self.table.blocks(*pair) * self.rules.block < games:
                 if self.table.settled(*pair):
@@ -121,14 +121,15 @@ class League:
                 self._play_block(*pair)
 
     def refine(self, total: int, solver: str | MetaSolver = "equilibrium") -> None:
-        """Play where it tells most, until the league has played `total` games in all.
+        """Play the most informative games, until the league has played `total` games.
 
-        Every block goes to the pair with the widest interval, weighted by how much the pair
-        matters to the meta-strategies: the chance that one of its players is drawn.
+        Every block goes to the pair with the widest interval, weighted by the relevance of the pair
+        to the meta-strategies: the probability that one of its players is drawn.
 
         Args:
-            total: including the games played before, so that an interrupted call is repeated.
-            solver: of the meta-strategies; "uniform" goes by the intervals alone.
+            total: number of games, earlier ones included, so that an interrupted call can be
+                repeated.
+            solver: solver of the meta-strategies; "uniform" uses the intervals alone.
         """
         if not self.pairs():
             return
@@ -140,15 +141,15 @@ class League:
             )
 
     def games_played(self) -> int:
-        """Return how many games were played in all, also those of players outside."""
+        """Return the number of all games, those of non-members included."""
         return sum(self.table.blocks(*pair) for pair in self.table) * self.rules.block
 
-    # What they say --------------------------------------------------------------------------
+    # Results --------------------------------------------------------------------------------
 
     def matrices(self) -> tuple[FloatArray, FloatArray]:
         """Return the mean payoffs (n_rows, n_columns) of row and of column players.
 
-        Players are in the order in which they joined; NaN where a pair has no games.
+        Players are in the order in which they joined; a pair without games has NaN.
         """
         return self.table.matrices(*self._rows_and_columns())
 
@@ -156,7 +157,7 @@ class League:
         """Return the meta-strategy of each side.
 
         Raises:
-            LeagueError: a side has no players, or a pair no games: see `ensure`.
+            LeagueError: a side has no players, or a pair has no games, see `ensure`.
         """
         rows, columns = self._rows_and_columns()
         if not (rows and columns):
@@ -173,12 +174,12 @@ class League:
     def opponents(
         self, sampling: Sampling, side: str | None = None, player: str | None = None
     ) -> Mixture:
-        """Return whom to train a player against.
+        """Return the mixture of opponents to train a player against.
 
         Args:
-            sampling: how opponents are weighted.
-            side: of the player.
-            player: who is trained; by default the newest of the side. A pair without games
+            sampling: weighting of opponents.
+            side: side of the player.
+            player: player in training; by default the newest of the side. A pair without games
                 counts as even.
         """
         side = self._side(side)
@@ -189,7 +190,7 @@ class League:
         return Mixture.of(other, self.players(other), sampling.chances(wins))
 
     def wins(self, player: str, opponent: str, side: str | None = None) -> float:
-        """Return a player's mean payoff against another as a share of the range; 1/2 unplayed."""
+        """Return a player's mean payoff as a share of the range; 1/2 for a pair without games."""
         low, high = self.rules.bounds
         mean = self.payoff(player, opponent, side).mean
         return 0.5 if math.isnan(mean) else (mean - low) / (high - low)
@@ -198,9 +199,9 @@ class League:
         """Return a player's mean payoff against an opponent, with its 95 % interval.
 
         Args:
-            player: of `side`.
-            opponent: of the other side.
-            side: may be left out if it is the only.
+            player: player of `side`.
+            opponent: player of the other side.
+            side: side of the player; it may be omitted if it is the only.
         """
         if self.rules.index(self._side(side)) == 0:
             return self.table.interval(player, opponent)
@@ -210,12 +211,12 @@ class League:
         """Return the mean payoff of a player or a mixture against a mixture.
 
         Args:
-            player: a name, which need not be a member, or a mixture of `side`.
-            against: a mixture of the other side.
-            side: of the player; may be left out if it is the only.
+            player: mixture of `side`, or the name of a player, who may be no member.
+            against: mixture of the other side.
+            side: side of the player; it may be omitted if it is the only.
 
         Returns:
-            The intervals of the pairs in quadrature: their games are independent.
+            The mean, with the intervals of the pairs added in quadrature, as games are independent.
         """
         side = self._side(side)
         if player == against and self.rules.zero_sum:
@@ -259,7 +260,7 @@ class League:
         return max(estimate.high - estimate.low for estimate in estimates)
 
     def _weights(self, mixtures: Mapping[str, Mixture]) -> dict[tuple[str, str], float]:
-        """Return how much each pair matters: whether a player deviates well hangs on these."""
+        """Return the relevance of each pair to the meta-strategies."""
         sides = self.rules.sides
         row, column = mixtures[sides[0]].weights, mixtures[sides[-1]].weights
         weights = {}

@@ -1,8 +1,8 @@
-"""Rankings of one population: alpha-rank, which knows cycles, and Elo, which does not.
+"""Rankings of one population: alpha-rank, which represents cycles, and Elo, which does not.
 
 Sources: Omidshafiei et al. (2019), "alpha-Rank: Multi-Agent Evaluation by Evolution", for a single
 population under its local selection model; Elo as the maximum-likelihood fit of Bradley and Terry
-(1952), by the minorisation of Hunter (2004).
+(1952), by the minorization algorithm of Hunter (2004).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _PER_ELO = 400 / math.log(10)
 
 
 def alpha_rank(payoffs: FloatArray, *, alpha: float = 100.0, population: int = 50) -> FloatArray:
-    """Return how much of its time an evolving population spends with each strategy.
+    """Return the alpha-rank: the share of time that an evolving population spends in a strategy.
 
     Args:
-        payoffs: (n, n) of the row player, in a symmetric game.
-        alpha: strength of selection; times a difference of payoffs.
-        population: individuals in it.
+        payoffs: (n, n) payoffs of the row player, in a symmetric game.
+        alpha: strength of selection, the factor of differences of payoffs.
+        population: number of individuals.
 
     Returns:
-        (n,) adding up to 1.
+        (n,) shares that add up to 1.
 
     Raises:
-        LeagueError: the payoffs are no finite square matrix.
+        LeagueError: the payoffs are not a finite square matrix.
     """
     payoffs = _square(payoffs)
     n = len(payoffs)
@@ -39,23 +39,24 @@ def alpha_rank(payoffs: FloatArray, *, alpha: float = 100.0, population: int = 5
     np.fill_diagonal(moves, 0.0)
     chain = moves + np.diag(1 - moves.sum(1))
     system = np.vstack([chain.T - np.eye(n), np.ones(n)])
-    # Rows differ by hundreds of orders of magnitude; the chain's own scale is what counts.
+    # Rows differ by hundreds of orders of magnitude; only rates at the chain's own scale matter.
     stationary = np.linalg.lstsq(system, np.append(np.zeros(n), 1.0), rcond=None)[0]
     stationary = np.clip(stationary, 0.0, None)
     return np.asarray(stationary / stationary.sum(), dtype=np.float64)
 
 
 def elo(wins: FloatArray, *, prior: float = 1.0, iterations: int = 2000) -> FloatArray:
-    """Return ratings (n,) with mean 0 that explain who won how often.
+    """Return Elo ratings (n,) with mean 0, fitted to the numbers of wins.
 
     Args:
-        wins: (n, n) games that the row player won against the column's, a draw being half of one.
-        prior: drawn games that every pair is taken to have played beside; they keep the rating of
-            a player who has won everything finite.
-        iterations: at most; it stops when nothing changes any more.
+        wins: (n, n) number of games that the row player won against the column player; a draw
+            counts as half a win.
+        prior: number of draws that are added to every pair, so that the rating of a player who has
+            won all games is finite.
+        iterations: most iterations; the fit stops earlier when it has converged.
 
     Raises:
-        LeagueError: the wins are no finite square matrix.
+        LeagueError: the wins are not a finite square matrix.
     """
     wins = _square(wins) + prior / 2
     np.fill_diagonal(wins, 0.0)
@@ -73,7 +74,7 @@ def elo(wins: FloatArray, *, prior: float = 1.0, iterations: int = 2000) -> Floa
 
 
 def _fixation(advantage: FloatArray, population: int) -> FloatArray:
-    """Return the chance (n, n) that a single mutant takes over: (1 - e^-u) / (1 - e^-mu)."""
+    """Return the fixation probability (n, n) of a single mutant: (1 - e^-u) / (1 - e^-mu)."""
     u = np.where(np.abs(advantage) < 1e-14, 1.0, advantage)
     up = np.abs(u)
     falling = np.exp(-(population - 1) * np.minimum(up, 700 / population))

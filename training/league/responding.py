@@ -1,7 +1,7 @@
-"""Best responses: growing a league by them, and measuring by them how much it can be exploited.
+"""Best responses, by which a league grows and its exploitability is measured.
 
-A trained best response is a lower bound: a better learner may gain more. In a matrix game an
-exact one makes the figures exact, see `equilibria.nash_conv`.
+The gain of a trained best response is a lower bound: a better learner may gain more. In a matrix
+game, exact best responses give exact values, see `equilibria.nash_conv`.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from anchorgym.training.league.solvers import MetaSolver
 BestRespond = Callable[[Mixture, int], str]
 """Trains a player against a mixture of opponents, with a seed, and returns its name.
 
-The mixture says which side the opponents are of. The same mixture and seed give the same player,
-and `play` knows the name that is returned."""
+The mixture names the side of the opponents. The same mixture and seed give the same player, whose
+name `play` has to know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exploitation:
-    """What best responses gain over the mixtures that they were trained against."""
+    """The gains of best responses to mixtures."""
 
     mixtures: Mapping[str, Mixture]
     responses: Mapping[str, str]
-    """By side, the player that was trained."""
+    """Name of the trained player, by side."""
     gains: Mapping[str, Interval]
-    """By side, by how much that player does better than the side's own mixture."""
+    """Gain of that player over the side's own mixture, by side."""
 
     @property
     def nash_conv(self) -> Interval:
-        """The gains of both players together: 0 in an equilibrium.
+        """NashConv, the total gain of both players: 0 in an equilibrium.
 
-        A single population stands for both players, so its gain counts twice.
+        A single population plays both sides, so its gain counts twice.
         """
         times = 2 if len(self.gains) == 1 else 1
         gains = list(self.gains.values())
@@ -49,7 +49,7 @@ class Exploitation:
         return Interval(mean, mean - below, mean + above)
 
     def to_json(self) -> dict[str, Any]:
-        """Return this as JSON values."""
+        """Return the gains as JSON values."""
         return {
             "mixtures": {side: dict(mixture.weights) for side, mixture in self.mixtures.items()},
             "responses": dict(self.responses),
@@ -66,14 +66,14 @@ def exploit(
     games: int,
     seed: int = 0,
 ) -> Exploitation:
-    """Train a best response of each side and measure what it gains; nobody joins the league.
+    """Train a best response of each side and measure its gain; none joins the league.
 
     Args:
-        league: that plays and keeps the games.
-        mixtures: of every side, such as `league.meta()`.
-        respond: trains, see `BestRespond`.
-        games: of the response with each player of the mixture, at least.
-        seed: of the training, with the league's own.
+        league: league that plays the games and keeps them.
+        mixtures: mixture of every side, such as `league.meta()`.
+        respond: function that trains a best response, see `BestRespond`.
+        games: least number of games of the response with each player of the mixture.
+        seed: seed of the training, combined with the league's.
     """
     missing = set(league.rules.sides) - set(mixtures)
     if missing:
@@ -105,19 +105,19 @@ def expand(
 ) -> None:
     """Let the league grow by best responses to its meta-strategies.
 
-    With the solver "equilibrium" this is the double oracle, which PSRO generalises; with
-    "uniform" it is fictitious play, whose average is what converges; with "latest", self-play.
-    What each round found is added to `league.history`.
+    With the solver "equilibrium" this is the double oracle, which PSRO generalizes; with "uniform"
+    it is fictitious play, whose average converges; with "latest" it is self-play. The result of
+    each round is added to `league.history`.
 
     Args:
-        league: with at least one player on each side.
-        respond: trains, see `BestRespond`.
-        rounds: in all, including those that the league has had: a call that was interrupted is
-            repeated as it was, and goes on.
-        games: of each pair, at least.
-        solver: of the meta-strategies.
-        tolerance: it ends early when the responses together gain no more than this, or are
-            members already.
+        league: league with at least one player on each side.
+        respond: function that trains a best response, see `BestRespond`.
+        rounds: number of rounds, earlier ones included, so that repeating an interrupted call
+            continues it.
+        games: least number of games of each pair.
+        solver: solver of the meta-strategies.
+        tolerance: total gain of the responses at which the expansion stops early; it also stops if
+            all responses are members already.
     """
     while len(league.history) < rounds and not _settled(league, solver, tolerance):
         league.ensure(games)
@@ -126,7 +126,7 @@ def expand(
         name = solver if isinstance(solver, str) else getattr(solver, "__name__", repr(solver))
         joined = {side: [player] for side, player in found.responses.items()}
         new = [p for side, p in found.responses.items() if p not in league.players(side)]
-        # The average of fictitious play counts a response as often as it was the best.
+        # The average of fictitious play counts a response each time that it was the best.
         again = solver != "equilibrium"
         league.record(joined, {**found.to_json(), "solver": name, "new": new}, again=again)
     league.ensure(games)
@@ -142,7 +142,7 @@ def average(league: League) -> dict[str, Mixture]:
 
 
 def _settled(league: League, solver: str | MetaSolver, tolerance: float) -> bool:
-    """Whether the last round changed nothing that the next would see."""
+    """Whether the expansion has converged, so that further rounds add nothing."""
     if not league.history:
         return False
     last = league.history[-1]

@@ -1,4 +1,4 @@
-"""What a league knows of the game that is played in it."""
+"""The rules of a league's game, mixtures of players, and the contract of `Play`."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from anchorgym.envs.errors import AnchorgymError
 FloatArray = NDArray[np.float64]
 
 Play = Callable[[str, str, int, int], ArrayLike]
-"""Plays n games of a pair of players: (row, column, n, seed) to their payoffs.
+"""Plays n games of a pair of players: maps (row, column, n, seed) to their payoffs.
 
 It returns (n,) payoffs of the row player in a zero-sum game, or (n, 2) payoffs of both. The same
-arguments give the same games. Where one population plays itself, `play` sees to it that neither
-player has the better seat: it plays half of the games either way round."""
+arguments give the same games. If one population plays itself, `play` has to swap the seats in half
+of the games, so that no player has the better seat."""
 
 
 class LeagueError(AnchorgymError, ValueError):
-    """Something that a league cannot take: a player, a result, a file."""
+    """A player, a result or a file that a league does not accept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is fixed for the life of a league."""
+    """The rules of a league, which never change."""
 
     sides: tuple[str, ...] = ("player",)
-    """One: everybody meets everybody. Two, such as attacker and defender: rows meet columns."""
+    """Names of the sides: one, whose players all meet each other, or two that play each other."""
     zero_sum: bool = True
-    """Whether what one wins the other loses."""
+    """Whether one player wins exactly what the other loses."""
     bounds: tuple[float, float] = (-1.0, 1.0)
-    """The lowest and highest payoff that a game can have for either player."""
+    """Lowest and highest payoff of a game for either player."""
     block: int = 16
-    """Games of a pair are played so many at a time; more of them are further blocks."""
+    """Number of games of a pair that are played at a time."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,11 +58,11 @@ class Rules:
         return len(self.sides) == 1
 
     def other(self, side: str) -> str:
-        """Return the side that a side plays against: itself where there is only one."""
+        """Return the opposing side of a side: itself if there is only one."""
         return self.sides[1 - self.index(side)] if len(self.sides) == 2 else self.sides[0]
 
     def index(self, side: str) -> int:
-        """Return 0 for the side of the rows, 1 for that of the columns.
+        """Return the index of a side: 0 for rows, 1 for columns.
 
         Raises:
             LeagueError: there is no such side.
@@ -72,19 +72,19 @@ class Rules:
         return self.sides.index(side)
 
     def draw(self, *purpose: Any) -> int:
-        """Return a seed of its own for each purpose, the same on every machine."""
+        """Return a seed for each purpose, equal on every machine."""
         text = json.dumps([self.seed, *purpose])
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest())
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Players of one side with the chance of each: who a best response is trained against."""
+    """A mixture of players of one side, against which a best response is trained."""
 
     side: str
     """The side of these players."""
     weights: Mapping[str, float]
-    """By player, positive, adding up to 1."""
+    """Probability of each player; probabilities are positive and add up to 1."""
 
     def __post_init__(self) -> None:
         values = np.array(list(self.weights.values()), dtype=np.float64)
@@ -95,7 +95,7 @@ class Mixture:
 
     @classmethod
     def of(cls, side: str, players: Sequence[str], chances: ArrayLike) -> Mixture:
-        """Return the mixture of players; one that is there twice has both chances."""
+        """Return a mixture of players; the probabilities of duplicates are added."""
         weights: dict[str, float] = {}
         for name, chance in zip(players, np.asarray(chances, dtype=np.float64), strict=True):
             if chance > 0:
@@ -110,10 +110,10 @@ class Mixture:
 
 
 def payoffs_of(result: ArrayLike, n: int, rules: Rules, pair: tuple[str, str]) -> FloatArray:
-    """Return the payoffs (n, 2) of both players that `play` returned of n games.
+    """Convert the result of `play` to the payoffs (n, 2) of both players.
 
     Raises:
-        LeagueError: they are not what `Play` describes.
+        LeagueError: the result is not as `Play` describes.
     """
     what = f"play{(*pair, n)} returned"
     try:

@@ -1,4 +1,4 @@
-"""Whom to train against: chances of opponents, past and present.
+"""Sampling of opponents, past and present, for training.
 
 Sources: 80 % current and 20 % past is OpenAI Five's (Berner et al. 2019); prioritised fictitious
 self-play and its two weightings are AlphaStar's (Vinyals et al. 2019).
@@ -15,22 +15,23 @@ from numpy.typing import ArrayLike
 from anchorgym.training.league.rules import FloatArray, LeagueError
 
 Weighting = Literal["uniform", "hard", "even"]
-"""How opponents are weighted by w, the share that the learner wins against them.
+"""Weighting of opponents by w, the learner's share of wins against them.
 
-uniform: all alike; hard: (1 - w)^2, those that win; even: w (1 - w), those of like strength."""
+uniform: equal weights; hard: (1 - w)^2, which prefers opponents that win; even: w (1 - w), which
+prefers opponents of similar strength."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How opponents are drawn.
+    """The distribution from which opponents are drawn.
 
-    The newest alone (`latest=1`) is self-play, which cycles in games like rock, paper, scissors.
+    With the newest alone (`latest=1`) it is self-play, which cycles in rock, paper, scissors.
     """
 
     weighting: Weighting = "hard"
     latest: float | None = 0.35
-    """The chance of the newest opponent; what is left is shared by those before it. None: the
-    newest is weighted as one among all."""
+    """Probability of the newest opponent; earlier ones share the rest. None weights the newest like
+    all others."""
 
     def __post_init__(self) -> None:
         if self.weighting not in ("uniform", "hard", "even"):
@@ -39,14 +40,14 @@ class Sampling:
             raise LeagueError(f"latest is a share from 0 to 1 or None, not {self.latest}")
 
     def chances(self, wins: ArrayLike) -> FloatArray:
-        """Return the chance of each opponent.
+        """Return the probability of each opponent.
 
         Args:
-            wins: (n_opponents,) the share in [0, 1] that the learner wins against each; the
-                newest opponent is the last.
+            wins: (n_opponents,) the learner's share of wins against each, in [0, 1]; the newest
+                opponent is the last.
 
         Returns:
-            (n_opponents,) finite and adding up to 1, whatever the shares.
+            (n_opponents,) finite probabilities that add up to 1.
         """
         shares = np.asarray(wins, dtype=np.float64)
         if shares.ndim != 1 or not len(shares):
@@ -58,20 +59,20 @@ class Sampling:
 
 
 OPENAI_FIVE = Sampling("uniform", latest=0.8)
-"""80 % the newest, 20 % all past ones alike."""
+"""OpenAI Five's sampling: 80 % the newest opponent, 20 % a uniform draw of past ones."""
 FICTITIOUS = Sampling("uniform", latest=None)
-"""All alike: fictitious self-play."""
+"""Fictitious self-play: a uniform draw of all opponents."""
 
 
 def prioritised(wins: ArrayLike, weighting: Weighting = "hard") -> FloatArray:
-    """Return chances of opponents by how the learner fares against each.
+    """Return the probabilities of opponents by the learner's results against them.
 
-    Where the weights are all 0 (every opponent is beaten always or, when even ones are preferred,
-    always or never) the published formula divides by 0: all opponents are alike then.
+    If all weights are 0 (the learner always wins or, with "even", always or never), the published
+    formula divides by 0: the distribution is then uniform.
 
     Args:
-        wins: (n_opponents,) shares in [0, 1].
-        weighting: see `Weighting`.
+        wins: (n_opponents,) the learner's share of wins against each, in [0, 1].
+        weighting: weighting of opponents, see `Weighting`.
     """
     shares = np.asarray(wins, dtype=np.float64)
     if not (np.isfinite(shares).all() and (shares >= 0).all() and (shares <= 1).all()):

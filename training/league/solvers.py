@@ -1,7 +1,7 @@
-"""Meta-solvers: from the payoffs between two populations to a mixture of each.
+"""Meta-solvers, which map the payoffs between two populations to a mixture of each.
 
 A meta-solver is a function of two matrices (n_rows, n_columns), the payoffs of row and column
-players with the oldest players first; it returns the chances (n_rows,) and (n_columns,).
+players with the oldest players first; it returns probabilities (n_rows,) and (n_columns,).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MetaSolver = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 def equilibrium(
     row_payoffs: FloatArray, column_payoffs: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the Nash equilibrium of a zero-sum game; else a correlated one's marginals.
+    """Return the Nash equilibrium of a zero-sum game, else a correlated equilibrium's marginals.
 
     Best responses to it make a double oracle (McMahan et al. 2003), or PSRO (Lanctot et al.
     2017); in general-sum games JPSRO with a coarse correlated equilibrium (Marris et al. 2021).
@@ -33,13 +33,13 @@ def equilibrium(
 
 
 def uniform(row_payoffs: FloatArray, column_payoffs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return all players alike: best responses to it make fictitious play."""
+    """Return the uniform mixtures: best responses to them give fictitious play."""
     n, m = row_payoffs.shape
     return np.full(n, 1 / n), np.full(m, 1 / m)
 
 
 def latest(row_payoffs: FloatArray, column_payoffs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the newest player of each: best responses to it are self-play, which may cycle."""
+    """Return the newest players: best responses to them give self-play, which may cycle."""
     n, m = row_payoffs.shape
     return np.eye(n)[-1], np.eye(m)[-1]
 
@@ -52,10 +52,10 @@ META_SOLVERS: dict[str, MetaSolver] = {
 
 
 def find_meta_solver(name: str | MetaSolver) -> MetaSolver:
-    """Return the meta-solver of a name; a function is one already.
+    """Return the meta-solver of a name; a function is returned unchanged.
 
     Raises:
-        LeagueError: there is none of that name.
+        LeagueError: there is no meta-solver of that name.
     """
     if callable(name):
         return name

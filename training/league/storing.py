@@ -1,8 +1,8 @@
-"""A league at rest: who is in it (`league.json`), and every game played (`games.jsonl`).
+"""Storage of a league: its players (`league.json`) and all games (`games.jsonl`).
 
-Games are appended, one block a line, each line with a checksum. A line that was being written
+Games are appended, one block a line, each line with a checksum. A line that was only partly written
 when the process was killed is dropped when the league is opened again; its games are played again
-with the same seed, so nothing is lost by it. Everything else that does not fit is an error.
+with the same seed. Any other inconsistency is an error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LEAGUE, _GAMES = "league.json", "games.jsonl"
 
 
 class StoredLeague(NamedTuple):
-    """What `league.json` holds."""
+    """The content of `league.json`."""
 
     rules: Rules
     players: dict[str, list[str]]
@@ -37,7 +37,7 @@ class Store:
     """The folder of a league.
 
     Args:
-        folder: made when something is first written.
+        folder: path of the folder, which is made at the first write.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,11 +45,11 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        """Whether a league is kept there."""
+        """Whether the folder holds a league."""
         return (self.folder / _LEAGUE).is_file()
 
     def write(self, rules: Rules, players: Mapping[str, list[str]], history: list[Any]) -> None:
-        """Keep all but the games, whole or not at all."""
+        """Write all but the games, atomically."""
         self.folder.mkdir(parents=True, exist_ok=True)
         body = {
             "format": FORMAT,
@@ -60,10 +60,10 @@ class Store:
         write_file(self.folder / _LEAGUE, json.dumps(body, indent=1) + "\n")
 
     def read(self) -> StoredLeague:
-        """Read what `write` wrote.
+        """Read `league.json`.
 
         Raises:
-            LeagueError: there is no league, or it cannot be read.
+            LeagueError: the folder holds no league, or it cannot be read.
         """
         path = self.folder / _LEAGUE
         try:
@@ -84,7 +84,7 @@ class Store:
             raise LeagueError(f"{path} cannot be read as a league: {error!r}") from error
 
     def append(self, block: Block) -> None:
-        """Add games, and have them on the disk when this returns."""
+        """Append games, and return when they are on the disk."""
         path = self.folder / _GAMES
         fresh = not path.exists()
         with path.open("a", encoding="utf-8") as file:
@@ -95,10 +95,10 @@ class Store:
             sync(self.folder)
 
     def blocks(self) -> Iterator[Block]:
-        """Read all games in the order in which they were added; cut off a half-written line.
+        """Read all games in the order in which they were added; drop a partly written last line.
 
         Raises:
-            LeagueError: a line that was written whole is damaged.
+            LeagueError: a complete line is damaged.
         """
         path = self.folder / _GAMES
         if not path.exists():

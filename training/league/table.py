@@ -1,4 +1,4 @@
-"""The payoff table: every game that a league has played, and what it says of each pair."""
+"""The payoff table of a league: all games, and mean payoffs of each pair with intervals."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from anchorgym.training.league.rules import FloatArray, LeagueError, Rules
 
 
 class Block(NamedTuple):
-    """Games of a pair that were played at a time."""
+    """Games of a pair that were played together."""
 
     row: str
     column: str
     number: int
-    """How many blocks of this pair were played before."""
+    """Number of earlier blocks of the pair."""
     payoffs: FloatArray
-    """(n_games, 2) of row and column."""
+    """(n_games, 2) payoffs of row and column player."""
 
 
 class PayoffTable:
-    """Payoffs of pairs of players, to which games are only ever added.
+    """Payoffs of pairs of players, to which games are only added.
 
-    In a league of one side a pair has no order: its games are kept once, and read either way.
-    Players are names; nothing says that a name is (still) a member of a population.
+    In a league of one side a pair has no order: its games are stored once and read in both
+    directions. Players are names, which may belong to no member of the league.
 
     Args:
-        rules: of the league.
+        rules: rules of the league.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -39,20 +39,20 @@ class PayoffTable:
         self._intervals: dict[tuple[str, str, int], Interval] = {}
 
     def pair(self, row: str, column: str) -> tuple[str, str]:
-        """Return a pair in the order in which its games are kept."""
+        """Return a pair in the order in which its games are stored."""
         if self.rules.one_population and column < row:
             return column, row
         return row, column
 
     def settled(self, row: str, column: str) -> bool:
-        """Whether a pair needs no games: a player against itself, where what one wins is lost."""
+        """Whether a pair needs no games: a player against itself in a zero-sum game."""
         return self.rules.one_population and self.rules.zero_sum and row == column
 
     def add(self, block: Block) -> None:
         """Add games.
 
         Raises:
-            LeagueError: the pair is in the wrong order, or the block is not its next.
+            LeagueError: the pair is in the wrong order, or the block is not the pair's next.
         """
         pair = block.row, block.column
         if pair != self.pair(*pair):
@@ -67,22 +67,22 @@ class PayoffTable:
                 self._intervals.pop((row, column, of), None)
 
     def blocks(self, row: str, column: str) -> int:
-        """Return how many blocks of a pair were played."""
+        """Return the number of blocks of a pair."""
         return len(self._blocks.get(self.pair(row, column), ()))
 
     def games(self, row: str, column: str) -> FloatArray:
-        """Return the payoffs (n_games, 2) of the games of a pair, as the row player sees them."""
+        """Return the payoffs (n_games, 2) of a pair's games, the row player's first."""
         pair = self.pair(row, column)
         blocks = self._blocks.get(pair)
         if not blocks:
             return np.empty((0, 2))
         payoffs = np.concatenate(blocks)
         if self.rules.one_population and row == column:
-            return np.repeat(payoffs.mean(axis=1, keepdims=True), 2, axis=1)  # both seats are it
+            return np.repeat(payoffs.mean(axis=1, keepdims=True), 2, axis=1)  # both are one player
         return payoffs if pair == (row, column) else payoffs[:, ::-1]
 
     def mean(self, row: str, column: str) -> tuple[float, float]:
-        """Return the mean payoffs of row and column player; NaN where no game was played."""
+        """Return the mean payoffs of row and column player; NaN without games."""
         if self.settled(row, column):
             return 0.0, 0.0
         if (row, column) not in self._means:
@@ -94,9 +94,9 @@ class PayoffTable:
     def interval(self, row: str, column: str, of: int = 0) -> Interval:
         """Return the mean payoff of the row (0) or column (1) player, with its 95 % interval.
 
-        Games are resampled (a percentile bootstrap). Games that all ended alike are not taken for
-        certain: as many may end with the lowest or highest payoff as Wilson's interval allows of
-        a kind that was seen 0 of n times. Without games the interval is all that is possible.
+        Games are resampled (a percentile bootstrap). If all games have equal payoffs, the interval
+        instead allows as many games with the lowest or highest payoff as Wilson's bound for 0 of n.
+        Without games the interval is the whole range.
         """
         if self.settled(row, column):
             return Interval(0.0, 0.0, 0.0)
@@ -108,8 +108,8 @@ class PayoffTable:
     def matrices(
         self, rows: Sequence[str], columns: Sequence[str]
     ) -> tuple[FloatArray, FloatArray]:
-        """Return the mean payoffs (n_rows, n_columns) of row and of column players."""
-        # A player may be there many times, see `League.record`.
+        """Return the mean payoffs (n_rows, n_columns) of row and column players."""
+        # A player may occur many times, see `League.record`.
         row_names, row_places = np.unique(np.array(rows, dtype=str), return_inverse=True)
         column_names, places = np.unique(np.array(columns, dtype=str), return_inverse=True)
         means = np.array([[self.mean(str(a), str(b)) for b in column_names] for a in row_names])

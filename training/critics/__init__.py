@@ -1,4 +1,4 @@
-"""Critics of plans: regression of returns on what planners did, and the advantages it gives."""
+"""Critics of plans, which are fitted to returns and give the advantages of plans."""
 
 from anchorgym.training.critics.critic import (
     CriticConfig,

@@ -1,4 +1,4 @@
-"""The critic of ReAd: values of the first agents' plans, fitted to returns, and advantages.
+"""The critic of ReAd: values of plans and of their prefixes, fitted to returns, and advantages.
 
 Source: Zhang et al. (2024), arXiv 2405.14314, section 4. With w the plan in which all wait, the
 joint advantage is Q(s, a) - Q(s, w) / gamma, because waiting only passes time; the local one of an
@@ -32,31 +32,33 @@ _WEIGHTS, _SETTINGS = "critic.safetensors", "critic.json"
 
 
 class CriticError(AnchorgymError, ValueError):
-    """A critic that cannot be fitted, read, or asked about this world."""
+    """A critic that cannot be fitted or loaded, or that does not fit the world."""
 
 
 @dataclass(frozen=True, slots=True)
 class CriticConfig:
-    """How a critic is fitted.
+    """The settings of a critic's fit.
 
     Args:
-        gamma: the discount.
-        scale: rewards are multiplied by it, and with them all advantages. With the default a round
-            that is lost costs 1 where success is near, and less where it is far.
-        wait_keeps_state: whether the state stays when all wait, see `rows_of`.
-        aim: what values are of: the discounted "reward", or "success", 1 in the end. Of success,
-            they tell how many rounds are to go; a sum of progress is larger if it is made early.
-        targets: what plans are fitted to: "returns", or "bootstrapped", reward and value of the
-            state that a plan leads to, which leaves out the planner's luck in later rounds.
-        reads: what an agent's code is made of: its action, or what it sees and its action.
-        hidden: width of the layers.
-        layers: how many hidden layers there are.
-        learning_rate: of Adam.
-        batch: rows of an update.
-        updates: at most so many.
-        every: updates between two looks at the held-out trajectories.
-        patience: looks without a better one before the fit stops; the best one is kept.
-        held_out: the share of the trajectories that is held out.
+        gamma: discount.
+        scale: factor of rewards, and so of all advantages. With the default a lost round costs 1
+            near success, and less far from it.
+        wait_keeps_state: whether the state stays the same when all wait, see `rows_of`.
+        aim: quantity that values predict: the discounted "reward", or "success", which is 1 at the
+            end. Values of success depend only on the number of rounds to go, while a sum of
+            progress is also larger if the progress comes early.
+        targets: targets of plans: "returns", or "bootstrapped", the reward plus the value of the
+            next state, which removes the variance of later rounds.
+        reads: input for each agent: its action, or its observation and its action.
+        hidden: width of the hidden layers.
+        layers: number of hidden layers.
+        learning_rate: learning rate of Adam.
+        batch: number of rows in an update.
+        updates: most updates.
+        every: number of updates between two evaluations on the held-out trajectories.
+        patience: number of evaluations without improvement after which the fit stops; the best
+            weights are kept.
+        held_out: share of the trajectories that is held out.
     """
 
     gamma: float = 0.95
@@ -78,16 +80,16 @@ class CriticConfig:
 class PlanCritic:
     """Values of plans and of their prefixes, in the units of the scaled reward.
 
-    Absent agents are slots of zeros; each slot also says whether its agent is there. Beside the
-    slots stands how alike the actions of each pair of agents are, the product of their codes:
-    whether two do the same is hard to learn from the codes alone.
+    Each agent has a slot of inputs, with a flag for its presence; slots of absent agents are zero.
+    A further input is the similarity of the actions of each pair of agents, the product of their
+    codes: whether two agents act alike is hard to learn from the codes alone.
 
     Args:
         features: length of the world's state vector.
-        agents: how many there are.
-        waiting: the plan in which all wait.
-        config: see `CriticConfig`.
-        encoder: of the texts.
+        agents: number of agents.
+        waiting: plan in which all agents wait.
+        config: settings of the fit.
+        encoder: encoder of the texts.
     """
 
     def __init__(
@@ -109,10 +111,10 @@ class PlanCritic:
         self.net = nn.Sequential(*layers, nn.Linear(width, 1))
 
     def values(self, state: FloatArray, sights: Sequence[str], plans: Sequence[Plan]) -> FloatArray:
-        """Return Q of plans of the first agents, (n_plans,); of the empty plan, V.
+        """Return Q of plans or of their prefixes, (n_plans,); the empty plan has V.
 
         Raises:
-            CriticError: the state is not of the world that the critic was fitted in.
+            CriticError: the state is of another world than the critic's.
         """
         rows = [Row(state, tuple(sights), plan, 0.0) for plan in plans]
         with torch.no_grad():
@@ -135,7 +137,7 @@ class PlanCritic:
         return cast(FloatArray, found[:-1] - found[-1])
 
     def inputs(self, rows: Sequence[Row]) -> Tensor:
-        """Return what the network reads of rows, (n_rows, n_inputs)."""
+        """Return the network's inputs for rows, (n_rows, n_inputs)."""
         width = self.encoder.width
         slots = np.zeros((len(rows), self.agents, width + 1), dtype=np.float32)
         places = [(n, i) for n, row in enumerate(rows) for i in range(len(row.plan))]
@@ -156,7 +158,7 @@ class PlanCritic:
         return torch.from_numpy(np.concatenate([states, slots.reshape(len(rows), -1), alike], 1))
 
     def save(self, folder: str | Path) -> None:
-        """Write weights as safetensors and everything else as JSON, all or nothing."""
+        """Write weights as safetensors and everything else as JSON, atomically."""
         with whole_folder(Path(folder)) as fresh:
             save_file(self.net.state_dict(), fresh / _WEIGHTS)
             settings = {
@@ -170,7 +172,7 @@ class PlanCritic:
 
     @classmethod
     def load(cls, folder: str | Path) -> PlanCritic:
-        """Read what `save` wrote.
+        """Load a critic that `save` has written.
 
         Raises:
             CriticError: the folder holds no critic, or a damaged one.
@@ -202,10 +204,10 @@ def fit_critic(
     *,
     seed: int = 0,
 ) -> tuple[PlanCritic, list[float]]:
-    """Fit a critic by least squares: (critic, held-out mean squared error at each look).
+    """Fit a critic by least squares; return (critic, held-out mean squared errors).
 
-    Whole trajectories are held out, and the weights with the least error on them are kept:
-    fitted for long, a critic learns the episodes by heart.
+    Whole trajectories are held out, and the weights with the least error on them are kept, because
+    a critic overfits to the episodes in a long fit.
 
     Raises:
         CriticError: there are fewer than two trajectories.
@@ -245,10 +247,10 @@ def _tensors(
     """Return (inputs, values) of all rows.
 
     Args:
-        critic: that they are for.
-        trajectories: that they are of.
-        of_states: has the values of states; without it, values are returns.
-        only_states: leave the rows of plans out.
+        critic: critic whose inputs are computed.
+        trajectories: trajectories of the rows.
+        of_states: critic of the states, for bootstrapped targets; by default targets are returns.
+        only_states: whether to leave out the rows of plans.
     """
     config = critic.config
     waiting = critic.waiting if config.wait_keeps_state else None
@@ -273,7 +275,7 @@ def _descend(
     held: tuple[Tensor, Tensor],
     generator: torch.Generator,
 ) -> list[float]:
-    """Fit until the held-out error no longer falls; leave the best weights in the critic."""
+    """Fit until the held-out error no longer falls, and load the best weights."""
     config, net = critic.config, critic.net
     optimizer = torch.optim.Adam(net.parameters(), config.learning_rate)
     errors: list[float] = []
@@ -296,10 +298,10 @@ def _descend(
 
 
 class CriticScorer:
-    """Critics as what a feedback loop takes: the mean of their advantages, and their spread.
+    """A scorer for feedback loops, which averages the advantages of one or more critics.
 
     Args:
-        critics: one, or several that were fitted apart; their standard deviation is the spread.
+        critics: independently fitted critics, whose standard deviation is the spread.
     """
 
     def __init__(self, *critics: PlanCritic) -> None:

@@ -1,4 +1,4 @@
-"""Frozen text encoders: what an action, or what is seen, is to a critic."""
+"""Frozen text encoders, which encode actions and observations for a critic."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _BATCH = 64
 
 
 class EncoderError(AnchorgymError, ValueError):
-    """An encoder that does not exist or cannot be read."""
+    """An encoder that does not exist or cannot be loaded."""
 
 
 class TextEncoder(Protocol):
-    """Turns text into numbers, always the same ones for the same text."""
+    """A deterministic encoder of texts into vectors."""
 
     @property
     def width(self) -> int:
@@ -38,20 +38,20 @@ class TextEncoder(Protocol):
         ...
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `encoder_from_json` makes the same encoder of."""
+        """Return JSON values from which `encoder_from_json` makes the same encoder."""
         ...
 
 
 class HashedNgrams:
-    """Words and runs of words, each added to or taken from a place that its hash names.
+    """Feature hashing of words and n-grams: each adds +1 or -1 to the component of its hash.
 
-    It needs no download and no vocabulary. The whole text counts as a run of its own, so that
-    two actions with the same words differ. Codes have unit length. Source: Weinberger et al.
-    (2009), "Feature Hashing for Large Scale Multitask Learning".
+    It needs no download and no vocabulary. The whole text is a feature of its own, so that two
+    actions with the same words differ. Codes have unit length. Source: Weinberger et al. (2009),
+    "Feature Hashing for Large Scale Multitask Learning".
 
     Args:
-        width: how many places there are.
-        longest: runs have up to so many words.
+        width: number of components.
+        longest: most words of an n-gram.
     """
 
     name: ClassVar = "ngrams"
@@ -94,10 +94,10 @@ class HashedNgrams:
 
 
 class HuggingFaceEncoder:
-    """The mean of a frozen transformer's last hidden states over a text's tokens.
+    """Encodes a text as the mean of a frozen transformer's last hidden states over its tokens.
 
     Args:
-        source: the name of a model on the Hugging Face hub, or a folder.
+        source: name of a model on the Hugging Face hub, or a folder.
 
     Raises:
         EncoderError: there is no such model.
@@ -146,10 +146,10 @@ class HuggingFaceEncoder:
 
 
 def encoder_from_json(values: dict[str, Any]) -> TextEncoder:
-    """Make the encoder that `to_json` described.
+    """Make the encoder that `to_json` has described.
 
     Raises:
-        EncoderError: there is none of that name.
+        EncoderError: there is no encoder of that name.
     """
     name, arguments = values.get("encoder"), {k: v for k, v in values.items() if k != "encoder"}
     if name == HashedNgrams.name:

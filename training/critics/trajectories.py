@@ -1,4 +1,4 @@
-"""What a planner does in a world, and the rows that a critic is fitted to."""
+"""Trajectories of planners, and the regression rows to which a critic is fitted."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from anchorgym.training.rollout.types import Start
 from anchorgym.training.rollout.worlds import TEAM, Arrival, TeamWorld
 
 Aim = Literal["reward", "success"]
-"""What is to be had: the world's rewards; or 1 for a task that is done, so that values tell how
-soon that is, and nothing else."""
+"""Quantity that values predict: the world's rewards, or success, which is 1 at the end of a won
+task, so that values depend only on the time to success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class PlanTurn:
     """One joint step, with the plans that were refused before it because they were infeasible."""
 
     state: FloatArray
-    """(n_features,), before the step."""
+    """(n_features,) state before the step."""
     sights: tuple[str, ...]
-    """What each agent saw."""
+    """Observation of each agent."""
     plan: Plan
     rejected: tuple[Plan, ...]
     reward: float
@@ -43,23 +43,23 @@ class PlanTurn:
 
 @dataclass(frozen=True, slots=True)
 class PlanTrajectory:
-    """The turns of one episode, from wherever it began to be kept."""
+    """The recorded turns of one episode, which may not include its first turns."""
 
     task: str
     turns: tuple[PlanTurn, ...]
     won: bool = False
-    """Whether the task was done in the last turn."""
+    """Whether the last turn completed the task."""
     cut: bool = False
-    """Whether the episode would have gone on."""
+    """Whether the episode was cut before its end."""
 
     def rewards(self, aim: Aim) -> list[float]:
-        """Return what each turn paid, (n_turns,); see `Aim`."""
+        """Return the reward of each turn, (n_turns,); see `Aim`."""
         if aim == "success":
             return [0.0] * (len(self.turns) - 1) + [float(self.won)]
         return [turn.reward for turn in self.turns]
 
     def returns(self, gamma: float, aim: Aim = "reward") -> list[float]:
-        """Return each turn's discounted sum of rewards from there on, (n_turns,)."""
+        """Return the discounted return-to-go of each turn, (n_turns,)."""
         found, ahead = [], 0.0
         for reward in reversed(self.rewards(aim)):
             ahead = reward + gamma * ahead
@@ -69,16 +69,16 @@ class PlanTrajectory:
 
 @dataclass(frozen=True, slots=True)
 class CollectConfig:
-    """How data for a critic is made.
+    """The settings of data collection for a critic.
 
     Args:
-        trajectories: how many episodes are played.
-        turns: each is cut after so many, counted from where it is kept.
-        wandering: an episode begins with up to so many random joint steps that are not kept.
-        attempts: plans that are asked for in a round, see `Verified`.
-        perturbed: every so many-th episode is played by the worse planner.
-        idle: the chance that all wait in a round, whatever is planned: where the world goes on
-            meanwhile, that is how the value of waiting is seen.
+        trajectories: number of episodes to play.
+        turns: number of recorded turns after which an episode is cut.
+        wandering: most random joint steps at the start of an episode, which are not recorded.
+        attempts: most plans that a round asks for, see `Verified`.
+        perturbed: number of episodes of which one is played by the worse planner.
+        idle: probability that all agents wait in a round in place of the plan, which shows the
+            value of waiting in worlds that change meanwhile.
     """
 
     trajectories: int = 400
@@ -99,17 +99,17 @@ def collect(
     seed: int = 0,
     driver: Driver | None = None,
 ) -> list[PlanTrajectory]:
-    """Play episodes with physical verification and keep them.
+    """Play episodes with physical verification and return their trajectories.
 
     Args:
-        world: whose turn limit is at least `wandering + turns`.
-        tasks: are taken in turn.
-        planner: the planner that the critic is to judge.
-        worse: plays every `perturbed`-th episode, so that the critic sees bad plans too; by
-            default a simulated planner that errs with chance 0.7.
-        config: how much is played.
-        seed: of all chance.
-        driver: pumps the episodes, which are played one after the other; by default in lock-step.
+        world: world with a turn limit of at least `wandering + turns`.
+        tasks: ids of tasks, which are played in turn.
+        planner: planner that the critic is to judge.
+        worse: planner of every `perturbed`-th episode, so that the critic sees bad plans too; by
+            default a simulated planner with mistakes of probability 0.7.
+        config: settings of the collection.
+        seed: seed of all random draws.
+        driver: driver of the episodes, which are played one after the other; by default lock-step.
 
     Raises:
         ContractError: the world's turn limit is too short.
@@ -137,7 +137,7 @@ def collect(
 
 
 class Row(NamedTuple):
-    """One row of the regression: the value of the first agents' plan in a state."""
+    """One row of the regression: the value of a plan or its prefix in a state."""
 
     state: FloatArray
     sights: tuple[str, ...]
@@ -156,21 +156,21 @@ def rows_of(
 ) -> Iterator[Row]:
     """Yield the rows of a trajectory.
 
-    Every ordered prefix of the plan, from none to all agents, has the return of the turn. A
-    rejected plan changes nothing, so its prefixes that hold an action have the return a turn
-    later, gamma * V(s); where the world goes on meanwhile, rejected plans have no rows.
+    Every prefix of the plan, from no agent to all agents, has the return-to-go of the turn. A
+    rejected plan does not change the state, so its non-empty prefixes have the return-to-go of a
+    turn later, gamma * V(s); in worlds that change meanwhile, rejected plans have no rows.
 
     Args:
-        trajectory: of one episode.
-        gamma: the discount.
-        waiting: the plan in which all wait, if that keeps the state as it is: then its value,
-            gamma * V(s), is a row too. None where the world goes on meanwhile: there the values
-            of waiting are those of the turns in which all waited.
-        scale: values are multiplied by it.
-        aim: what is to be had.
-        values: V of each turn's state, scaled, (n_turns,): then a plan's value is the reward of
-            its turn and gamma times V of the next state, and the luck of later turns is left out.
-            The last turn of an episode that was cut has none.
+        trajectory: trajectory of one episode.
+        gamma: discount.
+        waiting: plan in which all wait, if waiting keeps the state: then its value, gamma * V(s),
+            is a row too. None for worlds that change meanwhile, in which the value of waiting
+            comes from the turns in which all waited.
+        scale: factor of all values.
+        aim: quantity that values predict.
+        values: (n_turns,) scaled V of each turn's state, for bootstrapped values: the reward of the
+            turn plus gamma times V of the next state. The last turn of a cut episode then has no
+            rows.
     """
     last = len(trajectory.turns) - 1
     rewards, returns = trajectory.rewards(aim), trajectory.returns(gamma, aim)
@@ -193,7 +193,7 @@ def rows_of(
 
 
 class _Round(NamedTuple):
-    """What a joint step did, with the state and the sights before it."""
+    """The outcome of a joint step, with the state and the observations before it."""
 
     state: FloatArray
     sights: tuple[str, ...]
@@ -202,7 +202,7 @@ class _Round(NamedTuple):
 
 
 class _WanderedTeam(TeamWorld):
-    """A team's world after some random joint steps; it is left after so many turns."""
+    """A team's world that begins with random joint steps and is cut after a number of turns."""
 
     def __init__(self, env: MultiAgentTextEnv, config: CollectConfig, rng: random.Random) -> None:
         super().__init__(env)
@@ -211,11 +211,11 @@ class _WanderedTeam(TeamWorld):
 
     @property
     def agents(self) -> Sequence[str]:
-        """The team, until it has played enough."""
+        """The team's seat, until the episode is cut."""
         return (TEAM,) if self.env.agents and len(self.rounds) < self._config.turns else ()
 
     def reset(self, start: Start) -> Sequence[str]:
-        """Begin a task and wander, up to where the episode ends."""
+        """Begin a task and take random joint steps, at most until the episode ends."""
         seats = super().reset(start)
         for _ in range(self._rng.randrange(self._config.wandering + 1)):
             if not self.env.agents:
@@ -226,7 +226,7 @@ class _WanderedTeam(TeamWorld):
         return seats
 
     def step(self, actions: Mapping[str, Any]) -> dict[str, Arrival]:
-        """Carry the plan out, and keep what it was for and did."""
+        """Carry out the plan, and record the step."""
         state = self.planned.state_vector()
         sights = tuple(self.planned.situation(name) for name in self.env.possible_agents)
         arrivals = super().step(actions)
@@ -235,10 +235,10 @@ class _WanderedTeam(TeamWorld):
 
 
 class _IdlingPolicy(PlanningPolicy):
-    """A planner that has all wait in some rounds, whatever is planned.
+    """A planning policy in which all agents wait in some random rounds.
 
     Attributes:
-        rejected: (n_turns,) the plans that were refused in each round because they were infeasible.
+        rejected: (n_turns,) infeasible plans that were refused in each round.
     """
 
     def __init__(self, planner: Planner, loop: Verified, idle: float, rng: random.Random) -> None:
@@ -247,7 +247,7 @@ class _IdlingPolicy(PlanningPolicy):
         self.rejected: list[tuple[Plan, ...]] = []
 
     def open(self, world: PlanningEnv, seed: int = 0) -> PlanningSession:
-        """Begin an episode with noise of its own."""
+        """Begin an episode with its own random generator."""
         return _IdlingSession(self, world, self.rng.randrange(1 << 31))
 
 
@@ -279,7 +279,7 @@ def _trajectory(
     rounds: Sequence[_Round],
     rejected: Sequence[tuple[Plan, ...]],
 ) -> PlanTrajectory:
-    """Return what was kept of an episode that has just been left."""
+    """Return the recorded trajectory of an episode that has just ended."""
     turns = tuple(
         PlanTurn(one.state, one.sights, one.plan, refused, one.reward)
         for one, refused in zip(rounds, rejected, strict=True)

@@ -1,4 +1,4 @@
-"""The loops that join worlds, policies and algorithms: rollout, learning, evaluation."""
+"""Training loops that combine environments, policies and algorithms."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ __all__ = [
     "train",
 ]
 
-# The package of this name would hide the function: it is imported first, and its name given free.
+# The package `rollout` would hide the function: import it now, and remove its attribute.
 importlib.import_module("anchorgym.training.rollout")
 globals().pop("rollout", None)
 
@@ -77,7 +77,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first asked for."""
+    """Import names that need torch only when they are first used."""
     if name in _LAZY:
         return getattr(importlib.import_module(f"anchorgym.training.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

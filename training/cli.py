@@ -41,7 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if isinstance(end.__context__, BrokenPipeError):
             return EXIT_OK
         raise
-    except BrokenPipeError:  # whoever reads our output, such as head, has had enough
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except KeyboardInterrupt:
@@ -135,7 +135,7 @@ def _no_command(name: str) -> str:
 
 
 def _find_users_modules() -> None:
-    """Let modules in the current directory be imported, after all that is installed."""
+    """Let modules in the current directory be imported, after installed ones."""
     here = os.getcwd()
     if not {"", here} & set(sys.path):
         sys.path.append(here)
@@ -145,7 +145,7 @@ def _find_users_modules() -> None:
 
 
 def _report(error: Exception, debug: bool) -> Iterator[str]:
-    """Yield what is printed of an error: a line, after the user's own frames if there are some."""
+    """Yield the text of an error: one line, after the frames of the user's own code, if any."""
     if debug:
         yield from traceback.format_exception(error)
         return

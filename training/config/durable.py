@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, whenever the process is killed."""
+"""Atomic writing of files and folders, which a killed process never leaves half-written."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NEW, OLD = ".new", ".old"
-"""Endings of what is being written, and of what it is about to replace."""
+"""Endings of files that are being written, and of files that are about to be replaced."""
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a file beside its place, and put it there once it is on the disk."""
+    """Write a file under a temporary name, and rename it once it is on the disk."""
     fresh = path.with_name(path.name + NEW)
     fresh.write_text(text, encoding="utf-8")
     sync(fresh)
@@ -23,10 +23,10 @@ def write_file(path: Path, text: str) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to write into, which takes its place once it is on the disk.
+    """Yield an empty folder to write into, which is renamed to `path` once it is on the disk.
 
-    What was at `path` is replaced. Between the two renames that this takes there is nothing at
-    `path`; a folder of a new name never has that moment.
+    A folder at `path` is replaced by two renames, between which `path` does not exist for a moment;
+    a new folder takes only one.
     """
     fresh, stale = path.with_name(path.name + NEW), path.with_name(path.name + OLD)
     for leftover in (fresh, stale):
@@ -45,7 +45,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder."""
+    """Remove temporary files that killed writers left in a folder."""
     for path in [*folder.glob("*" + NEW), *folder.glob("*" + OLD)]:
         if path.is_dir():
             shutil.rmtree(path)
@@ -54,7 +54,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have the system write a file, or the names in a folder, to the disk now."""
+    """Flush a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""What is wrong with settings, in a line each with what may have been meant."""
+"""Error messages of wrong settings: one line for each, with a suggestion."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _LIMITS = {
 
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:
-    """Say what is wrong with each setting: in one line if it is one, else a line each."""
+    """Return the message of a validation error, with one line for each wrong setting."""
     items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
     whole = {item["loc"][:n] for item in items for n in range(len(item["loc"]))}
-    # What is wrong within a value makes the value wrong, which need not be said too.
+    # An error within a value makes the whole value wrong, which needs no second message.
     lines = [_line(model, item) for item in items if item["loc"] not in whole]
     if len(lines) == 1:
         return lines[0]

@@ -1,7 +1,7 @@
-"""The settings of a configuration, walked by their annotations.
+"""The settings of a configuration, collected from the annotations of its model.
 
-Annotations and not defaults are followed, so that settings within a mapping, such as those of each
-role under `roles.NAME`, are known too.
+Settings within a mapping, such as those of each role under `roles.NAME`, are included, because
+annotations are followed and not defaults.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SHORT: Final = {
     "engine": "name",
     "driver": "name",
 }
-"""Sections that may be named alone: `--env ID` stands for `--env.id ID`."""
+"""Sections that may be set by one value: `--env ID` stands for `--env.id ID`."""
 ANY_NAME: Final = "NAME"
-"""Stands in names of settings for a key of the user's choice."""
+"""Placeholder in names of settings for a key that the user chooses."""
 
 _KINDS: Final = {int: "INTEGER", float: "NUMBER", str: "TEXT", bool: "true | false"}
 _BOUNDS: Final = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
@@ -36,9 +36,9 @@ class Heading:
     """A section of a configuration."""
 
     path: str
-    """Such as `rollout`; empty for the settings outside of sections."""
+    """Name of the section, such as `rollout`; empty for settings outside of sections."""
     meaning: str
-    """What the section is about."""
+    """Description of the section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,16 @@ class Setting:
     """One setting of a configuration."""
 
     path: str
-    """Such as `rollout.group_size`."""
+    """Dotted name of the setting, such as `rollout.group_size`."""
     kind: str
-    """The values that it takes: `INTEGER >= 2`, or `transcript | window`."""
+    """Allowed values, such as `INTEGER >= 2` or `transcript | window`."""
     default: str
-    """As JSON; empty where the setting has to be given."""
+    """Default value as JSON; empty if the setting is required."""
     meaning: str
 
     @property
     def flag(self) -> str:
-        """How it is written on the command line."""
+        """The setting's flag on the command line."""
         return "--" + self.path.replace("_", "-")
 
 
@@ -63,8 +63,8 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[Heading | Set
     """Yield the settings of a configuration, each section after its heading.
 
     Args:
-        model: of the configuration.
-        prefix: what names begin with, such as `roles.NAME.`.
+        model: model of the configuration.
+        prefix: prefix of all names, such as `roles.NAME.`.
     """
     inner: list[tuple[str, type[BaseModel], FieldInfo]] = []
     own: list[Setting] = []
@@ -84,14 +84,14 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[Heading | Set
 
 
 def annotation_at(model: Any, path: Sequence[str]) -> Any:
-    """Return the annotation of a setting; None where there is no such setting, or any may be."""
+    """Return the annotation of a setting; None if it does not exist, or has no fixed type."""
     for part in path:
         model = _inner(model, part)
     return model
 
 
 def names_in(annotation: Any) -> list[str]:
-    """Return the names of the settings of a section; none for any other annotation."""
+    """Return the names of a section's settings; none for any other annotation."""
     section = None if _is_mapping(annotation) else section_of(annotation)
     return list(section.model_fields) if section is not None else []
 
@@ -102,7 +102,7 @@ def all_paths(model: type[BaseModel]) -> list[str]:
 
 
 def takes_text_alone(annotation: Any) -> bool:
-    """Whether a setting is text, so that what looks like a number is text too."""
+    """Whether a setting takes only text, so that a number is read as text too."""
     kinds = _alternatives(annotation)
     return str in kinds and not {int, float, bool} & set(kinds)
 
@@ -113,12 +113,12 @@ def takes_nothing(annotation: Any) -> bool:
 
 
 def choices_of(annotation: Any) -> list[str]:
-    """Return the values of a setting that takes one of a few words."""
+    """Return the allowed words of a setting; empty if it takes other values."""
     return [str(value) for one in _alternatives(annotation) for value in _literals(one)]
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the section that a setting is, or that each value of a mapping is."""
+    """Return the section type of a setting, or of the values of a mapping."""
     for one in _alternatives(annotation):
         kind = get_args(one)[1] if _is_mapping(one) else one
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -156,7 +156,7 @@ def _name(annotation: Any) -> str:
 
 
 def _literals(annotation: Any) -> list[str]:
-    """Return the words that an annotation allows, or that each entry of a list may be."""
+    """Return the words that an annotation allows, also as entries of a list."""
     if get_origin(annotation) is tuple:
         return _literals(get_args(annotation)[0])
     if get_origin(annotation) is not Literal:

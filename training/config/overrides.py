@@ -1,8 +1,9 @@
-"""Settings from TOML files and dotted flags.
+"""Parsing of settings from TOML files and dotted flags.
 
-The parser is our own. tyro was tried and loses which settings were given, reports one wrong value
-at a time and knows no keys beyond a section's own; pydantic-settings was tried and passes over
-misspelt flags, joins lists that were given twice and reads a mapping of roles as one JSON text.
+The parser is the project's own, because libraries fell short: tyro does not report which settings
+were given, reports one wrong value at a time and supports no additional keys in a section;
+pydantic-settings ignores misspelt flags, joins lists that are given twice and reads a mapping of
+roles as one JSON text.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from anchorgym.training.config.section import ConfigError
 def parse_settings(words: Sequence[str], model: type[BaseModel]) -> dict[str, Any]:
     """Read `@file.toml`, `--section.key value` and `--section.key=value`, later ones winning.
 
-    Dashes in keys stand for underscores. The value of a setting that is text is taken as it is
-    written; other values are read as JSON where they are JSON (numbers, true, null, lists).
+    Dashes in keys stand for underscores. The value of a text setting is taken literally; other
+    values are parsed as JSON if possible (numbers, true, null, lists).
 
     Args:
-        words: of the command line.
-        model: of the settings; whether they exist is not checked here.
+        words: words of the command line.
+        model: model of the settings; whether settings exist is not checked here.
 
     Raises:
-        ConfigError: a flag without value, a stray word, or a file that cannot be read.
+        ConfigError: a flag has no value, a word is unexpected, or a file cannot be read.
     """
     settings: dict[str, Any] = {}
     rest = iter(words)

@@ -1,7 +1,7 @@
-"""Settings that once had another name.
+"""Former names of renamed settings.
 
-Run folders that were written with the former names are still read; flags, TOML files and keyword
-arguments that use one are refused with the present name.
+Run folders with former names are still read; flags, TOML files and keyword arguments that use one
+are refused with a message that gives the present name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RENAMED: Final[Mapping[str, str]] = {
 
 
 def with_present_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a run folder with the present name of each."""
+    """Return the settings of a run folder with former names replaced by present ones."""
     current = {key: _copied(value) for key, value in values.items()}
     for former, present in RENAMED.items():
         section, _, name = former.partition(".")

@@ -1,4 +1,4 @@
-"""Folders of runs: their names, their settings, and one process at a time."""
+"""Folders of runs: their names, their settings, and a lock for one process."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CONFIG = "config.json"
 MARKER = "anchorgym.json"
 """Says which command has written a folder: what has no such file, or settings, is not ours."""
 RUNS = Path("runs")
-"""Where the folders of runs are, unless a name is given."""
+"""Parent folder of runs without an explicit folder."""
 
 S = TypeVar("S", bound=Section)
 
 
 class RunBusyError(AnchorgymError, BlockingIOError):
-    """Another process is at work in the folder."""
+    """Another process is working in the folder."""
 
 
 class RunExistsError(AnchorgymError, FileExistsError):
@@ -37,7 +37,7 @@ class RunFinishedError(AnchorgymError, ValueError):
 
 
 def free_folder(stem: str) -> Path:
-    """Return a folder under runs/ that does not exist: `stem`, or `stem-2` and so on."""
+    """Return an unused folder name under runs/: `stem`, or `stem-2` and so on."""
     number, folder = 1, RUNS / stem
     while folder.exists():
         number += 1
@@ -46,11 +46,11 @@ def free_folder(stem: str) -> Path:
 
 
 def require_free(folder: Path) -> None:
-    """Refuse a folder that holds a run already, or that cannot be one.
+    """Check that a folder can take a new run.
 
     Raises:
-        RunExistsError: it holds a run.
-        ConfigError: it is a file, or holds files of somebody else.
+        RunExistsError: the folder already holds a run.
+        ConfigError: the path is a file, or a folder with files of somebody else.
     """
     if (folder / CONFIG).exists():
         raise RunExistsError(
@@ -110,20 +110,20 @@ def writer_of(folder: Path) -> str:
 
 @contextmanager
 def claimed(settings: Section, folder: Path, command: str, *, resume: bool) -> Iterator[bool]:
-    """Keep the folder of a run for this process, with its settings in it.
+    """Lock the folder of a run for this process, and write its settings there.
 
     Args:
-        settings: of the run.
-        folder: where it is, or will be.
-        command: that makes such runs.
-        resume: go on with a run that is there; a folder without one begins one.
+        settings: settings of the run.
+        folder: folder of the run, which is made if needed.
+        command: command that makes such runs.
+        resume: whether to continue a run in the folder; a folder without a run starts one.
 
     Yields:
-        whether there was a run to go on with.
+        Whether there was a run to continue.
 
     Raises:
-        RunExistsError: the folder holds a run, and none is to be resumed.
-        RunBusyError: another process is working on it.
+        RunExistsError: the folder holds a run, and `resume` is false.
+        RunBusyError: another process is working on the run.
         ConfigError: the run has other settings; the message names them.
     """
     if not resume:
@@ -139,15 +139,15 @@ def claimed(settings: Section, folder: Path, command: str, *, resume: bool) -> I
 
 
 def read_settings(model: type[S], folder: Path, command: str) -> S:
-    """Return the settings of the run that a folder holds.
+    """Return the settings of the run in a folder.
 
     Args:
-        model: of the settings.
-        folder: of the run.
-        command: that makes such runs.
+        model: model of the settings.
+        folder: folder of the run.
+        command: command that makes such runs.
 
     Raises:
-        ConfigError: it holds none, or one of other settings.
+        ConfigError: the folder holds no run, or a run with other kinds of settings.
     """
     path = folder / CONFIG
     if (writer := writer_of(folder)) not in ("", command):
@@ -169,10 +169,10 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
 
 
 def require_equal(given: Section, kept: Section, folder: Path) -> None:
-    """Refuse to go on with a run under other settings than its own.
+    """Check that the given settings equal those of the run to resume.
 
     Raises:
-        ConfigError: naming each that differs.
+        ConfigError: settings differ; the message names each.
     """
     fields = changed_fields(kept, given)
     if fields:
@@ -184,10 +184,10 @@ def require_equal(given: Section, kept: Section, folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes out; the lock ends with the process, however that ends.
+    """Lock a folder against other processes; the lock ends with the process in any case.
 
     Raises:
-        RunBusyError: there is another.
+        RunBusyError: another process holds the lock.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""The base of all settings: validated, frozen, and explained where they are wrong."""
+"""The base class of settings, which are validated, immutable, and have clear error messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ConfigError(AnchorgymError, ValueError):
 
 
 class Section(BaseModel):
-    """Base of all settings: unknown names are refused, and values do not change."""
+    """Base class of settings: unknown names are refused, and values are immutable."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -28,7 +28,7 @@ class Section(BaseModel):
         """Validate plain values.
 
         Raises:
-            ConfigError: naming each setting that is wrong, and how.
+            ConfigError: settings are wrong; the message explains each.
         """
         try:
             return cls.model_validate(values)
@@ -37,10 +37,10 @@ class Section(BaseModel):
 
     @classmethod
     def parse_json(cls, text: str) -> Self:
-        """Validate what `model_dump_json` wrote, in this version or in one of before.
+        """Validate the output of `model_dump_json`, of this or an earlier version.
 
         Raises:
-            ConfigError: naming each setting that is wrong, and how.
+            ConfigError: settings are wrong; the message explains each.
         """
         try:
             values = json.loads(text)

@@ -1,4 +1,4 @@
-"""Settings of a training run, validated before anything starts."""
+"""The settings of a training run, which are validated before anything starts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from anchorgym.training.config.section import Section
 
 _ANCHOR = re.compile(r"state|observation|history:[1-9]\d{0,3}")
 CLONE_UPDATES = 380
-"""Optimizer steps by which a new policy is cloned, unless they are set."""
+"""Default number of optimizer steps of cloning a new policy."""
 Exploration = Literal["none", "episodic", "global", "product"]
-"""What a bonus for seldom met states counts; equal to `anchorgym.gigpo.novelty.Novelty`."""
+"""Kinds of novelty bonus; equal to `anchorgym.gigpo.novelty.Novelty`."""
 STRATEGIES = ("independent", "adaptive", "fork", "tree")
-"""How groups can be made, beside a strategy of the user's own."""
+"""Names of the rollout strategies, beside the user's own."""
 
 
 class EnvConfig(Section):
@@ -37,7 +37,7 @@ class EnvConfig(Section):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Arguments that the environment is made with, without the split."""
+        """Keyword arguments of the environment, without the split."""
         limit = {} if self.max_turns is None else {"max_turns": self.max_turns}
         return {**limit, **(self.model_extra or {})}
 
@@ -76,7 +76,7 @@ class PolicyConfig(Section):
     """Whether decoding is constrained to admissible actions; training uses the same mask."""
 
     def prompt_changes(self) -> dict[str, Any]:
-        """Return the prompt settings that were given; they replace those of a saved policy."""
+        """Return the prompt settings that were set explicitly, which override a saved policy's."""
         names = ("form", "history", "shows_actions", "constrained", "max_context", "max_response")
         return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
@@ -229,7 +229,7 @@ class RolloutConfig(Section):
 
     @property
     def has_forks(self) -> bool:
-        """Whether the strategy forks episodes; one of your own says so itself."""
+        """Whether a built-in strategy forks episodes; the user's own declare it themselves."""
         return self.strategy in ("fork", "tree")
 
     @field_validator("strategy")
@@ -301,24 +301,24 @@ class LearnerConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """Measurement of success, on tasks that are not trained on where the environment has such."""
+    """Evaluation of success, on held-out tasks if the environment has any."""
 
     split: str | None = None
-    """Split of the figures before and after training; by default the first held-out split that the
-    environment has of test, valid_unseen, valid_seen, valid and dev."""
+    """Split of the evaluations before and after training; by default the first held-out split that
+    the environment has of test, valid_unseen, valid_seen, valid and dev."""
     tasks: int = Field(500, ge=1)
     """Greatest number of tasks of that split to measure on."""
     modes: tuple[Literal["greedy", "sampled"], ...] = Field(("greedy",), min_length=1)
     """Ways of playing those tasks: `greedy` takes the likeliest tokens, `sampled` draws them at
     temperature 1."""
     validation_split: str | None = None
-    """Split of the success curve during training, by which the best policy is chosen; by default
-    another held-out split than `split`, or else tasks that are set aside from those trained on."""
+    """Split of the validation during training, by which the best policy is chosen; by default
+    another held-out split than `split`, or else training tasks that are set aside."""
     validation_tasks: int = Field(100, ge=1)
-    """Greatest number of tasks of the curve; at most a quarter of the training tasks is set aside
-    for it."""
+    """Greatest number of validation tasks; at most a quarter of the training tasks is set aside
+    for them."""
     every: int = Field(6, ge=1)
-    """Number of iterations between two points of the curve."""
+    """Number of iterations between two validations."""
 
 
 class CheckpointConfig(Section):
@@ -332,7 +332,7 @@ class CheckpointConfig(Section):
 
 
 class RunConfig(Section):
-    """Settings that every command has that trains."""
+    """General settings of all commands that train."""
 
     seed: int = Field(0, ge=0)
     """Seed of every random draw of the run."""
@@ -341,7 +341,7 @@ class RunConfig(Section):
 
 
 class TrainConfig(RunConfig):
-    """A whole run: clone the expert, then improve by reinforcement, measure before and after.
+    """Configuration of a run: clone the expert, improve by reinforcement learning, evaluate.
 
     `env`, `policy`, `engine`, `algorithm` and `driver` may be given by their id or name alone.
     """

@@ -1,9 +1,9 @@
-"""The general commands, a module each, with its `COMMAND`; worlds bring those of their own."""
+"""The general commands: each module defines one `COMMAND`; worlds have their own commands."""
 
 from __future__ import annotations
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-"""Exit status: fine; a check failed or a comparison came out negative; a mistake; interrupted."""
+"""Exit statuses: success; a failed check or comparison; a wrong call; an interruption."""
 
 COMMANDS = (
     "train",
@@ -17,4 +17,4 @@ COMMANDS = (
     "algorithms",
     "setup",
 )
-"""Names of the commands, and of their modules here, in the order in which `--help` lists them."""
+"""Names of the commands and of their modules, in the order of `--help`."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Print the list, or the description of each algorithm that is named."""
+    """Print the list, or the description of each named algorithm."""
     import json
 
     from anchorgym.gigpo import algorithm_names, find_algorithm

@@ -1,4 +1,4 @@
-"""What a command is: declared arguments, settings, a help page, and a function that runs it."""
+"""Commands of the command line: arguments, settings, a help page, and a function to run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TYPES: Final = {int: "a whole number", float: "a number"}
 
 
 class UsageError(AnchorgymError, ValueError):
-    """Words of the command line that do not fit the command."""
+    """A command line that does not fit the command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Argument:
 
     Attributes:
         name: `--flag`, or the name of a positional argument.
-        help: whole sentences about what it is for.
-        metavar: stands for its value in the help page; empty for a flag without a value.
-        type: of the value.
-        default: where it is not given.
-        least: smallest number that it takes.
-        choices: the words that it takes, where they are few.
-        many: takes any number of values, as a list: further words, or the flag given again.
-        required: has to be given.
+        help: description in whole sentences.
+        metavar: placeholder of the value in the help page; empty for a flag without a value.
+        type: type of the value.
+        default: value if the argument is not given.
+        least: smallest allowed number.
+        choices: allowed words; empty for no restriction.
+        many: whether it takes a list of values: further words, or the flag several times.
+        required: whether it has to be given.
     """
 
     name: str
@@ -56,29 +56,29 @@ class Argument:
 
     @property
     def key(self) -> str:
-        """Name of the attribute that holds the value."""
+        """Name of the value's attribute in the namespace."""
         return self.name.removeprefix("--").replace("-", "_")
 
     @property
     def is_flag(self) -> bool:
-        """Whether it begins with dashes."""
+        """Whether the argument begins with dashes."""
         return self.name.startswith("--")
 
     @property
     def is_switch(self) -> bool:
-        """Whether it is a flag without a value."""
+        """Whether the argument is a flag without a value."""
         return self.is_flag and not self.metavar
 
     @property
     def label(self) -> str:
-        """How errors call it."""
+        """Name of the argument in error messages."""
         return self.name if self.is_flag else self.metavar
 
     def read(self, text: str) -> Any:
-        """Return the value that a word stands for.
+        """Parse a word as the argument's value.
 
         Raises:
-            UsageError: it stands for none.
+            UsageError: the word is not an allowed value.
         """
         if self.choices and text not in self.choices:
             raise UsageError(
@@ -101,14 +101,14 @@ class Command:
     """A command of the command line.
 
     Attributes:
-        name: such as `train`, or `vgc clone`.
+        name: name of the command, such as `train` or `vgc clone`.
         summary: one sentence for the list of commands.
-        about: paragraphs on what it does and prints.
-        examples: command lines.
-        arguments: beside the settings; positional ones in their order.
-        settings: the model of its settings as `module:Name`; empty for a command without any.
-        run: carries it out and returns its exit status.
-        takes_environment: its first word may be the id of an environment, as `--env` may.
+        about: paragraphs on what the command does and prints.
+        examples: example command lines.
+        arguments: arguments beside the settings, positional ones in order.
+        settings: model of the settings as `module:Name`; empty for a command without settings.
+        run: function that runs the command and returns its exit status.
+        takes_environment: whether the first word may be the id of an environment, like `--env`.
     """
 
     name: str
@@ -122,7 +122,7 @@ class Command:
 
     @cached_property
     def model(self) -> type[BaseModel] | None:
-        """The model of its settings, imported when it is first asked for."""
+        """The model of the settings, which is imported on first use."""
         if not self.settings:
             return None
         model: type[BaseModel] = load_object(self.settings, "a model of settings")
@@ -135,7 +135,7 @@ class Command:
 
     @property
     def plays_only(self) -> bool:
-        """Whether its only settings are those of the environment."""
+        """Whether the only settings are those of the environment."""
         return self.model is not None and set(self.model.model_fields) == {"env"}
 
     @property
@@ -151,7 +151,7 @@ class Command:
         """Return the arguments and the settings that the words give.
 
         Raises:
-            UsageError: a word is unknown, misses its value or has a wrong one.
+            UsageError: an argument is unknown, lacks its value or has a wrong one.
             ConfigError: a setting cannot be read.
         """
         values: dict[str, Any] = {a.key: [] if a.many else a.default for a in self.arguments}
@@ -164,7 +164,7 @@ class Command:
         return Namespace(**values), given
 
     def _sorted(self, words: Sequence[str], values: dict[str, Any]) -> tuple[list[str], list[str]]:
-        """Read flags into `values`; return what is left: positional words, and settings."""
+        """Read flags into `values`; return the remaining (positional words, settings)."""
         free: list[str] = []
         settings: list[str] = []
         rest = iter(words)
@@ -275,7 +275,7 @@ def _value_of(name: str, rest: Iterator[str]) -> str:
 
 
 def _name_environment(given: Settings, env_id: str) -> None:
-    """Take the first word for the id of the environment."""
+    """Set the environment's id from the first word."""
     section = given.setdefault("env", {})
     if not isinstance(section, dict):
         section = given["env"] = {"id": section}

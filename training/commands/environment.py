@@ -1,6 +1,6 @@
-"""The environment of a command that trains nothing: `--env ID`, and `--env.KEY VALUE`.
+"""The environment settings of commands that do not train: `--env ID` and `--env.KEY VALUE`.
 
-It is given in the same way to the commands that train, whose settings have defaults for it.
+Commands that train take the same settings, with defaults.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class EnvironmentSection(Section):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Arguments that the environment is made with."""
+        """Keyword arguments of the environment."""
         given = {"split": self.split, "max_turns": self.max_turns}
         limits = {name: value for name, value in given.items() if value is not None}
         return {**limits, **(self.model_extra or {})}
@@ -49,7 +49,7 @@ class EnvironmentSettings(Section):
 
 
 def environment(given: Settings) -> EnvironmentSection:
-    """Return the environment that settings give.
+    """Return the environment section of the settings.
 
     Raises:
         ConfigError: there are other settings, or wrong values.
@@ -61,7 +61,7 @@ def named_environment(given: Settings, command: str) -> tuple[str, dict[str, Any
     """Return the id of the environment and its arguments.
 
     Raises:
-        UsageError: none is named.
+        UsageError: no environment is named.
         ConfigError: there are other settings, or wrong values.
     """
     env = environment(given)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Print the table, or the description of each environment that is named."""
+    """Print the table, or the description of each named environment."""
     from rich.console import Console
 
     from anchorgym.training.inspect.catalogue import details, entry, registered
@@ -107,7 +107,7 @@ def _describe(found: Details, console: Console) -> None:
 
 
 def _prose(doc: str) -> str:
-    """Return a docstring up to its sections, each paragraph in one line."""
+    """Return a docstring without its sections, each paragraph in one line."""
     paragraphs = doc.partition("\nArgs:")[0].partition("\nRaises:")[0].split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).strip()
 
@@ -116,12 +116,13 @@ COMMAND = Command(
     name="envs",
     summary="List the environments, or describe one.",
     about="""
-        Without names, lists our environments with their turn limit, expert, splits and what they
-        are. A name that ends in a colon is a module of yours, whose environments are listed too;
-        any other is the id of one to describe, with its arguments and a first observation.
+        Without names, lists the built-in environments with their turn limit, expert, splits and
+        description. A name that ends in a colon is a module of yours, whose environments are
+        listed too; any other name is the id of an environment to describe, with its arguments and
+        a first observation.
 
-        Where the output is no terminal, each line holds the id, the turn limit, whether there is
-        an expert, the splits, the description and any problem, with tabs between.""",
+        If the output is not a terminal, each line holds the id, the turn limit, whether there is
+        an expert, the splits, the description and any problem, separated by tabs.""",
     examples=("anchorgym envs", "anchorgym envs anchorgym/ALFWorld-v0", "anchorgym envs corridor:"),
     arguments=(
         word("names", "NAME", "Id of an environment, or a module with a colon.", many=True),

@@ -1,4 +1,4 @@
-"""`anchorgym evaluate`: measure a policy, or two side by side."""
+"""`anchorgym evaluate`: evaluate a policy, or compare two."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Play the panel and print the figures."""
+    """Play the panel and print the results."""
     from rich.console import Console
 
     from anchorgym.training.commands.environment import environment
@@ -28,7 +28,7 @@ def run(known: Namespace, given: Settings) -> int:
     from anchorgym.training.run.display import Display
 
     env = environment(given)
-    # The environment is made with the split that is measured: its data may lack others.
+    # The environment is made with the evaluated split, as its data may lack others.
     arguments = {**({"split": known.panel} if known.panel else {}), **env.arguments}
     names = [known.policy, *([known.against] if known.against else [])]
     players = [load_player(name, seed=known.seed) for name in names]
@@ -123,11 +123,11 @@ COMMAND = Command(
     name="evaluate",
     summary="Measure how often a policy succeeds, or compare two on the same tasks.",
     about="""
-        Plays the held-out tasks once greedily and several times sampled, and prints success with
-        95 % intervals, of all tasks, of each type and of the worst one; the chance of winning at
-        least one (pass@k) or all (pass^k) of k episodes; turns, invalid actions, and why episodes
-        ended. With --against both policies meet the same tasks and seeds, and the difference is
-        paired.
+        Plays the held-out tasks once with greedy decoding and several times with sampling, and
+        prints success with 95 % intervals for all tasks, for each task type and for the worst
+        type; the probability of winning at least one (pass@k) or all (pass^k) of k episodes;
+        turns, invalid actions, and why episodes ended. With --against, both policies play the
+        same tasks with the same seeds, and the difference is paired.
 
         A player is the folder of a saved policy or of a chat model, expert, random, or
         module:Name for a loader of your own.""",

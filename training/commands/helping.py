@@ -25,10 +25,10 @@ def overview(about: str, usage: str, groups: Mapping[str, Mapping[str, str]], cl
     """Return a list of commands.
 
     Args:
-        about: what they are for.
-        usage: how they are called.
+        about: text above the list.
+        usage: usage line.
         groups: summaries by name, under headings.
-        closing: the last paragraph.
+        closing: last paragraph.
     """
     blocks = [f"usage: {usage}", *_paragraphs(about)]
     for heading, summaries in groups.items():

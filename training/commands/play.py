@@ -40,7 +40,7 @@ def run(known: Namespace, given: Settings) -> int:
 
 
 class _Table:
-    """One sitting: the game, the screen, and what is kept of it."""
+    """One session of play: the game, the screen, and the record."""
 
     def __init__(self, known: Namespace, arguments: dict[str, Any]) -> None:
         from rich.console import Console
@@ -57,7 +57,7 @@ class _Table:
         self.episodes: list[EpisodeRecord] = []
 
     def play(self) -> int:
-        """Have a person play."""
+        """Let a person play."""
         from anchorgym.training.play.playing import play_person
 
         self._introduce("Type an action or its number; :help lists what else can be typed.")
@@ -73,7 +73,7 @@ class _Table:
         return status
 
     def watch(self) -> int:
-        """Have a policy play, and show its turns one by one."""
+        """Let a policy play, and show its turns one by one."""
         from anchorgym.training.evaluation.players import load_player
         from anchorgym.training.play.playing import play_policy
         from anchorgym.training.rollout.types import StopReason
@@ -103,7 +103,7 @@ class _Table:
         return status
 
     def _show(self, played: EpisodeRecord) -> None:
-        """Take the recorded turns once more, showing each."""
+        """Step through the recorded turns and show each."""
         game, screen = self.game, self.screen
         for turn in played["turns"]:
             screen.rule(len(game.turns) + 1, game.env.max_turns, played["goal"])
@@ -135,7 +135,7 @@ class _Table:
         self.screen.say(f"\nLeft after {turns} turn{'' if turns == 1 else 's'}.")
 
     def _keep(self) -> None:
-        """Write the record that was asked for: the line of play as it stands."""
+        """Write the episode so far to the file of --record, if it is given."""
         if self.known.record is None:
             return
         from anchorgym.training.inspect.trajectories import Header, write_trajectories
@@ -152,7 +152,7 @@ class _Table:
 
 
 def _check_writable(record: Path | None) -> None:
-    """Say that a record cannot be written before the game, not after it."""
+    """Check that the record can be written, before the game begins."""
     from anchorgym.training.config.section import ConfigError
 
     if record is None:
@@ -169,10 +169,10 @@ COMMAND = Command(
     name="play",
     summary="Play an environment in the terminal, or watch a policy play it.",
     about="""
-        Shows each observation and asks for an action, or for its number; :help lists what else
-        can be typed. At the end it shows the score, and what an expert would have done.
+        Shows each observation and asks for an action or its number; :help lists further commands.
+        At the end it shows the score and the result of the environment's expert.
 
-        A player is expert, random, script:NAME,NAME where the world knows scripts, the folder of
+        A player is expert, random, script:NAME,NAME if the world has scripts, the folder of
         a saved policy, or module:Name for a loader of your own.""",
     examples=(
         "anchorgym play corridor:me/Corridor-v0",
@@ -180,8 +180,8 @@ COMMAND = Command(
         "anchorgym play haggling:me/Haggling-v0 --seat player_1 --with player_0=random",
     ),
     arguments=(
-        option("--task", "ID", "Task to play; by default one that is drawn from the split."),
-        option("--seed", "N", "Seed of the draw and of chance; by default a new one.", type=int),
+        option("--task", "ID", "Task to play; by default a random one of the split."),
+        option("--seed", "N", "Seed of all random draws; by default a new one.", type=int),
         option("--policy", "PLAYER", "Player to watch, in place of playing yourself."),
         option(
             "--temperature",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from anchorgym.training.inspect.trajectories import EpisodeRecord, TurnRecord
 
 _SHOWN = 20
-"""Differences that are printed."""
+"""Most differences that are printed."""
 
 
 def run(known: Namespace, given: Settings) -> int:
@@ -156,10 +156,10 @@ COMMAND = Command(
     summary="Show a recorded episode, or verify episodes by executing them again.",
     about="""
         Shows an episode turn by turn. With --verify, executes the recorded actions again and
-        names each turn in which an observation, state, reward or reason is not what was recorded;
-        a digest in the file covers what no environment says.
+        lists each turn in which an observation, state, reward or reason differs from the record;
+        a digest in the file covers what does not come from the environment, such as responses.
 
-        The exit status of --verify is 0 if all was as recorded, 1 if something differs, and 2 if
+        The exit status of --verify is 0 if everything is equal, 1 if something differs, and 2 if
         a file cannot be read.""",
     examples=(
         "anchorgym replay figures/episodes.jsonl --episode 3",

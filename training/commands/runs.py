@@ -1,7 +1,6 @@
-"""What all commands have in common that train: the run's folder, its settings, and its end.
+"""The common part of commands that train: the folder of a run, its settings, and its end.
 
-A command names the model of its settings and how its folders are called; `begin` gives it the
-settings and the folder to train in, or None where there is nothing to train.
+A command passes the model of its settings, a name for its folders and its work to `run_job`.
 """
 
 from __future__ import annotations
@@ -26,27 +25,27 @@ S = TypeVar("S", bound="RunConfig")
 ARGUMENTS = (
     folder(
         "--out",
-        "Folder of the run, which must not hold one yet; by default a free name under runs/.",
+        "Folder of the run, which must not hold a run yet; by default a free name under runs/.",
     ),
-    folder("--resume", "Go on with the run of a folder, with the settings that it holds."),
+    folder("--resume", "Resume the run in a folder, with the settings that the folder holds."),
     switch("--dry-run", "Check the settings, print all of them as JSON, and stop."),
-    switch("--quiet", "Print no progress and no figures, only errors."),
+    switch("--quiet", "Print no progress and no results, only errors."),
 )
 """Arguments of every command that trains."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[S]):
-    """A run that is to be begun or gone on with."""
+    """A run to start or to resume."""
 
     config: S
     folder: Path
     resume: bool
     console: Console
-    """Shows progress and figures, unless the user wants quiet."""
+    """Console for progress and results, which is silent with --quiet."""
 
     def say(self, text: str) -> None:
-        """Print a line of any length, so that paths in it can be copied."""
+        """Print a line without wrapping, so that paths in it can be copied."""
         self.console.print(text, highlight=False, soft_wrap=True)
 
 
@@ -63,17 +62,17 @@ def run_job(
     """Read the settings, do the work, and return the exit status.
 
     Args:
-        known: arguments of the command, those of `ARGUMENTS` among them.
-        given: settings.
-        command: its name, such as `train`.
-        model: of the settings.
-        stem: name of a run's folder under runs/, by its settings.
-        work: trains, and says what came of it.
-        complete: checks more than the settings themselves, and fills in what they leave open.
+        known: arguments of the command, `ARGUMENTS` included.
+        given: settings from the command line.
+        command: name of the command, such as `train`.
+        model: model of the settings.
+        stem: function that names a run's folder under runs/, by its settings.
+        work: function that trains and prints the results.
+        complete: function that checks the settings further and fills in defaults.
 
     Raises:
         UsageError: --resume is given together with settings.
-        ConfigError: wrong settings, or a folder that holds no run.
+        ConfigError: settings are wrong, or the folder to resume holds no run.
         RunExistsError: the folder of --out holds a run.
     """
     from anchorgym.training.config.run_folders import free_folder, read_settings, require_free
@@ -104,7 +103,7 @@ def _carry_out(known: Namespace, command: str, job: Job[S], work: Callable[[Job[
     except RunFinishedError as error:
         job.say(str(error))
     except KeyboardInterrupt:
-        if not (job.folder / CONFIG).exists():  # nothing has begun
+        if not (job.folder / CONFIG).exists():  # the run has not started
             raise
         print(
             f"\ninterrupted: go on with `anchorgym {command} --resume {job.folder}`",
@@ -131,5 +130,5 @@ def _refuse_settings(known: Namespace, given: Settings) -> None:
 
 
 def plain_name(env_id: str) -> str:
-    """Return the name in an environment's id, for the folder of a run."""
+    """Return the name part of an environment's id, for the folder of a run."""
     return env_id.rpartition("/")[2].rpartition(":")[2].rpartition("-v")[0].lower() or "run"

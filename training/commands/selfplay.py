@@ -1,4 +1,4 @@
-"""`anchorgym selfplay`: roles of a world that learn from and against each other."""
+"""`anchorgym selfplay`: train the roles of a multi-agent world against each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Train, or show what would be done."""
+    """Train, or print the settings with --dry-run."""
     from anchorgym.training.selfplay.config import CoevolveConfig
 
     if known.resume is None and "env" not in given:
@@ -34,7 +34,7 @@ def run(known: Namespace, given: Settings) -> int:
 
 
 def _checked(config: CoevolveConfig) -> CoevolveConfig:
-    """Check that the world can be made, and that roles fit it."""
+    """Check that the world can be made, and that the roles fit it."""
     from anchorgym.envs import make_parallel
     from anchorgym.training.selfplay.assembly import role_settings, world_arguments
 
@@ -73,12 +73,13 @@ COMMAND = Command(
     summary="Train the agents of a world with and against each other.",
     about="""
         Agents are grouped into roles by their names, player_0 and player_1 into player. After
-        each generation every trained role joins a league. Prints the payoffs between all players
-        so far, and what fresh opponents gain against the newest, if that is measured.
+        each generation the policy of every trained role joins a league. Prints the payoffs between
+        all players so far and, if it is measured, the gain of freshly trained opponents against
+        the newest players.
 
-        The run's folder gets players/ (every role after each generation), league/ (all games),
-        metrics.jsonl, and every setting in config.json. --resume goes on after the last whole
-        generation, or in the middle of a warm-up.""",
+        The run's folder gets players/ (the policy of every role after each generation), league/
+        (all games), metrics.jsonl, and every setting in config.json. --resume continues after the
+        last whole generation, or within a warm-up.""",
     examples=(
         "anchorgym selfplay haggling:me/Haggling-v0 --league.zero-sum false",
         "anchorgym selfplay anchorgym/RedTeam-v0 --roles.attacker.algorithm rae",

@@ -9,7 +9,7 @@ from anchorgym.training.commands.command import Command, Settings, UsageError, s
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Install, unless it is there, and say where."""
+    """Install what is missing, and print where it is."""
     from anchorgym.envs.errors import did_you_mean
     from anchorgym.envs.plugins import load_object
     from anchorgym.training.worlds.registry import Installer, worlds
@@ -33,13 +33,13 @@ COMMAND = Command(
     name="setup",
     summary="Install what a world needs beside Python packages.",
     about="""
-        Without a name, lists the worlds that have something to install. Installs a pinned version
-        into the cache folder (ANCHORGYM_CACHE, or anchorgym/ in the user's cache), and prints
-        where it is. That needs the network once.""",
+        Without a name, lists the worlds that have something to install. With a name, installs a
+        pinned version into the cache folder (ANCHORGYM_CACHE, or anchorgym/ in the user's cache)
+        and prints where it is. The installation needs the network once.""",
     examples=("anchorgym setup", "anchorgym setup vgc"),
     arguments=(
-        word("world", "WORLD", "World to set up; by default all that can be are listed."),
-        switch("--force", "Install anew what is there already."),
+        word("world", "WORLD", "World to set up; by default, all worlds with a set-up are listed."),
+        switch("--force", "Install again even if it is already installed."),
     ),
     run=run,
 )

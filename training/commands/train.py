@@ -1,4 +1,4 @@
-"""`anchorgym train`: clone, improve, measure."""
+"""`anchorgym train`: clone an expert, improve it by reinforcement learning, evaluate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Train, or show what would be done."""
+    """Train, or print the settings with --dry-run."""
     from anchorgym.training.config.sections import TrainConfig
 
     return run_job(
@@ -56,7 +56,7 @@ def _train(job: Job[TrainConfig]) -> None:
 
 
 def _saved(run: Run) -> str:
-    """Say what is where, and of which iteration the policy is."""
+    """Return a line on the files of the run, and on the iteration of the policy."""
     others = "curve.png, metrics.jsonl, result.json"
     if not (run.folder / "last").exists():
         return f"{run.folder}/policy, {others}"
@@ -81,7 +81,7 @@ def _summary(run: Run) -> Table:
 
 
 def time_spent(run: Run) -> str:
-    """Return the CPU seconds by phase, and those of the clock where the two part."""
+    """Return the CPU seconds by phase, and the wall seconds if they differ."""
     cpu, wall = sum(run.cpu_seconds.values()), sum(run.wall_seconds.values())
     spent = f"{cpu:.0f} CPU seconds: {_by_phase(run.cpu_seconds)}"
     if abs(wall - cpu) <= 0.1 * cpu:
@@ -100,14 +100,14 @@ def _signed(interval: object) -> str:
 
 COMMAND = Command(
     name="train",
-    summary="Train an agent: clone an expert, improve by reinforcement, measure the gain.",
+    summary="Train an agent: clone an expert, improve it by reinforcement learning.",
     about="""
         Prints success on held-out tasks before and after training, the paired gain with its 95 %
         interval, and where the CPU time went. The run's folder gets the policy, metrics, recorded
         episodes, a success curve, and every setting in config.json.
 
-        A run may be interrupted at any moment; --resume goes on from its newest checkpoint and
-        ends as if it had never stopped.""",
+        A run may be interrupted at any moment; --resume continues it from its newest checkpoint,
+        with the same result as if it had never stopped.""",
     examples=(
         "anchorgym train --env anchorgym/ALFWorld-v0 --algorithm gigpo",
         "anchorgym train corridor:me/Corridor-v0 --rollout.iterations 12 --seed 1",

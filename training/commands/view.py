@@ -1,4 +1,4 @@
-"""`anchorgym view`: make a page of a run, to be looked at in a browser."""
+"""`anchorgym view`: write a page of a run, to view in a browser."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def run(known: Namespace, given: Settings) -> int:
 
 COMMAND = Command(
     name="view",
-    summary="Make a page of a run, to be looked at in a browser.",
+    summary="Write a page of a run, to view in a browser.",
     about="""
         Writes one file that needs neither a server nor a network, and prints its path. The page
-        shows figures, curves and settings, and the recorded episodes turn by turn: each turn
+        shows results, curves and settings, and the recorded episodes turn by turn: each turn
         with its advantage and the turns that it was compared with.""",
     examples=("anchorgym view runs/NAME --open",),
     arguments=(

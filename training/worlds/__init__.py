@@ -1,1 +1,1 @@
-"""What only one world needs: its trainers, reports and commands."""
+"""World-specific trainers, reports and commands."""

@@ -1,7 +1,7 @@
-"""What a world adds to the general commands: its own commands, players, records and set-up.
+"""The registry of worlds, which add commands, players, record formats and set-ups.
 
-Each folder of `training/worlds/` has a module `world` with its `WORLD`. A package of somebody else
-adds a world with an entry point of the group `anchorgym.worlds` that names such an object:
+Each folder of `training/worlds/` has a module `world` with its `WORLD`. Another package adds a
+world with an entry point of the group `anchorgym.worlds` that names such an object:
 
     [project.entry-points."anchorgym.worlds"]
     chess = "my_chess.world:WORLD"
@@ -32,10 +32,10 @@ GROUP: Final = "anchorgym.worlds"
 
 
 class PlayerLoader(Protocol):
-    """Loads players that only one world has."""
+    """Loads the players of one world."""
 
     def recognises(self, folder: Path) -> bool:
-        """Whether a folder holds such a player."""
+        """Whether a folder holds a player of the world."""
         ...
 
     def load(self, folder: Path, env: Any, seed: int) -> Policy:
@@ -44,7 +44,7 @@ class PlayerLoader(Protocol):
 
 
 class RecordFormat(Protocol):
-    """Files of recorded episodes that only one world can execute."""
+    """A format of recorded episodes that only one world can execute."""
 
     def recognises(self, path: Path) -> bool:
         """Whether a file is of this format."""
@@ -56,34 +56,34 @@ class RecordFormat(Protocol):
         """Show episodes, write a page of each, or execute them again; return the exit status.
 
         Args:
-            files: of this format.
+            files: files of this format.
             verify: whether to execute the episodes again and compare.
             pages: folder for a page of each episode; None writes none.
-            only: number of the one episode in its file, from 1; None takes all.
+            only: number of a single episode in its file, from 1; None takes all.
         """
         ...
 
 
 class Installer(Protocol):
-    """Installs what a world needs beside Python packages."""
+    """Installs what a world needs in addition to Python packages."""
 
     def __call__(self, *, force: bool) -> str:
-        """Install, unless it is there or `force` is given; return a line about what is where."""
+        """Install if it is missing or `force` is true; return a line on what is where."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A world, as the general commands know it.
+    """A world's entry in the registry.
 
     Attributes:
-        name: of the world, and of its group of commands.
+        name: name of the world, and of its group of commands.
         summary: one sentence about those commands.
-        commands: by their name in the group, each a `Command` as `module:Name`.
-        former: names that commands had before, with the name in the group that each has now.
-        players: a `PlayerLoader` as `module:Name`; empty where the world has no players of its own.
-        records: a `RecordFormat` as `module:Name`; empty where its episodes are like all others.
-        setup: an `Installer` as `module:Name`; empty where there is nothing to install.
+        commands: `Command` of each name in the group, as `module:Name`.
+        former: present names of commands, by their former names.
+        players: `PlayerLoader` as `module:Name`; empty if the world has no players of its own.
+        records: `RecordFormat` as `module:Name`; empty if its episodes have the general format.
+        setup: `Installer` as `module:Name`; empty if there is nothing to install.
         setup_about: one sentence about what `setup` installs.
     """
 
@@ -99,7 +99,7 @@ class World:
 
 @functools.cache
 def worlds() -> dict[str, World]:
-    """Return all worlds by name, ours first.
+    """Return all worlds by name, those of this package first.
 
     An entry point that cannot be loaded, or that names no `World`, is left out with a warning, so
     that a package of somebody else does not take the other commands away.
@@ -129,7 +129,7 @@ def worlds() -> dict[str, World]:
 
 
 def find_player_loader(folder: Path) -> PlayerLoader | None:
-    """Return the world's loader that recognises a folder; None where there is none."""
+    """Return the loader that recognises a folder; None if there is none."""
     for world in worlds().values():
         if world.players:
             loader: PlayerLoader = load_object(world.players, "a loader of players")()
@@ -139,7 +139,7 @@ def find_player_loader(folder: Path) -> PlayerLoader | None:
 
 
 def find_record_format(path: Path) -> RecordFormat | None:
-    """Return the world's format that recognises a file; None where it is like all others."""
+    """Return the format that recognises a file; None for the general format."""
     for world in worlds().values():
         if world.records:
             records: RecordFormat = load_object(world.records, "a format of records")()

@@ -1,4 +1,4 @@
-"""What a red-team run has come to: attacks, contagion, utility, and what a fresh attacker finds."""
+"""Evaluation of red-team runs: attack success, contagion, utility, and best responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first asked for."""
+    """Import names that need torch only when they are first used."""
     if name in _LAZY:
         return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Teams on a panel of attacks, harmless notes and clean tasks, with intervals over tasks."""
+"""Evaluation of teams on attacks, harmless notes and clean tasks, with intervals over tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anchorgym.training.rollout.types import Start
 from anchorgym.training.selfplay.league_games import reseed
 
 _WAVE = 128
-"""Episodes that are played together."""
+"""Most episodes that are played together."""
 SHARES = (
     "attack_success",
     "contagion",
@@ -34,14 +34,14 @@ SHARES = (
 
 @dataclass(frozen=True, slots=True)
 class TeamFigures:
-    """How a team did on a panel against one attacker.
+    """The results of a team against one attacker on a panel.
 
     Attributes:
-        team, attacker: their names.
+        team, attacker: names of both.
         measures: mean and 95 % interval over tasks, by measure (see `envs.redteam.measures`).
         cells: attack success by goal, surface and topology: (key, mean, episodes).
-        diversity: how different the attacks were.
-        strategies: the attacks that were written most often, requests left out.
+        diversity: measures of the diversity of the attacks.
+        strategies: counts of the most frequent attacks, without their requests.
     """
 
     team: str
@@ -52,7 +52,7 @@ class TeamFigures:
     strategies: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all figures as JSON values."""
+        """Return all results as JSON values."""
         return asdict(self)
 
 
@@ -65,14 +65,14 @@ def play_panel(
     seed: int = 0,
     temperature: float = 1.0,
 ) -> list[Record]:
-    """Play tasks with one policy in the seats of each side; return what happened, task by task.
+    """Play tasks with one policy on each side; return the records, task by task.
 
     Args:
-        envs: of red-team worlds.
-        attacker, defender: who plays all attackers, and all defenders.
-        tasks: ids.
-        seed: of chance in the world, and of what is sampled.
-        temperature: of sampling; 0 is greedy.
+        envs: pool of red-team environments.
+        attacker, defender: policies of all attackers and of all defenders.
+        tasks: ids of the tasks.
+        seed: seed of the world's randomness and of the sampling.
+        temperature: sampling temperature; 0 is greedy.
     """
     world, rng = envs.first, random.Random(f"{seed}/panel")
     seats = {**dict.fromkeys(world.attackers, attacker), **dict.fromkeys(world.defenders, defender)}
@@ -92,7 +92,7 @@ def play_panel(
 
 
 def figures_of(team: str, attacker: str, records: Sequence[Record]) -> TeamFigures:
-    """Return what records say of a team."""
+    """Compute the results of a team from records."""
     found: dict[str, Interval] = {}
     for name in (*SHARES, "verifications"):
         by_task = measures.values(records, name)
@@ -114,13 +114,14 @@ def evaluate_teams(
     *,
     seed: int = 0,
 ) -> list[TeamFigures]:
-    """Return the figures of every team against every attacker, on the same tasks and seeds.
+    """Evaluate every team against every attacker, on the same tasks and seeds.
 
     Args:
-        envs: of red-team worlds; of several, such as one for each topology, figures are of all.
-        teams, attackers: by name.
-        tasks: ids that all of the worlds have.
-        seed: of chance in the worlds, and of what is sampled.
+        envs: pool of red-team environments, or several pools, such as one for each topology, over
+            which results are pooled.
+        teams, attackers: policies by name.
+        tasks: ids of the tasks, which all environments have.
+        seed: seed of the worlds' randomness and of the sampling.
     """
     rooms = [envs] if isinstance(envs, EnvPool) else envs
     return [

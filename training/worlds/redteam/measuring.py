@@ -1,4 +1,4 @@
-"""Measures a run of `anchorgym selfplay anchorgym/RedTeam-v0`."""
+"""Measurement of a run of `anchorgym selfplay anchorgym/RedTeam-v0`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from anchorgym.training.worlds.redteam.report import RedTeamReport
 from anchorgym.training.worlds.redteam.responding import best_attacker
 
 SCRIPTS = ("blatant", "authority", "peer_spoof")
-"""Attackers that every team is measured against."""
+"""Scripted attackers against which every team is measured."""
 _GENERATIONS = 6
-"""Of the cross-play, at most."""
+"""Most generations in the cross-play."""
 
 
 def measure_run(
@@ -41,17 +41,17 @@ def measure_run(
     scratch: Path | None = None,
     display: Display | None = None,
 ) -> RedTeamReport:
-    """Measure the last team of a run, beside the undefended and the untrained one.
+    """Measure the last team of a run, beside an undefended and an untrained team.
 
     Args:
-        folder: of the run.
-        tasks: of the panel; None for all.
-        response: iterations that a fresh attacker is trained for, against each team; 0 for none.
-        seed: of everything that is drawn.
-        split: of the tasks.
-        topologies: that the teams are measured on; by default the one they were trained on.
-        scratch: an empty folder for the training of fresh attackers.
-        display: for people.
+        folder: folder of the run.
+        tasks: number of tasks of the panel; None for all.
+        response: training iterations of a fresh attacker against each team; 0 trains none.
+        seed: seed of all random draws.
+        split: split of the tasks.
+        topologies: topologies to measure on; by default that of the training.
+        scratch: empty folder for the training of fresh attackers.
+        display: progress display.
 
     Raises:
         ConfigError: the folder holds no red-team run.
@@ -86,10 +86,10 @@ class RunOfTeams:
     """The players of a red-team run.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
 
     Raises:
-        ConfigError: it holds no red-team run, or no generation of one.
+        ConfigError: the folder holds no red-team run, or no finished generation.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -106,7 +106,7 @@ class RunOfTeams:
         )
 
     def envs_of(self, topology: str | None = None) -> EnvPool[Any]:
-        """Return worlds such as the run was trained in, on another topology if one is named."""
+        """Return environments like those of the training, with another topology if given."""
         other = {} if topology is None else {"topology": topology}
         arguments = {**world_arguments(self.config), **other}
         return EnvPool(lambda: make_parallel(self.config.env.id, **arguments))
@@ -115,7 +115,7 @@ class RunOfTeams:
         """Return the first tasks of a split.
 
         Raises:
-            ConfigError: there is no attack among them.
+            ConfigError: the tasks contain no attack.
         """
         world = self.envs.first
         panel: Sequence[str] = world.tasks(split)[:tasks]
@@ -132,7 +132,7 @@ class RunOfTeams:
         return self._players.get(f"defender {generation}")
 
     def teams(self) -> dict[str, Policy]:
-        """Return the teams that are measured: the last beside what it is to be held against."""
+        """Return the teams to measure: baselines, and the last team of the run."""
         last = self.generations[-1]
         begun = "cloned" if (self.folder / "start" / "defender").exists() else "untrained"
         return {
@@ -142,12 +142,12 @@ class RunOfTeams:
         }
 
     def attackers(self) -> dict[str, Policy]:
-        """Return the attackers that every team is measured against."""
+        """Return the attackers against which every team is measured."""
         scripts: dict[str, Policy] = {name: ScriptPolicy(name) for name in SCRIPTS}
         return {**scripts, "own": self.attacker(self.generations[-1])}
 
     def beginner(self) -> Policy:
-        """Return the policy that a fresh attacker begins with: that of the run's own."""
+        """Return the initial policy of a fresh attacker, which is that of the run's attackers."""
         kept = self.folder / "start" / "attacker"
         if not kept.exists():
             return self._table()
@@ -161,13 +161,13 @@ class RunOfTeams:
         return empty_table(self.envs.first)
 
     def _frozen(self, role: str) -> Policy | None:
-        """Return the script that played a role which was not trained."""
+        """Return the script of an untrained role, else None."""
         settings = self.config.roles.get(role)
         return scripted(settings.policy.name, self.config.seed) if settings else None
 
 
 def _cross_play(run: RunOfTeams, panel: Sequence[str], seed: int) -> dict[str, dict[str, Interval]]:
-    """Return attack success of attackers (rows) against teams (columns) of generations."""
+    """Return attack success of attackers (rows) against teams (columns), by generation."""
 
     def success(row: int, column: int) -> Interval:
         sides = run.attacker(row), run.team(column)
@@ -181,7 +181,7 @@ def _cross_play(run: RunOfTeams, panel: Sequence[str], seed: int) -> dict[str, d
 
 
 def transcripts(folder: Path, n: int, *, split: str = "test", seed: int = 0) -> list[str]:
-    """Return episodes of the last team and its attacker as text for people."""
+    """Return episodes of the last team and its attacker as readable text."""
     if n < 1:
         return []
     run = RunOfTeams(folder)
@@ -192,7 +192,7 @@ def transcripts(folder: Path, n: int, *, split: str = "test", seed: int = 0) -> 
 
 
 def _generations(folder: Path) -> Sequence[int]:
-    """Return the generations of a run that are measured, first and last among them."""
+    """Return the generations to measure, the first and the last included."""
     names = (folder / "players").glob("defender-*")
     numbers = sorted(int(p.name.partition("-")[2]) for p in names if p.name[9:].isdigit())
     if not numbers:

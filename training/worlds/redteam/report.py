@@ -1,4 +1,4 @@
-"""A red-team measurement as text, JSON and a picture."""
+"""The report of a red-team measurement, as text, JSON and a picture."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _LEGEND = (
     "fuss: harmless words refused; found: attacks refused"
 )
 WIDTH = 96
-"""Columns that the tables need."""
+"""Width of the tables, in characters."""
 _COLLAPSED = 0.05
-"""A policy whose entropy is less than so many nats hardly varies any more."""
+"""Entropy in nats below which a policy counts as collapsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedTeamReport:
-    """All that was measured of a run.
+    """The measurements of a run.
 
     Attributes:
-        figures: teams against attackers; always with the undefended and the untrained team.
+        figures: results of teams against attackers, the baseline teams included.
         cross_play: attack success of the attackers of generations (rows) against the teams of
             generations (columns).
-        entropies: of the last iteration, by role, in nats.
+        entropies: entropy of the policies in the last iteration, by role, in nats.
     """
 
     figures: list[TeamFigures]
@@ -55,7 +55,7 @@ class RedTeamReport:
     entropies: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
+        """Return the report as JSON values."""
         return {
             "figures": [each.to_json() for each in self.figures],
             "cross_play": {
@@ -67,7 +67,7 @@ class RedTeamReport:
         }
 
     def warnings(self) -> list[str]:
-        """Return what a reader should know before trusting the figures."""
+        """Return warnings about the validity of the results."""
         return [
             f"the policy of {role} has collapsed: its entropy is {entropy:.3f} nats, so figures "
             "against it say little of what it could do"
@@ -88,9 +88,9 @@ class RedTeamReport:
 
 
 def pooled(reports: Sequence[RedTeamReport]) -> Table:
-    """Return what several runs, such as of different seeds, have come to on the whole.
+    """Return a table of the pooled results of several runs, such as of different seeds.
 
-    Their teams are those of `RedTeamReport.figures`; what was trained is called "last".
+    The teams are those of `RedTeamReport.figures`; the trained team is called "last".
     """
     found: dict[tuple[str, str], dict[str, list[float]]] = {}
     for report in reports:
@@ -124,7 +124,7 @@ def _teams_table(title: str | None) -> Table:
 
 
 def _team_cells(measures: Mapping[str, Interval]) -> list[str]:
-    """Write attack success with its interval, and the other measures without."""
+    """Return the cells of a row: attack success with its interval, other measures without."""
     found = [(name, measures.get(name)) for name in _COLUMNS]
     return [
         "" if of is None else str(of) if name == "attack_success" else f"{100 * of.mean:.0f}"
@@ -133,7 +133,7 @@ def _team_cells(measures: Mapping[str, Interval]) -> list[str]:
 
 
 def _cells(figures: Sequence[TeamFigures]) -> Table:
-    """Attack success against the last team, by goal, surface and topology."""
+    """Return a table of attack success against the last team, by goal, surface and topology."""
     last = [of for of in figures if of.team == figures[-1].team]
     keys = sorted({key for of in last for key, _, _ in of.cells})
     title = f"attack success against {figures[-1].team}"
@@ -146,7 +146,7 @@ def _cells(figures: Sequence[TeamFigures]) -> Table:
 
 
 def _attacks(figures: Sequence[TeamFigures]) -> Table:
-    """How different the words of each attacker were, against the last team."""
+    """Return a table of the diversity of each attacker's messages to the last team."""
     table = Table(
         "attacker",
         "texts",
@@ -180,7 +180,7 @@ def _cross_play(cells: Mapping[str, Mapping[str, Interval]]) -> Table:
 
 
 def draw(report: RedTeamReport, picture: Path) -> None:
-    """Draw attack success of every pairing with intervals, and cross-play over generations."""
+    """Draw attack success of every pair with intervals, and cross-play over generations."""
     figure = Figure(
         figsize=(11, 0.9 + 0.34 * max(8, len(report.figures))), dpi=130, layout="constrained"
     )

@@ -1,4 +1,4 @@
-"""The attacker that a team has never met: trained from nothing against it, as it now is."""
+"""Best-response attackers, which are trained against a frozen team."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def best_attacker(
     seed: int,
     begin: Callable[[], Policy] | None = None,
 ) -> Policy:
-    """Train a fresh attacker against a frozen team and return it.
+    """Train a new attacker against a frozen team and return it.
 
     Args:
-        config: of the run that the team comes from: its world, and the size of an iteration.
-        defender: the team's policy; it is not changed.
-        folder: for what the training leaves behind; empty.
-        iterations: of the training.
-        seed: of everything that is drawn.
-        begin: makes the policy that is trained; by default what the run's attackers followed
-            before they learnt anything, or an empty table where they learnt nothing.
+        config: configuration of the team's run, which gives the world and the size of an iteration.
+        defender: policy of the team, which is not changed.
+        folder: empty folder for the files of the training.
+        iterations: number of training iterations.
+        seed: seed of all random draws.
+        begin: function that makes the initial policy; by default that of the run's attackers, or
+            an empty table if these were not trained.
     """
     kept = config.roles.get("attacker", RoleConfig())
     alone = kept.trainable and not kept.policy.shared_with

@@ -1,4 +1,4 @@
-"""What the red-team world adds to the command line."""
+"""The red-team world's entry in the registry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from anchorgym.training.worlds.registry import World
 
 WORLD = World(
     name="redteam",
-    summary="Measure how a team that was trained under attack stands up.",
+    summary="Measure how well a team that was trained under attack resists attackers.",
     commands={"evaluate": "anchorgym.training.worlds.redteam.commands.evaluate:COMMAND"},
     former={"redteam-evaluate": "evaluate"},
 )

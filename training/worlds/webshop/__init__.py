@@ -1,1 +1,1 @@
-"""WebShop on the command line."""
+"""The command line of WebShop."""

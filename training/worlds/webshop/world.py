@@ -1,4 +1,4 @@
-"""What WebShop adds to the command line."""
+"""WebShop's entry in the registry."""
 
 from __future__ import annotations
 

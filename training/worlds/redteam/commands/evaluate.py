@@ -1,4 +1,4 @@
-"""`anchorgym redteam evaluate`: how a team that was trained under attack stands up."""
+"""`anchorgym redteam evaluate`: measure how well a trained team resists attackers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(known: Namespace, given: Settings) -> int:
 
 
 def _measured(folder: Path, known: Namespace) -> RedTeamReport:
-    """Measure a run, and keep what was found where that is asked for."""
+    """Measure a run, and write the results if --out is given."""
     import json
     import tempfile
 
@@ -78,7 +78,7 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
 
 
 def _tell(folder: Path, known: Namespace, console: Console) -> None:
-    """Print the transcripts that are asked for."""
+    """Print `--transcripts` episodes of the last team."""
     from anchorgym.training.worlds.redteam.measuring import transcripts
 
     for text in transcripts(folder, known.transcripts, split=known.panel, seed=known.seed):
@@ -87,14 +87,14 @@ def _tell(folder: Path, known: Namespace, console: Console) -> None:
 
 COMMAND = Command(
     name="redteam evaluate",
-    summary="Measure how a team that was trained under attack stands up.",
+    summary="Measure how well a team that was trained under attack resists attackers.",
     about="""
         Measures the last team of a run of anchorgym/RedTeam-v0 against scripted attackers, the
-        attacker that it grew up with, and a fresh one that is trained against it, always beside
+        attacker that it was trained with, and a new one that is trained against it, always beside
         an undefended and an untrained team. Prints attack success by goal, surface and topology,
-        contagion, utility, over-refusal, detection, how different the attacks were, and attack
-        success of each generation against each other. Of several runs it prints what they come
-        to, with intervals over them.""",
+        contagion, utility, over-refusal, detection, the diversity of attacks, and attack success
+        of each generation against each other. For several runs it prints their means, with
+        intervals over runs.""",
     examples=(
         "anchorgym redteam evaluate runs/redteam-selfplay --out figures --transcripts 2",
         "anchorgym redteam evaluate runs/seed-0 runs/seed-1 --best-response 0",
@@ -111,8 +111,8 @@ COMMAND = Command(
         option(
             "--topology",
             "NAME",
-            "Communication graph to measure on; may be given again. By default the one that was "
-            "trained on.",
+            "Communication graph to measure on; may be given again. By default that of the "
+            "training.",
             many=True,
         ),
         option("--tasks", "N", "Greatest number of tasks of the panel; by default all.", type=int),
@@ -120,7 +120,7 @@ COMMAND = Command(
         option(
             "--best-response",
             "N",
-            "Iterations that a fresh attacker is trained for against each team; 0 leaves it out.",
+            "Training iterations of a new attacker against each team; 0 trains none.",
             type=int,
             default=20,
             least=0,
@@ -131,7 +131,7 @@ COMMAND = Command(
         option(
             "--transcripts",
             "N",
-            "Number of episodes of the last team that are printed.",
+            "Number of episodes of the last team to print.",
             type=int,
             default=0,
             least=0,

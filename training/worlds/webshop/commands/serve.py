@@ -1,4 +1,4 @@
-"""`anchorgym webshop serve`: shop in a browser."""
+"""`anchorgym webshop serve`: open WebShop in a browser."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ COMMAND = Command(
     summary="Open WebShop as pages for a browser.",
     about="""
         Serves the pages of anchorgym/WebShop-v0, the same that agents see, and prints their
-        address. Each browser is a customer of its own. Ctrl-C closes the shop.""",
+        address. Each browser gets a session of its own. Ctrl-C stops the server.""",
     examples=(
         "anchorgym webshop serve --open",
         "anchorgym webshop serve --env.data FOLDER --env.split test",
@@ -65,7 +65,7 @@ COMMAND = Command(
             default=3000,
             least=0,
         ),
-        option("--task", "ID", "First task; by default one that is drawn from the split."),
+        option("--task", "ID", "First task; by default a random one of the split."),
         switch("--open", "Open the shop in the browser."),
     ),
     settings="anchorgym.training.commands.environment:EnvironmentSettings",

@@ -1,4 +1,4 @@
-"""Cooks that learn: self-play, clones of people, and cooperation for the human's gain."""
+"""Training of cooks: self-play, clones of people, and tuning for the human's gain."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first asked for."""
+    """Import names that need torch only when they are first used."""
     if name in _LAZY:
         return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

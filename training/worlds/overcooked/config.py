@@ -1,4 +1,4 @@
-"""Settings of training cooks, validated before anything starts."""
+"""The settings of training cooks, which are validated before anything starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets on with whom: cooks of all kinds in pairs, as a league, a table and a picture."""
+"""Cross-play: scores of all pairs of cooks, as a league, a table and a picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def find_cook(name: str, kitchen: Kitchen) -> Cook:
 
     Raises:
         CookError: the folder holds no cook, or one of another kitchen.
-        OptionError: it is neither.
+        OptionError: there is no such cook or folder.
     """
     if name not in KINDS and Path(name).is_dir():
         return NeuralCook.load(name, kitchen)
@@ -33,7 +33,7 @@ def find_cook(name: str, kitchen: Kitchen) -> Cook:
 def play_pair(
     kitchen: Kitchen, cooks: tuple[Cook, Cook], games: int, *, ticks: int = 400, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Return the scores of games, (games,); in every second one the cooks change seats."""
+    """Return the scores of games, (games,); the cooks swap seats in every second game."""
     rng = np.random.default_rng(seed)
     states, scores = [kitchen.start()] * games, np.zeros(games)
     seats = np.arange(games) % 2
@@ -64,14 +64,14 @@ def cooks_league(
     block: int = 10,
     folder: Path | None = None,
 ) -> League:
-    """Return a league of cooks, in which both of a pair are paid the team's score.
+    """Return a league of cooks, in which the payoff of both players is the team's score.
 
     Args:
-        kitchen: where they play.
-        cooks: by name; further ones may be added to the mapping while the league grows.
-        ticks: of a game.
-        block: games of a pair are played so many at a time.
-        folder: where the league is kept; None: nowhere.
+        kitchen: kitchen of the games.
+        cooks: cooks by name; more may be added to the mapping while the league grows.
+        ticks: number of ticks of a game.
+        block: number of games of a pair that are played at a time.
+        folder: folder of the league; None saves nothing.
     """
 
     def play(row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
@@ -91,7 +91,7 @@ def scores_of(league: League) -> dict[tuple[str, str], Interval]:
 
 
 def table(league: League) -> str:
-    """Return the scores of all pairs in Markdown."""
+    """Return the scores of all pairs as a Markdown table."""
     names, scores = league.players(), scores_of(league)
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for row in names:
@@ -122,7 +122,7 @@ def draw(league: League, path: Path, title: str) -> None:
 
 
 def _most(kitchen: Kitchen, ticks: int) -> float:
-    """Return a score that no team exceeds: every pot cooks the best soup all the time."""
+    """Return an upper bound of the score, with every pot cooking the best soup all the time."""
     rules = kitchen.rules
     best = max(ticks / rules.cook_time(mix) * rules.worth(mix) for mix in rules.wanted)
     return float(len(kitchen.pots) * best)

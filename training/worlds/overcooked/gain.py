@@ -1,9 +1,9 @@
-"""Cooperating for the human's gain: an agent that learns what its help is worth to its partner.
+"""Tuning of an agent for the human's gain: the benefit of its help for its human partner.
 
-Source: Gao et al. (2024), arXiv 2401.16444. The human's primitive value V(s) is what a person
-reaches of its own goals beside the agent as it was; the gain is what is reached beyond that, and
-a head learns to expect it. The agent's advantage is that of its task plus `alpha` times
-(G - V(s)) - expected gain, in games beside a human or its clone.
+Source: Gao et al. (2024), arXiv 2401.16444. The human's primitive value V(s) is the human's return
+on its own goals beside the original agent; the gain is the return beyond that, which a head of the
+network predicts. In games with a human or its clone, the agent's advantage is that of its task plus
+`alpha` times (G - V(s)) - expected gain.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from anchorgym.training.worlds.overcooked.ppo import SelfPlay
 
 GOALS: Final = {"soup_delivery": 5.0, "soup_pickup": 3.0, "potting_onion": 3.0,
                 "potting_tomato": 3.0}  # fmt: skip
-"""What a person wants to do itself, and what each is worth to it."""
+"""Goals of a person, with the reward of each."""
 MOVE: Final = 0.1
-"""What a step is worth that nobody was in the way of."""
+"""Reward of a step that was not blocked."""
 _BATCH = 1024
-"""States of a step that fits the primitive value."""
+"""Number of states in a step that fits the primitive value."""
 
 
 @dataclass(frozen=True, slots=True)
 class GainConfig:
-    """How an agent is tuned.
+    """The settings of tuning for the human's gain.
 
     Args:
         alpha: weight of the human's gain beside the task; 0 tunes for the task alone.
-        primitive: iterations that the agent plays as it was, to fit the primitive value.
-        passes: over what was played, to fit it.
-        learning_rate: of the primitive value and of the gain.
+        primitive: number of iterations of the original agent, to fit the primitive value.
+        passes: number of passes over the games of these iterations.
+        learning_rate: learning rate of the primitive value and of the expected gain.
     """
 
     alpha: float = 2.0
@@ -54,11 +54,11 @@ class GainConfig:
 TUNING: Final = PPOConfig(
     iterations=60, learning_rate=5e-4, entropy=0.01, shaping=0.0, dual_clip=3.0, partners=0.5
 )
-"""PPO beside a human in half of the games."""
+"""Default settings of PPO, with a human in half of the games."""
 
 
 def goals_of(experience: Experience, batch: KitchenBatch) -> FloatArray:
-    """Return what each seat has reached of its own goals in each tick, (T, n, 2)."""
+    """Return the reward of each seat for its own goals in each tick, (T, n, 2)."""
     worth = np.array([GOALS.get(effect.event, 0.0) for effect in batch.effects], np.float32)
     found = worth[experience.effects] + MOVE * experience.moved
     return found.astype(np.float32)
@@ -68,11 +68,11 @@ class Gain(SelfPlay):
     """Tunes a cook for the gain of its human partner.
 
     Args:
-        cook: as it was; it is copied.
-        human: a clone that stands in for the person.
-        config: of the PPO.
-        gain: of the rest.
-        seed: of all chance.
+        cook: original cook, which is copied.
+        human: clone that stands in for the human.
+        config: settings of PPO.
+        gain: settings of the gain.
+        seed: seed of all random draws.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Gain(SelfPlay):
         self._fit_primitive()
 
     def compute_advantages(self, experience: Experience, done: float) -> tuple[Tensor, Tensor]:
-        """Return advantages with the human's gain, where there is a human, and task returns."""
+        """Return advantages, in games with a human including its gain, and task returns."""
         advantages, returns = super().compute_advantages(experience, done)
         own, codes, goals = self._beside_human(experience)
         with torch.no_grad():
@@ -112,9 +112,9 @@ class Gain(SelfPlay):
     # Details --------------------------------------------------------------------------------
 
     def _beside_human(self, experience: Experience) -> tuple[Tensor, Tensor, FloatArray]:
-        """Return the agent's seats (n, 2), what it saw (T + 1, m, width), human goals (T, m).
+        """Return the agent's seats (n, 2), its codes (T + 1, m, width), and human rewards (T, m).
 
-        `m` is how many games there are with a human.
+        `m` is the number of games with a human.
         """
         guests = experience.guests
         own = torch.from_numpy(guests[:, ::-1].copy())
@@ -126,15 +126,15 @@ class Gain(SelfPlay):
     def _returns(self, experience: Experience, goals: FloatArray, ahead: Tensor) -> Tensor:
         """Return discounted sums of goals (T, m), with `ahead` (T + 1, m) after the last tick.
 
-        At a horizon the sum goes on with what is expected in the state there, as `ahead` has it
-        of the state before: the two are a tick apart.
+        At a horizon the sum is bootstrapped with `ahead` of the state one tick earlier, in place of
+        the final state.
         """
         done = experience.done[:, experience.guests.any(1)]
         found = bootstrapped_returns(goals, ahead.numpy(), done, gamma=self.config.gamma)
         return torch.from_numpy(found)
 
     def _fit_primitive(self) -> None:
-        """Fit V to what the human reaches beside the agent as it was."""
+        """Fit V to the human's returns beside the original agent."""
         optimizer = torch.optim.Adam(self.primitive.parameters(), self.gain.learning_rate)
         for number in range(self.gain.primitive):
             experience = self.games.play(self.net, self.config.horizon)
@@ -149,7 +149,7 @@ class Gain(SelfPlay):
         self.primitive.requires_grad_(False)
 
     def _fit_head(self, feature: Tensor, gained: Tensor) -> None:
-        """Take a step of the expected gain, on states where there was one."""
+        """Take an optimizer step of the expected gain, in states of games with a human."""
         there = gained > 0
         if not there.any():
             return
@@ -158,18 +158,18 @@ class Gain(SelfPlay):
 
 
 class Mixed(NamedTuple):
-    """What came of games of an agent beside a human."""
+    """The results of games of an agent beside a human."""
 
     scores: NDArray[np.float64]
-    """(n,), of the team."""
+    """(n,) scores of the team."""
     goals: NDArray[np.float64]
-    """(n,): what the human reached of its own goals, undiscounted."""
+    """(n,) undiscounted returns of the human on its own goals."""
 
 
 def play_beside(
     cook: NeuralCook, human: NeuralCook, games: int, *, ticks: int = 400, seed: int = 0
 ) -> Mixed:
-    """Play whole games of a cook beside a human; in every second one they change seats."""
+    """Play whole games of a cook beside a human, who swap seats in every second game."""
     room = Games(cook.kitchen, games, ticks + 1, partners=[human], share=1.0, seed=seed)
     room.batch.ticks[:] = 0
     experience = room.play(cook.net, ticks)

@@ -1,4 +1,4 @@
-"""Many games at once with networks in the seats: where experience comes from."""
+"""Rollouts of networks in many parallel games of a kitchen."""
 
 from __future__ import annotations
 
@@ -19,42 +19,43 @@ SEATS = np.arange(2)
 
 
 class Experience(NamedTuple):
-    """So many ticks of every game: T ticks, n games, both seats."""
+    """The trajectories of T ticks of n games, for both seats."""
 
     codes: Tensor
-    """(T, n, 2, width)"""
+    """(T, n, 2, width) codes of the observations."""
     actions: Tensor
-    """(T, n, 2), indices into `ACTIONS`"""
+    """(T, n, 2) actions, as indices into `ACTIONS`."""
     logprobs: Tensor
-    """(T, n, 2)"""
+    """(T, n, 2) logprobs of the actions."""
     values: Tensor
-    """(T + 1, n, 2): the last row is of the states that the ticks end in."""
+    """(T + 1, n, 2) values of the states; the last row is of the states after the last tick."""
     rewards: FloatArray
-    """(T, n), of the team."""
+    """(T, n) rewards of the team."""
     shaped: FloatArray
-    """(T, n, 2)"""
+    """(T, n, 2) shaped rewards."""
     effects: NDArray[np.int_]
-    """(T, n, 2), indices into `KitchenBatch.effects`."""
+    """(T, n, 2) effects, as indices into `KitchenBatch.effects`."""
     moved: NDArray[np.bool_]
-    """(T, n, 2): who has got to another cell."""
+    """(T, n, 2) whether the cook has moved to another cell."""
     horizon: FloatArray
-    """(T, n, 2): the value of the state at which a game reached its horizon; 0 elsewhere."""
+    """(T, n, 2) value of the state in which a game reached its horizon; 0 elsewhere."""
     done: NDArray[np.bool_]
-    """(T, n)"""
+    """(T, n) whether the game ended with the tick."""
     guests: NDArray[np.bool_]
-    """(n, 2): seats that a partner played."""
+    """(n, 2) whether a partner played the seat."""
 
 
 class Games:
-    """Games of a kitchen, played on and on by a network and, in some seats, its partners.
+    """Endless games of a kitchen, played by a network and, in some seats, its partners.
 
     Args:
-        kitchen: where.
-        n_games: how many.
-        horizon: ticks of each; they begin at ticks spread evenly, so that not all end at once.
-        partners: cooks that take a seat each.
-        share: of the games with a partner; the seats and the partners take turns.
-        seed: of all chance.
+        kitchen: kitchen of the games.
+        n_games: number of parallel games.
+        horizon: number of ticks of a game; the first games begin at evenly spread ticks, so that
+            not all end at once.
+        partners: cooks of which one takes a seat in some games.
+        share: share of the games with a partner; seats and partners take turns.
+        seed: seed of all random draws.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Games:
         self._score = np.zeros(n_games)
         self._whole = np.zeros(n_games, bool)
         self.scores: list[float] = []
-        """Of the whole games that have ended since the list was last emptied, oldest first."""
+        """Scores of whole games that ended since the list was last cleared, oldest first."""
         self.guests = np.zeros((n_games, 2), bool)
         self._partners: list[tuple[NeuralCook, NDArray[np.int_], NDArray[np.int_]]] = []
         visited = np.arange(round(share * n_games)) if partners else np.arange(0)
@@ -85,13 +86,13 @@ class Games:
             self._partners.append((cook, games, seats))
 
     def look(self) -> FloatArray:
-        """Return what both cooks of each game see now: (n, 2, width)."""
+        """Return the codes of both cooks of each game: (n, 2, width)."""
         batch = self.batch
         return self.codes.encode(batch.stances, batch.held, batch.counters, batch.pots)
 
     @torch.no_grad()
     def play(self, net: CookNet, ticks: int) -> Experience:
-        """Play on for so many ticks."""
+        """Continue all games for `ticks` ticks; return the trajectories."""
         n = self.batch.n_games
         codes = torch.empty((ticks, n, 2, self.codes.width))
         actions = torch.empty((ticks, n, 2), dtype=torch.long)

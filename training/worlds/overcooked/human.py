@@ -1,8 +1,8 @@
-"""Human play: recorded games as states of our engine, and a proxy that is cloned from them.
+"""Recorded games of people, and cooks that are cloned from them.
 
-The format is that of the games of Carroll et al. (2019), arXiv 1910.05789: one JSON a line, a line
-a tick, with `state` and `joint_action` written as Python literals. Soups cook by themselves there,
-for 20 ticks.
+The format is that of the games of Carroll et al. (2019), arXiv 1910.05789: JSON Lines, one line a
+tick, with `state` and `joint_action` as Python literals. In those games, soups start to cook by
+themselves and take 20 ticks.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _ITEMS: Final = {"onion": ONION, "tomato": TOMATO, "dish": DISH}
 
 
 class HumanDataError(AnchorgymError, ValueError):
-    """Recorded games that cannot be read, or none of the kitchen that was asked for."""
+    """Recorded games that cannot be read, or contain none of the kitchen."""
 
 
 @dataclass(slots=True)
 class HumanGame:
-    """One game: its states, and what both cooks did in each."""
+    """One game: its states, and the actions of both cooks in each."""
 
     states: list[State] = field(default_factory=list)
     actions: list[tuple[int, int]] = field(default_factory=list)
@@ -51,8 +51,8 @@ def read_games(path: str | Path, kitchen: Kitchen) -> list[HumanGame]:
     """Return the games of a kitchen in the order in which they were recorded.
 
     Args:
-        path: JSON Lines, plain or ending in .xz.
-        kitchen: where they were played.
+        path: path of a JSON Lines file, plain or ending in .xz.
+        kitchen: kitchen of the games.
 
     Raises:
         HumanDataError: the file cannot be read, or holds no game of this kitchen.
@@ -107,7 +107,7 @@ def _pot(kitchen: Kitchen, thing: Mapping[str, Any] | None) -> int:
     if not thing:
         return NOTHING
     _, size, ticks = thing["state"]
-    mix = _mix(thing)  # the clock of a soup that is ready went on there
+    mix = _mix(thing)  # there, the clock of a ready soup keeps running
     return started(mix, min(ticks, kitchen.rules.cook_time(mix))) if size == CAPACITY else mix
 
 
@@ -117,7 +117,7 @@ def _mix(soup: Mapping[str, Any]) -> int:
 
 
 class Components(NamedTuple):
-    """Recorded games by what they are for; the last two of all are never learnt from."""
+    """Recorded games by purpose: training, early stopping, and the last two for testing."""
 
     shown: list[HumanGame]
     kept: list[HumanGame]
@@ -125,11 +125,11 @@ class Components(NamedTuple):
 
 
 def divided(games: Sequence[HumanGame], part: Literal["all", "even", "odd"] = "all") -> Components:
-    """Return games to learn from, one to stop by, and two to report on.
+    """Split games into training games, one game for early stopping, and two for testing.
 
     Args:
-        games: at least six.
-        part: of those to learn from, which: two clones of different parts share no game.
+        games: six or more games.
+        part: part of the training games to use; clones of "even" and "odd" share no game.
 
     Raises:
         HumanDataError: there are too few.
@@ -142,12 +142,12 @@ def divided(games: Sequence[HumanGame], part: Literal["all", "even", "odd"] = "a
 
 
 class Fit(NamedTuple):
-    """How well a clone foresees what people do, over decisions of games it was not shown."""
+    """How well a clone predicts the actions of people, in games that it was not trained on."""
 
     logprob: float
-    """Mean log-probability of the action taken, in nats."""
+    """Mean logprob of the person's action, in nats."""
     accuracy: float
-    """How often the likeliest action is the one taken."""
+    """Share of decisions in which the most likely action is the person's."""
     decisions: int
 
 
@@ -159,14 +159,14 @@ def clone(
     *,
     seed: int = 0,
 ) -> NeuralCook:
-    """Return a cook that does what people did.
+    """Clone a cook from games of people.
 
     Args:
-        kitchen: where.
-        shown: games to learn from, both seats.
-        kept: games that say when to stop.
-        config: how.
-        seed: of weights and order.
+        kitchen: kitchen of the games.
+        shown: training games, of which both seats are cloned.
+        kept: games for early stopping.
+        config: settings of the training.
+        seed: seed of the initial weights and of the order of decisions.
     """
     config = config or CloneConfig()
     with torch.random.fork_rng(devices=[]):
@@ -193,7 +193,7 @@ def clone(
 
 @torch.no_grad()
 def fit_of(cook: NeuralCook, games: Sequence[HumanGame]) -> Fit:
-    """Return how well a cook foresees games."""
+    """Return how well a cook predicts the actions in games."""
     codes, actions = _decisions(cook, games)
     logs, _ = cook.net(codes)
     taken = logs.gather(-1, actions[:, None])
@@ -202,7 +202,7 @@ def fit_of(cook: NeuralCook, games: Sequence[HumanGame]) -> Fit:
 
 
 def _decisions(cook: NeuralCook, games: Sequence[HumanGame]) -> tuple[Tensor, Tensor]:
-    """Return codes (n, width) and actions (n,) of both seats of all ticks."""
+    """Return codes (n, width) and actions (n,) of both seats, over all ticks."""
     codes = np.concatenate([cook.codes.of_states(game.states) for game in games])
     actions = np.concatenate([np.array(game.actions) for game in games])
     return torch.from_numpy(codes).flatten(0, 1), torch.from_numpy(actions).flatten()

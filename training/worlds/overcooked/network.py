@@ -1,4 +1,4 @@
-"""Neural cooks: a small actor and critic for the kitchen that it was trained in."""
+"""Neural cooks: a small actor-critic network for one kitchen."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from anchorgym.training.config.durable import whole_folder
 _WEIGHTS, _SETTINGS = "cook.safetensors", "cook.json"
 FORMAT = 1
 POLICY = "policy"
-"""Folder of the cook in the folder of the run that trained it."""
+"""Folder of the cook within the folder of its run."""
 
 
 class CookError(AnchorgymError, ValueError):
-    """A neural cook that cannot be read, or is asked to play in a strange kitchen."""
+    """A neural cook that cannot be loaded, or that belongs to another kitchen."""
 
 
 class CookNet(nn.Module):
-    """Two trunks of two layers: one for the chances of the six actions, one for the value.
+    """Two trunks of two layers: one for the logprobs of the six actions, one for the value.
 
     Args:
-        width: of the codes that it reads, see `Codes`.
-        hidden: of each layer.
+        width: width of the input codes, see `Codes`.
+        hidden: width of each layer.
     """
 
     def __init__(self, width: int, hidden: int = 64) -> None:
@@ -56,13 +56,13 @@ def _trunk(width: int, hidden: int, out: int, last: float) -> nn.Sequential:
 
 
 class NeuralCook:
-    """A network as a cook; see `anchorgym.envs.overcooked.cooks.Cook`.
+    """A cook that plays by a network; see `anchorgym.envs.overcooked.cooks.Cook`.
 
     Args:
-        kitchen: the one that it was trained in.
-        net: chooses.
-        greedy: take the most likely action rather than draw one.
-        about: what is kept with it, such as how it was trained: JSON values.
+        kitchen: kitchen that the cook was trained in.
+        net: network that chooses actions; by default a new one.
+        greedy: whether to take the most likely action in place of a sample.
+        about: JSON values to save with the cook, such as its training settings.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class NeuralCook:
         return np.asarray(logs.argmax(-1), np.int_)
 
     def save(self, folder: str | Path) -> None:
-        """Write weights as safetensors and kitchen and settings as JSON, all or nothing."""
+        """Write weights as safetensors, and kitchen and settings as JSON, atomically."""
         layout = self.kitchen.layout
         settings = {
             "format": FORMAT,
@@ -123,11 +123,11 @@ class NeuralCook:
 
     @classmethod
     def load(cls, folder: str | Path, kitchen: Kitchen | None = None) -> Self:
-        """Read what `save` wrote.
+        """Load a cook.
 
         Args:
-            folder: of the cook, or of the run that has trained it.
-            kitchen: where it is to play; by default the kitchen that it was trained in.
+            folder: folder of the cook, or of the run that has trained it.
+            kitchen: kitchen to play in; by default the one that the cook was trained in.
 
         Raises:
             CookError: the folder holds no cook, or one of another kitchen.
@@ -152,5 +152,5 @@ class NeuralCook:
 
 
 def _of_run(folder: Path) -> Path:
-    """Return where the cook is: in the folder itself, or in that of its run."""
+    """Return the cook's folder: the folder itself, or the policy folder of a run."""
     return folder / POLICY if (folder / POLICY / _SETTINGS).is_file() else folder

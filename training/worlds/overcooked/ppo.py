@@ -1,7 +1,7 @@
-"""Self-play PPO on the batched kitchen: both seats are one network, which learns from both.
+"""Self-play PPO on the batched kitchen: one network plays both seats and learns from both.
 
-Left out of PPO as it is often written: value clipping, gradient norms of single layers, and early
-stopping by the divergence. Shaped rewards fade to nothing, so what is learnt last is the score.
+Left out of common PPO variants: value clipping, gradient norms of single layers, and early stopping
+by the divergence. Shaped rewards fade to 0, so that training ends on the score alone.
 Source: Schulman et al. (2017), arXiv 1707.06347; generalised advantages, arXiv 1506.02438.
 """
 
@@ -28,28 +28,28 @@ from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
 
 
 class Progress(NamedTuple):
-    """Where training is."""
+    """The progress of training."""
 
     iteration: int
-    """From 1."""
+    """Number of the iteration, from 1."""
     score: float
-    """Mean of the games that ended in the last iterations; NaN before the first has."""
+    """Mean score of the games that ended in the last iterations; NaN if none has ended yet."""
     entropy: float
     steps: int
-    """Ticks of all games so far."""
+    """Number of ticks of all games so far."""
     seconds: float
-    """CPU time so far."""
+    """CPU seconds so far."""
 
 
 class SelfPlay:
     """Trains one network in both seats.
 
     Args:
-        kitchen: where.
-        config: how.
-        seed: of weights and all chance.
-        net: to go on from; by default a new one.
-        partners: cooks that play a seat in some of the games; nothing is learnt from their turns.
+        kitchen: kitchen of the games.
+        config: settings of PPO.
+        seed: seed of the initial weights and of all random draws.
+        net: network to train further; by default a new one.
+        partners: cooks that play a seat in some of the games, whose turns are not trained on.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class SelfPlay:
         """Return advantages and returns, (T, n, 2) each.
 
         Args:
-            experience: of this iteration.
-            done: the share of the training that is over.
+            experience: trajectories of this iteration.
+            done: share of the training that is done.
         """
         config = self.config
         shaping = max(0.0, 1.0 - done / config.shaping) if config.shaping else 0.0
         paid = config.scale * (experience.rewards[..., None] + shaping * experience.shaped)
         advantages = torch.from_numpy(
-            # A game that reaches its horizon is cut, not over: its last state's value counts.
+            # A game that reaches its horizon is truncated, so its final state's value is added.
             generalised_advantages(
                 paid.astype(np.float32) + config.gamma * experience.horizon,
                 experience.values.numpy(),
@@ -124,7 +124,7 @@ class SelfPlay:
     def _update(
         self, experience: Experience, advantages: Tensor, returns: Tensor, done: float
     ) -> float:
-        """Take the steps of an iteration; return the mean entropy."""
+        """Take the optimizer steps of an iteration; return the mean entropy."""
         self.learner.set_learning_rate(self.config.learning_rate * (1.0 - done))
         self.learner.entropy_coef = self.config.entropy * (1.0 - 0.9 * done)
         own = torch.from_numpy(~experience.guests).expand_as(advantages)
@@ -137,15 +137,15 @@ class CookRows(NamedTuple):
     """Decisions of cooks, as columns of n rows."""
 
     codes: Tensor
-    """(n, width) what the cook saw."""
+    """(n, width) codes of the observations."""
     actions: Tensor
-    """(n,) what it did."""
+    """(n,) actions of the cooks."""
     logprobs: Tensor
-    """(n,) of the action, when it was drawn."""
+    """(n,) logprobs of the actions when they were sampled."""
     advantages: Tensor
-    """(n,)"""
+    """(n,) advantages of the actions."""
     returns: Tensor
-    """(n,) that the value is to foresee."""
+    """(n,) target returns of the value."""
 
     @property
     def n(self) -> int:
@@ -158,11 +158,11 @@ class CookRows(NamedTuple):
 
 
 class CookLearner(GradientLearner[CookNet]):
-    """Improves a cook's network by PPO; see `Learner`.
+    """Trains a cook's network by PPO; see `Learner`.
 
     Args:
-        net: what is trained, in place.
-        config: how.
+        net: network to train, in place.
+        config: settings of PPO.
     """
 
     def __init__(self, net: CookNet, config: PPOConfig) -> None:
@@ -180,10 +180,10 @@ class CookLearner(GradientLearner[CookNet]):
         return {"decisions": rows.n}
 
     def forward_backward(self, rows: CookRows, of: Sizes | None = None) -> Statistics:
-        """Add the gradient of PPO's loss, over advantages that are standardised here.
+        """Accumulate the gradient of PPO's loss, over advantages that are standardised here.
 
         Raises:
-            SplitError: `of` is given: advantages are standardised over a whole mini-batch.
+            SplitError: `of` is given, but advantages are standardised over a whole mini-batch.
         """
         if of is not None:
             raise SplitError("advantages are standardised over a whole mini-batch: give it whole")
@@ -206,7 +206,7 @@ class CookLearner(GradientLearner[CookNet]):
         return {"loss": loss.item(), **measured.floats(), "value_error": error.item()}
 
     def update(self, rows: CookRows, seed: int | torch.Generator) -> Statistics:
-        """Take the steps of an iteration; see `Learner.update`. A generator goes on drawing."""
+        """Take the steps of an iteration; see `Learner.update`. A generator's state advances."""
         config = self.config
         rng = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
         size = -(-rows.n // config.minibatches)

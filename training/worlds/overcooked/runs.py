@@ -1,4 +1,4 @@
-"""Runs that train or clone a cook: their folders, and what is left in them."""
+"""Runs that train or clone a cook, in a folder each."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ __all__ = ["POLICY", "clone_cook", "train_cook"]
 def train_cook(
     config: TrainCookConfig, out: Path, *, display: Display | None = None, resume: bool = False
 ) -> tuple[NeuralCook, float]:
-    """Train a cook by self-play, and save it in `out/policy`; nothing else in `out` is touched.
+    """Train a cook by self-play, and save it in `out/policy`.
 
     Args:
-        config: what to do.
-        out: the folder of the run, which gets `config.json` and `policy/`.
-        display: shows progress.
-        resume: begin the run that the folder holds anew, with equal results; a folder without one
-            begins one.
+        config: settings of the training.
+        out: folder of the run, which gets `config.json` and `policy/`.
+        display: progress display.
+        resume: whether to restart the run in the folder, with equal results; a folder without a run
+            starts one.
 
     Returns:
-        the cook, and the CPU seconds that its training took.
+        The cook, and the CPU seconds of its training.
 
     Raises:
-        RunExistsError: the folder holds a run, and none is to be resumed.
-        RunFinishedError: the run that was to be resumed is finished.
-        CookError: a folder that settings name holds no cook, or one of another kitchen.
+        RunExistsError: the folder holds a run, and `resume` is false.
+        RunFinishedError: the run to resume is finished.
+        CookError: a folder in the settings holds no cook, or one of another kitchen.
     """
     kitchen = Kitchen(load_layout(config.layout))
     net = NeuralCook.load(config.start, kitchen).net if config.start else None
@@ -66,16 +66,16 @@ def clone_cook(
     """Clone a cook from recorded games, and save it in `out/policy`.
 
     Args:
-        config: what to do.
-        out: the folder of the run, which gets `config.json` and `policy/`.
-        resume: begin the run that the folder holds anew; a folder without one begins one.
+        config: settings of the cloning.
+        out: folder of the run, which gets `config.json` and `policy/`.
+        resume: whether to restart the run in the folder; a folder without a run starts one.
 
     Returns:
-        the games by what they were for, and how well the cook foresees the unseen ones.
+        The games by purpose, and how well the cook predicts actions in the test games.
 
     Raises:
-        RunExistsError: the folder holds a run, and none is to be resumed.
-        RunFinishedError: the run that was to be resumed is finished.
+        RunExistsError: the folder holds a run, and `resume` is false.
+        RunFinishedError: the run to resume is finished.
         HumanDataError: the games cannot be read, or are too few.
     """
     kitchen = Kitchen(load_layout(config.layout))

@@ -1,4 +1,4 @@
-"""Cooks as policies: beside people, language models and tables, in a world played in text."""
+"""Cooks as policies, which can play beside people, language models and tables."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from anchorgym.training.worlds.overcooked.network import NeuralCook
 
 
 class CookPolicy(ScriptedPolicy):
-    """Plays a seat as a cook does.
+    """A policy that plays the actions of a cook.
 
     Args:
-        cook: chooses.
-        seed: of its chance.
+        cook: cook that chooses actions.
+        seed: seed of the cook's random draws.
     """
 
     def __init__(self, cook: Cook, seed: int = 0) -> None:
@@ -60,7 +60,7 @@ class CookLoader:
         """Return the cook of a folder, for the kitchen of an environment.
 
         Raises:
-            CookError: it is a cook of another kitchen.
+            CookError: the cook belongs to another kitchen.
             OptionError: the environment is no kitchen.
         """
         return CookPolicy.load(folder, env, seed)

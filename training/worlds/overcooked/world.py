@@ -1,4 +1,4 @@
-"""What the kitchens of Overcooked add to the command line."""
+"""Overcooked's entry in the registry."""
 
 from __future__ import annotations
 

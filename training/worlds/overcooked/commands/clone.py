@@ -1,4 +1,4 @@
-"""`anchorgym overcooked clone`: a cook that does as people did."""
+"""`anchorgym overcooked clone`: clone a cook from recorded games of people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Clone a cook, or show what would be done."""
+    """Clone a cook, or print the settings with --dry-run."""
     from anchorgym.training.worlds.overcooked.config import CloneCookConfig
 
     if known.data is not None:
@@ -48,8 +48,8 @@ COMMAND = Command(
     name="overcooked clone",
     summary="Clone a cook from recorded games of people.",
     about="""
-        Learns to act as people did in both seats, and prints how well the cook foresees what they
-        do in games that it was not shown. The games are those of Carroll et al. (2019), arXiv
+        Clones the actions of people in both seats, and prints how well the cook predicts their
+        actions in held-out games. The games have the format of Carroll et al. (2019), arXiv
         1910.05789: one tick a line, as JSON. The cook is saved in policy/ of the run's folder.""",
     examples=(
         "anchorgym overcooked clone games.jsonl --out runs/human",

@@ -1,4 +1,4 @@
-"""`anchorgym overcooked crossplay`: who gets on with whom."""
+"""`anchorgym overcooked crossplay`: scores of all pairs of cooks."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def run(known: Namespace, given: Settings) -> int:
 
 COMMAND = Command(
     name="overcooked crossplay",
-    summary="Play all pairs of cooks, to see who gets on with whom.",
+    summary="Play all pairs of cooks, to see which cooperate well.",
     about="""
         Plays every pair in both seats and prints a table of mean scores with 95 % intervals.
 
-        A cook is random, greedy, planner, the folder of a trained one or of its run, or NAME=COOK
+        A cook is random, greedy, planner, the folder of a trained cook or its run, or NAME=COOK
         to give any of these a name.""",
     examples=("anchorgym overcooked crossplay greedy planner me=runs/cook --out runs/pairs",),
     arguments=(

@@ -1,4 +1,4 @@
-"""`anchorgym overcooked train`: a cook that learns by self-play."""
+"""`anchorgym overcooked train`: train a cook by self-play."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from anchorgym.training.worlds.overcooked.config import TrainCookConfig
 
 _GAMES = 20
-"""Games with itself in which a cook is measured."""
+"""Number of games with itself in which a cook is evaluated."""
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Train a cook, or show what would be done."""
+    """Train a cook, or print the settings with --dry-run."""
     from anchorgym.training.worlds.overcooked.config import TrainCookConfig
 
     return run_job(
@@ -31,7 +31,7 @@ def run(known: Namespace, given: Settings) -> int:
 
 
 def _checked(config: TrainCookConfig) -> TrainCookConfig:
-    """Check that the kitchen and the cooks that settings name are there."""
+    """Check that the kitchen and the cooks in the settings exist."""
     from anchorgym.envs.overcooked import Kitchen, load_layout
     from anchorgym.training.worlds.overcooked.network import NeuralCook
 
@@ -62,11 +62,11 @@ COMMAND = Command(
     name="overcooked train",
     summary="Train a cook by self-play: one network in both seats of a kitchen.",
     about="""
-        Prints the cook's score with itself. It is saved in policy/ of the run's folder, beside
-        config.json, and can play wherever a cook can: FOLDER names the run or the policy.
+        Prints the cook's score with itself. The cook is saved in policy/ of the run's folder,
+        beside config.json; other commands take the folder of the run or of the policy.
 
-        Training takes a minute or two, and keeps no checkpoints: --resume begins a run that was
-        interrupted anew, with its settings, and ends with the same cook.""",
+        Training takes a minute or two and saves no checkpoints: --resume restarts an interrupted
+        run with its settings, and ends with the same cook.""",
     examples=(
         "anchorgym overcooked train --out runs/cook",
         "anchorgym overcooked train --partners '[\"runs/cook\"]' --seed 1",

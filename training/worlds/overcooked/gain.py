@@ -126,8 +126,8 @@ class Gain(SelfPlay):
     def _returns(self, experience: Experience, goals: FloatArray, ahead: Tensor) -> Tensor:
         """Return discounted sums of goals (T, m), with `ahead` (T + 1, m) after the last tick.
 
-        At a horizon the sum is bootstrapped with `ahead` of the state one tick earlier, in place of
-        the final state.
+        At a horizon the sum is bootstrapped with `ahead` of the state one tick before the final
+        one, as an approximation.
         """
         done = experience.done[:, experience.guests.any(1)]
         found = bootstrapped_returns(goals, ahead.numpy(), done, gamma=self.config.gamma)

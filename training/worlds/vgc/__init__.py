@@ -1,4 +1,4 @@
-"""Learning to battle: clones, populations, and groups of battles that begin in one state."""
+"""Training of battle policies: clones, populations, and groups of battles from one state."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first asked for."""
+    """Import names that need torch only when they are first used."""
     if name in _LAZY:
         return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,9 @@
-"""GiGPO on battles: forks of a running battle are true anchor groups.
+"""GiGPO on battles, with forks of running battles as anchor groups.
 
-GRPO plays groups of whole battles from one start and compares their payoffs. Here some of that
-play goes into forks instead: a battle is taken up again in a state that it went through, several
-times, so that several choices in one and the same state are followed to the end, and GiGPO's step
-advantage compares exactly those. Both are given the same number of battle turns.
+GRPO plays groups of whole battles from one start and compares their payoffs. GiGPO here spends some
+of these turns on forks: a state of a battle is restored several times, so that several choices in
+the same state are played to the end, and the step advantage compares exactly these. Both methods
+get the same number of battle turns.
 """
 
 from __future__ import annotations
@@ -40,39 +40,39 @@ from anchorgym.training.worlds.vgc.network import BattleNet
 from anchorgym.training.worlds.vgc.policy import Choice, TokenPlayer, load_policy, save_policy
 
 _Wanted = tuple[int, BattleRecord | SavedBattle, int | None, int]
-"""Group, start, parent and first decision of a battle that is to be played."""
+"""Group, start, parent and first decision of a battle to play."""
 Way = Literal["grpo", "gigpo"]
 WAYS: tuple[Way, ...] = ("grpo", "gigpo")
 _DUAL_CLIP = 3.0
-"""Bound on the ratio where the advantage is negative."""
+"""Bound on the probability ratio for negative advantages."""
 
 
 class GroupConfig(Section):
-    """Training by groups of battles against a fixed foe."""
+    """Settings of training by groups of battles against a fixed opponent."""
 
     battle: BattleConfig = BattleConfig(teams=16)
     start: str
-    """Folder of the policy to begin with."""
+    """Folder of the initial policy."""
     foe: str = "heuristic"
-    """Who is played against."""
+    """Opponent of all battles."""
     turns: int = Field(40_000, ge=1)
-    """Battle turns that may be played in all."""
+    """Greatest number of battle turns of the training."""
     groups: int = Field(6, ge=1)
-    """Starts of battles an update."""
+    """Number of starts of battles in each update."""
     group_size: int = Field(8, ge=2)
-    """Battles from each start, under GRPO."""
+    """Number of battles from each start, under GRPO."""
     roots: int = Field(4, ge=2)
-    """Whole battles from each start, under GiGPO; forks take the rest of the turns."""
+    """Number of whole battles from each start, under GiGPO; forks take the rest of the turns."""
     forks: int = Field(4, ge=1)
-    """Battles that go on from one state; with the root's own they make an anchor group."""
+    """Number of forks from one state, which form an anchor group with the root's battle."""
     learning_rate: float = Field(1e-4, gt=0)
-    """Of Adam."""
+    """Learning rate of Adam."""
     epochs: int = Field(2, ge=1)
-    """Passes over the decisions of an update."""
+    """Number of passes over the decisions of an update."""
     minibatch: int = Field(512, ge=1)
-    """Decisions a step."""
+    """Number of decisions in each optimizer step."""
     seed: int = Field(0, ge=0)
-    """Of everything that is drawn."""
+    """Seed of every random draw of the training."""
 
     @property
     def ppo(self) -> PPOConfig:
@@ -89,7 +89,7 @@ class _Root:
     group: int
     parent: int | None
     first: int
-    """Number of the first decision in the battle that it follows."""
+    """Number of the first own decision, counted from the start of the whole battle."""
     choices: Sequence[Choice]
     payoff: float
     record: BattleRecord
@@ -97,13 +97,13 @@ class _Root:
 
 
 class Groups:
-    """Plays groups, and learns from them.
+    """Plays groups of battles and trains a network on them.
 
     Args:
-        net: what learns, in place.
-        config: how.
-        way: "grpo" or "gigpo".
-        bridge: holds the battles.
+        net: network to train, in place.
+        config: settings of the training.
+        way: method, "grpo" or "gigpo".
+        bridge: bridge to the simulator, which runs the battles.
     """
 
     def __init__(self, net: BattleNet, config: GroupConfig, way: Way, bridge: Bridge) -> None:
@@ -115,11 +115,11 @@ class Groups:
         self.learner = BattleLearner(net, config.ppo, dual_clip=_DUAL_CLIP)
         self.state = self.algorithm.initial_state()
         self.turns = 0
-        """Battle turns played so far."""
+        """Number of battle turns so far."""
         self._rng = np.random.default_rng(config.seed)
 
     def update(self) -> dict[str, float]:
-        """Play the groups of an update, and learn; return what can be said of it."""
+        """Play the groups of an update and train on them; return statistics."""
         config = self.config
         whole = config.group_size if self.way == "grpo" else config.roots
         starts = list(islice(self.starts, config.groups))
@@ -145,7 +145,7 @@ class Groups:
         for (group, start, _, _), seed in zip(wanted, seeds, strict=True):
             players: tuple[Contender, Contender]
             players = (player, self.foe) if group % 2 == 0 else (self.foe, player)
-            # Every battle of a group has its own chance, or forks would be told apart by nothing.
+            # Each battle of a group needs its own seed, or all forks would be equal.
             chance = seed_of(np.random.default_rng(seed).integers(2**16, size=4).tolist())
             fixtures.append(Fixture(start, players, seed, chance))
         found = sorted(play(self.bridge, fixtures), key=lambda finished: finished.game)
@@ -159,9 +159,9 @@ class Groups:
         return _Root(group, parent, first, choices, one.payoff(seat), one.record, seat)
 
     def _forks(self, roots: Sequence[_Root]) -> list[_Wanted]:
-        """Choose states of the whole battles, about as many turns of play as GRPO would take."""
+        """Choose states to fork, at the cost of about as many turns as GRPO would take."""
         config = self.config
-        budget = config.group_size - config.roots  # battles' worth of turns a group
+        budget = config.group_size - config.roots  # battles of each group that forks replace
         wanted: list[_Wanted] = []
         for group in range(config.groups):
             members = [i for i, root in enumerate(roots) if root.group == group]
@@ -179,17 +179,17 @@ class Groups:
 
 
 def rows_of(played: Sequence[_Root], advantages: NDArray[np.float64]) -> BattleRows:
-    """Return the decisions that have something to teach: a non-zero advantage, of (n_turns,)."""
+    """Return the decisions with a non-zero advantage; `advantages` are (n_turns,)."""
     choices = [choice for one in played for choice in one.choices]
     telling = np.flatnonzero(advantages)
     return BattleRows.of([choices[i] for i in telling.tolist()], advantages[telling])
 
 
 def batch_of(played: Sequence[_Root]) -> TurnBatch:
-    """Return the columns that the algorithms read: a row a decision.
+    """Return the batch that the algorithms read, with one row a decision.
 
-    The whole battles of a group begin in one state, and a fork begins in one of its parent's; any
-    other state is an anchor of its own.
+    The whole battles of a group share their first state, and a fork shares one with its parent; any
+    other state has an anchor of its own.
     """
     columns: dict[str, Any] = {
         name: [] for name in ("group", "trajectory", "anchor", "turn", "reward", "parent")
@@ -208,12 +208,12 @@ def batch_of(played: Sequence[_Root]) -> TurnBatch:
 
 
 def _own_steps(root: _Root) -> list[int]:
-    """Return the steps of a battle's record in which the learner chose."""
+    """Return the steps of a battle's record in which the learner decided."""
     return [i for i, step in enumerate(root.record.steps) if step.choices[root.seat] is not None]
 
 
 def _state_at(bridge: Bridge, record: BattleRecord, step: int) -> SavedBattle:
-    """Return a battle as it was before a step."""
+    """Return the state of a battle before a step."""
     until = BattleRecord(
         record.format, record.seed, record.teams, record.open_sheets, record.steps[:step]
     )
@@ -226,7 +226,7 @@ def _state_at(bridge: Bridge, record: BattleRecord, step: int) -> SavedBattle:
 def train_groups(
     config: GroupConfig, way: Way, folder: Path, display: Display | None = None
 ) -> Path:
-    """Train from the start until the turns are used up; return the folder of the policy."""
+    """Train the initial policy until the turns are used up; return the policy's folder."""
     if (folder / "policy").is_dir():
         return folder / "policy"
     folder.mkdir(parents=True, exist_ok=True)
@@ -248,10 +248,10 @@ def train_groups(
 def compare(
     config: GroupConfig, folder: Path, *, games: int, display: Display | None = None
 ) -> dict[str, Any]:
-    """Train in both ways, and play the same battles against the same foe with each.
+    """Train with both methods, and evaluate each on the same battles against the same opponent.
 
     Returns:
-        Mean payoffs of the start and of both ways, and the paired difference with its interval.
+        Mean payoffs of the initial policy and of both methods, and their paired difference.
     """
     known, payoffs = knowledge(config.battle.format), dict[str, NDArray[np.float64]]()
     folders: dict[str, str] = {
@@ -264,7 +264,7 @@ def compare(
             payoffs[name] = runner.play(where, config.foe, games, 10_000 + config.seed)
     finally:
         bridge.close()
-    # Both seats of a start are one observation.
+    # Both seats of a start count as one observation.
     gained = (payoffs["gigpo"] - payoffs["grpo"]).reshape(-1, 2).mean(1) / 2
     found = difference_interval(gained)
     return {

@@ -1,4 +1,4 @@
-"""Chat models of a folder as functions from prompts to answers, for players of words."""
+"""Chat models as functions from prompts to answers, for language players."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from anchorgym.envs.errors import DataError
 def chat_model(
     folder: Path, *, longest: int = 256, engine: EngineFactory | None = None
 ) -> Callable[[Sequence[str]], list[str]]:
-    """Return a function that has a causal language model answer messages, greedily.
+    """Return a function that answers messages with a chat model, greedily.
 
-    Each message is answered in a context of its own. One that leaves no room for an answer is
-    answered by an empty text.
+    Each message is answered in a context of its own. A message that leaves no room for an answer
+    gets an empty answer.
 
     Args:
-        folder: of a model and its tokenizer in Hugging Face format; nothing is downloaded.
+        folder: folder of a model and its tokenizer in Hugging Face format; nothing is downloaded.
         longest: longest answer, in tokens.
-        engine: makes what writes the answers; by default, an engine in this process.
+        engine: factory of the engine; by default an engine in this process.
 
     Raises:
         PolicyError: the folder holds no such model.
-        TemplateError: its tokenizer knows no chat format.
-        DataError: it speaks in actions, not in sentences.
+        TemplateError: the tokenizer has no chat format.
+        DataError: the policy writes actions, not sentences.
     """
     policy = load_policy(folder, engine=engine)
     template, sampling = policy.template, Sampling(longest, temperature=0)

@@ -1,4 +1,4 @@
-"""Behaviour cloning of battles: imitate what was chosen, and foresee who wins."""
+"""Behaviour cloning of battles: imitation of choices, and prediction of the winner."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from anchorgym.training.worlds.vgc.network import BattleNet, Size
 from anchorgym.training.worlds.vgc.policy import Batch, new_net, save_policy
 
 POLICY = "policy"
-"""Folder of the clone in the folder of the run."""
+"""Folder of the clone within the folder of the run."""
 _FITS = "fit.jsonl"
 _CHUNK = 100
-"""Battles whose demonstrations are kept in one file."""
+"""Number of battles whose demonstrations share a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How well a clone imitates.
+    """The fit of a clone after an epoch.
 
     Attributes:
-        epoch: from 1.
-        loss: negative log-likelihood of the choices learnt from.
-        held_out_loss: of those held out.
-        accuracy: share of held-out joint choices that are the clone's likeliest.
-        value_error: mean squared error of the foreseen payoff, held out.
+        epoch: number of the epoch, from 1.
+        loss: negative log-likelihood of the training choices.
+        held_out_loss: negative log-likelihood of the held-out choices.
+        accuracy: share of held-out joint choices that are the clone's most likely ones.
+        value_error: mean squared error of the predicted payoff on held-out battles.
     """
 
     epoch: int
@@ -57,15 +57,16 @@ class Fit:
 def clone_battles(
     config: CloneBattlesConfig, out: Path, *, display: Display | None = None, resume: bool = False
 ) -> Iterator[Fit]:
-    """Collect demonstrations, and train a policy on them; yields after every epoch.
+    """Collect demonstrations, and train a policy on them; yield after every epoch.
 
-    The folder gets `config.json`, `demonstrations/`, `policy/` and `fit.jsonl`. What was collected
-    before an interruption is not collected again, and a finished clone is not trained again.
+    The folder gets `config.json`, `demonstrations/`, `policy/` and `fit.jsonl`. A resumed run
+    reuses demonstrations that were collected before, and a finished clone is not trained again.
 
     Args:
-        config: what to do.
-        out: the folder of the run.
-        display: shows progress.
+        config: settings of the cloning.
+        out: folder of the run.
+        display: progress display.
+        resume: whether to continue the run in the folder; a folder without a run starts one.
 
     Raises:
         ConfigError: the folder holds a run of other settings.
@@ -96,7 +97,7 @@ def clone_battles(
 def collect(
     config: CloneBattlesConfig, known: Knowledge, bridge: Bridge, folder: Path, display: Display
 ) -> Demonstrations:
-    """Return the demonstrations that settings ask for; those in the folder are read."""
+    """Return the demonstrations for the settings; those in the folder are reused."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     chunks = math.ceil(config.battles / _CHUNK)
@@ -123,7 +124,7 @@ def _play_chunk(
 
 
 def imitate(net: BattleNet, shown: Demonstrations, config: CloneBattlesConfig) -> Iterator[Fit]:
-    """Train a network in place; yields after every epoch."""
+    """Train a network in place; yield after every epoch."""
     rng = np.random.default_rng(config.seed)
     aside = rng.random(int(shown.battles.max(initial=0)) + 1) < config.held_out
     held_out = aside[shown.battles]
@@ -163,9 +164,9 @@ def _tested(net: BattleNet, shown: Demonstrations) -> tuple[float, float, float]
 def _losses(
     net: BattleNet, shown: Demonstrations, rows: NDArray[np.int64]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return imitation loss, value loss and share of hits over some rows.
+    """Return imitation loss, value loss and accuracy over some rows.
 
-    A half of a choice that is not known (-1) is not learnt.
+    An unknown half of a choice (-1) does not enter the loss.
     """
     batch = Batch(
         torch.from_numpy(shown.tokens[rows]),

@@ -1,4 +1,4 @@
-"""Settings of learning to battle, validated before anything starts."""
+"""The settings of training battle policies, which are validated before anything starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOLVERS: dict[Method, str] = {
     "fictitious-play": "uniform",
     "double-oracle": "equilibrium",
 }
-"""The league's meta-solver by method; an exploiter needs none."""
+"""Meta-solver of the league by method; an exploiter needs none."""
 
 
 class BattleConfig(Section):

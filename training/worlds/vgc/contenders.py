@@ -1,4 +1,4 @@
-"""Players by name, as commands and leagues know them, and the battles they are given."""
+"""Lookup of battle players by name, and the starts of their battles."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from anchorgym.training.worlds.vgc.config import BattleConfig
 from anchorgym.training.worlds.vgc.policy import TokenPlayer, load_policy
 
 GREEDY: Final = ":greedy"
-"""After the folder of a policy: it takes the likeliest choice instead of drawing."""
+"""Suffix of a policy's folder, for greedy play."""
 LANGUAGE: Final = "language:"
-"""Before the folder of a chat model, which picks from numbered menus."""
+"""Prefix of a chat model's folder, for a player that picks from numbered menus."""
 
 _PROGRAMS: Final[dict[str, Callable[[Knowledge], Callable[[np.random.Generator], Player]]]] = {
     "random": lambda known: RandomPlayer,
@@ -35,7 +35,7 @@ _PROGRAMS: Final[dict[str, Callable[[Knowledge], Callable[[np.random.Generator],
 }
 SEARCHES: Final = ("search", "oracle-search")
 NAMES: Final = (*_PROGRAMS, *SEARCHES)
-"""Players that need no training. The oracle sees what is hidden from a player: a yardstick."""
+"""Names of untrained players; the oracle sees hidden information, and serves as an upper bound."""
 
 
 def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
@@ -43,11 +43,11 @@ def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
 
     Args:
         name: a folder may end in `:greedy`; `language:FOLDER` is a chat model.
-        known: of the format.
-        bridge: holds the battles, for players that look ahead.
+        known: knowledge of the format.
+        bridge: bridge to the simulator, for players that look ahead.
 
     Raises:
-        OptionError: there is none of that name.
+        OptionError: there is no player of that name.
         DataError: the folder holds no policy of this version.
     """
     if name in _PROGRAMS:
@@ -68,7 +68,7 @@ def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
 
 
 def newest_policy(folder: Path) -> Path:
-    """Return where the policy is: in the folder itself, a clone's, or a population's newest."""
+    """Return the folder of a policy: the folder itself, or the newest policy of a run."""
     if (folder / "policy").is_dir():
         return folder / "policy"
     trained = sorted(
@@ -79,7 +79,7 @@ def newest_policy(folder: Path) -> Path:
 
 
 def team_source(config: BattleConfig) -> TeamSource:
-    """Return the teams that settings name."""
+    """Return the source of teams for the settings."""
     if config.pastes is None:
         return GeneratedTeams(config.format, config.teams)
     return PastedTeams(config.pastes, config.format, config.teams)
@@ -88,7 +88,7 @@ def team_source(config: BattleConfig) -> TeamSource:
 def battle_starts(
     source: TeamSource, config: BattleConfig, seed: int, split: str = "train"
 ) -> Iterator[BattleRecord]:
-    """Yield starts of battles for ever: two teams of a split, and the seed of chance."""
+    """Yield starts of battles endlessly: two teams of a split, and a seed of the randomness."""
     rng, names = np.random.default_rng(seed), source.names(split)
     while True:
         one, two = (names[int(i)] for i in rng.integers(len(names), size=2))

@@ -1,4 +1,4 @@
-"""Decisions to imitate: a teacher's, noted as a token policy would have seen them."""
+"""Demonstrations: a teacher's decisions, with the inputs of a token policy."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _COLUMNS = ("tokens", "masks", "pairs", "payoffs", "battles")
 
 @dataclass(frozen=True, slots=True)
 class Demonstrations:
-    """Decisions with who won the battle in the end.
+    """Decisions of a teacher, with the payoffs of their battles.
 
     Attributes:
-        tokens: (n, 13, columns) int16.
-        masks: (n, 2, 107) int8.
-        pairs: (n, 2) int64, what was chosen; -1 for a half that is not known.
-        payoffs: (n,) 1 where the player who chose won, -1 where it lost, else 0.
-        battles: (n,) which battle the decision is of.
+        tokens: (n, 13, columns) int16 tokens of the views.
+        masks: (n, 2, 107) int8 masks of the legal choices.
+        pairs: (n, 2) int64 joint choices; -1 for an unknown half.
+        payoffs: (n,) payoff of the deciding player: 1 for a win, -1 for a loss, else 0.
+        battles: (n,) number of the decision's battle.
     """
 
     tokens: NDArray[np.int16]
@@ -53,13 +53,13 @@ class Demonstrations:
 
     @classmethod
     def load(cls, path: Path) -> Demonstrations:
-        """Read what `save` wrote."""
+        """Read a file that `save` has written."""
         with np.load(path, allow_pickle=False) as arrays:
             return cls(*(arrays[name] for name in _COLUMNS))
 
     @classmethod
     def joined(cls, parts: Sequence[Demonstrations]) -> Demonstrations:
-        """Put demonstrations together; battles of different parts stay apart."""
+        """Join demonstrations; battles of different parts keep different numbers."""
         offsets = np.cumsum([0, *(int(part.battles.max(initial=-1)) + 1 for part in parts)])
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts])
@@ -71,11 +71,11 @@ class Demonstrations:
 
 
 class Noted:
-    """Plays as a teacher does, and notes what a token policy would have seen.
+    """Plays like a teacher, and records its decisions with a token policy's inputs.
 
     Args:
-        teacher: chooses.
-        known: of the format.
+        teacher: player that decides.
+        known: knowledge of the format.
     """
 
     def __init__(self, teacher: Contender, known: Knowledge) -> None:
@@ -85,11 +85,11 @@ class Noted:
 
     @property
     def wants(self) -> tuple[str, ...]:
-        """What the teacher wants, and tokens."""
+        """The inputs that the teacher needs, and tokens."""
         return (*self.teacher.wants, "tokens")
 
     def choose(self, asked: Sequence[Asked]) -> Sequence[Pair]:
-        """Have the teacher choose, and note it."""
+        """Let the teacher choose, and record its choices."""
         pairs = self.teacher.choose(asked)
         for one, pair in zip(asked, pairs, strict=True):
             seen = tokens(one.told, self.known.layout)
@@ -99,12 +99,12 @@ class Noted:
 
 
 def demonstrate(bridge: Bridge, noted: Noted, fixtures: Iterable[Fixture]) -> Demonstrations:
-    """Play battles and return what the teacher chose in them.
+    """Play battles and return the teacher's decisions.
 
     Args:
-        bridge: holds the battles.
-        noted: the teacher, which plays a seat of each fixture or both.
-        fixtures: that are played.
+        bridge: bridge to the simulator, which runs the battles.
+        noted: recorded teacher, which plays one or both seats of each fixture.
+        fixtures: battles to play.
     """
     rows = []
     for finished in play(bridge, fixtures):
@@ -119,7 +119,7 @@ def demonstrate(bridge: Bridge, noted: Noted, fixtures: Iterable[Fixture]) -> De
 def from_rows(
     rows: Sequence[tuple[NDArray[np.int16], NDArray[np.int8], Pair, float, int]],
 ) -> Demonstrations:
-    """Stack decisions: tokens, mask, choice, payoff, battle."""
+    """Stack decisions, each given as (tokens, mask, choice, payoff, battle)."""
     seen, masks, pairs, payoffs, battles = zip(*rows, strict=True)
     return Demonstrations(
         np.stack(seen),
@@ -137,9 +137,9 @@ def lessons(
     battles: int,
     seed: int,
 ) -> Iterator[Fixture]:
-    """Yield fixtures of a teacher: every other against itself, the rest against weaker players.
+    """Yield fixtures of a teacher, alternately against itself and against weaker players.
 
-    Those bring it into positions that it would not come into against its like.
+    Weaker players lead to states that do not occur against equal ones.
     """
     for number in range(battles):
         if number % 2 or not weaker:

@@ -1,4 +1,4 @@
-"""A league evaluated: who wins how often on seen and on unseen teams, and how all of them rank."""
+"""Evaluation of battle players in a league, with rankings on seen and on unseen teams."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from anchorgym.training.worlds.vgc.config import BattleConfig
 from anchorgym.training.worlds.vgc.match_runner import MatchRunner
 
 SPLITS = {"seen": "train", "unseen": "unseen"}
-"""What an evaluation calls the splits of the teams."""
+"""Splits of the teams, by their names in an evaluation."""
 _RESAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One player on one split.
+    """The results of one player on one split.
 
     Attributes:
-        name: of the player.
-        wins: mean share of games won against the others, each counting alike.
-        alpha: share of time under alpha-rank.
-        elo: rating with its interval; the mean of all players is 0.
+        name: name of the player.
+        wins: share of games won, as the mean over all opponents.
+        alpha: score of alpha-rank.
+        elo: Elo rating with its interval; the mean of all players is 0.
     """
 
     name: str
@@ -49,14 +49,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class SplitResult:
-    """What came of the games on the teams of one split.
+    """The results of the games on the teams of one split.
 
     Attributes:
-        split: "seen" or "unseen".
-        names: of the players, in the order of rows and columns.
-        shares: by row and column, the share of games that the row won; None on the diagonal.
-        games: played in all.
-        standings: of the players, in the order of names.
+        split: name of the split, "seen" or "unseen".
+        names: names of the players, in the order of rows and columns.
+        shares: share of games that the row won, by row and column; None on the diagonal.
+        games: number of all games.
+        standings: results of the players, in the order of names.
     """
 
     split: str
@@ -66,7 +66,7 @@ class SplitResult:
     standings: tuple[Standing, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the results as JSON values."""
         return {
             "split": self.split,
             "players": list(self.names),
@@ -96,18 +96,18 @@ def evaluate_league(
     record: int = 0,
     display: Display | None = None,
 ) -> list[SplitResult]:
-    """Have players meet on seen and unseen teams; every game is kept, and none is played twice.
+    """Evaluate players against each other on seen and unseen teams; stored games are reused.
 
     Args:
-        players: by name, what `contenders.contender` calls them.
-        config: what is played; its teams are the seen ones.
-        out: a folder; a league in it is gone on with, and `evaluation.json` written.
-        games: of each pair, at least.
-        splits: of "seen" and "unseen".
-        refine: further games of a split, which go where the payoff table is least sure.
-        seed: of teams and chance.
-        record: how many of the battles that are played, the last ones, go into `battles.jsonl`.
-        display: shows progress.
+        players: names for `contenders.contender`, by the player's name in the league.
+        config: settings of the battles, whose teams are the seen ones.
+        out: folder, which gets `evaluation.json`; a league in it is continued.
+        games: least number of games of each pair.
+        splits: splits to play, of "seen" and "unseen".
+        refine: number of further games of a split, for the least certain pairs.
+        seed: seed of teams and randomness.
+        record: number of last battles that are recorded in `battles.jsonl`.
+        display: progress display.
 
     Raises:
         LeagueError: the folder holds the games of other players or teams.
@@ -138,7 +138,7 @@ def evaluate_league(
 
 
 def result_of(league: League, split: str) -> SplitResult:
-    """Return what a league of one side says of its players."""
+    """Compute the results of the players of a one-sided league."""
     names = league.players()
     shares = tuple(
         tuple(None if row == column else _share(league.payoff(row, column)) for column in names)
@@ -178,7 +178,7 @@ def _ratings(league: League, names: Sequence[str], seed: int) -> list[Interval]:
 
 
 def _wins(league: League, names: Sequence[str], rng: np.random.Generator | None) -> FloatArray:
-    """Return games won (n, n), resampled where there is a generator."""
+    """Return the numbers of games won, (n, n), resampled if a generator is given."""
     wins = np.zeros((len(names), len(names)))
     for i, row in enumerate(names):
         for j in range(i + 1, len(names)):
@@ -190,7 +190,7 @@ def _wins(league: League, names: Sequence[str], rng: np.random.Generator | None)
 
 
 def _require_same(players: Mapping[str, str], config: BattleConfig, out: Path) -> None:
-    """Refuse to mix games of different players or teams in one folder; players may be added."""
+    """Check that a folder's games have the same players and teams; players may be added."""
     path = out / "players.json"
     asked = {"players": dict(players), "battle": config.model_dump()}
     if path.exists():

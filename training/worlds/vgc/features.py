@@ -1,4 +1,4 @@
-"""The numbers of a battle's tokens as features of a network, and what the game's tables add."""
+"""Input features of a battle network, from a battle's tokens and the game's tables."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _AIMS = (
 )
 _SPREAD = ("allAdjacentFoes", "allAdjacent")
 MOVE_FEATURES = 8 + len(_CATEGORIES) + len(_AIMS) + len(_STATUSES) + 20
-"""Of what the tables say of a move; the last 20 are its type."""
+"""Number of features of a move from the tables; the last 20 are its type."""
 _POWER, _CATEGORY, _SPREADS, _TYPE = 0, 8, 7, MOVE_FEATURES - 20
 MATCH_FEATURES = 8
-"""Of a user's move against a target, see `Matchups`."""
+"""Number of features of a move against a target, see `Matchups`."""
 
 _STATE = ("terastallized", "fainted", "seen", "turns_active", "protects")
 _IMMUNE = -4.0
-"""Stands for the logarithm of a factor of 0."""
+"""Value in place of the logarithm of a factor of 0."""
 _FOE_TRAINING, _FOE_HEALTH = 28.0, 83.0
-"""What level and middling training add to a foe's base stats at level 50."""
+"""Assumed additions to a foe's base stats at level 50, by level and average training."""
 
 
 class Columns:
-    """Where the tokens hold what, by the layout's names.
+    """Access to the columns of tokens, by the layout's names.
 
     Args:
-        layout: see `Bridge.layout`.
+        layout: layout of the tokens, see `Bridge.layout`.
     """
 
     def __init__(self, layout: Mapping[str, Any]) -> None:
@@ -81,7 +81,7 @@ class Columns:
         return pokemon[..., self._boosts[:5]].float()
 
     def stats(self, pokemon: Tensor) -> Tensor:
-        """Return health and the five stats in points, (n, rows, 6); a foe's are estimated."""
+        """Return health and the five stats, (n, rows, 6); those of foes are estimates."""
         stats = pokemon[..., self._stats].float()
         foe = (pokemon[..., self.owner] == 2)[..., None]
         added = torch.full_like(stats[0, 0], _FOE_TRAINING)
@@ -89,7 +89,7 @@ class Columns:
         return torch.where(foe, stats + added, stats)
 
     def state(self, pokemon: Tensor) -> Tensor:
-        """Return all that is a quantity, (n, 12, n_state), scaled to the order of 1."""
+        """Return the numeric state, (n, 12, n_state), scaled to about 1."""
         health = pokemon[..., self.health].float() / 1000
         parts = [
             health[..., None],
@@ -103,7 +103,7 @@ class Columns:
         return torch.cat(parts, -1)
 
     def field_state(self, field: Tensor) -> Tensor:
-        """Return the quantities of the field (n, columns) as (n, n_field)."""
+        """Return the numeric state of the field (n, columns) as (n, n_field)."""
         values = field[:, self._field].float()
         scaled = torch.where(values > 8, values / 10, values / 4)
         phase = torch.nn.functional.one_hot(field[:, self.phase].clamp(0, 3), 4).float()
@@ -111,12 +111,12 @@ class Columns:
 
 
 class Matchups:
-    """What the damage formula makes of each own move and target, from the tokens alone.
+    """Features of each own move and target by the damage formula, from the tokens alone.
 
     Args:
-        columns: of the tokens.
-        moves: see `move_features`.
-        chart: see `type_chart`.
+        columns: columns of the tokens.
+        moves: features of all moves, see `move_features`.
+        chart: chart of all types, see `type_chart`.
     """
 
     def __init__(self, columns: Columns, moves: Tensor, chart: Tensor) -> None:
@@ -125,9 +125,9 @@ class Matchups:
     def __call__(self, field: Tensor, pokemon: Tensor) -> Tensor:
         """Return (n, 2, 4, 5, 8): users, moves, targets -2 … 2.
 
-        The features: share of the target's full health that is dealt, whether that is all it has
-        left, the same two with terastallisation, logarithm of the type's factor, whether it is of
-        the user's type, whether the user is faster, whether there is a target.
+        The features are: damage as a share of the target's full health, whether it faints the
+        target, the same two with terastallisation, logarithm of the type's factor, whether the move
+        has the user's type, whether the user is faster, whether there is a target.
         """
         columns = self.columns
         users = pokemon[:, :2]
@@ -171,7 +171,7 @@ class Matchups:
         return _with_everyone(stacked)
 
     def _targets(self, pokemon: Tensor) -> tuple[Tensor, Tensor]:
-        """Return types and row (n, 4, 3) of who stands at -2, -1, 1, 2, and whether anyone does."""
+        """Return types and row (n, 4, 3) of the Pokémon at -2, -1, 1, 2, and whether it exists."""
         columns = self.columns
         place, foes = pokemon[..., columns.place], torch.zeros_like(pokemon[..., 0])
         foes[:, 6:] = 1
@@ -188,13 +188,13 @@ class Matchups:
         return torch.stack([one, two, row], -1), torch.stack(there, 1)
 
     def _factor(self, kind: Tensor, targets: Tensor) -> Tensor:
-        """Return the logarithm of how much a type does to each target, (n, 2, 4, 4)."""
+        """Return the logarithm of a type's factor against each target, (n, 2, 4, 4)."""
         one, two = targets[:, None, None, :, 0], targets[:, None, None, :, 1]
         attacking = kind[..., None]
         return (self.chart[attacking, one] + self.chart[attacking, two]).clamp(min=_IMMUNE)
 
     def _stab(self, kind: Tensor, users: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the factor of the user's own types, as it is and after terastallizing."""
+        """Return the same-type factor of the user, before and after terastallizing."""
         one, two, tera = (users[..., i, None] for i in self.columns.types)
         native = (kind == one) | (kind == two)
         changed = kind == tera
@@ -204,7 +204,7 @@ class Matchups:
 
 
 def move_features(names: Mapping[str, Sequence[str]], tables: Mapping[str, Any]) -> Tensor:
-    """Return what the tables say of each move, (n_moves, MOVE_FEATURES)."""
+    """Return the tables' features of each move, (n_moves, MOVE_FEATURES)."""
     types = list(names["types"])
     rows = [_move(tables["moves"].get(name), types) for name in names["moves"]]
     return torch.tensor(rows)
@@ -243,13 +243,13 @@ def _move(entry: Mapping[str, Any] | None, types: Sequence[str]) -> list[float]:
 
 
 def _boosted(stats: Tensor, boosts: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (attack, special attack, speed) and (defense, special defense) in effect."""
+    """Return the boosted (attack, special attack, speed) and (defense, special defense)."""
     stage = torch.where(boosts >= 0, (2 + boosts) / 2, 2 / (2 - boosts))
     values = (stats[..., 1:] * stage).clamp(min=1)
     return values[..., [0, 2, 4]], values[..., [1, 3]]
 
 
 def _with_everyone(match: Tensor) -> Tensor:
-    """Put the mean over both foes where there is no target to choose, in the middle."""
+    """Fill the middle target, which stands for moves without a target, with both foes' mean."""
     own, foes = match[..., :2, :], match[..., 2:, :]
     return torch.cat([own, foes.mean(-2, keepdim=True), foes], -2)

@@ -1,4 +1,4 @@
-"""The learner of battle networks: decisions in, statistics out."""
+"""The learner of battle networks."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from anchorgym.training.worlds.vgc.policy import Batch, Choice, scores
 
 @dataclass(frozen=True, slots=True)
 class BattleRows:
-    """Decisions to learn from, as columns of n rows."""
+    """Training rows of decisions, as columns of n rows."""
 
     choices: Batch
-    """What was seen, and chosen."""
+    """Views and choices."""
     logprobs: Tensor
-    """(n,) of the choices, when they were drawn."""
+    """(n,) logprobs of the choices when they were sampled."""
     advantages: Tensor
-    """(n,)"""
+    """(n,) advantages of the choices."""
     returns: Tensor | None = None
-    """(n,) that the value is to foresee; None leaves the value as it is."""
+    """(n,) target returns of the value; None does not train the value."""
 
     @classmethod
     def of(
@@ -59,12 +59,12 @@ class BattleRows:
 
 
 class BattleLearner(GradientLearner[BattleNet]):
-    """Improves a network by the clipped objective, and its value where rows have returns.
+    """Trains a network with the clipped objective, and its value if rows have returns.
 
     Args:
-        net: what is trained, in place.
-        config: how.
-        dual_clip: bound on the ratio where the advantage is negative; None leaves it out.
+        net: network to train, in place.
+        config: settings of PPO.
+        dual_clip: bound on the probability ratio for negative advantages; None sets none.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class BattleLearner(GradientLearner[BattleNet]):
         )
         self.config, self.dual_clip = config, dual_clip
         self.values_only = False
-        """Whether what is chosen stays as it is, and the value alone learns."""
+        """Whether only the value is trained, and the policy stays unchanged."""
         self.optimizers["adam"] = torch.optim.Adam(net.parameters(), config.learning_rate, eps=1e-5)
 
     def sizes(self, rows: BattleRows) -> Sizes:
@@ -86,7 +86,7 @@ class BattleLearner(GradientLearner[BattleNet]):
         return {"decisions": len(rows)}
 
     def forward_backward(self, rows: BattleRows, of: Sizes | None = None) -> Statistics:
-        """Add the gradient of the objective and of the value's error; see `Learner`."""
+        """Accumulate the gradient of the objective and of the value's error; see `Learner`."""
         config, n = self.config, len(rows) if of is None else of["decisions"]
         self.model.train()
         logprobs, entropy, values = scores(self.model, rows.choices)
@@ -112,7 +112,7 @@ class BattleLearner(GradientLearner[BattleNet]):
         return {"loss": loss.item(), **statistics}
 
     def update(self, rows: BattleRows, seed: int | np.random.Generator) -> Statistics:
-        """Take the steps of one update; see `Learner.update`. A generator goes on drawing."""
+        """Take the steps of one update; see `Learner.update`. A generator's state advances."""
         config, rng = self.config, np.random.default_rng(seed)
         records = [
             {**self.forward_backward(rows.take(chosen)), **self.step()}

@@ -1,4 +1,4 @@
-"""Battle logs in Showdown's protocol, as people's battles are kept, read as demonstrations."""
+"""Demonstrations from people's battle logs in Showdown's protocol."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _ENDINGS = (".log", ".txt", ".json", ".html")
 
 
 def read_logs(folder: Path, format: str, bridge: Bridge) -> Demonstrations:
-    """Return what the players of a folder's logs decided.
+    """Return the decisions of the players in a folder's logs.
 
-    A log does not say everything that its players knew, see js/logs.js; decisions that never came
-    to be carried out are left out, and so are replacements of fainted Pokémon.
+    A log does not contain everything that its players knew, see js/logs.js; decisions that were not
+    carried out, and replacements of fainted Pokémon, are left out.
 
     Args:
-        folder: of `*.log`, `*.txt` or `*.html` files of protocol lines, or `*.json` replays.
-        format: of the battles; logs of other kinds of game are passed over.
-        bridge: reads them.
+        folder: folder of `*.log`, `*.txt` or `*.html` files of protocol lines, or `*.json` replays.
+        format: format of the battles; logs of other kinds of game are skipped.
+        bridge: bridge to the simulator, which parses the logs.
 
     Raises:
-        DataError: there is no log in it that could be learnt from.
+        DataError: the folder has no usable log.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {str(folder)!r}: name one of battle logs")
@@ -39,7 +39,7 @@ def read_logs(folder: Path, format: str, bridge: Bridge) -> Demonstrations:
             continue
         try:
             found = bridge.read_log(format, lines)
-        except BridgeError:  # of another generation, or not whole
+        except BridgeError:  # a log of another generation, or an incomplete one
             continue
         for told in found["decisions"]:
             seat: Seat = {"legal": told["legal"], "tokens": told["tokens"]}

@@ -1,4 +1,4 @@
-"""Where named players meet: the games of leagues, each start played twice with seats exchanged."""
+"""League games of battle players, which play each start twice with exchanged seats."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class MatchRunner:
     """Plays the games of a league.
 
     Args:
-        config: what is played.
-        bridge: holds the battles.
-        known: of the format.
-        where: what `contender` calls the player of a name; by default the name itself.
-        split: of the teams.
+        config: settings of the battles.
+        bridge: bridge to the simulator, which runs the battles.
+        known: knowledge of the format.
+        where: function that maps a player's name to the name for `contender`; by default the same.
+        split: split of the teams.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class MatchRunner:
         self.config, self.bridge, self.known, self.split = config, bridge, known, split
         self.teams = team_source(config)
         self.records: deque[tuple[str, str, BattleRecord]] = deque(maxlen=0)
-        """A longer one takes up every battle with the players of p1 and p2."""
+        """Latest battles with the players of p1 and p2; replace it by a longer deque to keep some."""
         self._where = where
         self._players: dict[str, Contender] = {}
 
     def player(self, name: str) -> Contender:
-        """Return the player of a name; the same one every time."""
+        """Return the player of a name, always the same object."""
         if name not in self._players:
             self._players[name] = contender(self._where(name), self.known, self.bridge)
         return self._players[name]
@@ -54,7 +54,7 @@ class MatchRunner:
     def play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
         """Play n games and return the payoffs (n,) of the row player; see `league.Play`.
 
-        Teams and chance follow from the seed, whoever plays.
+        The seed determines teams and randomness, independently of the players.
         """
         drawn = battle_starts(self.teams, self.config, seed, self.split)
         starts = list(islice(drawn, (n + 1) // 2))

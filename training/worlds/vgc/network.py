@@ -1,10 +1,10 @@
-"""A small transformer over the tokens of a battle, and the choices it may make.
+"""The battle network: a small transformer over the tokens of a battle that scores choices.
 
-One token for the field and one for each of the twelve Pokémon. A choice of a move is scored from
-its user, the move and its target together, so that what is learnt of one Pokémon in one place
-carries over to others; the second Pokémon's choice is scored knowing the first's. What the game's
-tables say of a move (power, type, whom it hits) is part of the input: identities, which a small set
-of teams does not teach, start at zero and add to it.
+There is one token for the field and one for each of the twelve Pokémon. The score of a move depends
+on its user, the move and its target together, so that learning generalizes over Pokémon and places;
+the second Pokémon's choice is conditioned on the first's. The game's tables of moves (power, type,
+targets) are part of the input; embeddings of identities, which need many teams to learn, start at
+zero and are added to them.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from anchorgym.training.worlds.vgc.features import (
 _N_TARGETS = 5
 _N_MOVES = 4
 _GIMMICKS = {0: 0, 1: 1, 4: 2}
-"""Head by gimmick: none, mega evolution, terastallisation; the game has no other any more."""
+"""Output head by gimmick: none, mega evolution, terastallisation; others no longer exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a network is.
+    """The size of a network.
 
     Attributes:
-        width: of a token.
-        layers: of the transformer.
-        heads: of its attention.
-        hidden: of the layer that scores a choice.
+        width: width of a token's embedding.
+        layers: number of layers of the transformer.
+        heads: number of attention heads.
+        hidden: width of the layer that scores a choice.
     """
 
     width: int = 64
@@ -51,29 +51,29 @@ class Size:
 
 
 class Encoded(NamedTuple):
-    """What a batch of views comes to, before anything is chosen."""
+    """The network's encoding of a batch of views, before any choice."""
 
     preview: Tensor
-    """(n,) bool"""
+    """(n,) bool, whether the view is a team preview."""
     plans: Tensor
     """(n, 90) logits of team previews."""
     moves: Tensor
-    """(n, 2, 4, 5, hidden) of moves and targets, before the nonlinearity."""
+    """(n, 2, 4, 5, hidden) features of moves and targets, before the nonlinearity."""
     switches: Tensor
-    """(n, 2, 6, hidden)"""
+    """(n, 2, 6, hidden) features of switches."""
     passing: Tensor
-    """(n, 2, hidden)"""
+    """(n, 2, hidden) features of passing."""
     value: Tensor
     """(n,) expected payoff in [-1, 1]"""
 
 
 class BattleNet(nn.Module):
-    """Scores joint choices, and what the battle is worth.
+    """Scores joint choices, and estimates the value of the battle.
 
     Args:
-        layout: what the tokens mean, see `Bridge.layout`.
-        tables: of the format, see `Bridge.tables`.
-        size: how large it is.
+        layout: layout of the tokens, see `Bridge.layout`.
+        tables: tables of the format, see `Bridge.tables`.
+        size: size of the network.
     """
 
     move_table: Tensor
@@ -136,10 +136,10 @@ class BattleNet(nn.Module):
         self.worth = nn.Sequential(nn.Linear(2 * width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     def encode(self, tokens: Tensor) -> Encoded:
-        """Read views.
+        """Encode views.
 
         Args:
-            tokens: (n, 13, columns) integers, see js/tokens.js.
+            tokens: (n, 13, columns) integer tokens, see js/tokens.js.
         """
         columns = self.columns
         tokens = tokens.long()
@@ -169,8 +169,8 @@ class BattleNet(nn.Module):
         """Return the logits (n, 107) of the first Pokémon's choice.
 
         Args:
-            encoded: see `encode`.
-            mask: (n, 2, 107) what each may choose by itself.
+            encoded: encoding of the views, see `encode`.
+            mask: (n, 2, 107) legal choices of each Pokémon by itself.
         """
         zero = encoded.passing.new_zeros(len(mask), self.size.hidden)
         logits = self._score(encoded, 0, zero)
@@ -179,14 +179,14 @@ class BattleNet(nn.Module):
         return logits.masked_fill(~first_mask(mask), -math.inf)
 
     def second_logits(self, encoded: Encoded, mask: Tensor, first: Tensor) -> Tensor:
-        """Return the logits (n, 107) of the second's choice once the first has chosen (n,)."""
+        """Return the logits (n, 107) of the second's choice, given the first's choice (n,)."""
         logits = self._score(encoded, 1, self.knowing(self._chosen(encoded, first)))
         return logits.masked_fill(~second_mask(mask, first, encoded.preview), -math.inf)
 
     # Details --------------------------------------------------------------------------------
 
     def _pokemon(self, pokemon: Tensor, moves: Tensor) -> Tensor:
-        """Return what is known of each Pokémon, (n, 12, width)."""
+        """Return the embedding of each Pokémon, (n, 12, width)."""
         columns = self.columns
         code = columns.code(pokemon)
         own = (pokemon[..., columns.owner] == 1).long()
@@ -215,7 +215,7 @@ class BattleNet(nn.Module):
         return found
 
     def _targets(self, seen: Tensor, pokemon: Tensor) -> Tensor:
-        """Return who stands at the targets -2, -1, 0, 1 and 2, (n, 1, 5, width)."""
+        """Return the embedding of the targets -2, -1, 0, 1 and 2, (n, 1, 5, width)."""
         place = pokemon[:, 6:, self.columns.place]  # of the foes
         standing = torch.stack([place == 1, place == 2], 1).to(seen.dtype)  # (n, 2, 6)
         foes = standing @ seen[:, 7:13]
@@ -235,7 +235,7 @@ class BattleNet(nn.Module):
         return found
 
     def _score(self, encoded: Encoded, slot: int, known: Tensor) -> Tensor:
-        """Return the logits (n, 107) of one place, given what is known of the other's choice."""
+        """Return the logits (n, 107) of one slot, given an embedding of the other's choice."""
         moves = self.score_move(encoded.moves[:, slot] + known[:, None, None])
         switches = self.score_switch(encoded.switches[:, slot] + known[:, None])[..., 0]
         passing = self.score_pass(torch.relu(encoded.passing[:, slot] + known))
@@ -249,7 +249,7 @@ class BattleNet(nn.Module):
         return torch.cat(parts, 1)
 
     def _chosen(self, encoded: Encoded, first: Tensor) -> Tensor:
-        """Return what stands for the first Pokémon's choice, (n, hidden)."""
+        """Return the embedding of the first Pokémon's choice, (n, hidden)."""
         n = len(first)
         options = torch.cat(
             [encoded.passing[:, :1], encoded.switches[:, 0], encoded.moves[:, 0].flatten(1, 2)], 1
@@ -263,12 +263,12 @@ class BattleNet(nn.Module):
         return known
 
     def settings(self) -> dict[str, int]:
-        """Return its size as JSON values."""
+        """Return the network's size as JSON values."""
         return asdict(self.size)
 
 
 def first_mask(mask: Tensor) -> Tensor:
-    """Return what the first Pokémon may choose, (n, 107) bool.
+    """Return the legal choices of the first Pokémon, (n, 107) bool.
 
     It cannot take the only place that the second could switch to.
 
@@ -284,14 +284,14 @@ def first_mask(mask: Tensor) -> Tensor:
 
 
 def second_mask(mask: Tensor, first: Tensor, preview: Tensor) -> Tensor:
-    """Return what the second may choose once the first has chosen, (n, 107) bool.
+    """Return the legal choices of the second Pokémon, given the first's, (n, 107) bool.
 
-    The same as `actions.second_mask`, for a batch.
+    It is `actions.second_mask` for a batch.
 
     Args:
         mask: (n, 2, 107)
-        first: (n,)
-        preview: (n,) bool; at a team preview nothing is left to choose.
+        first: (n,) choices of the first Pokémon.
+        preview: (n,) bool, whether it is a team preview, which has no second choice.
     """
     allowed = mask[:, 1].bool().clone()
     choice = torch.arange(N_CHOICES)

@@ -1,4 +1,4 @@
-"""A battle as an HTML page that needs nothing else: turn by turn, with bars for health."""
+"""Self-contained HTML pages of battles, turn by turn, with health bars."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def write_battle_page(bridge: Bridge, battle: KeptBattle, path: Path) -> None:
 
 
 def retold(bridge: Bridge, battle: KeptBattle) -> dict[str, Any]:
-    """Return what the page shows of a battle, as JSON values.
+    """Return the content of a battle's page as JSON values.
 
-    Each event has its words, whom it is about, and what changed: Pokémon by side and place as
+    Each event has its text, its subject, and the changes: Pokémon by side and place, as
     species, health in per cent, status, whether fainted, place on the field, whether seen, and
     tera type.
     """
@@ -72,7 +72,7 @@ def _event(one: dict[str, Any], words: str, changed: list[list[Any]]) -> dict[st
 
 
 def _changes(before: Any, after: Any) -> list[list[Any]]:
-    """Return the Pokémon that are not as they were: side, number, and how they are now."""
+    """Return the changed Pokémon: side, number, and present state."""
     return [
         [side, number, *pokemon]
         for side, team in enumerate(after)

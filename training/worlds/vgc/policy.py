@@ -1,4 +1,4 @@
-"""The token policy as a player: it chooses in batches, and can keep what it chose to learn from."""
+"""The token policy as a player, which chooses in batches and can record its choices."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ _FORMAT: Final = 1
 
 @dataclass(slots=True)
 class Choice:
-    """A decision and what became of it: a row to learn from."""
+    """A decision of the policy, as a training row."""
 
     tokens: NDArray[np.int16]
-    """(13, columns)"""
+    """(13, columns) tokens of the view."""
     mask: NDArray[np.int8]
-    """(2, 107)"""
+    """(2, 107) mask of the legal choices."""
     pair: Pair
     logprob: float = 0.0
-    """Of the joint choice, as it was drawn."""
+    """Logprob of the joint choice when it was sampled."""
     value: float = 0.0
-    """That the policy saw in the battle."""
+    """The policy's value of the battle."""
 
 
 class TokenPlayer:
-    """Plays as a network says.
+    """A player that chooses by a network.
 
     Args:
-        net: what plays.
-        known: of the format.
-        greedy: take the likeliest choice of each Pokémon instead of drawing.
-        keeping: whether to keep every choice in `kept`, to learn from.
+        net: network that chooses.
+        known: knowledge of the format.
+        greedy: whether to take the most likely choice of each Pokémon in place of a sample.
+        keeping: whether to record every choice in `kept`, for training.
     """
 
     wants = ("tokens",)
@@ -62,11 +62,11 @@ class TokenPlayer:
         self.net, self.known = net, known
         self.greedy, self.keeping = greedy, keeping
         self.kept: dict[tuple[int, int], list[Choice]] = defaultdict(list)
-        """By game and seat, in the order of the battle."""
+        """Recorded choices by game and seat, in the order of the battle."""
 
     @torch.no_grad()
     def choose(self, asked: Sequence[Asked]) -> list[Pair]:
-        """Choose for all who are asked at once."""
+        """Choose for all requests in one batch."""
         layout = self.known.layout
         seen = np.stack([tokens(one.told, layout) for one in asked])
         masks = np.stack([mask(one.told["legal"]) for one in asked])
@@ -90,19 +90,19 @@ class TokenPlayer:
         return pairs
 
     def take(self, game: int, seat: int) -> list[Choice]:
-        """Return what was kept of a seat, and forget it."""
+        """Return and remove the recorded choices of a seat."""
         return self.kept.pop((game, seat), [])
 
 
 def new_net(known: Knowledge, size: Size | None = None, seed: int = 0) -> BattleNet:
-    """Return an untrained network; the seed says which."""
+    """Return an untrained network, whose weights the seed determines."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return BattleNet(known.layout, known.tables, size)
 
 
 def save_policy(net: BattleNet, format: str, folder: Path) -> None:
-    """Write a policy, all or nothing."""
+    """Write a policy, atomically."""
     with whole_folder(folder) as fresh:
         weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
         save_file(weights, fresh / _WEIGHTS)
@@ -119,7 +119,7 @@ def load_policy(folder: Path) -> tuple[BattleNet, str]:
     """Return a policy and the format of the battles that it was trained on.
 
     Raises:
-        DataError: the folder holds none, or one of another version of the simulator.
+        DataError: the folder holds no policy, or one of another version of the simulator.
     """
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
@@ -147,7 +147,7 @@ def _digest(known: Knowledge) -> str:
 
 
 def _draw(logits: Tensor, drawn: Tensor, greedy: bool) -> tuple[Tensor, Tensor]:
-    """Return choices (n,) by inverse transform of numbers in [0, 1), and their logarithms."""
+    """Return choices (n,), sampled by inverse transform of `drawn` in [0, 1), and logprobs."""
     logs = torch.log_softmax(logits.double(), -1)
     if greedy:
         chosen = logs.argmax(-1)
@@ -159,7 +159,7 @@ def _draw(logits: Tensor, drawn: Tensor, greedy: bool) -> tuple[Tensor, Tensor]:
 
 
 def scores(net: BattleNet, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log-probability and entropy of choices, and the values, (n,) each."""
+    """Return logprob and entropy of choices, and the values, (n,) each."""
     encoded = net.encode(batch.tokens)
     one, two = batch.pairs.unbind(1)
     first = torch.log_softmax(net.first_logits(encoded, batch.masks), -1)
@@ -175,14 +175,14 @@ def _entropy(logs: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Choices as tensors."""
+    """A batch of views and choices, as tensors."""
 
     tokens: Tensor
-    """(n, 13, columns)"""
+    """(n, 13, columns) tokens of the views."""
     masks: Tensor
-    """(n, 2, 107)"""
+    """(n, 2, 107) masks of the legal choices."""
     pairs: Tensor
-    """(n, 2)"""
+    """(n, 2) joint choices."""
 
     @classmethod
     def of(cls, rows: Sequence[Choice]) -> Batch:

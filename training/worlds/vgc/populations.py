@@ -1,8 +1,8 @@
-"""Populations: players that are trained one after the other, each against those before it.
+"""Populations of players, which are trained one after the other, each against earlier ones.
 
-`League.expand` says against whom: itself (self-play), all alike (fictitious play) or their
-equilibrium (double oracle, PSRO). A new player goes on from the weights of the one before. An
-exploiter starts afresh, against one target, and shows how far that can be exploited.
+`league.expand` selects the opponents: the newest player (self-play), all players (fictitious play)
+or their equilibrium (double oracle, PSRO). A new player starts from the weights of the one before.
+An exploiter starts from the initial policy, against one target, and measures its exploitability.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from anchorgym.training.worlds.vgc.policy import TokenPlayer, load_policy, new_n
 from anchorgym.training.worlds.vgc.ppo import Trajectory, learn_from
 
 _SAVED_EVERY = 5
-"""Updates between two checkpoints."""
+"""Number of updates between two checkpoints."""
 _FIRST = "player 0"
 
 
@@ -37,19 +37,19 @@ def train_population(
 ) -> League:
     """Train a population, and return its league.
 
-    The folder gets `config.json`, `players/` (each a policy), `league/` (every game),
+    The folder gets `config.json`, `players/` (a policy each), `league/` (all games),
     `metrics.jsonl` and `checkpoints/`.
 
     Args:
-        config: what to do.
-        out: the folder of the run.
-        display: shows progress.
-        resume: go on with the run that the folder holds; one without a run begins one.
+        config: settings of the training.
+        out: folder of the run.
+        display: progress display.
+        resume: whether to continue the run in the folder; a folder without a run starts one.
 
     Raises:
-        RunExistsError: the folder holds a run, and none is to be resumed.
-        ConfigError: the folder holds a run of other settings.
-        RunBusyError: another process is working on it.
+        RunExistsError: the folder holds a run, and `resume` is false.
+        ConfigError: the folder holds a run with other settings.
+        RunBusyError: another process is working on the run.
     """
     claim = claimed(config, out, "anchorgym vgc train", resume=resume)
     with claim, tensor_threads(config.threads):
@@ -62,7 +62,7 @@ def train_population(
 
 
 class Population:
-    """The work of `train_population`."""
+    """The state of a run of `train_population`."""
 
     def __init__(self, config: PopulationConfig, folder: Path, display: Display) -> None:
         self.config, self.folder, self._display = config, folder, display
@@ -80,7 +80,7 @@ class Population:
             self.league.add(_FIRST)
 
     def train(self) -> None:
-        """Train what has not been trained yet."""
+        """Train the players that are still missing."""
         config = self.config
         if config.method == "exploiter":
             self.exploit()
@@ -89,7 +89,7 @@ class Population:
         expand(self.league, self._respond, rounds=config.rounds, games=config.games, solver=solver)
 
     def exploit(self) -> Exploitation:
-        """Train a player against the target, and measure what it gains."""
+        """Train a player against the target, and measure its gain."""
         target = self.config.target or _FIRST
         self.league.add(target)
         mixture = Mixture("player", {target: 1.0})
@@ -131,7 +131,7 @@ class Population:
         return name
 
     def _battles(self, net: BattleNet, against: Mixture, seed: int) -> list[Trajectory]:
-        """Play the battles of an update, and return the learner's seats."""
+        """Play the battles of an update, and return the trajectories of the learner's seats."""
         learner = TokenPlayer(net.eval(), self.known, keeping=True)
         mirrored = self.config.method == "self-play"
         fixtures = list(self._fixtures(learner, against, seed, mirrored))

@@ -1,8 +1,7 @@
-"""PPO on battles: a payoff at the end, generalised advantages, the clipped objective.
+"""PPO on battles, with a payoff at the end, generalised advantages and a clipped objective.
 
-What common implementations have and this has not: discounting (a battle is short, and a win is a
-win), reward shaping, and advantages that are standardised a mini-batch at a time (here it is once
-an update).
+Unlike common implementations, it has no discounting (battles are short) and no reward shaping, and
+standardises advantages once an update, not in each mini-batch.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ from anchorgym.training.worlds.vgc.policy import Choice
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One seat's decisions in a battle that has ended."""
+    """One seat's decisions in a finished battle."""
 
     choices: Sequence[Choice]
     payoff: float
-    """1 for a win, -1 for a loss, else 0."""
+    """Payoff of the seat: 1 for a win, -1 for a loss, else 0."""
 
 
 def learn_from(learner: BattleLearner, trajectories: Sequence[Trajectory], seed: int) -> Statistics:
-    """Update a network from battles that it has just played; return what was measured.
+    """Update a network from battles that it has just played; return statistics.
 
     Args:
-        learner: of the network.
-        trajectories: of the network's own seats.
-        seed: of the order of decisions.
+        learner: learner of the network.
+        trajectories: trajectories of the network's own seats.
+        seed: seed of the order of decisions.
     """
     trajectories = [trajectory for trajectory in trajectories if trajectory.choices]
     if not trajectories:
@@ -54,9 +53,9 @@ def learn_from(learner: BattleLearner, trajectories: Sequence[Trajectory], seed:
 def advantages(
     trajectory: Trajectory, gae_lambda: float
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return the advantage of each decision and the value to learn, (n_decisions,) each.
+    """Return the advantage and the target return of each decision, (n_decisions,) each.
 
-    Nothing is discounted; the payoff comes after the last decision.
+    There is no discounting; the payoff comes after the last decision.
     """
     values = np.array([choice.value for choice in trajectory.choices], np.float32)
     rewards, done = np.zeros_like(values), np.zeros(len(values), np.bool_)

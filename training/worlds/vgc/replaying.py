@@ -1,4 +1,4 @@
-"""Battles on file, for the command line: shown, written as pages, executed again."""
+"""Recorded battles on the command line: shown, written as pages, or executed again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class BattleFiles:
     """The format of recorded battles, see `training.worlds.registry.RecordFormat`."""
 
     def recognises(self, path: Path) -> bool:
-        """Whether a file holds battles."""
+        """Whether a file contains recorded battles."""
         return holds_battles(path)
 
     def replay(
         self, files: Sequence[Path], *, verify: bool, pages: Path | None, only: int | None
     ) -> int:
-        """Verify battles, write their pages, or print the one that is asked for."""
+        """Verify battles, write their pages, or print a single one."""
         if verify:
             return _verify(files, only)
         if pages is not None:

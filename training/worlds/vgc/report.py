@@ -1,4 +1,4 @@
-"""The evaluation of a league as tables for a terminal and as a picture."""
+"""The report of a league's evaluation, as tables for a terminal and as a picture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TITLES = {"seen": "performance: teams of training", "unseen": "generalisation: 
 
 
 def tables(results: Sequence[SplitResult]) -> Group:
-    """Return cross-play and rankings of every split, and what is lost on unseen teams."""
+    """Return tables of cross-play and rankings by split, and of the loss on unseen teams."""
     parts: list[Table] = []
     for result in results:
         parts += [_cross_play(result), _ranking(result)]
@@ -75,7 +75,7 @@ def minus(one: Interval, other: Interval) -> Interval:
 
 
 def draw(results: Sequence[SplitResult], picture: Path) -> None:
-    """Draw cross-play of every split, and the ratings beside it, as a PNG."""
+    """Draw cross-play and ratings of every split as a PNG."""
     n = len(results[0].names)
     side = 1.6 + 0.62 * n
     figure = Figure(

@@ -1,4 +1,4 @@
-"""Installing the battle simulator from the command line."""
+"""Installation of the battle simulator from the command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from anchorgym.envs.vgc.installation import install, is_installed, pinned_versio
 
 
 def install_simulator(*, force: bool) -> str:
-    """Install the simulator, unless it is there or `force` is given; say what is where."""
+    """Install the simulator if it is missing or `force` is true; return a line on where it is."""
     there = is_installed() and not force
     folder = install(force=force)
     state = "was there already" if there else "installed"

@@ -1,4 +1,4 @@
-"""What battles add to the command line."""
+"""The entry of Pokémon battles in the registry."""
 
 from __future__ import annotations
 

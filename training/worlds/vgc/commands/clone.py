@@ -1,4 +1,4 @@
-"""`anchorgym vgc clone`: a battle policy that imitates a player, or people's battle logs."""
+"""`anchorgym vgc clone`: clone a battle policy from a player or from people's battle logs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Collect demonstrations and train on them, or show what would be done."""
+    """Collect demonstrations and train on them, or print the settings with --dry-run."""
     from anchorgym.training.worlds.vgc.config import CloneBattlesConfig
 
     return run_job(
@@ -44,8 +44,8 @@ COMMAND = Command(
     summary="Train a battle policy to imitate a player, or the battle logs of people.",
     about="""
         A teacher plays battles, or logs in Showdown's protocol are read; then a small transformer
-        learns to choose as they did. After each epoch prints the loss, and the accuracy on battles
-        that were held out. The policy is saved in policy/ of the run's folder.""",
+        is trained to imitate their choices. Prints the loss and the accuracy on held-out battles
+        after each epoch. The policy is saved in policy/ of the run's folder.""",
     examples=(
         "anchorgym vgc clone --battle.teams 64 --out runs/clone",
         "anchorgym vgc clone --logs FOLDER --battles 0",

@@ -1,4 +1,4 @@
-"""`anchorgym vgc league`: battle policies against each other, on seen and unseen teams."""
+"""`anchorgym vgc league`: rank battle players on seen and unseen teams."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(known: Namespace, given: Settings) -> int:
 
 
 def _named(player: str) -> tuple[str, str]:
-    """Return name and meaning of `NAME=PLAYER`, or of a player that is named after itself."""
+    """Return (name, player) of `NAME=PLAYER`, or of a player that is its own name."""
     name, equals, where = player.partition("=")
     return (name, where) if equals else (Path(player).name or player, player)
 
@@ -51,9 +51,9 @@ COMMAND = Command(
     name="vgc league",
     summary="Rank battle players against each other, on teams seen in training and others.",
     about="""
-        Plays all pairs and prints who beats whom, with intervals, Elo and alpha-rank, on teams of
-        training and on unseen ones. The folder keeps all games: those in it are not played again,
-        and players can be added.
+        Plays all pairs and prints the share of wins with intervals, Elo and alpha-rank, on teams
+        of the training and on unseen ones. The folder keeps all games: a later call reuses them,
+        and can add players.
 
         A player is random, max-power, heuristic, search, oracle-search, the folder of a policy or
         of a run (FOLDER:greedy takes its likeliest choices), language:FOLDER of a chat model, or

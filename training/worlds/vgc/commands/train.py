@@ -1,4 +1,4 @@
-"""`anchorgym vgc train`: a population of battle policies that grows by best responses."""
+"""`anchorgym vgc train`: train a population of battle policies by best responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(known: Namespace, given: Settings) -> int:
-    """Train a population, or show what would be done."""
+    """Train a population, or print the settings with --dry-run."""
     from anchorgym.training.worlds.vgc.config import PopulationConfig
 
     return run_job(
@@ -51,7 +51,7 @@ COMMAND = Command(
         (fictitious play), their equilibrium (double oracle), or as an exploiter against one
         target. Prints the payoffs between all players, with intervals.
 
-        The run's folder gets players/ (each a policy), league/ (every game), metrics.jsonl, and
+        The run's folder gets players/ (a policy each), league/ (all games), metrics.jsonl, and
         every setting in config.json.""",
     examples=(
         "anchorgym vgc train --method double-oracle --start runs/clone",

@@ -1,4 +1,4 @@
-"""How text becomes a decision: prompts, parsing, engines, and players of every kind."""
+"""Agents, which turn text into decisions: prompts, parsing, engines and policies."""
 
 from __future__ import annotations
 

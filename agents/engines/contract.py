@@ -59,7 +59,7 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How responses are sampled.
+    """The sampling settings of a response.
 
     Args:
         max_tokens: longest response, in tokens; a longer one is cut.
@@ -109,7 +109,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can do beyond sampling; a request that needs more is refused."""
+    """The capabilities of an engine beyond sampling; a request that needs others is refused."""
 
     constrained_decoding: bool = False
     """Responses can be confined to the sequences of a `Trie`; log-probabilities are then
@@ -151,7 +151,7 @@ class Engine(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the engine can do beyond sampling."""
+        """The engine's capabilities beyond sampling."""
         ...
 
     @property

@@ -55,7 +55,7 @@ class EngineFactory(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the factory's engines can do beyond sampling."""
+        """The capabilities of the factory's engines beyond sampling."""
         ...
 
     def make(self, served: ServedModel) -> Engine:

@@ -333,7 +333,7 @@ class TorchFactory:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the engine can do beyond sampling."""
+        """The engine's capabilities beyond sampling."""
         return TorchEngine.capabilities
 
     def make(self, served: ServedModel) -> TorchEngine:

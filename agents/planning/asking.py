@@ -11,7 +11,7 @@ from anchorgym.agents.planning.dialogue import Round
 from anchorgym.envs.planning import Plan, PlanningEnv
 
 Kind = Literal["joint", "agent", "talk", "reflect"]
-"""What a query asks for: a plan of all agents, one agent's action, one agent's contribution to a
+"""Kind of a query: for a plan of all agents, one agent's action, one agent's contribution to a
 discussion, or a reflection on a mistake."""
 Style = Literal["plain", "central", "react", "reflexion", "mindagent", "roco", "read"]
 """Style of a language planner's prompt, named after the method that uses it."""

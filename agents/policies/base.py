@@ -34,7 +34,7 @@ class View(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What an engine reads before it writes the next response."""
+    """The tokens that an engine reads before the next response."""
 
     tokens: tuple[int, ...] = ()
     """New tokens since the last response; empty when no engine is needed."""

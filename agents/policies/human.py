@@ -23,7 +23,7 @@ Seen = tuple[str, View]
 
 
 class Desk(Protocol):
-    """The interface to a person: shows turns and reads what is typed."""
+    """The interface to a person, which shows turns and reads typed lines."""
 
     def show(self, env: TextEnv, observation: str, view: View) -> None:
         """Show the present turn."""

@@ -20,7 +20,7 @@ Form = Literal["transcript", "window"]
 ShownActions = Literal["none", "new", "all"]
 
 UNCONSTRAINED: Final = "set policy.constrained to false, or take another engine"
-"""Remedy where an engine cannot confine what is written."""
+"""Remedy in the error message of an engine without constrained decoding."""
 
 
 class LanguagePolicy:
@@ -77,7 +77,7 @@ class LanguagePolicy:
 
 
 class _Memory(NamedTuple):
-    """What a session knows between two turns."""
+    """The state of a session between two turns."""
 
     length: int = 0
     """Length of the context, in tokens."""

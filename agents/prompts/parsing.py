@@ -11,7 +11,7 @@ ACTION, END_ACTION = "<action>", "</action>"
 
 
 def parse_tagged(text: str) -> str:
-    """Return the action of `<think>…</think><action>…</action>`, stripped; "" where there is none.
+    """Return the action of `<think>…</think><action>…</action>`, stripped; "" if there is none.
 
     The first action after the thoughts counts; an action inside the thoughts does not. Thoughts end
     at their first `</think>`, and a response with unclosed thoughts has no action. Text after the

@@ -8,7 +8,7 @@ Four things keep sequences short and copying easy, and none of them knows a worl
 - codes of letters and digits that occur in several texts are one token (`" w0065"`, `" 84in"`),
 - articles, "and" and commas are dropped when no action ever uses them.
 
-Tokens carry the space before them, so an action decodes to exactly what was written. Words that
+Tokens include the space before them, so an action decodes to exactly the same text. Words that
 were written into the slot of an action such as `search[<words>]` are known without a space too, as
 any of them may come first.
 """

@@ -153,7 +153,7 @@ class AlgorithmConfig(Section):
     """Key that turns are grouped by: `state` (the environment's state), `observation` (the text
     that was shown), or `history:k` (the last k texts)."""
     exploration: Exploration = "none"
-    """Bonus beside the reward for seldom visited states: `episodic` counts visits in the episode,
+    """Bonus beside the reward for rarely visited states: `episodic` counts visits in the episode,
     `global` those in the whole run, `product` multiplies both. States are those of `anchor`."""
     exploration_coef: float = Field(0.1, ge=0)
     """Weight of the exploration bonus, which is at most 1 in each turn."""
@@ -189,7 +189,7 @@ class RolloutConfig(Section):
     """Turns after which a training episode is cut, where the environment's limit is not lower."""
     patience: int | None = Field(None, ge=1)
     """Invalid turns in a row after which a training episode is cut, so that no time is spent on a
-    policy that repeats what was refused; by default there is no such limit."""
+    policy that repeats an invalid action; by default there is no such limit."""
     strategy: str = "independent"
     """Way in which groups are played. `independent` begins every episode at the task's start;
     `adaptive` does too, and plays tasks of uncertain success more often; `fork` plays `roots`
@@ -211,13 +211,13 @@ class RolloutConfig(Section):
     """Turns that the forks of an iteration may take; by default those of the episodes by which
     groups fall short of `group_size`, so that all strategies cost the same."""
     hints: Literal["off", "masked", "corrected"] = "off"
-    """Use of the expert where every episode of a task scored nothing: its first turns are given and
-    the policy goes on. Given turns are not learnt from (`masked`), or learnt from with a corrected
-    probability ratio (`corrected`)."""
+    """Use of the expert if every episode of a task scored nothing: the expert takes the first turns
+    and the policy continues. The expert's turns are not trained on (`masked`), or are trained on
+    with a corrected probability ratio (`corrected`)."""
     hint_episodes: int = Field(2, ge=1)
     """Number of hinted episodes of such a task, beyond those of its group."""
     hint_share: float = Field(0.5, gt=0, lt=1)
-    """Share of the expert's solution that is given as the hint."""
+    """Share of the expert's solution that the expert plays in a hinted episode."""
     redraws: int = Field(3, ge=0)
     """Greatest number of rounds in which further tasks replace groups that the algorithm drops, as
     `dapo` and `ngrpo` do; the metrics show their cost."""
@@ -275,11 +275,11 @@ class LearnerConfig(Section):
     name: str = Field("auto", pattern=r"^(auto|[^:]+:[^:]+)$")
     """`auto`, which fits the kind of policy, or `module:Name` of a learner of your own."""
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    """Where the policy is trained and played: `cpu`, `cuda`, `cuda:N`, `mps`, or `auto` for the
-    best that there is."""
+    """Device that the policy is trained and played on: `cpu`, `cuda`, `cuda:N`, `mps`, or `auto`
+    for the best available."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Numbers that products are computed in when the policy is trained; weights and optimizer are
-    float32 either way."""
+    """Data type of matrix products when the policy is trained; weights and optimizer are float32
+    in any case."""
     learning_rate: float = Field(3e-4, gt=0)
     """Highest learning rate of AdamW during the run."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -337,7 +337,7 @@ class RunConfig(Section):
     seed: int = Field(0, ge=0)
     """Seed of every random draw of the run."""
     threads: int = Field(1, ge=1)
-    """Number of threads that tensor operations use; more than 1 seldom pays on shared cores."""
+    """Number of threads of tensor operations; more than 1 rarely pays on shared cores."""
 
 
 class TrainConfig(RunConfig):

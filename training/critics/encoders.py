@@ -30,7 +30,7 @@ class TextEncoder(Protocol):
 
     @property
     def width(self) -> int:
-        """How many numbers a text becomes."""
+        """Length of the vector of a text."""
         ...
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
@@ -65,7 +65,7 @@ class HashedNgrams:
 
     @property
     def width(self) -> int:
-        """How many numbers a text becomes."""
+        """Length of the vector of a text."""
         return self._width
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
@@ -121,7 +121,7 @@ class HuggingFaceEncoder:
 
     @property
     def width(self) -> int:
-        """How many numbers a text becomes."""
+        """Length of the vector of a text."""
         return int(self._model.config.hidden_size)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:

@@ -31,7 +31,8 @@ def pack_rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     """Pack sequences into rows of `capacity` tokens by first fit, the longest first.
 
     Args:
-        lengths: (n_sequences,) lengths in tokens; longer ones than `capacity` get their own row.
+        lengths: (n_sequences,) lengths in tokens; one longer than `capacity` gets its own row.
+        capacity: most tokens of a row with several sequences.
 
     Returns:
         The indices of the sequences in each row.

@@ -133,7 +133,7 @@ class CoevolveConfig(RunConfig):
     env: EnvConfig
     """World of several agents: any PettingZoo environment."""
     roles: dict[str, RoleConfig] = Field(default_factory=dict)
-    """Roles by name; by default agents are grouped by what comes before their number."""
+    """Roles by name; by default agents are grouped by their names without the number."""
     engine: EngineConfig = EngineConfig()
     """Engine that writes the responses of roles that follow a language model."""
     schedule: ScheduleConfig = ScheduleConfig()

@@ -41,7 +41,7 @@ class MatchRunner:
         self.config, self.bridge, self.known, self.split = config, bridge, known, split
         self.teams = team_source(config)
         self.records: deque[tuple[str, str, BattleRecord]] = deque(maxlen=0)
-        """Latest battles with the players of p1 and p2; replace it by a longer deque to keep some."""
+        """Latest battles with the players of p1 and p2; set a longer deque to keep some."""
         self._where = where
         self._players: dict[str, Contender] = {}
 

@@ -91,6 +91,6 @@ def _explain(
         parts.append(f"{len(missing)} parameters are missing, such as {missing[0]!r}")
     if unknown:
         parts.append(f"{len(unknown)} tensors are unknown, such as {unknown[0]!r}")
-    for name, (given, wanted) in list(shapes.items())[:1]:
-        parts.append(f"{len(shapes)} have another shape, such as {name!r}: {given}, not {wanted}")
+    for name, (given, expected) in list(shapes.items())[:1]:
+        parts.append(f"{len(shapes)} have another shape, such as {name!r}: {given}, not {expected}")
     return f"these are weights of another model: {'; '.join(parts)}"

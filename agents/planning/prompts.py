@@ -63,12 +63,12 @@ def _talk(query: Query) -> str:
 
 
 def _refusals(world: PlanningEnv, query: Query) -> str:
-    told = []
+    refusals = []
     for refusal in query.refused:
         names = world.possible_agents[: len(refusal.plan)]
         plan = world.write_plan(refusal.plan, names) if refusal.plan else "An answer"
-        told.append(f"{plan}\nRefused: {refusal.reason}")
-    return _listed("Refused in this round; do not propose these again:", told)
+        refusals.append(f"{plan}\nRefused: {refusal.reason}")
+    return _listed("Refused in this round; do not propose these again:", refusals)
 
 
 def _task(world: PlanningEnv, query: Query) -> str:

@@ -95,9 +95,9 @@ class Cloning:
         n = self._config.batch * _LOOKAHEAD
         own: list[Demonstration] = []
         if self._corrections and self.done >= self._config.corrections_from * self._updates:
-            wanted = n // _CORRECTED
+            n_own = n // _CORRECTED
             rows_each = _TURNS if self._policy.form == "window" else 1
-            own = self._corrections(number, max(1, wanted // rows_each))
-            if len(own) > wanted:
-                own = random.Random(f"{self._seed}/own/{number}").sample(own, wanted)
+            own = self._corrections(number, max(1, n_own // rows_each))
+            if len(own) > n_own:
+                own = random.Random(f"{self._seed}/own/{number}").sample(own, n_own)
         return [*own, *itertools.islice(self._demonstrations(number), n - len(own))]

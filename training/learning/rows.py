@@ -125,8 +125,8 @@ def training_rows(
             row.group = episode.start.group if groups is None else groups[number]
             rows.append(row)
     key = unit_key(unit)
-    telling = {key(i, row) for i, row in enumerate(rows) if any(row.advantages)}
-    return [row for i, row in enumerate(rows) if key(i, row) in telling]
+    informative = {key(i, row) for i, row in enumerate(rows) if any(row.advantages)}
+    return [row for i, row in enumerate(rows) if key(i, row) in informative]
 
 
 def unit_key(unit: MinibatchUnit) -> Callable[[int, TokenRow], Hashable]:

@@ -264,9 +264,9 @@ class Coevolution:
         self.league.record({side: [name] for side, name in names.items()})
 
     def _exploitation(self, number: int) -> Exploitation | None:
-        wanted = self.config.best_response
-        due = number % wanted.every == 0 or number == self.config.generations
-        if not (wanted.iterations and due):
+        settings = self.config.best_response
+        due = number % settings.every == 0 or number == self.config.generations
+        if not (settings.iterations and due):
             return None
         mixtures = {
             side: Mixture(side, {newest(self.league.players(side)): 1.0}) for side in self.sides

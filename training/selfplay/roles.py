@@ -177,16 +177,17 @@ def _batch_of(
     batch = role.batch(sides)
     kept = algorithm.keep(batch, role.state)[batch.group]
     firsts = np.cumsum([0, *(len(side.turns) for _, side in sides[:-1])])
-    learnt: list[tuple[str, Episode]] = []
-    lost: list[tuple[str, Episode]] = []
+    kept_sides: list[tuple[str, Episode]] = []
+    dropped_sides: list[tuple[str, Episode]] = []
     for side, keep in zip(sides, kept[firsts].tolist(), strict=True):
-        (learnt if keep else lost).append(side)
-    if lost and role.exploration != "none":
-        role.explored(lost)  # turns of dropped groups are visits too
-    if not learnt:
+        (kept_sides if keep else dropped_sides).append(side)
+    if dropped_sides and role.exploration != "none":
+        role.explored(dropped_sides)  # turns of dropped groups are visits too
+    if not kept_sides:
         return None
-    episodes = [side for _, side in learnt]
-    return compute_advantages(algorithm, role.state, learner, episodes, role.explored(learnt), seed)
+    episodes = [side for _, side in kept_sides]
+    batch = role.explored(kept_sides)
+    return compute_advantages(algorithm, role.state, learner, episodes, batch, seed)
 
 
 def roles_of(agents: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -84,14 +84,14 @@ def _action(action: Any) -> int:
     return _INTERACT if isinstance(action, str) else _MOVES[action[0], action[1]]
 
 
-def _state(kitchen: Kitchen, told: Mapping[str, Any]) -> State:
+def _state(kitchen: Kitchen, recorded: Mapping[str, Any]) -> State:
     def cell(at: Sequence[int]) -> int:
         return at[1] * kitchen.width + at[0]
 
-    cooks = told["players"]
+    cooks = recorded["players"]
     stances = [4 * cell(c["position"]) + _WAYS.index(tuple(c["orientation"])) for c in cooks]
     held = [_item(cook.get("held_object")) for cook in cooks]
-    things = {cell(thing["position"]): thing for thing in told["objects"].values()}
+    things = {cell(thing["position"]): thing for thing in recorded["objects"].values()}
     counters = tuple(_item(things.get(at)) for at in kitchen.counters)
     pots = tuple(_pot(kitchen, things.get(at)) for at in kitchen.pots)
     return State((stances[0], stances[1]), (held[0], held[1]), counters, pots)

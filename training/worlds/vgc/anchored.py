@@ -181,8 +181,8 @@ class Groups:
 def rows_of(played: Sequence[_Root], advantages: NDArray[np.float64]) -> BattleRows:
     """Return the decisions with a non-zero advantage; `advantages` are (n_turns,)."""
     choices = [choice for one in played for choice in one.choices]
-    telling = np.flatnonzero(advantages)
-    return BattleRows.of([choices[i] for i in telling.tolist()], advantages[telling])
+    nonzero = np.flatnonzero(advantages)
+    return BattleRows.of([choices[i] for i in nonzero.tolist()], advantages[nonzero])
 
 
 def batch_of(played: Sequence[_Root]) -> TurnBatch:

@@ -128,8 +128,8 @@ def imitate(net: BattleNet, shown: Demonstrations, config: CloneBattlesConfig) -
     rng = np.random.default_rng(config.seed)
     aside = rng.random(int(shown.battles.max(initial=0)) + 1) < config.held_out
     held_out = aside[shown.battles]
-    learnt, tested = shown.take(~held_out), shown.take(held_out)
-    steps = config.epochs * math.ceil(len(learnt) / config.batch)
+    training, held = shown.take(~held_out), shown.take(held_out)
+    steps = config.epochs * math.ceil(len(training) / config.batch)
     optimizer = torch.optim.AdamW(
         net.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
@@ -137,14 +137,14 @@ def imitate(net: BattleNet, shown: Demonstrations, config: CloneBattlesConfig) -
     for epoch in range(1, config.epochs + 1):
         net.train()
         losses = []
-        for rows in minibatch_epochs(len(learnt), config.batch, 1, rng):
-            imitation, value, _ = _losses(net, learnt, rows.numpy())
+        for rows in minibatch_epochs(len(training), config.batch, 1, rng):
+            imitation, value, _ = _losses(net, training, rows.numpy())
             loss = imitation + config.value_weight * value
             descend(loss, optimizer, net.parameters(), max_grad_norm=1.0)
             schedule.step()
             losses.append(imitation.item())
         net.eval()
-        yield Fit(epoch, float(np.mean(losses)), *_tested(net, tested))
+        yield Fit(epoch, float(np.mean(losses)), *_tested(net, held))
 
 
 @torch.no_grad()

@@ -41,11 +41,11 @@ def read_logs(folder: Path, format: str, bridge: Bridge) -> Demonstrations:
             found = bridge.read_log(format, lines)
         except BridgeError:  # a log of another generation, or an incomplete one
             continue
-        for told in found["decisions"]:
-            seat: Seat = {"legal": told["legal"], "tokens": told["tokens"]}
+        for decision in found["decisions"]:
+            seat: Seat = {"legal": decision["legal"], "tokens": decision["tokens"]}
             won = found["winner"]
-            payoff = 0.0 if won is None else 1.0 if won == told["seat"] else -1.0
-            one, two = told["pair"]
+            payoff = 0.0 if won is None else 1.0 if won == decision["seat"] else -1.0
+            one, two = decision["pair"]
             rows.append((tokens(seat, layout), mask(seat["legal"]), (one, two), payoff, battle))
         battle += 1
     if not rows:

@@ -35,12 +35,12 @@ def retold(bridge: Bridge, battle: KeptBattle) -> dict[str, Any]:
     """
     number, _ = bridge.resume(battle.record)
     try:
-        told = bridge.story(number)
+        story = bridge.story(number)
     finally:
         bridge.discard([number])
     turns: list[dict[str, Any]] = [{"number": 0, "events": []}]
     before: Any = ([], [])
-    for one in told:
+    for one in story:
         if one["line"].startswith("|turn|"):
             turns.append({"number": int(one["line"].split("|")[2]), "events": []})
             words = ""

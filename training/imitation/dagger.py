@@ -16,7 +16,7 @@ from anchorgym.agents.policies.base import Decision, Prompt, Session, View
 from anchorgym.agents.policies.language import LanguageSession
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.envs import TextEnv
-from anchorgym.training.imitation.demonstrations import LessonSession
+from anchorgym.training.imitation.demonstrations import ImitationSession
 from anchorgym.training.imitation.teachers import Teacher
 from anchorgym.training.learning.demonstrations import Demonstration
 from anchorgym.training.rollout.drivers.contract import Driver
@@ -104,7 +104,7 @@ class CorrectedPolicy:
         return _CorrectedSession(self, self.pupil.open(env, agent), env, self.rows[-1])
 
 
-class _CorrectedSession(LessonSession):
+class _CorrectedSession(ImitationSession):
     """The pupil's session, in which the engine reads the teacher's responses."""
 
     def __init__(

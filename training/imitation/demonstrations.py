@@ -28,7 +28,7 @@ _MEASURED = 15
 """Number of episodes whose length is measured."""
 
 
-class LessonSession:
+class ImitationSession:
     """A session for imitation, which wraps other sessions and cannot be forked.
 
     Args:
@@ -142,7 +142,7 @@ class _Demonstrator:
         return _DemonstratorSession(self, self.pupil.open(env, agent), env)
 
 
-class _DemonstratorSession(LessonSession):
+class _DemonstratorSession(ImitationSession):
     def __init__(self, policy: _Demonstrator, pupil: LanguageSession, env: TextEnv) -> None:
         super().__init__(pupil)
         self._policy, self._pupil, self._env = policy, pupil, env

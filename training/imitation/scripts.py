@@ -15,7 +15,7 @@ from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy, TabularSession
 from anchorgym.training.config.sections import CloneConfig, PolicyConfig
 from anchorgym.training.imitation.cloning import CloneStep, Cloning
-from anchorgym.training.imitation.demonstrations import LessonSession
+from anchorgym.training.imitation.demonstrations import ImitationSession
 from anchorgym.training.learning.demonstrations import Demonstration
 from anchorgym.training.learning.devices import DtypeName
 from anchorgym.training.learning.table_learner import add_counts
@@ -59,7 +59,7 @@ class TaughtPolicy:
         return _TaughtSession(self, pupil, self.teacher.open(env, agent))
 
 
-class _TaughtSession(LessonSession):
+class _TaughtSession(ImitationSession):
     def __init__(self, policy: TaughtPolicy, pupil: LanguageSession, teacher: Session) -> None:
         super().__init__(pupil, teacher)
         self._policy, self._pupil, self._teacher = policy, pupil, teacher
@@ -269,7 +269,7 @@ class _CountedPolicy:
         return _CountedSession(*sides, self.chosen)
 
 
-class _CountedSession(LessonSession):
+class _CountedSession(ImitationSession):
     def __init__(self, pupil: TabularSession, teacher: Session, chosen: list[Choice]) -> None:
         super().__init__(pupil, teacher)
         self._pupil, self._teacher, self._chosen = pupil, teacher, chosen

@@ -76,7 +76,7 @@ class Recorder:
         """Record the first episodes of a final evaluation, such as "after-greedy"."""
         played = {
             "split": self._components.panels.test,
-            "max_turns": self._components.worlds.first.max_turns,
+            "max_turns": self._components.eval_envs.first.max_turns,
         }
         header: Header = {
             "format": FORMAT,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 Array = npt.NDArray[np.floating]
 
 
-def generalised_advantages(
+def generalized_advantages(
     rewards: Array,
     values: Array,
     done: npt.NDArray[np.bool_],

@@ -65,7 +65,7 @@ class Components:
     """The components of a training job."""
 
     algorithm: Algorithm
-    worlds: EnvPool[TextEnv]
+    eval_envs: EnvPool[TextEnv]
     """Pool of environments for evaluations."""
     train_envs: EnvPool[TextEnv]
     """Pool of environments for training episodes, whose turn limit may be lower."""
@@ -96,14 +96,14 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     env = config.env
     algorithm = _algorithm(config)
     arguments = {**env.arguments, "split": env.split}
-    worlds = EnvPool.of(env.id, **arguments)
-    limit = min(worlds.first.max_turns, config.rollout.max_turns)
+    eval_envs = EnvPool.of(env.id, **arguments)
+    limit = min(eval_envs.first.max_turns, config.rollout.max_turns)
     train_arguments = {**arguments, "max_turns": limit}
     train_envs = EnvPool.of(env.id, **train_arguments)
-    if not worlds.first.tasks():
+    if not eval_envs.first.tasks():
         raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
-    panels = _panels(worlds.first, config)
-    teacher, expert = find_teacher(worlds.first, panels.train[0])
+    panels = _panels(eval_envs.first, config)
+    teacher, expert = find_teacher(eval_envs.first, panels.train[0])
     if config.rollout.hints != "off" and not expert:
         raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
     find_learner(config.learner.name)
@@ -113,7 +113,7 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
         policy = _loaded_policy(config, engine)
     return Components(
         algorithm,
-        worlds,
+        eval_envs,
         train_envs,
         train_arguments,
         panels,
@@ -178,7 +178,7 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
     """Return the settings with all defaults filled in, those of the algorithm included."""
     values = config.model_dump(mode="json")
     values["algorithm"] |= asdict(components.algorithm)
-    values["env"]["max_turns"] = components.worlds.first.max_turns
+    values["env"]["max_turns"] = components.eval_envs.first.max_turns
     values["clone"]["updates"] = config.clone_updates
     values["evaluation"] |= {
         "split": components.panels.test,
@@ -201,7 +201,7 @@ def new_policy(config: TrainConfig, components: Components, display: Display) ->
         ConfigError: the policy could not write an action of this environment.
     """
     p = config.policy
-    env = components.worlds.first
+    env = components.eval_envs.first
     panel = components.panels.train
     tasks = min(p.vocabulary_tasks, 50 * len(panel))
     texts: list[str] = []

@@ -180,7 +180,7 @@ class Job:
         components, given = self.components, self.config.clone.max_tokens
         if given is not None:
             return given
-        env, panel = components.worlds.first, components.panels.train
+        env, panel = components.eval_envs.first, components.panels.train
         return usual_limit(
             env, panel, components.teacher, self.policy, f"{self.config.seed}/lengths"
         )
@@ -188,7 +188,7 @@ class Job:
     def _demonstrations(self, pool: int) -> Iterator[Demonstration]:
         config, components = self.config.clone, self.components
         return demonstrations(
-            components.worlds.first,
+            components.eval_envs.first,
             components.panels.train,
             components.teacher,
             self.policy,
@@ -257,7 +257,7 @@ class Job:
         panels = self.components.panels
         success = evaluate(
             self.policy,
-            self.components.worlds,
+            self.components.eval_envs,
             split=panels.validation,
             tasks=panels.validation_tasks,
             max_response=self.policy.max_response,
@@ -314,7 +314,7 @@ class Job:
             episodes: list[Episode] = []
             figures = evaluate(
                 self.policy,
-                self.components.worlds,
+                self.components.eval_envs,
                 split=split,
                 tasks=self.config.evaluation.tasks,
                 temperature=_TEMPERATURES[mode],

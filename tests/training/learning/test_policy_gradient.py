@@ -12,7 +12,7 @@ from anchorgym.training.learning.minibatches import minibatch_epochs
 from anchorgym.training.learning.policy_gradient import (
     bootstrapped_returns,
     descend,
-    generalised_advantages,
+    generalized_advantages,
     standardised,
 )
 
@@ -30,7 +30,7 @@ def test_advantages_are_discounted_sums_of_errors_to_the_end_of_the_game(
     seed: int, turns: int, gamma: float, gae_lambda: float
 ) -> None:
     rewards, values, done = case(seed, turns)
-    found = generalised_advantages(rewards, values, done, gamma=gamma, gae_lambda=gae_lambda)
+    found = generalized_advantages(rewards, values, done, gamma=gamma, gae_lambda=gae_lambda)
     for game in range(3):
         for t in range(turns):
             total = 0.0
@@ -46,8 +46,8 @@ def test_advantages_are_discounted_sums_of_errors_to_the_end_of_the_game(
 def test_one_trajectory_is_a_batch_of_one() -> None:
     rewards, values, _ = case(0, 5)
     done = np.array([False] * 4 + [True])
-    one = generalised_advantages(rewards[:, 0], values[:, 0], done, gamma=0.9, gae_lambda=0.8)
-    many = generalised_advantages(rewards, values, done[:, None], gamma=0.9, gae_lambda=0.8)
+    one = generalized_advantages(rewards[:, 0], values[:, 0], done, gamma=0.9, gae_lambda=0.8)
+    many = generalized_advantages(rewards, values, done[:, None], gamma=0.9, gae_lambda=0.8)
     assert one == pytest.approx(many[:, 0])
 
 
@@ -55,7 +55,7 @@ def test_at_lambda_one_advantages_are_returns_less_values() -> None:
     rewards, values, done = case(3, 6)
     done[:] = False
     returns = bootstrapped_returns(rewards, values, done, gamma=0.9)
-    found = generalised_advantages(rewards, values, done, gamma=0.9, gae_lambda=1.0)
+    found = generalized_advantages(rewards, values, done, gamma=0.9, gae_lambda=1.0)
     assert found + values[:-1] == pytest.approx(returns)
 
 

@@ -116,7 +116,7 @@ def _mix(soup: Mapping[str, Any]) -> int:
     return int(size) * (1 if kind == "onion" else 4)
 
 
-class Components(NamedTuple):
+class GameSplit(NamedTuple):
     """Recorded games by purpose: training, early stopping, and the last two for testing."""
 
     shown: list[HumanGame]
@@ -124,7 +124,7 @@ class Components(NamedTuple):
     unseen: list[HumanGame]
 
 
-def divided(games: Sequence[HumanGame], part: Literal["all", "even", "odd"] = "all") -> Components:
+def divided(games: Sequence[HumanGame], part: Literal["all", "even", "odd"] = "all") -> GameSplit:
     """Split games into training games, one game for early stopping, and two for testing.
 
     Args:
@@ -138,7 +138,7 @@ def divided(games: Sequence[HumanGame], part: Literal["all", "even", "odd"] = "a
         raise HumanDataError(f"cloning needs at least {_FEWEST} games, there are {len(games)}")
     first = {"all": 0, "even": 0, "odd": 1}[part]
     own = list(games[:-2])[first :: 1 if part == "all" else 2]
-    return Components(own[:-1], own[-1:], list(games[-2:]))
+    return GameSplit(own[:-1], own[-1:], list(games[-2:]))
 
 
 class Fit(NamedTuple):

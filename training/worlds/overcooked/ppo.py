@@ -21,7 +21,7 @@ from anchorgym.gigpo import ppo_loss
 from anchorgym.training.learning.contract import Sizes, SplitError, Statistics, means
 from anchorgym.training.learning.gradient_learner import GradientLearner
 from anchorgym.training.learning.minibatches import minibatch_epochs
-from anchorgym.training.learning.policy_gradient import generalised_advantages
+from anchorgym.training.learning.policy_gradient import generalized_advantages
 from anchorgym.training.worlds.overcooked.config import PPOConfig
 from anchorgym.training.worlds.overcooked.games import Experience, Games
 from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
@@ -106,7 +106,7 @@ class SelfPlay:
         paid = config.scale * (experience.rewards[..., None] + shaping * experience.shaped)
         advantages = torch.from_numpy(
             # A game that reaches its horizon is truncated, so its final state's value is added.
-            generalised_advantages(
+            generalized_advantages(
                 paid.astype(np.float32) + config.gamma * experience.horizon,
                 experience.values.numpy(),
                 experience.done[..., None],

@@ -10,8 +10,8 @@ from anchorgym.training.run.display import Display
 from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.overcooked.config import CloneCookConfig, TrainCookConfig
 from anchorgym.training.worlds.overcooked.human import (
-    Components,
     Fit,
+    GameSplit,
     clone,
     divided,
     fit_of,
@@ -62,7 +62,7 @@ def train_cook(
 
 def clone_cook(
     config: CloneCookConfig, out: Path, *, resume: bool = False
-) -> tuple[Components, Fit]:
+) -> tuple[GameSplit, Fit]:
     """Clone a cook from recorded games, and save it in `out/policy`.
 
     Args:

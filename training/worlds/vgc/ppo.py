@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorgym.training.learning.contract import Statistics
-from anchorgym.training.learning.policy_gradient import generalised_advantages, standardised
+from anchorgym.training.learning.policy_gradient import generalized_advantages, standardised
 from anchorgym.training.worlds.vgc.learner import BattleLearner, BattleRows
 from anchorgym.training.worlds.vgc.policy import Choice
 
@@ -60,7 +60,7 @@ def advantages(
     values = np.array([choice.value for choice in trajectory.choices], np.float32)
     rewards, done = np.zeros_like(values), np.zeros(len(values), np.bool_)
     rewards[-1], done[-1] = trajectory.payoff, True
-    found = generalised_advantages(
+    found = generalized_advantages(
         rewards,
         np.append(values, np.float32(0)),
         done,

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
+import urllib.request
 import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from vgc_battles import require_simulator
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = Path(sysconfig.get_paths()["purelib"])
@@ -178,3 +181,63 @@ def test_webshop_is_played_where_its_extra_is_installed(complete: Installed) -> 
     assert "all checks passed" in complete.run(
         "check", "anchorgym/WebShop-v0", "--env.n_products", "50"
     )
+
+
+def test_commands_for_several_agents_run(installed: Installed) -> None:
+    small = "--generations 1 --iterations 1 --tasks 2 --group-size 2 --payoff-games 0 --quiet"
+    installed.run("selfplay", "anchorgym/RedTeam-v0", "--out", "teams", *small.split())
+    shown = installed.run(*["redteam", "evaluate", "teams", "--tasks", "2", "--best-response", "0"])
+    assert "attack success" in shown
+    cook = "--ppo.iterations 1 --ppo.games 2 --ppo.ticks 10 --ppo.horizon 20 --quiet"
+    installed.run("overcooked", "train", "--out", "cook", *cook.split())
+    crossed = installed.run(*["overcooked", "crossplay", "greedy", "own=cook", "--games", "1"])
+    assert "| own |" in crossed
+
+
+def test_a_game_is_played_at_the_terminal(installed: Installed) -> None:
+    assert "the end" in installed.run(
+        *["play", "anchorgym/RedTeam-v0", "--policy", "random", "--seed", "1"]
+    )
+
+
+def test_algorithms_are_listed_and_explained(installed: Installed) -> None:
+    assert "gigpo" in installed.run("algorithms")
+    assert "step_weight" in installed.run("algorithms", "gigpo")
+    assert "vgc" in installed.run("setup")
+
+
+def test_battles_are_cloned_trained_and_ranked(complete: Installed) -> None:
+    """Needs the simulator, which `anchorgym setup vgc` has brought for the other tests."""
+    require_simulator()
+    net = "--net.width 16 --net.layers 1 --net.heads 2"
+    complete.run(*f"vgc clone --battles 4 --epochs 1 {net} --quiet --out clone".split())
+    train = "vgc train --start clone --updates 1 --battles 2 --rounds 1 --quiet --out league"
+    complete.run(*train.split())
+    ranked = complete.run(
+        *["vgc", "league", "random", "max-power", "--games", "2", "--out", "ranked"]
+    )
+    assert "max-power" in ranked
+
+
+def test_a_shop_is_opened(complete: Installed) -> None:
+    command = [complete.folder / "bin" / "anchorgym", "webshop", "serve", "--port", "0"]
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    with subprocess.Popen(
+        [*command, "--env.n_products", "50"],
+        cwd=complete.folder / "work",
+        env={**kept, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as shop:
+        assert shop.stdout is not None
+        try:
+            for line in shop.stdout:
+                if found := re.search(r"http://[\d.]+:\d+", line):
+                    with urllib.request.urlopen(found[0], timeout=60) as page:
+                        assert "WebShop" in page.read().decode()
+                    break
+            else:
+                pytest.fail("the shop gave no address")
+        finally:
+            shop.send_signal(signal.SIGINT)

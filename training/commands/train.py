@@ -83,14 +83,15 @@ def _summary(run: Run) -> Table:
 def time_spent(run: Run) -> str:
     """Return the CPU seconds by phase, and the wall seconds if they differ."""
     cpu, wall = sum(run.cpu_seconds.values()), sum(run.wall_seconds.values())
-    spent = f"{cpu:.0f} CPU seconds: {_by_phase(run.cpu_seconds)}"
+    spent = f"{cpu:.0f} CPU seconds{_by_phase(run.cpu_seconds)}"
     if abs(wall - cpu) <= 0.1 * cpu:
         return spent
-    return f"{spent}\n{wall:.0f} seconds by the clock: {_by_phase(run.wall_seconds)}"
+    return f"{spent}\n{wall:.0f} seconds by the clock{_by_phase(run.wall_seconds)}"
 
 
 def _by_phase(seconds: Mapping[str, float]) -> str:
-    return ", ".join(f"{phase} {spent:.0f}" for phase, spent in seconds.items() if spent >= 0.5)
+    parts = [f"{phase} {spent:.0f}" for phase, spent in seconds.items() if spent >= 0.5]
+    return f": {', '.join(parts)}" if parts else ""
 
 
 def _signed(interval: object) -> str:

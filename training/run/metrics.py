@@ -46,7 +46,7 @@ class MetricsLog:
 
                 self._scalars = Scalars(tensorboard, path, elapsed)
             except MissingExtraError as error:
-                self.left_out = f"left out: {error}"
+                self.left_out = f"note       no tensorboard/: {error}"
 
     @property
     def elapsed(self) -> float:

@@ -103,7 +103,7 @@ def webshop(seed: int, runs: Path, data: str | None) -> dict[str, Any]:
 
 def finished(settings: list[str], folder: Path) -> dict[str, Any]:
     """Bring a run to its end, wherever it is, and return what `result.json` says."""
-    config = TrainConfig.parse(parse_settings(settings))
+    config = TrainConfig.parse(parse_settings(settings, TrainConfig))
     try:
         run: Run = train(config, folder, Console(), resume=True)
         folder = run.folder

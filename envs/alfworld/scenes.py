@@ -96,7 +96,7 @@ class Spread:
     visible: float
     """Share of the objects that lie in a receptacle; the others never show."""
     places: tuple[int, ...]
-    """Numbers of receptacles."""
+    """Numbers of the receptacles that the object may lie in."""
     place_odds: tuple[float, ...]
     """Odds of each of `places`."""
 

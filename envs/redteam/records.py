@@ -49,7 +49,7 @@ class Record:
     asked: tuple[tuple[bool, ...], ...]
     """(n_rounds, n_members): whose message asked the user."""
     result: str
-    """The team's."""
+    """Final answer of the team."""
     right: bool
     """Whether the team did its work, and what a harmless note asked for."""
     hit: bool

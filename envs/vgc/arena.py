@@ -40,7 +40,7 @@ class Asked:
     battle: int
     """Its number on the bridge, for players that look ahead."""
     seat: int
-    """0 or 1."""
+    """Number of the player's seat, 0 or 1."""
     told: Seat
     """What the player is told, of what it wants."""
     preview: bool

@@ -36,7 +36,7 @@ class Understanding:
     words: tuple[str, ...]
     """What is worth searching for, in the order of the instruction."""
     terms: frozenset[str]
-    """Their stems."""
+    """Stems of the words that are worth searching for."""
 
 
 @lru_cache(maxsize=1024)

@@ -139,7 +139,7 @@ class Page:
     moves: Mapping[str, Piece]
     """The same by the action."""
     text: str
-    """All texts, separated."""
+    """All texts of the page, with separators between them."""
 
     @classmethod
     def of(cls, pieces: Sequence[Piece]) -> Page:

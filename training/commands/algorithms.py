@@ -9,6 +9,8 @@ from anchorgym.training.commands import EXIT_OK
 from anchorgym.training.commands.command import Command, Settings, switch, word
 
 if TYPE_CHECKING:
+    from dataclasses import Field
+
     from anchorgym.gigpo import Algorithm
 
 
@@ -47,8 +49,16 @@ def _values(name: str, algorithm: type[Algorithm]) -> dict[str, Any]:
         "name": name,
         "about": _about(algorithm),
         "equation": inspect.getdoc(algorithm) or "",
-        "options": {field.name: field.default for field in fields(algorithm)},
+        "options": {field.name: _default(field) for field in fields(algorithm)},
     }
+
+
+def _default(option: Field[Any]) -> Any:
+    """Return the default of an option in training, where settings may have one of their own."""
+    from anchorgym.training.config.sections import AlgorithmConfig
+
+    setting = AlgorithmConfig.model_fields.get(option.name)
+    return option.default if setting is None else setting.default
 
 
 def _description(name: str, algorithm: type[Algorithm]) -> str:
@@ -60,7 +70,7 @@ def _description(name: str, algorithm: type[Algorithm]) -> str:
     module = inspect.getmodule(algorithm)
     source = inspect.getdoc(module) or ""
     options = "\n".join(
-        f"  --algorithm.{field.name.replace('_', '-')}  (default: {field.default!r})"
+        f"  --algorithm.{field.name.replace('_', '-')}  (default: {_default(field)!r})"
         for field in fields(algorithm)
     )
     blocks = [name, source, inspect.getdoc(algorithm) or ""]

@@ -24,7 +24,7 @@ class BattleRows:
     """Training rows of decisions, as columns of n rows."""
 
     choices: Batch
-    """Views and choices."""
+    """Views of the battle, and the choices that were made in them."""
     logprobs: Tensor
     """(n,) logprobs of the choices when they were sampled."""
     advantages: Tensor

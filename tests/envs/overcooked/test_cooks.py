@@ -60,8 +60,8 @@ def states_of(kitchen: Kitchen) -> Iterator[State]:
 def test_cooks_know_what_to_do_whatever_is_held_and_cooks(name: str, cooking: str) -> None:
     try:
         kitchen = Kitchen(load_layout(name).with_rules(cooking=cooking))
-    except LayoutError as error:
-        assert "choose cooking='manual'" in str(error)
+    except LayoutError:  # a pot that starts by itself makes none of its soups
+        assert cooking == "auto"
         return
     rng, greedy, walks = np.random.default_rng(1), GreedyCook(kitchen), Walks(kitchen)
     jobs = [Jobs(kitchen, walks, last=last) for last in (False, True)]

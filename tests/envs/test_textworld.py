@@ -412,9 +412,7 @@ def test_a_game_whose_interpreter_halts_is_told_and_the_running_episode_goes_on(
     good, bad = sorted(env.tasks())
     env.reset(options={"task": good})
     before = env.snapshot()
-    with pytest.raises(
-        CorruptGameError, match=r"halted\.z8.*interpreter has halted"
-    ):
+    with pytest.raises(CorruptGameError, match=r"halted\.z8.*interpreter has halted"):
         env.reset(options={"task": bad})
     assert env.snapshot() == before
     assert env.step("look")[4]["action_valid"]

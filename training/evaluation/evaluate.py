@@ -66,10 +66,8 @@ def evaluate(
 
     Equal seeds give equal results: each world is seeded by seed, task and number of the episode,
     and the sampling by the seed and the wave of episodes that are played together. An evaluation
-    with more samples begins with the same episodes as one with fewer.
-
-    A task that cannot be started is left out of all figures, and of the panel; `broken` of the
-    result names it, and so does a warning.
+    with more samples begins with the same episodes as one with fewer. A task that cannot be started
+    is left out of the panel and all figures; the result's `broken` and a warning name it.
 
     Args:
         policy: policy to evaluate.
@@ -99,15 +97,14 @@ def evaluate(
     sampling = Sampling(max_response, temperature)
     broken = BrokenTasks()
     episodes = _play(policy, envs, waves, sampling, seed, observe, driver, broken)
-    chosen = [task for task in chosen if task not in broken.problems]
     spec = envs.first.spec
     return summarise(
         episodes,
         split,
-        panel_hash(chosen),
+        panel_hash([task for task in chosen if task not in broken.problems]),
         temperature,
         samples=samples,
-        env=spec.id if spec is not None else "",
+        env="" if spec is None else spec.id,
         seed=seed,
         split_tasks=len(panel),
         broken=broken.problems,

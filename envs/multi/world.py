@@ -353,7 +353,7 @@ class MultiAgentEnv(ParallelEnv[str, Obs, Act], ABC):
 
     def _sorted_out(self, actions: Mapping[str, Act]) -> tuple[dict[str, Act], dict[str, str]]:
         """Return the actions of active agents that can be read, and why the others cannot."""
-        heard: dict[str, Act] = {}
+        heard: dict[str, Any] = {}
         refused: dict[str, str] = {}
         for agent in self.agents:
             if not self.active(agent):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -81,12 +82,8 @@ class GroupSampler:
         missing, n_groups = self._tasks, 0
         while True:
             tasks = [self._panel[rng.randrange(len(self._panel))] for _ in range(missing)]
-            groups, broken = self._broken.play(
-                tasks,
-                self._panel,
-                rng,
-                lambda drawn, first=n_groups: self._strategy.play(drawn, first, rng, self._play),
-            )
+            play = partial(self._groups, n_groups, rng)
+            groups, broken = self._broken.play(tasks, self._panel, rng, play)
             played.broken |= broken
             if len(groups) != len(tasks):
                 raise ContractError(
@@ -103,6 +100,10 @@ class GroupSampler:
             if not missing or played.redraws == self._redraws:
                 return played
             played.redraws += 1
+
+    def _groups(self, first: int, rng: random.Random, tasks: list[str]) -> list[list[Episode]]:
+        """Roll out a group of each task, numbered from `first`."""
+        return self._strategy.play(tasks, first, rng, self._play)
 
     def _dropped(self, episodes: Sequence[Episode]) -> set[int]:
         """Return the numbers of the groups that the algorithm does not train on."""

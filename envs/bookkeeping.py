@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
+from gymnasium import Space
 
 from anchorgym.envs.errors import OptionError, SnapshotError, UnknownTaskError
-from anchorgym.envs.spaces import is_well_formed
+from anchorgym.envs.spaces import Unicode, is_well_formed
 
 SNAPSHOT_FORMAT = 1
 
@@ -46,6 +47,19 @@ def unreadable_text(action: object, max_length: int) -> str:
     if "\0" in action:
         return "the action holds a NUL character"
     return ""
+
+
+def unreadable_action(action: object, space: Space[Any]) -> str:
+    """Say why an agent's action cannot be handed to a world of several; empty when it can."""
+    if action is None:
+        return "no action was given"
+    if isinstance(space, Unicode):
+        return unreadable_text(action, space.max_length)
+    try:
+        inside = space.contains(action)
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        inside = False  # some spaces ask anything for its shape
+    return "" if inside else f"the action is not in {str(space)[:200]}"
 
 
 def pack(body: Mapping[str, Any]) -> bytes:

@@ -33,7 +33,7 @@ from anchorgym.envs.errors import (
     UnknownSplitError,
     UnknownTaskError,
 )
-from anchorgym.envs.spaces import Unicode
+from anchorgym.envs.spaces import Unicode, as_admissible
 
 ExpertKind = Literal["honest", "full"]
 JSON = Any
@@ -152,6 +152,7 @@ class TextEnv(gym.Env[str, str], ABC):
         self._task: str | None = None
         self._turn = 0
         self._observation = ""
+        self._admissible: tuple[str, ...] = ()
 
     # What a world says of itself ------------------------------------------------------------
 
@@ -262,6 +263,7 @@ class TextEnv(gym.Env[str, str], ABC):
     def step(self, action: str) -> tuple[str, float, bool, bool, Info]:  # type: ignore[override]
         """Take one turn. An invalid action costs the turn; `info["reason"]` says why.
 
+        Blanks around an action and its letter case do not matter, see `spaces.as_admissible`.
         Stepping on after the end is allowed: the world goes on from the state it is in.
         """
         if self._task is None:
@@ -272,7 +274,7 @@ class TextEnv(gym.Env[str, str], ABC):
             observation, reward, terminated = self.refusal(problem), 0.0, self.won()
             reason = problem
         else:
-            outcome = self.act(action)
+            outcome = self.act(as_admissible(action, self._admissible))
             try:
                 observation, reward, terminated, reason = outcome
             except (TypeError, ValueError) as error:
@@ -344,11 +346,12 @@ class TextEnv(gym.Env[str, str], ABC):
         return panel[int(self.np_random.integers(len(panel)))]
 
     def _info(self, reason: str) -> Info:
+        self._admissible = self.admissible_actions()
         info: Info = {
             "task_id": self._task or "",
             "goal": self.goal,
             "anchor": self.anchor(),
-            "admissible_actions": self.admissible_actions(),
+            "admissible_actions": self._admissible,
             "action_valid": not reason,
             "reason": reason,
             "won": self.won(),

@@ -110,7 +110,9 @@ def make_parallel(env_id: str, **kwargs: Any) -> ParallelEnv[str, Any, Any]:
     except MissingExtraError:
         raise
     except ImportError as error:
-        raise UnknownEnvError(f"{name} needs packages that are not installed: {error}") from error
+        what = f"the package {error.name!r}" if error.name else f"packages ({error})"
+        how = f": pip install {error.name.partition('.')[0]}" if error.name else ""
+        raise UnknownEnvError(f"{name} needs {what}, not installed here{how}") from error
     return as_parallel(env, f"{env_id} makes", **limit)
 
 

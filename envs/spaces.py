@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -59,3 +60,23 @@ def is_well_formed(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def folded(text: str) -> str:
+    """Return a text as worlds read actions: without blanks around it, in one letter case."""
+    return text.strip().casefold()
+
+
+def as_admissible(action: str, admissible: Collection[str]) -> str:
+    """Return the admissible action that an action stands for; else the action as it is.
+
+    Every world reads actions by this rule: blanks around an action and its letter case do not
+    matter, unless two admissible actions differ in nothing else.
+    """
+    if action in admissible:
+        return action
+    for plain in (str.strip, folded):
+        meant = {one for one in admissible if plain(one) == plain(action)}
+        if len(meant) == 1:
+            return meant.pop()
+    return action

@@ -18,7 +18,7 @@ from anchorgym.envs.bookkeeping import (
     pack,
     requested_task,
     unpack,
-    unreadable_text,
+    unreadable_action,
     value_digest,
 )
 from anchorgym.envs.core import JSON, ExpertKind
@@ -33,7 +33,7 @@ from anchorgym.envs.errors import (
     UnknownTaskError,
 )
 from anchorgym.envs.multi.contract import AgentInfo, AgentOutcome
-from anchorgym.envs.spaces import Unicode
+from anchorgym.envs.spaces import as_admissible
 
 Obs = TypeVar("Obs")
 Act = TypeVar("Act")
@@ -91,6 +91,7 @@ class MultiAgentEnv(ParallelEnv[str, Obs, Act], ABC):
         self.np_random, _ = seeding.np_random()
         self._task: str | None = None
         self._turn = 0
+        self._admissible: dict[str, tuple[Any, ...]] = {}
 
     # What a world says of itself ------------------------------------------------------------
 
@@ -274,11 +275,12 @@ class MultiAgentEnv(ParallelEnv[str, Obs, Act], ABC):
 
     def info(self, agent: str, reason: str = "") -> AgentInfo:
         """Return an agent's info; `reason` says why its last action was invalid."""
+        self._admissible[agent] = self._listed(agent)
         info: AgentInfo = {
             "task_id": self._task or "",
             "goal": self.goal(agent),
             "anchor": self.information_set(agent),
-            "admissible_actions": self._listed(agent),
+            "admissible_actions": self._admissible[agent],
             "action_valid": not reason,
             "reason": reason,
             "active": agent in self.agents and self.active(agent),
@@ -351,30 +353,20 @@ class MultiAgentEnv(ParallelEnv[str, Obs, Act], ABC):
 
     def _sorted_out(self, actions: Mapping[str, Act]) -> tuple[dict[str, Act], dict[str, str]]:
         """Return the actions of active agents that can be read, and why the others cannot."""
-        heard: dict[str, Act] = {}
+        heard: dict[str, Any] = {}
         refused: dict[str, str] = {}
         for agent in self.agents:
             if not self.active(agent):
                 continue
-            action = actions.get(agent)
-            problem = self._unreadable(agent, action)
-            if problem or action is None:
+            action: Any = actions.get(agent)
+            problem = unreadable_action(action, self.action_spaces[agent])
+            if problem:
                 refused[agent] = problem
+            elif isinstance(action, str):
+                heard[agent] = as_admissible(action, self._admissible.get(agent, ()))
             else:
                 heard[agent] = action
         return heard, refused
-
-    def _unreadable(self, agent: str, action: object) -> str:
-        if action is None:
-            return "no action was given"
-        space = self.action_spaces[agent]
-        if isinstance(space, Unicode):
-            return unreadable_text(action, space.max_length)
-        try:
-            inside = space.contains(action)
-        except (TypeError, ValueError, AttributeError, OverflowError):
-            inside = False  # some spaces ask anything for its shape
-        return "" if inside else f"the action is not in {str(space)[:200]}"
 
     def _outcomes(
         self, given: Mapping[str, AgentOutcome], refused: Mapping[str, str], played: list[str]

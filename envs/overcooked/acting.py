@@ -9,6 +9,7 @@ from anchorgym.envs.core import JSON
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.envs.overcooked.kitchen import ACTIONS, INTERACT, STAY, Effect, Kitchen, State
 from anchorgym.envs.overcooked.macros import Macro, Macros, Pursuit
+from anchorgym.envs.spaces import as_admissible
 
 Reasons = tuple[str, str]
 
@@ -84,7 +85,7 @@ class LowLevel:
         """Return the actions as chosen; a refused one does nothing anyway."""
         numbers, reasons = [], []
         for seat, name in enumerate(chosen):
-            name = "stay" if name is None else name.strip().lower()
+            name = "stay" if name is None else as_admissible(name, ACTIONS)
             reasons.append(self.refusal(state, seat, name))
             numbers.append(ACTIONS.index(name) if name in ACTIONS else STAY)
         return numbers[0], numbers[1], (reasons[0], reasons[1])

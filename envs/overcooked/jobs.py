@@ -129,7 +129,7 @@ class Jobs:
         if self._reaches(state, seat, self._kitchen.pots):
             if self._should_make_room(state, seat):
                 return self._put_down(state, seat)
-            soonest = min(self._pots(state), key=lambda pair: self._kitchen.remaining(pair[1]))
+            soonest = min(self._pots(state), key=lambda pair: self._until_empty(pair[1]))
             return Goal(soonest[0], interact=False)
         return self._bring(state, seat, self._kitchen.pots)
 
@@ -276,6 +276,10 @@ class Jobs:
 
     def _order(self, pot: int) -> tuple[bool, int]:
         return pot >= STARTED and pot_mix(pot) in self._kitchen.rules.wanted, size(pot_mix(pot))
+
+    def _until_empty(self, pot: int) -> int:
+        """Return after how many ticks a pot can be emptied; one that holds nothing never is."""
+        return self._kitchen.remaining(pot) if pot else FAR
 
     def _left(self, pot: int) -> int:
         return self._kitchen.remaining(pot) if pot >= STARTED else 0

@@ -9,6 +9,7 @@ from anchorgym.envs.overcooked.items import DISH, NOTHING, STARTED, is_soup, ite
 from anchorgym.envs.overcooked.kitchen import INTERACT, NO_EFFECT, STAY, Effect, Kitchen, State
 from anchorgym.envs.overcooked.layouts import DISHES, FLOOR, ONIONS, SERVING, TOMATOES
 from anchorgym.envs.overcooked.walking import Walks
+from anchorgym.envs.spaces import folded
 
 PATIENCE: Final = 5
 """Ticks in a row without a move after which a cook gives up."""
@@ -62,7 +63,7 @@ class Macros:
 
     def parse(self, text: str) -> Macro | None:
         """Return what was written, such as "put_pot(0)"; None if it is no mid-level action."""
-        found = _FORM.fullmatch(text.strip().lower())
+        found = _FORM.fullmatch(folded(text))
         if not found:
             return None
         macro = Macro(found[1], int(found[2]) if found[2] else -1)

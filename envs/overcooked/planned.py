@@ -15,6 +15,7 @@ from anchorgym.envs.overcooked.kitchen import ACTIONS, INTERACT, STAY, State
 from anchorgym.envs.overcooked.layouts import Layout
 from anchorgym.envs.overcooked.planner import Planner
 from anchorgym.envs.planning import FloatArray, Plan, Reading
+from anchorgym.envs.spaces import as_admissible
 
 RULES: Final = {"orders": ("oo",), "cooking": "manual", "time": 2}
 """A soup of two onions that cooks for two ticks: the task of arXiv 2405.14314."""
@@ -64,7 +65,7 @@ class OvercookedPlanEnv(OvercookedEnv):
 
     def act(self, actions: Mapping[str, str]) -> Mapping[str, AgentOutcome]:
         """Carry out the joint plan, if it has no problem."""
-        plan = tuple(_plain(actions.get(cook, "stay")) for cook in COOKS)
+        plan = tuple(as_admissible(actions.get(cook, "stay"), ACTIONS) for cook in COOKS)
         feasible = not self.problem(plan)
         before = self.progress(COOKS[0])
         outcomes = super().act(dict(zip(COOKS, plan if feasible else self.waiting, strict=True)))
@@ -115,7 +116,7 @@ class OvercookedPlanEnv(OvercookedEnv):
     def read_plan(self, text: str, agents: Sequence[str]) -> Reading:
         """Read an answer; words that are no action make it unreadable."""
         reading = read_answer(text, agents)
-        plan = tuple(map(_plain, reading.plan))
+        plan = tuple(as_admissible(action, ACTIONS) for action in reading.plan)
         for name, action in zip(agents, plan, strict=False):
             if action not in ACTIONS:
                 return Reading((), f"Parsing failed: {name}'s ACTION {action[:80]!r} is no option")
@@ -168,7 +169,3 @@ class OvercookedPlanEnv(OvercookedEnv):
         things = (*state.held, *state.counters)
         soups = [thing - SOUP for thing in things if is_soup(thing)]
         return [size(mix) + _PLATED for mix in soups if mix in self.kitchen.rules.wanted]
-
-
-def _plain(action: str) -> str:
-    return action.strip().lower()

@@ -86,7 +86,7 @@ class RoCoEnv(MultiAgentTextEnv):
 
     def act(self, actions: Mapping[str, str]) -> Mapping[str, AgentOutcome]:
         """Carry out the joint plan, if it has no problem."""
-        plan = tuple(actions.get(name, WAIT) for name in self.possible_agents)
+        plan = self._read([actions.get(name, WAIT) for name in self.possible_agents])
         reasons = [self._own_problem(i, action) for i, action in enumerate(plan)]
         self._feedback = self.game.problem(self._state, plan)
         self._state, reward = self.game.apply(self._state, plan)
@@ -165,7 +165,10 @@ class RoCoEnv(MultiAgentTextEnv):
     def read_plan(self, text: str, agents: Sequence[str]) -> Reading:
         """Read an answer; actions that are no option of a robot make it unreadable."""
         reading = read_answer(text, agents)
-        for name, action in zip(agents, reading.plan, strict=False):
+        if reading.problem:
+            return reading
+        reading = Reading(self._read(reading.plan, agents))
+        for name, action in zip(agents, reading.plan, strict=True):
             if not self.game.can_read(self.possible_agents.index(name), action):
                 return Reading(
                     (), f"Parsing failed: {name}'s ACTION {action[:80]!r} is none of its options"
@@ -191,6 +194,12 @@ class RoCoEnv(MultiAgentTextEnv):
     def slip(self, agent: str, rng: random.Random) -> str:
         """Return a typical mistake."""
         return self.game.slip(self._state, self.possible_agents.index(agent), rng)
+
+    def _read(self, actions: Sequence[str], agents: Sequence[str] | None = None) -> Plan:
+        """Return actions of robots (by default, of all) as the game spells them."""
+        names = self.possible_agents if agents is None else agents
+        numbers = map(self.possible_agents.index, names)
+        return tuple(self.game.read(i, act) for i, act in zip(numbers, actions, strict=True))
 
     def _own_problem(self, agent: int, action: str) -> str:
         if action == WAIT:

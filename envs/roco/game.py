@@ -14,6 +14,7 @@ import numpy as np
 from anchorgym.envs.core import JSON
 from anchorgym.envs.errors import UnknownTaskError
 from anchorgym.envs.planning import FloatArray, Plan
+from anchorgym.envs.spaces import as_admissible
 
 S = TypeVar("S")
 
@@ -128,6 +129,10 @@ class Game(ABC, Generic[S]):
     def can_read(self, agent: int, action: str) -> bool:
         """Whether an action is in an agent's vocabulary."""
         return action in self._readable[agent]
+
+    def read(self, agent: int, action: str) -> str:
+        """Return the action of an agent's vocabulary that is meant; else the action as it is."""
+        return as_admissible(action, self._readable[agent])
 
     @cached_property
     def _readable(self) -> tuple[frozenset[str], ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from anchorgym.envs.core import JSON, ExpertKind, Outcome, TextEnv
-from anchorgym.envs.errors import NoExpertError, ResetNeededError
+from anchorgym.envs.errors import CorruptGameError, NoExpertError, ResetNeededError
 from anchorgym.envs.textworld.files import SPLITS, GameFiles, Games, logic_file
 from anchorgym.envs.textworld.planning import PlanningPlay
 from anchorgym.envs.textworld.play import Play
@@ -88,11 +88,17 @@ class TextWorldEnv(TextEnv):
             CorruptGameError: its file cannot be played.
         """
         file = self._files.find(task)
-        if self._play is None or self._playing != task:
+        if self._play is not None and self._playing == task:
+            first = self._play.start()
+        else:
             play = opened(file)
+            try:
+                first = play.start()
+            except BaseException:
+                play.close()
+                raise
             self.close()
             self._play, self._playing = play, task
-        first = self.play.start()
         self.goal = self.play.goal or _NO_GOAL
         return first
 
@@ -104,9 +110,17 @@ class TextWorldEnv(TextEnv):
         return self._play
 
     def act(self, action: str) -> Outcome:
-        """Carry out a command; case and surplus spaces do not matter."""
+        """Carry out a command; case and surplus spaces do not matter.
+
+        Raises:
+            CorruptGameError: the game's file is damaged, and the game cannot go on.
+        """
         before = self.progress()
-        answer, problem = self.play.step(" ".join(action.lower().split()))
+        try:
+            answer, problem = self.play.step(" ".join(action.lower().split()))
+        except CorruptGameError:
+            self.close()  # nothing can be played with an interpreter that has halted
+            raise
         return Outcome(answer, self.progress() - before, self.play.over, problem)
 
     def admissible_actions(self) -> tuple[str, ...]:

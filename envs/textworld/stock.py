@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from anchorgym.envs.errors import CorruptGameError, requires_extra
+from anchorgym.envs.textworld.words import ending
 
 SEED: Final = 20181
 """Seed of the interpreter's random generator: every game takes the same course every time."""
@@ -28,18 +30,52 @@ def module(name: str) -> Any:
         return importlib.import_module(name)
 
 
-def machine(file: Path) -> Any:
-    """Return an interpreter (`jericho.FrotzEnv`) for a story file.
+class Machine:
+    """An interpreter (`jericho.FrotzEnv`) for a story file; an answer is its text alone.
 
     Raises:
-        CorruptGameError: the file is damaged.
+        CorruptGameError: the file is damaged; also by `reset` and `step`, where the damage is met.
         MissingExtraError: the stock engine is not installed.
     """
-    jericho = module("jericho")
-    _check_story(file)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it knows nothing of the game's insides
-        return jericho.FrotzEnv(str(file), seed=SEED)
+
+    def __init__(self, file: Path) -> None:
+        jericho = module("jericho")
+        _check_story(file)
+        self._file = file
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it knows nothing of the game's insides
+            self._frotz = jericho.FrotzEnv(str(file), seed=SEED)
+
+    def reset(self) -> str:
+        """Start the story, and return its first words."""
+        return self._sound(self._frotz.reset)
+
+    def step(self, command: str) -> str:
+        """Give a command, and return the answer."""
+        return self._sound(lambda: self._frotz.step(command))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else the interpreter can do."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._frotz, name)
+
+    def _sound(self, ask: Callable[[], Any]) -> str:
+        """Return an answer, unless the interpreter has halted on a fault of the story.
+
+        It goes on to answer then, with nothing but a notice of that.
+        """
+        try:
+            text = str(ask()[0])
+        except UnicodeDecodeError as error:
+            raise self._fault(f"it writes what is no text: {error}") from error
+        if self._frotz._emulator_halted() and not any(ending(text)):
+            said = " ".join(text.split())[-120:]
+            raise self._fault(f"the interpreter has halted, and says {said!r}")
+        return text
+
+    def _fault(self, problem: str) -> CorruptGameError:
+        return CorruptGameError(f"the story file {str(self._file)!r} is damaged: {problem}")
 
 
 def logic(file: Path) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from anchorgym.envs.textworld.play import Play
-from anchorgym.envs.textworld.stock import logic, machine, module
+from anchorgym.envs.textworld.stock import Machine, logic, module
 from anchorgym.envs.textworld.words import NOT_UNDERSTOOD, ending, objection, readable
 
 STATES_KEPT: Final = 256
@@ -28,14 +28,14 @@ class StoryPlay(Play):
     is: what another room holds, or what somebody remembers, is not in it.
 
     Raises:
-        CorruptGameError: the file is damaged.
+        CorruptGameError: the file is damaged; also later, where the game meets the damage.
     """
 
     told_by: ClassVar[Literal["facts", "observation"]] = "observation"
 
     def __init__(self, file: Path) -> None:
         super().__init__()
-        self._machine = machine(file)
+        self._machine = Machine(file)
         self._counts = bool(self._machine.is_fully_supported)
         self._told: tuple[str, ...] | None = None
 
@@ -52,7 +52,7 @@ class StoryPlay(Play):
         self._machine.close()
 
     def _begin(self) -> str:
-        first = readable(self._machine.reset()[0])
+        first = readable(self._machine.reset())
         if self._counts:
             self.most = max(0, int(self._machine.get_max_score()))
         self._told = None
@@ -63,7 +63,7 @@ class StoryPlay(Play):
         if problem:
             return f"{problem.capitalize()}.", problem
         before = self._machine.get_state()
-        answer = readable(self._machine.step(command)[0])
+        answer = readable(self._machine.step(command))
         if NOT_UNDERSTOOD.search(answer):
             self._machine.set_state(before)
             return answer, _NO_SENSE
@@ -84,7 +84,7 @@ class StoryPlay(Play):
 
     def _asides(self, commands: Iterable[str]) -> Iterator[str]:
         for command in commands:
-            yield "" if self.over else readable(self._machine.step(command)[0])
+            yield "" if self.over else readable(self._machine.step(command))
 
     def _save(self) -> Any:
         return self._machine.get_state(), self._told, self.score, self.won, self.lost
@@ -129,7 +129,7 @@ class CompiledPlay(Play):
         self._game = logic(logic_file)
         self._i7 = module("textworld.envs.wrappers.tw_inform7")
         self._names = self._i7.Inform7Game(self._game)
-        self._machine = machine(file)
+        self._machine = Machine(file)
         self._known: OrderedDict[bytes, _Facts] = OrderedDict()
         self._facts = self._told(self._game.world.state)
         self._met = self._facts.meets
@@ -160,7 +160,7 @@ class CompiledPlay(Play):
         self._machine.close()
 
     def _begin(self) -> str:
-        first = self._machine.reset()[0]
+        first = self._machine.reset()
         self._machine.step("tw-trace-actions")
         self._machine.step("tw-extra-infos score")
         return readable(first)
@@ -171,7 +171,7 @@ class CompiledPlay(Play):
         if problem:
             return f"{problem.capitalize()}.", problem
         before = None if listed else self._machine.get_state()
-        text = self._machine.step(command)[0]
+        text = self._machine.step(command)
         extra, text = self._i7._detect_extra_infos(text)
         events, text = self._i7._detect_i7_events_debug_tags(text)
         facts, met, actions = self._follow(events)

@@ -259,15 +259,15 @@ class Bridge:
         except BridgeError as error:
             raise TeamError(str(error)) from error
 
-    def read_log(self, format: str, lines: Sequence[str]) -> dict[str, Any]:
-        """Return who won a battle and what both players decided in it, see js/logs.js.
+    def read_log(self, format: str, lines: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what both players of a battle decided in it, see js/logs.js.
 
         Args:
             format: whose tables are used.
             lines: of a log in the simulator's protocol, as spectators see it.
         """
         op = {"op": "readLog", "format": format, "lines": list(lines)}
-        found: dict[str, Any] = self._ask([op])[0]
+        found: list[dict[str, Any]] = self._ask([op])[0]
         return found
 
     def tables(self, format: str) -> dict[str, Any]:

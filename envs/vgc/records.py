@@ -69,18 +69,20 @@ class BattleRecord:
             BridgeError: it is none.
         """
         try:
-            steps = (
-                Step((one, two), seed_of(seed) if seed else None)
+            steps = tuple(
+                Step((_choice(one), _choice(two)), None if seed is None else seed_of(seed))
                 for one, two, seed in data["steps"]
             )
-            first, second = data["teams"]
-            return cls(
-                str(data["format"]),
-                seed_of(data["seed"]),
-                (str(first), str(second)),
-                bool(data["open_sheets"]),
-                tuple(steps),
+            format, (first, second), open_sheets = (
+                data["format"],
+                data["teams"],
+                data["open_sheets"],
             )
+            if not all(isinstance(text, str) for text in (format, first, second)):
+                raise ValueError("format and teams are strings")
+            if not isinstance(open_sheets, bool):
+                raise ValueError(f"open_sheets is true or false, not {open_sheets!r}")
+            return cls(format, seed_of(data["seed"]), (first, second), open_sheets, steps)
         except (KeyError, TypeError, ValueError) as error:
             raise BridgeError(f"this is no record of a battle: {error!r}") from error
 
@@ -131,10 +133,21 @@ def seed_of(numbers: Any) -> Seed:
     Raises:
         ValueError: they are not four, or not of 16 bits.
     """
-    one, two, three, four = (int(number) for number in numbers)
-    if not all(0 <= number < 2**16 for number in (one, two, three, four)):
-        raise ValueError(f"a seed is four integers of 16 bits, not {list(numbers)}")
+    one, two, three, four = numbers = [*numbers]
+    if not all(type(number) is int and 0 <= number < 2**16 for number in numbers):
+        raise ValueError(f"a seed is four integers of 16 bits, not {numbers}")
     return one, two, three, four
+
+
+def _choice(text: Any) -> str | None:
+    """Return a choice as it was recorded.
+
+    Raises:
+        ValueError: it is neither a string nor None.
+    """
+    if text is not None and not isinstance(text, str):
+        raise ValueError(f"a choice is a string or null, not {text!r}")
+    return text
 
 
 class BattlesLostError(AnchorgymError, RuntimeError):

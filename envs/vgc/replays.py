@@ -1,19 +1,25 @@
-"""Battles on file: records that are enough to play them again, and to prove that they were so."""
+"""Battles on file: records that are enough to play them again, and to prove that they were so.
+
+A battle is executed from its seed, teams and choices; who won and every line of what happened have
+to be as recorded, and every recorded choice has to be one that was asked for. What leaves no trace
+in a battle, such as its players' names, is covered by the digest in the header of the file.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from anchorgym.envs.errors import DataError
-from anchorgym.envs.vgc.bridge import Bridge
+from anchorgym.envs.seals import seal_of
+from anchorgym.envs.vgc.bridge import Bridge, Move
 from anchorgym.envs.vgc.errors import BridgeError
 from anchorgym.envs.vgc.installation import pinned_version
-from anchorgym.envs.vgc.records import BattleRecord
+from anchorgym.envs.vgc.records import BattleRecord, BattlesLostError, Frame, Step
 
 KIND: Final = "anchorgym battles"
 _EVERYONE: Final = -1
@@ -38,13 +44,13 @@ class KeptBattle:
 
 def keep(bridge: Bridge, record: BattleRecord, players: tuple[str, str]) -> KeptBattle:
     """Execute a battle, and return it with its outcome."""
-    winner, digest = _executed(bridge, record)
+    winner, digest, _ = _executed(bridge, record)
     return KeptBattle(record, players, winner, digest)
 
 
 def write_battles(path: Path, battles: Iterable[KeptBattle]) -> None:
-    """Write a file: a header, and a battle a line."""
-    lines = [json.dumps({"kind": KIND, "format": 1, "simulator": pinned_version()})]
+    """Write a file at once: a header, with a digest, and a battle a line."""
+    lines = []
     for battle in battles:
         body = {
             "players": list(battle.players),
@@ -52,8 +58,12 @@ def write_battles(path: Path, battles: Iterable[KeptBattle]) -> None:
             "digest": battle.digest,
             "record": battle.record.to_json(),
         }
-        lines.append(json.dumps(body, separators=(",", ":")))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        lines.append(json.dumps(body, separators=(",", ":")).encode() + b"\n")
+    header = {"kind": KIND, "format": 1, "simulator": pinned_version(), "battles": len(lines)}
+    header["digest"] = seal_of(header, lines)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_bytes(b"".join([json.dumps(header).encode() + b"\n", *lines]))
+    fresh.replace(path)
 
 
 def holds_battles(path: Path) -> bool:
@@ -72,29 +82,50 @@ def read_battles(path: Path) -> Iterator[KeptBattle]:
     Raises:
         DataError: it is of another kind, of another version of the simulator, or damaged.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
-    if not holds_battles(path):
-        raise DataError(f"{str(path)!r} holds no battles: `anchorgym play` and leagues write some")
-    version = json.loads(lines[0]).get("simulator")
+    header, lines = _read(path)
+    version = header.get("simulator")
     if version != pinned_version():
         raise DataError(
             f"{str(path)!r} was recorded with version {version} of the simulator, and this is "
             f"{pinned_version()}: its battles may go differently"
         )
-    for number, line in enumerate(lines[1:], 2):
+    for number, line in enumerate(lines, 2):
         try:
             yield _battle(json.loads(line))
-        except (ValueError, KeyError, TypeError, BridgeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, BridgeError) as error:
             raise DataError(f"line {number} of {str(path)!r} is no battle: {error!r}") from error
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether the header of a file of battles holds a digest.
+
+    Raises:
+        DataError: the file holds no battles.
+    """
+    return "digest" in _read(path)[0]
+
+
+def file_differences(path: Path) -> list[str]:
+    """Return what of a file is not as `write_battles` wrote it, by its header's digest.
+
+    Raises:
+        DataError: the file holds no battles.
+    """
+    header, lines = _read(path)
+    found = []
+    if header.get("battles", len(lines)) != len(lines):
+        found.append(f"number of battles was {header['battles']}, is {len(lines)}")
+    if "digest" in header and (digest := seal_of(header, lines)) != header["digest"]:
+        found.append(f"digest of the file was {header['digest']}, is {digest}")
+    return found
 
 
 def differences(bridge: Bridge, battle: KeptBattle) -> list[str]:
     """Execute a battle again from seed, teams and choices; return what is not as it was kept."""
     try:
-        winner, digest = _executed(bridge, battle.record)
-    except BridgeError as error:
+        winner, digest, found = _executed(bridge, battle.record)
+    except (BridgeError, BattlesLostError) as error:
         return [f"cannot be executed: {error}"]
-    found = []
     if winner != battle.winner:
         found.append(f"winner was {_who(battle.winner)}, is {_who(winner)}")
     if digest != battle.digest:
@@ -102,22 +133,49 @@ def differences(bridge: Bridge, battle: KeptBattle) -> list[str]:
     return found
 
 
-def _executed(bridge: Bridge, record: BattleRecord) -> tuple[int | None, str]:
-    number, frame = bridge.resume(record)
+def _read(path: Path) -> tuple[dict[str, Any], list[bytes]]:
+    """Return the header of a file, and its other lines with their ends."""
+    if not holds_battles(path):
+        raise DataError(f"{str(path)!r} holds no battles: `anchorgym play` and leagues write some")
+    with path.open("rb") as file:
+        return json.loads(file.readline()), file.readlines()
+
+
+def _executed(bridge: Bridge, record: BattleRecord) -> tuple[int | None, str, list[str]]:
+    """Return who wins a battle, a digest of what happens, and which choices nobody asked for."""
+    number, frame = bridge.resume(replace(record, steps=()))
+    strange = []
     try:
+        for count, step in enumerate(record.steps):
+            if frame["ended"]:
+                strange.append(f"{len(record.steps) - count} choices after the battle's end")
+                break
+            strange += [f"choice {count + 1} {problem}" for problem in _unasked(frame, step)]
+            (frame,) = bridge.choose([Move(number, step.choices, step.seed)])
         log = "\n".join(bridge.log(number, _EVERYONE))
     finally:
         bridge.discard([number])
-    return frame["winner"], hashlib.blake2b(log.encode(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(log.encode("utf-8", "surrogatepass"), digest_size=16)
+    return frame["winner"], digest.hexdigest(), strange
+
+
+def _unasked(frame: Frame, step: Step) -> Iterator[str]:
+    """Yield why a choice is not one that was asked for."""
+    if step.choices == (None, None):
+        yield "is of neither player"
+    for seat, (choice, told) in enumerate(zip(step.choices, frame["seats"], strict=True)):
+        if choice is not None and told["legal"] is None:
+            yield f"is of {_who(seat)}, who is not asked"
 
 
 def _battle(body: Any) -> KeptBattle:
     one, two = body["players"]
-    winner = body["winner"]
-    if winner not in (0, 1, None):
+    winner, digest = body["winner"], body["digest"]
+    if winner not in (0, 1, None) or isinstance(winner, bool | float):
         raise ValueError(f"the winner is 0, 1 or null, not {winner!r}")
-    record = BattleRecord.from_json(body["record"])
-    return KeptBattle(record, (str(one), str(two)), winner, str(body["digest"]))
+    if not all(isinstance(text, str) for text in (one, two, digest)):
+        raise ValueError("the players' names and the digest are strings")
+    return KeptBattle(BattleRecord.from_json(body["record"]), (one, two), winner, digest)
 
 
 def _who(winner: int | None) -> str:

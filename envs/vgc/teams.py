@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
@@ -24,6 +24,8 @@ TEAM_SET_SIZES: Final = (1, 4, 16, 64)
 N_UNSEEN: Final = 72
 """Generated teams of the unseen split, as many as VGC-Bench evaluates on."""
 VERSUS: Final = " vs "
+PASTE: Final = ".txt"
+"""How the names of files of pastes end, in any case."""
 
 _FORM: Final = "A task is '<team> vs <team>', such as 't0 vs t3'."
 
@@ -81,7 +83,8 @@ class GeneratedTeams:
 class PastedTeams:
     """The teams of a folder: a file `<name>.txt` each, in the export format of team builders.
 
-    Which files the training split takes follows from their names alone; all others are unseen.
+    Which files the training split takes follows from their names alone; all others are unseen. All
+    files are read when this is made, so that every task can be started.
 
     Args:
         folder: holds the files.
@@ -90,6 +93,8 @@ class PastedTeams:
 
     Raises:
         DataError: the folder does not hold that many.
+        TeamError: a file cannot be read, is no team that the format allows, or has a name that no
+            task can hold; the message names the file.
     """
 
     def __init__(self, folder: str | os.PathLike[str], format: str, size: int) -> None:
@@ -97,13 +102,15 @@ class PastedTeams:
         self.format = format
         if not self.folder.is_dir():
             raise DataError(f"there is no folder {str(self.folder)!r}: name one of team pastes")
-        names = sorted((path.stem for path in self.folder.glob("*.txt")), key=_shuffled)
+        files = _named(path for path in self.folder.iterdir() if path.suffix.lower() == PASTE)
+        names = sorted(files, key=_shuffled)
         if not 1 <= size <= len(names):
             raise DataError(
-                f"{str(self.folder)!r} holds {len(names)} team pastes (*.txt), and a training set "
-                f"of {size} is asked for: add pastes, or ask for fewer with teams=…"
+                f"{str(self.folder)!r} holds {len(names)} team pastes (*{PASTE}), and a training "
+                f"set of {size} is asked for: add pastes, or ask for fewer with teams=…"
             )
         self._names = {"train": tuple(names[:size]), "unseen": tuple(names[size:])}
+        self._teams = {name: _pasted(files[name], format) for name in names}
 
     def names(self, split: str) -> Sequence[str]:
         """Return the names of a split's teams."""
@@ -111,14 +118,9 @@ class PastedTeams:
 
     def team(self, name: str) -> str:
         """Return the packed team of a file; see `TeamSource.team`."""
-        known = [*self._names["train"], *self._names["unseen"]]
-        if name not in known:
-            raise UnknownTaskError(name, known, _FORM)
-        path = self.folder / f"{name}.txt"
-        try:
-            return shared_bridge().read_paste(self.format, path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, TeamError) as error:
-            raise TeamError(f"the team of {str(path)!r} cannot be played: {error}") from error
+        if name not in self._teams:
+            raise UnknownTaskError(name, self._teams, _FORM)
+        return self._teams[name]
 
 
 def pairings(source: TeamSource, split: str) -> tuple[str, ...]:
@@ -162,6 +164,39 @@ def seed_from(text: str) -> Seed:
 @lru_cache(maxsize=4096)
 def _generated(format: str, name: str) -> str:
     return shared_bridge().make_team(format, seed_from(f"team {format} {name}"))
+
+
+def _named(paths: Iterable[Path]) -> dict[str, Path]:
+    """Return pastes by the names of their teams.
+
+    Raises:
+        TeamError: two have one name, or no task can hold a name.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(paths):
+        name, problem = path.stem, ""
+        if not name.isprintable() or name != name.strip():
+            problem = "has blanks around it, or characters that cannot be printed"
+        elif (name + VERSUS).index(VERSUS) < len(name):
+            problem = f"holds {VERSUS!r}, which stands between the two teams of a task"
+        elif name in files:
+            problem = f"is that of {files[name].name!r} too"
+        if problem:
+            raise TeamError(f"the name of the team of {str(path)!r} {problem}: rename the file")
+        files[name] = path
+    return files
+
+
+def _pasted(path: Path, format: str) -> str:
+    """Return the packed team of a file.
+
+    Raises:
+        TeamError: it cannot be read, or the format does not allow it.
+    """
+    try:
+        return shared_bridge().read_paste(format, path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, TeamError) as error:
+        raise TeamError(f"the team of {str(path)!r} cannot be played: {error}") from error
 
 
 def _shuffled(name: str) -> str:

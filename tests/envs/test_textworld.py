@@ -391,6 +391,48 @@ def test_a_damaged_game_is_told_and_the_running_episode_goes_on(
     assert env.step("look")[4]["action_valid"]
 
 
+def damaged(whole: bytes, at: int, count: int) -> bytes:
+    """A story with other bytes in a place, whose header vouches for it."""
+    story = bytearray(whole)
+    story[at : at + count] = bytes(count)
+    length = int.from_bytes(story[0x1A:0x1C], "big") * 8
+    story[0x1C:0x1E] = (sum(story[0x40:length]) & 0xFFFF).to_bytes(2, "big")
+    return bytes(story)
+
+
+def test_a_game_whose_interpreter_halts_is_told_and_the_running_episode_goes_on(
+    games: Path, tmp_path: Path
+) -> None:
+    whole = (games / "coin_collector.z8").read_bytes()
+    for name in ("coin_collector.z8", "coin_collector.json"):
+        shutil.copy(games / name, tmp_path)
+    start = int.from_bytes(whole[0x06:0x08], "big")  # where the interpreter begins
+    (tmp_path / "halted.z8").write_bytes(damaged(whole, start, 4))
+    env = make_env(tmp_path)
+    good, bad = sorted(env.tasks())
+    env.reset(options={"task": good})
+    before = env.snapshot()
+    with pytest.raises(CorruptGameError, match=r"halted\.z8.*interpreter has halted"):
+        env.reset(options={"task": bad})
+    assert env.snapshot() == before
+    assert env.step("look")[4]["action_valid"]
+
+
+def test_a_game_that_halts_on_its_way_is_told_and_another_can_be_started(
+    games: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = make_env(games / "coin_collector.z8")
+    env.reset()
+    monkeypatch.setattr("jericho.FrotzEnv._emulator_halted", lambda frotz: True)
+    with pytest.raises(CorruptGameError, match=r"coin_collector\.z8"):
+        env.step("look")
+    with pytest.raises(ResetNeededError):
+        env.step("look")
+    monkeypatch.undo()
+    env.reset()
+    assert env.step("look")[4]["action_valid"]
+
+
 def test_after_closing_only_a_reset_goes_on(env: TextWorldEnv) -> None:
     env.close()
     with pytest.raises(ResetNeededError):

@@ -96,7 +96,8 @@ def _describe(found: Details, console: Console) -> None:
         splits.add_row(split, f"{tasks:,}", found.panels[split][:16])
     console.print(splits)
     console.print(f"expert     {' and '.join(found.experts) or 'none'}")
-    console.print(f"turns      {entry.max_turns} at most")
+    limit = "no limit" if entry.max_turns is None else f"{entry.max_turns} at most"
+    console.print(f"turns      {limit}")
     if entry.agents:
         console.print(f"agents     {', '.join(entry.agents)}")
     console.print(Text(f"task       {found.task}"))

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorgym.training.commands import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from anchorgym.training.commands import EXIT_OK
 from anchorgym.training.commands.command import (
     Command,
     Settings,
@@ -20,6 +20,7 @@ from anchorgym.training.commands.command import (
     switch,
     word,
 )
+from anchorgym.training.commands.verdict import conclude
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,46 +63,39 @@ def run(known: Namespace, given: Settings) -> int:
 
 
 def _verify(files: Sequence[Path], only: int | None, arguments: Mapping[str, Any]) -> int:
-    from anchorgym.training.inspect.replay import Replayer
+    from anchorgym.training.inspect.replay import NOT_EXECUTED, Replayer
     from anchorgym.training.inspect.trajectories import TrajectoryError
 
     replayer, began = Replayer(arguments), time.monotonic()
-    episodes = turns = unreadable = 0
+    episodes = turns = 0
     unsealed: list[Path] = []
+    unreadable: list[str] = []
     differences: list[Difference] = []
     for file in files:
         try:
             found = replayer.verify(file, only)
         except TrajectoryError as error:
-            print(f"error: {error}", file=sys.stderr)
-            unreadable += 1
+            unreadable.append(str(error))
             continue
         episodes, turns = episodes + found.episodes, turns + found.turns
         differences += found.differences
         unsealed += found.unsealed
+        unreadable += found.unreadable
+    for problem in unreadable:
+        print(f"error: {problem}", file=sys.stderr)
     for difference in differences[:_SHOWN]:
         print(difference)
     if len(differences) > _SHOWN:
         print(f"… and {len(differences) - _SHOWN} more")
     if unsealed:
-        print(
-            f"{len(unsealed)} of the files hold no digest: what cannot be executed (responses, "
-            "advantages, groups) was not verified"
+        why = (
+            f"{len(unsealed)} of the files hold no digest" if only is None else "one episode alone"
         )
-    parts = [
-        f"{episodes} episodes, {turns} turns executed in {time.monotonic() - began:.1f} s",
-        _verdict(differences),
-        *([f"{unreadable} files unreadable"] if unreadable else []),
-    ]
-    print("; ".join(parts))
-    return EXIT_USAGE if unreadable else EXIT_FAILED if differences else EXIT_OK
-
-
-def _verdict(differences: Sequence[Difference]) -> str:
-    if not differences:
-        return "all as recorded"
-    wrong = len({(d.file, d.line) for d in differences if d.line})
-    return f"{len(differences)} differences in {wrong} episodes"
+        print(f"{why}: what cannot be executed ({', '.join(NOT_EXECUTED)}) was not verified")
+    wrong = len({(each.file, each.line) for each in differences if each.line})
+    said = f"{len(differences)} differences in {wrong} episodes" if differences else ""
+    executed = f"{episodes} episodes, {turns} turns executed in {time.monotonic() - began:.1f} s"
+    return conclude(executed, episodes, said, len(unreadable))
 
 
 def _show(file: Path, number: int) -> None:
@@ -159,8 +153,8 @@ COMMAND = Command(
         lists each turn in which an observation, state, reward or reason differs from the record;
         a digest in the file covers what does not come from the environment, such as responses.
 
-        The exit status of --verify is 0 if everything is equal, 1 if something differs, and 2 if
-        a file cannot be read.""",
+        The exit status of --verify is 0 if everything is equal, 1 if something differs or nothing
+        was there to verify, and 2 if a file cannot be read.""",
     examples=(
         "anchorgym replay figures/episodes.jsonl --episode 3",
         "anchorgym replay runs/NAME --verify",

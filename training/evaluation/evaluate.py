@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,8 +23,10 @@ from anchorgym.training.evaluation.statistics import (
     share_interval,
     sign_test,
 )
+from anchorgym.training.rollout.broken import BrokenTasks
 from anchorgym.training.rollout.drivers.contract import Driver
 from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.errors import BrokenTaskError
 from anchorgym.training.rollout.play import rollout
 from anchorgym.training.rollout.types import Episode, Start
 
@@ -64,7 +66,8 @@ def evaluate(
 
     Equal seeds give equal results: each world is seeded by seed, task and number of the episode,
     and the sampling by the seed and the wave of episodes that are played together. An evaluation
-    with more samples begins with the same episodes as one with fewer.
+    with more samples begins with the same episodes as one with fewer. A task that cannot be started
+    is left out of the panel and all figures; the result's `broken` and a warning name it.
 
     Args:
         policy: policy to evaluate.
@@ -82,6 +85,7 @@ def evaluate(
 
     Raises:
         ConfigError: the split has no tasks, or `tasks` or `samples` is below 1.
+        BrokenTaskError: no task can be started.
     """
     if isinstance(envs, str):
         envs = EnvPool.of(envs)
@@ -91,17 +95,19 @@ def evaluate(
         max_response = policy.max_response
     waves = _waves(chosen, samples, seed)
     sampling = Sampling(max_response, temperature)
-    episodes = _play(policy, envs, waves, sampling, seed, observe, driver)
+    broken = BrokenTasks()
+    episodes = _play(policy, envs, waves, sampling, seed, observe, driver, broken)
     spec = envs.first.spec
     return summarise(
         episodes,
         split,
-        panel_hash(chosen),
+        panel_hash([task for task in chosen if task not in broken.problems]),
         temperature,
         samples=samples,
-        env=spec.id if spec is not None else "",
+        env="" if spec is None else spec.id,
         seed=seed,
         split_tasks=len(panel),
+        broken=broken.problems,
     )
 
 
@@ -127,12 +133,13 @@ def summarise(
     env: str = "",
     seed: int = 0,
     split_tasks: int | None = None,
+    broken: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Compute the evaluation of finished episodes.
 
     Args:
         episodes: (n_tasks * samples,) episodes, task by task.
-        split, panel, temperature, samples, env, seed, split_tasks: see `Evaluation`.
+        split, panel, temperature, samples, env, seed, split_tasks, broken: see `Evaluation`.
     """
     won = np.array([episode.won for episode in episodes], dtype=np.int64).reshape(-1, samples)
     heads = episodes[::samples]
@@ -163,6 +170,7 @@ def summarise(
         turns_won=sum(lengths_won) / len(lengths_won) if lengths_won else None,
         stops=dict(sorted(Counter(episode.stop.value for episode in episodes).items())),
         returns=sum(episode.score for episode in episodes) / max(1, len(episodes)),
+        broken=dict(broken or {}),
     )
 
 
@@ -210,17 +218,34 @@ def _play(
     seed: int,
     observe: Callable[[Sequence[Episode]], None] | None,
     driver: Driver | None,
+    broken: BrokenTasks,
 ) -> list[Episode]:
-    """Return the episodes of all waves, task by task."""
+    """Return the episodes of all waves, task by task, of those tasks that can be started.
+
+    Raises:
+        BrokenTaskError: there is none.
+    """
     by_task: dict[int, list[Episode]] = defaultdict(list)
+    error: BrokenTaskError | None = None
     for name, starts in waves:
         own = replace(sampling, seed=_derived(seed, "wave", name))
-        played = rollout(policy, envs, starts, own, driver=driver)
+        played: list[Episode] | None = None
+        while played is None:
+            sound = [start for start in starts if start.task not in broken.problems]
+            try:
+                played = rollout(policy, envs, sound, own, driver=driver) if sound else []
+            except BrokenTaskError as found:
+                broken.add(found)
+                error = found
         for episode in played:
             by_task[episode.start.group].append(episode)
         if observe is not None:
             observe(played)
-    return [episode for place in sorted(by_task) for episode in by_task[place]]
+    whole = [by_task[place] for place in sorted(by_task)]
+    found_all = [e for of_task in whole for e in of_task if e.start.task not in broken.problems]
+    if error is not None and not found_all:
+        raise error
+    return found_all
 
 
 def _waves(tasks: Sequence[str], samples: int, seed: int) -> Iterator[tuple[str, list[Start]]]:

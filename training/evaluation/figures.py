@@ -56,6 +56,8 @@ class Evaluation:
     """Number of episodes by stop reason: "terminated", "turns" or "context"."""
     returns: float | None = None
     """Mean score of an episode; None in old files, which do not have it."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """Why a task could not be started, by its id; these tasks are in no figure."""
 
     @property
     def worst(self) -> str | None:
@@ -83,7 +85,10 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields, and the name of the worst task type, as JSON values."""
-        return {**_json(asdict(self)), "worst": self.worst}
+        values: dict[str, Any] = {**_json(asdict(self)), "worst": self.worst}
+        if not self.broken:
+            del values["broken"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Evaluation:
@@ -224,6 +229,9 @@ def _caption(found: Sequence[Evaluation], comparison: Comparison | None) -> str:
     ways = {e.samples == 1: "Wilson's" if e.samples == 1 else "tasks resampled" for e in found}
     how = " / ".join(ways.values())
     lines = [f"95 % intervals ({how}); panel {found[0].panel[:12]}"]
+    broken = {task for evaluation in found for task in evaluation.broken}
+    if broken:
+        lines.append(f"{len(broken)} tasks that could not be started are left out")
     if comparison is not None:
         each = all(e.samples == 1 for e in found)
         only = "won by the first alone" if each else "won more often by the first"

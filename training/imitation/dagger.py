@@ -19,6 +19,7 @@ from anchorgym.envs import TextEnv
 from anchorgym.training.imitation.demonstrations import ImitationSession
 from anchorgym.training.imitation.teachers import Teacher
 from anchorgym.training.learning.demonstrations import Demonstration
+from anchorgym.training.rollout.broken import BrokenTasks
 from anchorgym.training.rollout.drivers.contract import Driver
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import rollout
@@ -52,21 +53,29 @@ class Corrections:
         self._policy, self._envs, self._teacher = policy, envs, teacher
         self._panel, self._share, self._max_tokens = panel, share, max_tokens
         self._driver = driver
+        self._broken = BrokenTasks()
 
     def draw(self, n: int, seed: int | str) -> list[Demonstration]:
         """Play `n` episodes together and return them as training rows.
 
-        The seed determines tasks, who takes each turn, and the policy's samples.
+        The seed determines tasks, who takes each turn, and the policy's samples. A task that cannot
+        be started is replaced by another one.
         """
         rng, panel = random.Random(seed), self._panel
         tasks = [panel[rng.randrange(len(panel))] for _ in range(n)]
+        rows, _ = self._broken.play(tasks, panel, rng, lambda drawn: self._played(drawn, rng, seed))
+        return [row for of_episode in rows for row in of_episode]
+
+    def _played(
+        self, tasks: Sequence[str], rng: random.Random, seed: int | str
+    ) -> list[list[Demonstration]]:
         starts = [Start(task, i, rng.getrandbits(31)) for i, task in enumerate(tasks)]
         player = CorrectedPolicy(
             self._policy, self._teacher, rng, share=self._share, max_tokens=self._max_tokens
         )
         sampling = Sampling(self._policy.max_response, 1.0).derived(seed)
         rollout(player, self._envs, starts, sampling, driver=self._driver)
-        return [row for rows in player.rows for row in rows]
+        return player.rows
 
 
 class CorrectedPolicy:

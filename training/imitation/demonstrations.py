@@ -15,8 +15,9 @@ from anchorgym.envs import TextEnv
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.imitation.teachers import Teacher, near_miss
 from anchorgym.training.learning.demonstrations import Demonstration
+from anchorgym.training.rollout.broken import BrokenTasks
 from anchorgym.training.rollout.env_pool import EnvPool
-from anchorgym.training.rollout.errors import ForkError
+from anchorgym.training.rollout.errors import BrokenTaskError, ForkError
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.types import Start
 from anchorgym.training.rollout.worlds import AGENT
@@ -72,18 +73,18 @@ def demonstrations(
     A third of the episodes are clean, a third have mistakes with probability `noise`, a third with
     twice that probability. A mistake is a near miss of the teacher's action, or a random action; it
     stays in the row, but at its first wrong token the right one is imitated. Episodes with a row of
-    more than `max_tokens`, episodes that exceed the policy's context, and episodes that are won at
-    the start are left out.
+    more than `max_tokens`, episodes that exceed the policy's context, that are won at the start or
+    cannot be started are left out.
 
     Raises:
         ConfigError: too many episodes in a row were left out.
     """
-    rng = random.Random(seed)
+    rng, broken = random.Random(seed), BrokenTasks()
     left_out = 0
     while left_out < _MAX_LEFT_OUT:
         task = panel[rng.randrange(len(panel))]
         rate = noise * rng.randrange(3)
-        rows = _demonstrate(env, task, teacher, policy, rate, rng)
+        rows = _demonstrate(env, task, teacher, policy, rate, rng, broken)
         fits = 0 < max((len(row.tokens) for row in rows), default=0) <= max_tokens
         left_out = 0 if fits else left_out + 1
         if fits:
@@ -101,11 +102,11 @@ def usual_limit(
 
     The limit is 1.5 times the median of some clean episodes, at least 448, within the context.
     """
-    rng = random.Random(seed)
+    rng, broken = random.Random(seed), BrokenTasks()
     lengths = []
     for _ in range(_MEASURED):
         task = panel[rng.randrange(len(panel))]
-        rows = _demonstrate(env, task, teacher, policy, 0.0, rng)
+        rows = _demonstrate(env, task, teacher, policy, 0.0, rng, broken)
         lengths.append(max((len(row.tokens) for row in rows), default=0))
     return min(policy.max_context, max(_USUAL_TOKENS, int(1.5 * statistics.median(lengths))))
 
@@ -117,11 +118,15 @@ def _demonstrate(
     policy: ModelPolicy,
     rate: float,
     rng: random.Random,
+    broken: BrokenTasks,
 ) -> list[Demonstration]:
-    """Return the rows of one episode; none if it exceeds the context."""
+    """Return the rows of one episode; none if it exceeds the context, or cannot be started."""
     player = _Demonstrator(policy, teacher, rate, rng)
     start = Start(task, 0, rng.getrandbits(31))
-    play_matches([{AGENT: player}], EnvPool(lambda: env), [start])
+    try:
+        play_matches([{AGENT: player}], EnvPool(lambda: env), [start])
+    except BrokenTaskError as error:
+        broken.add(error)
     return player.rows
 
 

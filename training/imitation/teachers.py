@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from anchorgym.agents.policies.base import View
 from anchorgym.agents.policies.scripted import ScriptedPolicy
-from anchorgym.envs import TextEnv
-from anchorgym.envs.errors import NoExpertError
+from anchorgym.envs import Info, TextEnv
+from anchorgym.envs.errors import DataError, NoExpertError
 from anchorgym.training.config.section import ConfigError
+from anchorgym.training.rollout.broken import BrokenTasks
 from anchorgym.training.rollout.env_pool import EnvPool
+from anchorgym.training.rollout.errors import BrokenTaskError
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.types import Start
 from anchorgym.training.rollout.worlds import AGENT
@@ -23,17 +25,18 @@ Teacher = Callable[[TextEnv, View, random.Random], str]
 """Returns the next action in the environment's present episode."""
 
 
-def find_teacher(env: TextEnv, task: str | None = None) -> tuple[Teacher, bool]:
+def find_teacher(env: TextEnv, tasks: Sequence[str] = ()) -> tuple[Teacher, bool]:
     """Return the environment's honest expert, or else random play, and whether it is the expert.
 
-    Whether there is an expert is tested in the given task, by default in one that the environment
-    draws. Random play over admissible actions teaches the vocabulary of a world; the value of
-    actions is then left to reinforcement learning.
+    Whether there is an expert is tested in the first of the tasks that can be started, by default
+    in one that the environment draws. Random play over admissible actions teaches the vocabulary of
+    a world; the value of actions is then left to reinforcement learning.
 
     Raises:
+        BrokenTaskError: none of the tasks can be started.
         ConfigError: the environment has neither an expert nor admissible actions.
     """
-    _, info = env.reset(seed=0, options=None if task is None else {"task": task})
+    info = _first_sound(env, tasks) if tasks else env.reset(seed=0)[1]
     try:
         env.expert_action("honest")
     except NoExpertError:
@@ -79,19 +82,35 @@ def near_miss(
     return rng.choice(pool) if pool else action
 
 
+def _first_sound(env: TextEnv, tasks: Sequence[str]) -> Info:
+    """Start the first task that can be started, and return its info."""
+    broken = BrokenTasks()
+    for task in tasks:
+        try:
+            return env.reset(seed=0, options={"task": task})[1]
+        except DataError as error:
+            problem = BrokenTaskError(task, str(error))
+            broken.add(problem)
+    raise problem
+
+
 def sample_words(
     env: TextEnv, panel: Sequence[str], teacher: Teacher, tasks: int, seed: int = 0
 ) -> Iterator[tuple[list[str], list[str]]]:
     """Play tasks of a panel, with mistakes, and collect the environment's words.
 
     Yields:
-        (texts that were read, actions that were possible), for each task.
+        (texts that were read, actions that were possible), for each task that can be started.
     """
-    rng = random.Random(seed)
+    rng, broken = random.Random(seed), BrokenTasks()
     for i in range(tasks):
         player = _Noting(teacher, rng)
         start = Start(panel[rng.randrange(len(panel))], 0, seed=i)
-        (match,) = play_matches([{AGENT: player}], EnvPool(lambda: env), [start])
+        try:
+            (match,) = play_matches([{AGENT: player}], EnvPool(lambda: env), [start])
+        except BrokenTaskError as error:
+            broken.add(error)
+            continue
         episode = match.sides[AGENT]
         texts = [turn.observation for turn in episode.turns]
         last = match.infos[AGENT]["admissible_actions"]

@@ -13,7 +13,7 @@ import gymnasium as gym
 import pettingzoo
 
 from anchorgym.agents.policies.human import experts
-from anchorgym.envs import MultiAgentEnv, TextEnv, make, make_parallel, panel_hash
+from anchorgym.envs import MultiAgentEnv, OneActiveEnv, TextEnv, make, make_parallel, panel_hash
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.plugins import load_module
 from anchorgym.envs.registration import is_parallel
@@ -98,7 +98,7 @@ def entry(env_id: str) -> Entry:
         return Entry(name, _about(_class(name)), problem=str(error))
     kind = type(env)
     if not isinstance(env, TextEnv | MultiAgentEnv):  # another package's environment
-        return Entry(name, _about(kind), agents=tuple(env.possible_agents))
+        return Entry(name, _about(_kind(env)), agents=tuple(env.possible_agents))
     base = TextEnv if isinstance(env, TextEnv) else MultiAgentEnv
     expert = kind.expert_action is not base.expert_action
     agents = () if isinstance(env, TextEnv) else tuple(env.possible_agents)
@@ -112,7 +112,7 @@ def details(env_id: str) -> Details:
         AnchorgymError: the environment does not exist, or cannot be made or started.
     """
     line = entry(env_id)
-    if line.agents:
+    if is_parallel(env_id):
         return _details_of_several(make_parallel(env_id), line)
     env = make(env_id)
     observation, info = env.reset(seed=0)
@@ -135,22 +135,32 @@ def _details_of_several(env: Any, line: Entry) -> Details:
     agent = next((a for a in env.agents if infos[a].get("active", True)), env.agents[0])
     seen, info = observations[agent], infos[agent]
     text = seen.get("text") if isinstance(seen, dict) else None
-    kinds = ["honest"] if line.expert else []
+    kinds, kind = ["honest"] if line.expert else [], _kind(env)
     return Details(
         entry=line,
-        doc=inspect.getdoc(type(env)) or "",
-        arguments=_arguments(type(env), dict(_spec(line.id).kwargs)),
+        doc=inspect.getdoc(kind) or "",
+        arguments=_arguments(kind, dict(_spec(line.id).kwargs)),
         panels={split: panel_hash(env.tasks(split)) for split in line.splits},
         experts=kinds,
         task=info.get("task_id", ""),
         goal=info.get("goal", ""),
         observation=text if isinstance(text, str) else str(seen),
-        actions=[str(action) for action in info.get("admissible_actions", ())],
+        actions=[str(action) for action in info.get("admissible_actions", ())]
+        or ([] if text else [f"any of {env.action_space(agent)}"]),
     )
 
 
+def _kind(env: Any) -> type[Any]:
+    """Return the class of an environment, without what makes it one of this package's kind."""
+    return type(env.env.unwrapped) if isinstance(env, OneActiveEnv) else type(env)
+
+
+def _registries() -> list[Any]:
+    return [gym.registry, pettingzoo.parallel_registry, pettingzoo.aec_registry]
+
+
 def _all_ids() -> set[str]:
-    return {*gym.registry, *pettingzoo.parallel_registry}
+    return {name for registry in _registries() for name in registry}
 
 
 def _splits(env: Any) -> dict[str, int]:
@@ -164,7 +174,7 @@ def _splits(env: Any) -> dict[str, int]:
 
 
 def _spec(name: str) -> Any:
-    return gym.registry[name] if name in gym.registry else pettingzoo.parallel_registry[name]
+    return next(registry[name] for registry in _registries() if name in registry)
 
 
 def _class(name: str) -> object:
@@ -190,7 +200,7 @@ def _about(kind: object) -> str:
     return inspect.cleandoc(own or "").partition("\n")[0]
 
 
-def _arguments(kind: type[TextEnv], registered: dict[str, Any]) -> list[Argument]:
+def _arguments(kind: type[Any], registered: dict[str, Any]) -> list[Argument]:
     about = _argument_docs(TextEnv) | _argument_docs(kind)
     found = []
     for name, parameter in inspect.signature(kind).parameters.items():

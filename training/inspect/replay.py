@@ -4,9 +4,10 @@ An environment is made as the header of the file says, reset to each episode's t
 given its actions. All output of the environment has to equal the record: goal, observations,
 anchors, rewards, validity and reasons, the reason of the stop, and success.
 
-Execution cannot verify what does not come from the environment (responses, advantages, group
-numbers), nor detect that an episode was replaced by another possible one. Both change the file's
-digest, which its header may hold.
+Execution cannot verify what does not come from the environment (`NOT_EXECUTED`), nor detect that an
+episode was replaced by another possible one. Both change the file's digest, which its header holds
+if `write_trajectories` has written it. Whoever computes a new digest can still put another possible
+file in its place.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from anchorgym.envs import TextEnv, make
-from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
+from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.inspect.trajectories import (
     EpisodeRecord,
     Header,
@@ -25,6 +26,24 @@ from anchorgym.training.inspect.trajectories import (
     digest_of,
     read_trajectories,
 )
+from anchorgym.training.rollout.types import StopReason
+
+NOT_EXECUTED: Final = (
+    "purpose",
+    "iteration",
+    "group",
+    "policy",
+    "mode",
+    "response",
+    "advantage",
+    "step_group",
+)
+"""Keys of headers, episodes and turns that no execution verifies, but the file's digest alone.
+
+So it is with an `env`, `arguments`, a `seed` or a `restores` that would have led to the same
+episode, and with the `stop` of a policy's side, such as "stuck".
+"""
+_POLICY = (StopReason.CONTEXT, StopReason.STUCK, StopReason.LEFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +81,14 @@ class Verification:
     turns: int = 0
     differences: list[Difference] = field(default_factory=list)
     unsealed: list[Path] = field(default_factory=list)
-    """Files without a digest, which were verified by execution alone."""
+    """Files whose digest was not verified: they hold none, or a single episode was verified."""
+    unreadable: list[str] = field(default_factory=list)
+    """Why the rest of a file could not be read, after the episodes that were verified."""
 
     @property
     def ok(self) -> bool:
-        """Whether there are no differences."""
-        return not self.differences
+        """Whether everything could be read, and there are no differences."""
+        return not self.differences and not self.unreadable
 
 
 class Replayer:
@@ -91,22 +112,27 @@ class Replayer:
                 file's digest are verified.
 
         Raises:
-            TrajectoryError: the file cannot be read, or its environment cannot be made.
+            TrajectoryError: the file's header cannot be read, its environment cannot be made, or
+                it has no episode `only`.
         """
         header, episodes = read_trajectories(path)
         env = self._make(path, header)
         result = Verification()
-        for number, episode in enumerate(episodes, 1):
-            if only is None or number == only:
-                result.episodes += 1
-                result.turns += len(episode["turns"])
-                result.differences += _verify(env, path, number + 1, episode)
+        if only is not None or "digest" not in header:
+            result.unsealed.append(path)
+        try:
+            for number, episode in enumerate(episodes, 1):
+                if only is None or number == only:
+                    result.episodes += 1
+                    result.turns += len(episode["turns"])
+                    result.differences += _verify(env, path, number + 1, episode)
+        except TrajectoryError as error:
+            result.unreadable.append(str(error))
+            return result
         if only is not None and not result.episodes:
             raise TrajectoryError(f"{path} holds no episode {only}")
         if only is None:
             result.differences += _verify_file(path, header, result.episodes)
-            if "digest" not in header:
-                result.unsealed.append(path)
         return result
 
     def _make(self, path: Path, header: Header) -> TextEnv:
@@ -152,6 +178,14 @@ def _verify_file(path: Path, header: Header, episodes: int) -> Iterator[Differen
 
 
 def _verify(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iterator[Difference]:
+    """Execute one episode and yield the differences; that it cannot be executed is one."""
+    try:
+        yield from _executed(env, path, line, episode)
+    except AnchorgymError as error:
+        yield Difference(path, line, 0, "task", episode["task"], str(error))
+
+
+def _executed(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iterator[Difference]:
     """Execute one episode and yield the differences.
 
     All actions are executed, so that turns after a difference are compared too.
@@ -162,11 +196,7 @@ def _verify(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iter
             if recorded != found:
                 yield Difference(path, line, turn, name, recorded, found)
 
-    try:
-        observation, info = env.reset(seed=episode["seed"], options={"task": episode["task"]})
-    except UnknownTaskError as error:
-        yield Difference(path, line, 0, "task", episode["task"], str(error))
-        return
+    observation, info = env.reset(seed=episode["seed"], options={"task": episode["task"]})
     cut = over_early = False
     yield from differ(
         0,
@@ -200,12 +230,12 @@ def _verify(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iter
 
 
 def _stop(recorded: str, over_early: bool, ended: bool, cut: bool) -> str:
-    """Return why the episode stopped; recorded reasons of the policy's side are accepted."""
+    """Return why the episode stopped; a recorded reason of the policy's side is accepted."""
     if over_early:
         return "over before its last turn"
     if ended or cut:
-        return "terminated" if ended else "turns"
-    return "not over yet" if recorded in ("terminated", "turns") else recorded
+        return StopReason.TERMINATED if ended else StopReason.TURNS
+    return recorded if recorded in _POLICY else "not over yet"
 
 
 def _short(value: Any) -> str:

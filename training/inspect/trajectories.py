@@ -6,7 +6,6 @@ define their keys; unknown keys are kept.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.seals import seal_of
 
 if TYPE_CHECKING:
     from anchorgym.training.rollout.types import Episode
@@ -152,7 +152,7 @@ def write_trajectories(path: Path, header: Header, episodes: Iterable[EpisodeRec
     """Write a file atomically; its header gets the number of episodes and the digest."""
     lines = [_line(episode) for episode in episodes]
     whole: Header = {**header, "episodes": len(lines)}
-    whole["digest"] = _digest(dict(whole), lines)
+    whole["digest"] = seal_of(whole, lines)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.new")
     with fresh.open("wb") as file:
@@ -170,7 +170,7 @@ def digest_of(path: Path) -> str:
     """
     read_trajectories(path)
     with path.open("rb") as file:
-        return _digest(json.loads(file.readline()), file)
+        return seal_of(json.loads(file.readline()), file)
 
 
 def read_trajectories(path: Path) -> tuple[Header, Iterator[EpisodeRecord]]:
@@ -204,14 +204,6 @@ def _lines(path: Path) -> Iterator[Any]:
 
 def _line(record: Header | EpisodeRecord) -> bytes:
     return json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _digest(header: dict[str, Any], lines: Iterable[bytes]) -> str:
-    header = {key: value for key, value in header.items() if key != "digest"}
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for line in lines:
-        digest.update(line)
-    return digest.hexdigest()
 
 
 def _is_header(value: Any) -> bool:
@@ -252,7 +244,25 @@ def _episode(path: Path, line: int, record: Any) -> EpisodeRecord:
         raise TrajectoryError(f"{path}, line {line}: an episode has the seed {record['seed']}")
     for number, turn in enumerate(record["turns"], 1):
         _require(turn, _TURN, f"{path}, line {line}: turn {number}")
+    if "fork" in record and not _is_fork(record["fork"], len(record["turns"])):
+        raise TrajectoryError(
+            f"{path}, line {line}: an episode has the fork {str(record['fork'])[:60]!r}"
+        )
     return cast(EpisodeRecord, record)
+
+
+def _is_fork(fork: Any, turns: int) -> bool:
+    """Whether this says at which turns, in their order, states were restored with which seeds."""
+    if not isinstance(fork, dict) or not isinstance(fork.get("restores"), list):
+        return False
+    pairs = fork["restores"]
+    if not pairs or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        return False
+    numbers = [number for pair in pairs for number in pair]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        return False
+    places = [place for place, _ in pairs]
+    return places == sorted(places) and places[-1] <= turns and fork.get("turn") == places[-1]
 
 
 def _require(record: Any, kinds: _Types, what: str) -> None:

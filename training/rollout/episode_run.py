@@ -20,7 +20,8 @@ from typing import Any
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.planning import Dialogue, PlanningPolicy
 from anchorgym.agents.policies.base import View
-from anchorgym.training.rollout.errors import ForkError, RewardError, SeatError
+from anchorgym.envs.errors import DataError
+from anchorgym.training.rollout.errors import BrokenTaskError, ForkError, RewardError, SeatError
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.sides import (
     Answer,
@@ -151,7 +152,10 @@ class EpisodeRun:
     def _open(self) -> None:
         start, world = self.match.start, self._world
         if start.origin is None:
-            agents = world.reset(start)
+            try:
+                agents = world.reset(start)
+            except DataError as error:
+                raise BrokenTaskError(start.task, str(error)) from error
         elif self._store is None:
             raise ForkError("a fork goes on from what a store has kept: give a ForkStore")
         else:

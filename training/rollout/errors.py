@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anchorgym.envs.errors import AnchorgymError, ContractError
+from anchorgym.envs.errors import AnchorgymError, ContractError, DataError
 
 
 class SeatError(ContractError):
@@ -19,3 +19,16 @@ class DriverError(ContractError):
 
 class ForkError(AnchorgymError, ValueError):
     """A fork from an episode that cannot be forked."""
+
+
+class BrokenTaskError(DataError):
+    """A task that cannot be started, because its data cannot be read.
+
+    Attributes:
+        task: id of the task.
+        problem: why it cannot be started.
+    """
+
+    def __init__(self, task: str, problem: str) -> None:
+        self.task, self.problem = task, problem
+        super().__init__(f"the task {task!r} cannot be started: {problem}")

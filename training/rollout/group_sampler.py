@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from anchorgym.envs.errors import ContractError
 from anchorgym.gigpo import Algorithm, State, TurnBatch
+from anchorgym.training.rollout.broken import BrokenTasks
 from anchorgym.training.rollout.strategies import Play, Strategy
 from anchorgym.training.rollout.types import Episode
 
@@ -23,6 +25,8 @@ class Played:
     """Numbers of the groups that the algorithm does not train on."""
     redraws: int = 0
     """Number of rounds in which tasks were drawn to replace dropped groups."""
+    broken: set[str] = field(default_factory=set)
+    """Tasks that were drawn and could not be started; others were played in their place."""
 
     @property
     def kept(self) -> list[Episode]:
@@ -64,14 +68,23 @@ class GroupSampler:
         self._algorithm, self._state, self._strategy = algorithm, state, strategy
         self._panel, self._tasks, self._redraws = panel, tasks, redraws
         self._play, self._batch_of = play, batch_of
+        self._broken = BrokenTasks()
 
     def take(self, rng: random.Random) -> Played:
-        """Play until enough groups are kept, or the redraws are used up."""
+        """Play until enough groups are kept, or the redraws are used up.
+
+        A task that cannot be started is replaced by another one.
+
+        Raises:
+            BrokenTaskError: no task of the panel can be started.
+        """
         played = Played()
         missing, n_groups = self._tasks, 0
         while True:
             tasks = [self._panel[rng.randrange(len(self._panel))] for _ in range(missing)]
-            groups = self._strategy.play(tasks, n_groups, rng, self._play)
+            play = partial(self._groups, n_groups, rng)
+            groups, broken = self._broken.play(tasks, self._panel, rng, play)
+            played.broken |= broken
             if len(groups) != len(tasks):
                 raise ContractError(
                     f"the rollout strategy {type(self._strategy).__name__} has returned "
@@ -87,6 +100,10 @@ class GroupSampler:
             if not missing or played.redraws == self._redraws:
                 return played
             played.redraws += 1
+
+    def _groups(self, first: int, rng: random.Random, tasks: list[str]) -> list[list[Episode]]:
+        """Roll out a group of each task, numbered from `first`."""
+        return self._strategy.play(tasks, first, rng, self._play)
 
     def _dropped(self, episodes: Sequence[Episode]) -> set[int]:
         """Return the numbers of the groups that the algorithm does not train on."""

@@ -103,7 +103,7 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     if not eval_envs.first.tasks():
         raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
     panels = _panels(eval_envs.first, config)
-    teacher, expert = find_teacher(eval_envs.first, panels.train[0])
+    teacher, expert = find_teacher(eval_envs.first, panels.train)
     if config.rollout.hints != "off" and not expert:
         raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
     find_learner(config.learner.name)

@@ -139,6 +139,7 @@ class Iterations:
             "dropped_groups": len(played.dropped),
             "dropped_turns": int(np.count_nonzero(~trained_on)),
             "redraws": played.redraws,
+            **({"broken_tasks": len(played.broken)} if played.broken else {}),
             "cpu_seconds": round(time.process_time() - began[0], 3),
             "wall_seconds": round(time.monotonic() - began[1], 3),
             **statistics,

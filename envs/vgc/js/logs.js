@@ -12,21 +12,13 @@ const UNKNOWN = -1;
  * Return the decisions of a battle, at the preview and in every turn.
  * @param {object} kit - {dex, Teams, encoder} of the format
  * @param {string[]} lines - of the log
- * @returns {{winner: number|null, decisions: {seat: number, tokens: string, legal: number[][],
- *   pair: number[]}[]}}
+ * @returns {{seat: number, tokens: string, legal: number[][], pair: number[]}[]}
  */
 function readLog(kit, lines) {
   const reader = new Reader(kit.dex, kit.Teams);
   const whole = newView();
   for (const line of lines) attempt(() => reader.read(whole, line));
-  const names = {};
-  for (const line of lines) {
-    const [, kind, side, name] = line.split('|');
-    if (kind === 'player' && name) names[name] = Number(side[1]) - 1;
-  }
-  const last = lines.find(line => line.startsWith('|win|'));
-  const winner = last ? names[last.slice(5)] ?? null : null;
-  return {winner, decisions: new Retold(kit, reader, whole).decisions(lines)};
+  return new Retold(kit, reader, whole).decisions(lines);
 }
 
 /** Goes through a log once more, knowing how it ends. */

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from anchorgym.envs.overcooked import CLASSIC, Kitchen, load_layout
-from anchorgym.envs.overcooked.cooks import make_cook, play_out
+from anchorgym.envs.errors import LayoutError
+from anchorgym.envs.overcooked import ACTIONS, CLASSIC, Kitchen, State, layout_names, load_layout
+from anchorgym.envs.overcooked.cooks import GreedyCook, make_cook, play_out
+from anchorgym.envs.overcooked.items import ALL_MIXES, DISH, NOTHING, ONION, SOUP, TOMATO, started
+from anchorgym.envs.overcooked.jobs import Jobs
 from anchorgym.envs.overcooked.layouts import CLASSIC as FIVE
 from anchorgym.envs.overcooked.render import TILE, animate, film, picture
 from anchorgym.envs.overcooked.seat import beside
+from anchorgym.envs.overcooked.walking import Walks
 
 
 def score(name: str, first: str, second: str, seed: int = 0, cooking: str = "auto") -> int:
@@ -36,6 +42,46 @@ def test_a_planner_gets_on_with_others() -> None:
     assert score("cramped_room", "planner", "greedy") >= 100
     assert score("asymmetric_advantages", "random", "planner") >= 100
     assert score("cramped_room", "random", "random") < 100
+
+
+def states_of(kitchen: Kitchen) -> Iterator[State]:
+    """States of a kitchen with anything in the hands and pots, whatever the kitchen offers."""
+    rng = np.random.default_rng(0)
+    worth = kitchen.rules.wanted[0]
+    contents = [0, *ALL_MIXES, started(worth), started(worth, kitchen.rules.cook_time(worth))]
+    for held in product((NOTHING, ONION, TOMATO, DISH, SOUP + worth), repeat=2):
+        pots = rng.choice(contents, len(kitchen.pots)).tolist() if rng.random() < 0.7 else None
+        empty = (0,) * len(kitchen.pots)
+        yield kitchen.start()._replace(held=held, pots=tuple(pots) if pots else empty)
+
+
+@pytest.mark.parametrize("cooking", ["auto", "manual"])
+@pytest.mark.parametrize("name", layout_names())
+def test_cooks_know_what_to_do_whatever_is_held_and_cooks(name: str, cooking: str) -> None:
+    try:
+        kitchen = Kitchen(load_layout(name).with_rules(cooking=cooking))
+    except LayoutError:  # a pot that starts by itself makes none of its soups
+        assert cooking == "auto"
+        return
+    rng, greedy, walks = np.random.default_rng(1), GreedyCook(kitchen), Walks(kitchen)
+    jobs = [Jobs(kitchen, walks, last=last) for last in (False, True)]
+    for state in states_of(kitchen):
+        for seat in (0, 1):
+            assert 0 <= greedy(state, seat, rng) < len(ACTIONS)
+        for decided in jobs:
+            goals = decided.goals(state)
+            assert all(goal is None or 0 <= goal.cell < len(kitchen.kinds) for goal in goals)
+
+
+def test_a_cook_does_not_wait_at_a_pot_that_holds_nothing_while_another_cooks() -> None:
+    kitchen = Kitchen(load_layout("soup_coordination"))
+    tomatoes = kitchen.start()._replace(held=(TOMATO, NOTHING))
+    soup = started(kitchen.rules.wanted[0])
+    for place, cell in enumerate(kitchen.pots):
+        pots = tuple(soup if i == place else 0 for i in range(len(kitchen.pots)))
+        state = tomatoes._replace(pots=pots)
+        goal = Jobs(kitchen, Walks(kitchen)).own_goal(state, 0)
+        assert goal is None or goal.interact or goal.cell == cell
 
 
 def test_the_same_seed_plays_the_same_game() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -120,13 +121,58 @@ def test_pastes_are_read_and_split(simulator: None, tmp_path: Path) -> None:
     assert "Shiny" not in packed  # nicknames are dropped
 
 
-def test_a_paste_that_is_not_allowed_says_why(simulator: None, tmp_path: Path) -> None:
-    (tmp_path / "bad.txt").write_text(PASTE.replace("- Fake Out", "- Spore"))
-    with pytest.raises(TeamError, match=r"bad\.txt.*Spore"):
-        PastedTeams(tmp_path, REG_I, 1).team("bad")
+@pytest.mark.parametrize(
+    "name", ["a b", "rain vs. sun", "vs", "vs b", "Ä-team", "t0", "a;b", "x.y"]
+)
+def test_every_task_of_a_folder_that_is_taken_can_be_started(
+    simulator: None, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / f"{name}.TXT").write_bytes(b"\xef\xbb\xbf" + PASTE.replace("\n", "\r\n").encode())
+    (tmp_path / "other.txt").write_text(PASTE)
+    (tmp_path / "README.md").write_text("no team")
+    source = PastedTeams(tmp_path, REG_I, 2)
+    tasks = pairings(source, "train")
+    assert len(set(tasks)) == 4
+    for task in tasks:
+        one, two = teams_of(source, task)
+        assert one == two == source.team("other")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("bad.txt", PASTE.replace("- Fake Out", "- Spore").encode(), "Spore"),
+        ("none.txt", b"", "no team"),
+        ("blank.txt", b"\n\n  \n", "no team"),
+        ("latin.txt", PASTE.replace("Shiny", "Fée").encode("latin-1"), "utf-8"),
+        ("words.txt", b"no team at all", "words"),
+        ("rain vs sun.txt", PASTE.encode(), "' vs '"),
+        ("a vs.txt", PASTE.encode(), "' vs '"),
+        (" a.txt", PASTE.encode(), "blanks around"),
+        ("a\nb.txt", PASTE.encode(), "cannot be printed"),
+        (b"a\xff.txt", PASTE.encode(), "cannot be printed"),
+        ("fine.TXT", PASTE.encode(), "is that of 'fine.TXT' too"),
+    ],
+)
+def test_a_file_that_cannot_be_played_is_named_before_anything_is(
+    simulator: None, tmp_path: Path, name: str | bytes, data: bytes, reason: str
+) -> None:
+    (tmp_path / "fine.txt").write_text(PASTE)
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(data)
+    with pytest.raises(TeamError, match=reason) as raised:
+        PastedTeams(tmp_path, REG_I, 1)
+    assert repr(str(path))[1:-1] in str(raised.value) or "'fine.TXT'" in str(raised.value)
+
+
+def test_a_folder_is_no_paste(simulator: None, tmp_path: Path) -> None:
+    (tmp_path / "folder.txt").mkdir()
+    with pytest.raises(TeamError, match=r"folder\.txt"):
+        PastedTeams(tmp_path, REG_I, 1)
 
 
 def test_a_folder_of_too_few_pastes_says_so(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("no team")
     with pytest.raises(DataError, match="holds 0 team pastes"):
         PastedTeams(tmp_path, REG_I, 1)
     with pytest.raises(DataError, match="no folder"):

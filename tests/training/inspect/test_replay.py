@@ -18,7 +18,12 @@ from anchorgym.envs import register
 from anchorgym.envs.errors import DataError
 from anchorgym.training import EnvPool, evaluate
 from anchorgym.training.cli import main
-from anchorgym.training.inspect.replay import Replayer, Verification, trajectory_files
+from anchorgym.training.inspect.replay import (
+    NOT_EXECUTED,
+    Replayer,
+    Verification,
+    trajectory_files,
+)
 from anchorgym.training.inspect.trajectories import (
     TrajectoryError,
     episode_record,
@@ -197,6 +202,123 @@ def test_execution_finds_another_seed_where_chance_plays_a_part(
     assert replayer.verify(write(scratch, records)).ok
     records[0] = lines_of(household)[0]
     assert [d.field for d in replayer.verify(write(scratch, records)).differences] == ["digest"]
+
+
+SHOP = "anchorgym/WebShop-v0"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "episodes.jsonl"
+    return record(path, SHOP, RandomPolicy(0), "test", 1, max_turns=4)
+
+
+def first_of(path: Path, file: Path, *, trained: bool) -> list[Record]:
+    """Write the first episode of a file, with the keys of training or not; return the records."""
+    header, episode, *_ = lines_of(path)
+    if trained:
+        header |= {"purpose": "train", "iteration": 3}
+        for place, turn in enumerate(episode["turns"]):
+            turn |= {"advantage": 0.25 * place, "step_group": place}
+    write_trajectories(file, header, [episode])  # type: ignore[arg-type, list-item]
+    return lines_of(file)
+
+
+def places(record: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The ways to all values of a record that are no lists or objects."""
+    if isinstance(record, dict | list):
+        pairs = record.items() if isinstance(record, dict) else enumerate(record)
+        return [place for key, inner in pairs for place in places(inner, (*way, key))]
+    return [way]
+
+
+@pytest.mark.parametrize("world", ["windy", "shop", "household"])
+def test_each_value_that_is_changed_is_found_by_execution_or_by_the_digest_as_documented(
+    world: str, replayer: Replayer, scratch: Path, request: pytest.FixtureRequest
+) -> None:
+    chance = world == "windy"
+    original = first_of(request.getfixturevalue(world), scratch, trained=chance)
+    for way in places(original):
+        records, names = copy.deepcopy(original), {str(key) for key in way}
+        inner: Any = records
+        for key in way[:-1]:
+            inner = inner[key]
+        before, inner[way[-1]] = inner[way[-1]], OTHERS.get(str(way[-1]), flip(inner[way[-1]]))
+        if before == inner[way[-1]]:
+            inner[way[-1]] = "terminated"
+        found = verdict(replayer, write(scratch, records))
+        assert found is None or not found.ok, way
+        if "digest" in names or not isinstance(inner, dict | list):
+            continue
+        for key in ("digest", "episodes"):
+            records[0].pop(key, None)
+        found = verdict(replayer, write(scratch, records))
+        unverified = {*NOT_EXECUTED, *([] if chance else ["seed"]), "arguments", "episodes"}
+        assert found is None or not found.ok or names & unverified, way
+
+
+@pytest.mark.parametrize(
+    "fork",
+    [
+        3,
+        {"turn": 1},
+        {"turn": 1, "restores": []},
+        {"turn": 1, "restores": [[1]]},
+        {"turn": 1, "restores": [["1", 2]]},
+        {"turn": 2, "restores": [[1, 7]]},
+        {"turn": 99, "restores": [[99, 7]]},
+        {"turn": 1, "restores": [[2, 7], [1, 7]]},
+    ],
+)
+def test_a_fork_that_makes_no_sense_is_unreadable(
+    windy: Path, replayer: Replayer, scratch: Path, fork: Any
+) -> None:
+    records = unsealed(windy)
+    records[1]["fork"] = fork
+    found = replayer.verify(write(scratch, records))
+    assert not found.ok
+    assert "has the fork" in found.unreadable[0]
+
+
+def test_differences_before_a_line_that_cannot_be_read_are_told(
+    household: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = lines_of(household)
+    records[1]["won"] = False
+    write(scratch, records[:3]).open("a").write("{\n")
+    assert main(["replay", str(scratch), "--verify"]) == 2
+    said = capsys.readouterr()
+    assert "won was False, is True" in said.out
+    assert "2 episodes" in said.out
+    assert "1 differences in 1 episodes; 1 files unreadable" in said.out
+    assert "line 4: not JSON" in said.err
+
+
+def test_what_could_not_be_read_is_not_said_to_be_as_recorded(
+    household: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("nothing\n")
+    assert main(["replay", str(broken), "--verify"]) == 2
+    assert "nothing was verified; 1 files unreadable" in capsys.readouterr().out
+    assert main(["replay", str(broken), str(household), "--verify"]) == 2
+    assert "what could be read is as recorded; 1 files" in capsys.readouterr().out
+    empty = write(tmp_path / "empty.jsonl", unsealed(household)[:1])
+    assert main(["replay", str(empty), "--verify"]) == 1
+    assert "nothing was verified" in capsys.readouterr().out
+
+
+def test_a_reason_of_the_stop_that_there_is_not_is_found(
+    windy: Path, replayer: Replayer, scratch: Path
+) -> None:
+    records = unsealed(windy)
+    cut = records[1]
+    cut["turns"], cut["won"] = cut["turns"][:1], False
+    cut["final_observation"] = records[1]["turns"][0]["observation"]
+    for stop, known in (("stuck", True), ("context", True), ("", False), ("bored", False)):
+        cut["stop"] = stop
+        found = replayer.verify(write(scratch, records)).differences
+        assert ("stop" not in {difference.field for difference in found}) == known
 
 
 def verdict(replayer: Replayer, path: Path) -> Verification | None:

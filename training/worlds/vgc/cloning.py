@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.markup import escape
 from torch import Tensor
 
 from anchorgym.envs.vgc.bridge import Bridge
@@ -24,12 +25,14 @@ from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.vgc.config import CloneBattlesConfig
 from anchorgym.training.worlds.vgc.contenders import battle_starts, contender, team_source
 from anchorgym.training.worlds.vgc.demonstrations import Demonstrations, Noted, demonstrate, lessons
-from anchorgym.training.worlds.vgc.logs import read_logs
+from anchorgym.training.worlds.vgc.logs import LogReading, read_logs
 from anchorgym.training.worlds.vgc.network import BattleNet, Size
 from anchorgym.training.worlds.vgc.policy import Batch, new_net, save_policy
 
 POLICY = "policy"
 """Folder of the clone within the folder of the run."""
+LEFT_OUT = "left_out.json"
+"""File in the folder of the demonstrations, with the reason for each log that was left out."""
 _FITS = "fit.jsonl"
 _CHUNK = 100
 """Number of battles whose demonstrations share a file."""
@@ -97,7 +100,11 @@ def clone_battles(
 def collect(
     config: CloneBattlesConfig, known: Knowledge, bridge: Bridge, folder: Path, display: Display
 ) -> Demonstrations:
-    """Return the demonstrations for the settings; those in the folder are reused."""
+    """Return the demonstrations for the settings; those in the folder are reused.
+
+    Raises:
+        DataError: the folder of logs has no log of a whole game of the format.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     chunks = math.ceil(config.battles / _CHUNK)
@@ -109,8 +116,22 @@ def collect(
             parts.append(Demonstrations.load(path))
             shown.step(f"{first + n} battles")
     if config.logs is not None:
-        parts.append(read_logs(Path(config.logs), config.battle.format, bridge))
+        found = read_logs(Path(config.logs), config.battle.format, bridge)
+        parts.append(found.shown)
+        left_out = {str(path): reason for path, reason in found.left_out.items()}
+        write_file(folder / LEFT_OUT, json.dumps(left_out, indent=1) + "\n")
+        display.say(_told(found, folder / LEFT_OUT))
     return Demonstrations.joined(parts)
+
+
+def _told(found: LogReading, path: Path) -> str:
+    """Say how many games were read, and why the other logs were not."""
+    read = f"logs       {found.games} whole games read"
+    if not found.left_out:
+        return read
+    first, reason = next(iter(found.left_out.items()))
+    such_as = escape(f"{first.name!r}: {reason}")
+    return f"{read}, {len(found.left_out)} left out (see {escape(str(path))}), such as {such_as}"
 
 
 def _play_chunk(

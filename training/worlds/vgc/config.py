@@ -55,7 +55,8 @@ class CloneBattlesConfig(RunConfig):
     """Number of battles that the teacher plays, half of them against itself and half against weaker
     players."""
     logs: str | None = None
-    """Folder of battle logs in Showdown's protocol (*.log or *.json replays) to learn from."""
+    """Folder of battle logs in Showdown's protocol (*.log, or replays as *.json or *.html) to learn
+    from; whole games of the battles' format count."""
     epochs: int = Field(8, ge=1)
     """Number of passes over the decisions that are learnt from."""
     batch: int = Field(256, ge=1)

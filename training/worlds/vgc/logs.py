@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from anchorgym.envs.errors import DataError
@@ -13,19 +12,38 @@ from anchorgym.envs.vgc.env import tokens
 from anchorgym.envs.vgc.errors import BridgeError
 from anchorgym.envs.vgc.records import Seat
 from anchorgym.training.worlds.vgc.demonstrations import Demonstrations, from_rows
+from anchorgym.training.worlds.vgc.log_files import ENDINGS, LogError, read_game
 
-_ENDINGS = (".log", ".txt", ".json", ".html")
+_NAMED = 5
+"""Most files that an error names."""
 
 
-def read_logs(folder: Path, format: str, bridge: Bridge) -> Demonstrations:
+@dataclass(frozen=True, slots=True)
+class LogReading:
+    """What was read from a folder of logs.
+
+    Attributes:
+        shown: decisions of both players of all whole games.
+        games: number of games that they are from.
+        left_out: why a file was left out, by its path.
+    """
+
+    shown: Demonstrations
+    games: int
+    left_out: dict[Path, str]
+
+
+def read_logs(folder: Path, format: str, bridge: Bridge) -> LogReading:
     """Return the decisions of the players in a folder's logs.
 
-    A log does not contain everything that its players knew, see js/logs.js; decisions that were not
-    carried out, and replacements of fainted Pokémon, are left out.
+    Whole games of the format count; every other file is left out with a reason. A log does not
+    contain everything that its players knew, see js/logs.js; decisions that were not carried out,
+    and replacements of fainted Pokémon, are left out.
 
     Args:
-        folder: folder of `*.log`, `*.txt` or `*.html` files of protocol lines, or `*.json` replays.
-        format: format of the battles; logs of other kinds of game are skipped.
+        folder: folder of `*.log` or `*.txt` files of protocol lines, `*.json` replays, or `*.html`
+            pages of replays.
+        format: id of the games' format.
         bridge: bridge to the simulator, which parses the logs.
 
     Raises:
@@ -33,35 +51,35 @@ def read_logs(folder: Path, format: str, bridge: Bridge) -> Demonstrations:
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {str(folder)!r}: name one of battle logs")
-    layout, rows, battle = bridge.layout(format), [], 0
-    for lines in _logs(folder):
-        if "|gametype|doubles" not in lines:
-            continue
+    layout, rows, games = bridge.layout(format), [], 0
+    left_out: dict[Path, str] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS):
         try:
-            found = bridge.read_log(format, lines)
-        except BridgeError:  # a log of another generation, or an incomplete one
+            game = read_game(path, format)
+            decisions = bridge.read_log(format, game.lines)
+        except (LogError, BridgeError) as error:
+            left_out[path] = str(error)
             continue
-        for decision in found["decisions"]:
+        if not decisions:
+            left_out[path] = "it shows no decision: it ended before any was carried out"
+            continue
+        for decision in decisions:
             seat: Seat = {"legal": decision["legal"], "tokens": decision["tokens"]}
-            won = found["winner"]
+            won = game.winner
             payoff = 0.0 if won is None else 1.0 if won == decision["seat"] else -1.0
             one, two = decision["pair"]
-            rows.append((tokens(seat, layout), mask(seat["legal"]), (one, two), payoff, battle))
-        battle += 1
+            rows.append((tokens(seat, layout), mask(seat["legal"]), (one, two), payoff, games))
+        games += 1
     if not rows:
         raise DataError(
-            f"{str(folder)!r} holds no log of a double battle ({', '.join(_ENDINGS)}): logs are "
-            "lines of Showdown's protocol, or its replays as JSON"
+            f"{str(folder)!r} holds no log of a whole game of {format} ({', '.join(ENDINGS)}): "
+            "logs are lines of Showdown's protocol, or its replays as JSON or HTML. "
+            f"{_listed(left_out)}"
         )
-    return from_rows(rows)
+    return LogReading(from_rows(rows), games, left_out)
 
 
-def _logs(folder: Path) -> Iterator[list[str]]:
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in _ENDINGS):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if path.suffix == ".json":
-            try:
-                text = str(json.loads(text)["log"])
-            except (ValueError, KeyError, TypeError):
-                continue
-        yield [line for line in text.splitlines() if line.startswith("|")]
+def _listed(left_out: dict[Path, str]) -> str:
+    named = [f"{path.name}: {reason}" for path, reason in left_out.items()][:_NAMED]
+    more = f"; and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+    return "; ".join(named) + more

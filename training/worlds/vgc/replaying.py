@@ -9,9 +9,17 @@ from pathlib import Path
 
 from anchorgym.envs.errors import DataError
 from anchorgym.envs.vgc.bridge import shared_bridge
-from anchorgym.envs.vgc.replays import KeptBattle, differences, holds_battles, read_battles
+from anchorgym.envs.vgc.replays import (
+    KeptBattle,
+    differences,
+    file_differences,
+    holds_battles,
+    is_sealed,
+    read_battles,
+)
 from anchorgym.envs.vgc.text import happened
-from anchorgym.training.commands import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from anchorgym.training.commands import EXIT_OK
+from anchorgym.training.commands.verdict import conclude
 from anchorgym.training.worlds.vgc.pages import write_battle_page
 
 
@@ -41,7 +49,8 @@ class BattleFiles:
 
 
 def _verify(files: Sequence[Path], only: int | None) -> int:
-    began, battles, wrong, unreadable = time.monotonic(), 0, 0, 0
+    began, battles, wrong, changed, unreadable = time.monotonic(), 0, 0, 0, 0
+    names = "the players' names, and choices that change nothing, were not verified"
     for path in files:
         try:
             for number, battle in _battles(path, only):
@@ -50,12 +59,21 @@ def _verify(files: Sequence[Path], only: int | None) -> int:
                 wrong += bool(found)
                 for difference in found:
                     print(f"{path}, battle {number}: {difference}")
+            if only is not None or not is_sealed(path):
+                why = "holds no digest" if only is None else "a single battle"
+                print(f"{path}: {why}: {names}")
+            if only is None:
+                found = file_differences(path)
+                changed += bool(found)
+                for difference in found:
+                    print(f"{path}: {difference}")
         except DataError as error:
             print(f"error: {error}", file=sys.stderr)
             unreadable += 1
-    verdict = f"{wrong} not as recorded" if wrong else "all as recorded"
-    print(f"{battles} battles executed in {time.monotonic() - began:.1f} s; {verdict}")
-    return EXIT_USAGE if unreadable else EXIT_FAILED if wrong else EXIT_OK
+    executed = f"{battles} battles executed in {time.monotonic() - began:.1f} s"
+    found = [f"{wrong} not as recorded"] if wrong else []
+    found += [f"{changed} files not as written"] if changed else []
+    return conclude(executed, battles, "; ".join(found), unreadable)
 
 
 def _battles(path: Path, only: int | None) -> Iterator[tuple[int, KeptBattle]]:

@@ -289,3 +289,6 @@ def test_the_command_trains_and_pairs(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (tmp_path / "pairs/crossplay.png").exists()
     assert main(["overcooked", "crossplay", "gredy"]) == 2
     assert "Did you mean 'greedy'?" in capsys.readouterr().err
+    kitchen = ["--layout", "soup_coordination", "--games", "1"]
+    assert main(["overcooked", "crossplay", "random", "greedy", *kitchen]) == 0
+    assert "| greedy | " in capsys.readouterr().out

@@ -182,7 +182,7 @@ def test_logs_say_what_was_chosen(bridge: Bridge, known: Knowledge, tmp_path: Pa
             for seat, text in enumerate(step.choices)
             if text and (pair := read_pair(text))
         }
-        for decision in found["decisions"]:
+        for decision in found:
             one, two = decision["pair"]
             if -1 in (one, two) or decision["legal"][1] == [0]:
                 continue
@@ -190,7 +190,7 @@ def test_logs_say_what_was_chosen(bridge: Bridge, known: Knowledge, tmp_path: Pa
             agree += (decision["seat"], any_switch(one), any_switch(two)) in written
     assert told > 30
     assert agree / told > 0.85  # a move whose aim has fainted is seen to strike another
-    shown = read_logs(tmp_path, REG_I, bridge)
+    shown = read_logs(tmp_path, REG_I, bridge).shown
     assert len(shown) > told
     assert set(np.unique(shown.payoffs)) <= {-1.0, 0.0, 1.0}
     assert (shown.payoffs != 0).any()

@@ -77,6 +77,120 @@ def test_what_was_changed_is_found(
     assert "1 not as recorded" in told
 
 
+Leaf = tuple[Any, ...]
+
+
+def leaves(value: Any, way: Leaf = ()) -> Iterator[Leaf]:
+    """The ways to all values in JSON that are no lists or objects."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, (*way, key))
+    else:
+        yield way
+
+
+def changed(value: Any) -> Any:
+    """Another value of the same type where there is one."""
+    if isinstance(value, bool) or value is None:
+        return not value
+    return 1 - value if value in (0, 1) else value + 1 if isinstance(value, int) else f"{value}0"
+
+
+def edited(file: Path, way: Leaf, value: Any, *, sealed: bool) -> None:
+    """Put another value into the first battle of a file."""
+    header, first, *rest = file.read_text().splitlines()
+    body, head = json.loads(first), json.loads(header)
+    inner = body
+    for key in way[:-1]:
+        inner = inner[key]
+    inner[way[-1]] = changed(inner[way[-1]]) if value is None else value
+    if not sealed:
+        head = {key: one for key, one in head.items() if key not in ("digest", "battles")}
+    file.write_text("\n".join([json.dumps(head), json.dumps(body), *rest]) + "\n")
+
+
+def test_any_value_of_a_battle_that_was_changed_is_found(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = file.read_text()
+    body = json.loads(text.splitlines()[1])
+    for way in leaves(body):
+        edited(file, way, None, sealed=True)
+        assert main(["replay", "--verify", str(file)]) in (1, 2), way
+        said = capsys.readouterr()
+        assert "all as recorded" not in said.out
+        assert str(file) in said.out + said.err
+        file.write_text(text)
+    assert main(["replay", "--verify", str(file)]) == 0
+
+
+def test_execution_finds_what_was_changed_without_a_digest(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = file.read_text()
+    body = json.loads(text.splitlines()[1])
+    steps = body["record"]["steps"]
+    changes: list[tuple[Leaf, Any]] = [
+        *[(("winner",), None), (("digest",), None)],
+        *[(way, None) for way in leaves(body) if way[:2] == ("record", "seed")],
+        *[(way, None) for way in leaves(body) if way[:2] == ("record", "open_sheets")],
+        (("record", "teams", 0), body["record"]["teams"][0].replace("252", "4")),
+        (("record", "format"), "gen9vgc2024regg"),
+        (("record", "steps"), steps[:-1]),
+        (("record", "steps"), [*steps[:2], *steps[3:]]),
+        (("record", "steps"), steps + [["default", "default", None]] * 3000),
+        (("record", "steps"), [*steps[:2], [None, None, None], *steps[2:]]),
+    ]
+    for way, value in changes:
+        edited(file, way, value, sealed=False)
+        assert main(["replay", "--verify", str(file)]) == 1, (way, value)
+        said = capsys.readouterr().out
+        assert "1 not as recorded" in said
+        assert "names, and choices that change nothing, were not verified" in said
+        file.write_text(text)
+    edited(file, ("players", 0), "somebody else", sealed=False)
+    assert main(["replay", "--verify", str(file)]) == 0
+    assert "the players' names, and choices" in capsys.readouterr().out
+
+
+def test_a_battle_that_was_left_out_is_found(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, *battles = file.read_text().splitlines()
+    file.write_text("\n".join([header, *battles[1:]]) + "\n")
+    assert main(["replay", "--verify", str(file)]) == 1
+    assert "number of battles was 3, is 2" in capsys.readouterr().out
+    assert main(["replay", "--verify", str(file), "--episode", "1"]) == 0
+    assert "a single battle: the players' names" in capsys.readouterr().out
+    file.write_text(header + "\n")
+    assert main(["replay", "--verify", str(file)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [
+        (("winner",), True),
+        (("players",), ["one"]),
+        (("players", 0), 3),
+        (("record", "open_sheets"), "no"),
+        (("record", "seed", 0), 2**16),
+        (("record", "seed", 0), "7"),
+        (("record", "steps", 0, 0), 3),
+        (("record", "teams"), None),
+        (("record",), []),
+    ],
+)
+def test_what_is_no_battle_is_unreadable_and_nothing_is_said_to_be_as_recorded(
+    file: Path, way: Leaf, value: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited(file, way, [] if value is None else value, sealed=True)
+    assert main(["replay", "--verify", str(file)]) == 2
+    said = capsys.readouterr()
+    assert "line 2 of" in said.err
+    assert "0 battles" in said.out
+    assert "nothing was verified; 1 files unreadable" in said.out
+
+
 def test_files_that_are_none_are_refused(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = file.read_text()
     file.write_text(text.replace('"simulator": "', '"simulator": "0'))

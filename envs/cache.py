@@ -113,7 +113,7 @@ class CheckedCache:
         """Return why the files cannot be used; empty where they can."""
         try:
             found = _entries(self.path)
-            if MANIFEST not in found:
+            if MANIFEST not in found or not stat.S_ISREG(found[MANIFEST].lstat().st_mode):
                 return f"{MANIFEST} is missing"
             signature = _signature(found)
             if _intact.get((self.path, self.source)) == signature:

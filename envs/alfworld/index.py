@@ -34,9 +34,7 @@ class GameFile(NamedTuple):
     @classmethod
     def of(cls, task: str, status: os.stat_result) -> GameFile:
         """Return the game file of a status."""
-        return cls(
-            task, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-        )
+        return cls(task, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def kept_index(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from anchorgym.envs.webshop.analysis import analyse
-from anchorgym.envs.webshop.instructions import Understanding, asked_value, understand
+from anchorgym.envs.webshop.instructions import Understanding, asked_value, names_option, understand
 from anchorgym.envs.webshop.pages import (
     ATTRIBUTES,
     BACK,
@@ -57,7 +57,7 @@ def full_action(at: Shopping) -> str | None:
         wanted = _offered(at.shop.product(goal.row), goal.options, goal.option_names)
         for name, value in wanted:
             if at.options.get(name) != value:
-                return click(value)
+                return at.page.choices[name, value]
         return click(BUY)
     if goal.row in at.results:
         return _towards(at, goal.row)
@@ -164,10 +164,14 @@ class _Honest:
             return []
         product = self.at.shop.product(row)
         found = [
-            (name, asked_value(self.asked, name, values))
+            (name, asked_value(self.asked, name, values, product.options))
             for name, values in product.options.items()
         ]
-        return [(n, value) for n, value in found if value or f"{n}: " in self.asked.text]
+        return [
+            (name, value)
+            for name, value in found
+            if value or names_option(self.asked, name, product.options)
+        ]
 
     def _worth(self, row: int) -> float:
         """Guess what buying a product would score; one that was not opened is worth nothing.
@@ -240,7 +244,7 @@ class _Honest:
             return click(PREV)
         for name, value in self._choices(row):
             if value is not None and at.options.get(name) != value:
-                return click(value)
+                return at.page.choices[name, value]
         return click(BUY)
 
 

@@ -35,6 +35,8 @@ READ: Final = (ATTRIBUTES, DESCRIPTION, FEATURES)
 """The pages that the honest customer reads, in this order, as far as it must."""
 MOST_PAGES: Final = 2
 """Pages of results that it looks at."""
+_LONGEST_SEARCH: Final = 4000
+"""Characters that an action has room for."""
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -70,7 +72,7 @@ def full_action(at: Shopping) -> str | None:
 def rule_action(at: Shopping) -> str:
     """Return the next action of the paper's rule: search the instruction, buy what comes first."""
     if at.where == Where.SEARCH:
-        return f"search[{at.goal.instruction}]"
+        return f"search[{at.goal.instruction[:_LONGEST_SEARCH]}]"
     if at.where == Where.RESULTS:
         listed = at.listed()
         return click(listed[0].asin) if listed else click(BACK)
@@ -209,8 +211,8 @@ class _Honest:
         """Yield what to search for: all words that matter; then the last ones, and fewer."""
         words = self.asked.words
         for first in range(len(words)):
-            yield clickable(" ".join(words[first:]))
-        yield clickable(self.asked.text) or "a"
+            yield clickable(" ".join(words[first:])[:_LONGEST_SEARCH])
+        yield clickable(self.asked.text[:_LONGEST_SEARCH]) or "a"
 
     def _can_see_more(self) -> bool:
         at = self.at

@@ -35,7 +35,8 @@ def entry_of(path: Path, product: str) -> Iterator[None]:
 def text_of(value: Any, name: str) -> str:
     """Return a text; a number is taken for its digits.
 
-    Halves of surrogate pairs, which JSON can hold and UTF-8 cannot, become question marks.
+    What JSON can hold and no action can becomes a question mark: NUL, and halves of surrogate
+    pairs.
 
     Args:
         value: of the field.
@@ -48,7 +49,7 @@ def text_of(value: Any, name: str) -> str:
         return str(value)
     if not isinstance(value, str):
         raise FieldError(f"{name} should be a text, not {quoted(value)}")
-    return value.encode(errors="replace").decode()
+    return value.encode(errors="replace").decode().replace("\0", "?")
 
 
 def texts_of(value: Any, name: str) -> tuple[str, ...]:

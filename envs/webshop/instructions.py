@@ -97,13 +97,16 @@ def names_option(understood: Understanding, name: str, names: Collection[str] = 
 
 
 def _is_beside(text: str, name: str, value: str, names: Collection[str]) -> bool:
-    """Whether a text has a value beside the name of its option."""
-    name = clickable(name)
-    longer = tuple(other for other in map(clickable, names) if other != name)
+    """Whether a text has a value beside the name of its option, at a place that is this option's.
+
+    It is not where the name ends a longer one, or is said in the value of another option.
+    """
+    name, others = clickable(name), [clickable(other) for other in names]
+    longer = tuple(other for other in others if other != name and other.endswith(name))
+    said_in = tuple(f"{other}: " for other in others)
     wanted, place = f"{name}: {value}", -1
     while (place := text.find(wanted, place + 1)) >= 0:
-        before = text[: place + len(name)]
-        if not any(other.endswith(name) and before.endswith(other) for other in longer):
+        if not text[: place + len(name)].endswith(longer) and not text[:place].endswith(said_in):
             return True
     return False
 

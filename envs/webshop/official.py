@@ -194,7 +194,9 @@ def _asked(entry: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             fields.get("instruction_attributes", []), "'instruction_attributes'"
         ),
     }
-    return {name: fields[name] for name in ("attributes",) if name in fields}, goal
+    if "attributes" not in fields:
+        return {}, goal
+    return {"attributes": texts_of(fields["attributes"], "'attributes'")}, goal
 
 
 def _told(entries: Any) -> list[dict[str, Any]]:

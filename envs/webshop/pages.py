@@ -22,6 +22,8 @@ DESCRIPTION, FEATURES, REVIEWS, ATTRIBUTES = "Description", "Features", "Reviews
 SUB_PAGES: Final = (DESCRIPTION, FEATURES, REVIEWS, ATTRIBUTES)
 BUTTONS: Final = (BACK, PREV, NEXT, BUY, SEARCH, *SUB_PAGES)
 PER_PAGE: Final = 10
+LONGEST_OPTION: Final = 1000
+"""Characters of an option's value that a page says."""
 SEPARATOR: Final = " [SEP] "
 THANKS: Final = "Thank you for shopping with us!"
 
@@ -238,7 +240,8 @@ def option_texts(
     """Return what a page says for each value of each option, by name and value.
 
     It is the value, as in the original, where a click on it can mean nothing else. A value that
-    another option has too, or a button, says its option: `color: black`.
+    another option has too, or a button, says its option: `color: black`. One that is too long to
+    be written in an action is cut.
 
     Args:
         options: values by the name of the option.
@@ -247,14 +250,21 @@ def option_texts(
     choices = list(dict.fromkeys((name, value) for name in options for value in options[name]))
     said = Counter(clickable(value) for _, value in choices)
     taken = {clickable(button) for button in buttons} | {""}
-    plain = {c for c in choices if said[clickable(c[1])] == 1 and clickable(c[1]) not in taken}
+    plain = {
+        (name, value)
+        for name, value in choices
+        if said[clickable(value)] == 1
+        and clickable(value) not in taken
+        and len(value) <= LONGEST_OPTION
+    }
     taken |= {clickable(value) for _, value in plain}
     texts = {}
     for name, value in choices:
-        text, number = (value if (name, value) in plain else f"{name}: {value}"), 1
+        full = f"{name[:LONGEST_OPTION]}: {value[:LONGEST_OPTION]}"
+        text, number = (value if (name, value) in plain else full), 1
         while (name, value) not in plain and clickable(text) in taken:
             number += 1
-            text = f"{name}: {value} ({number})"
+            text = f"{full} ({number})"
         taken.add(clickable(text))
         texts[name, value] = text
     return texts

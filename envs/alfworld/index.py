@@ -52,9 +52,13 @@ def kept_index(
         f"alfworld/{place}",
         f"{_FORMAT} {_fingerprint(files)}",
         make=make,
-        save=lambda tasks, into: (into / _FILE).write_text(json.dumps(tasks), encoding="utf-8"),
+        save=_save,
         load=lambda stored: tuple(json.loads((stored / _FILE).read_text(encoding="utf-8"))),
     )
+
+
+def _save(tasks: tuple[str, ...], folder: Path) -> None:
+    (folder / _FILE).write_text(json.dumps(tasks), encoding="utf-8")
 
 
 def _fingerprint(files: Sequence[GameFile]) -> str:

@@ -24,8 +24,8 @@ _BLOCK: Final = 1 << 20
 _ATTEMPTS: Final = 5
 _LEFT_BEHIND: Final = 24 * 3600.0
 """Age in seconds at which an unfinished folder is taken for that of a process that was killed."""
-_SETTLED: Final = 1.0
-"""Age in seconds from which a file's times tell a change from the last one."""
+_SETTLED_NS: Final = 1_000_000_000
+"""Age in nanoseconds from which a file's times tell a change from the last one."""
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -81,14 +81,17 @@ def kept(
     fault = cache.fault()
     if not fault:
         try:
-            return load(cache.path)
-        except Exception as error:  # another process may replace it at this moment
+            loaded = load(cache.path)
+            if not cache.fault():  # another process may have replaced it by that of another source
+                return loaded
+        except Exception as error:
             fault = repr(error)
     _log.info("%s is made anew: %s", cache.path, fault)
     made = make()
     try:
         cache.write(lambda folder: save(made, folder))
-        return load(cache.path)
+        loaded = load(cache.path)
+        return made if cache.fault() else loaded
     except Exception as error:
         _log.info("%s is not kept: %r", cache.path, error)
         return made
@@ -122,7 +125,7 @@ class CheckedCache:
             fault = self._difference(body, found)
         except (OSError, ValueError) as error:
             return f"{error}"
-        if not fault and _is_settled(found):
+        if not fault and _is_settled(signature):
             _intact[self.path, self.source] = signature
         return fault
 
@@ -220,10 +223,10 @@ def _signature(entries: dict[str, Path]) -> Signature:
     return tuple((n, s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for n, s in found)
 
 
-def _is_settled(entries: dict[str, Path]) -> bool:
+def _is_settled(signature: Signature) -> bool:
     """Whether a change from now on would change a time, however coarse the clock of files."""
-    newest = max((path.lstat().st_ctime for path in entries.values()), default=0.0)
-    return newest < time.time() - _SETTLED
+    newest = max((changed for *_, changed in signature), default=0)
+    return newest < time.time_ns() - _SETTLED_NS
 
 
 def _sealed(body: str) -> bytes:

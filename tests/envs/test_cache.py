@@ -137,6 +137,22 @@ def test_processes_that_build_at_once_do_not_harm_each_other(folder: Path) -> No
     assert [path.name for path in folder.parent.iterdir()] == ["kept"]
 
 
+def test_what_another_process_puts_there_at_this_moment_is_not_taken_for_ours(folder: Path) -> None:
+    def load(stored: Path) -> str:
+        build("18 shoes", source="shoes")
+        return (stored / "first.txt").read_text()
+
+    build()
+    read = kept(
+        "room/kept",
+        "shirts",
+        make=lambda: "17 s",
+        save=lambda made, into: (into / "first.txt").write_text(made) and None,
+        load=load,
+    )
+    assert read == "17 s"
+
+
 def _build_often(number: int) -> None:
     """Build again and again; the first process takes away in between what is there."""
     room = cache_folder() / "room"

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,40 @@ def test_damage_is_seen_after_the_files_were_found_intact(folder: Path) -> None:
     (folder / "first.txt").write_text("18 s")
     os.utime(folder / "first.txt", (1, 1))
     assert "first.txt is damaged" in cache.fault()
+
+
+def test_files_are_read_again_until_their_times_would_tell_a_change(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build()
+    cache, read, now = CheckedCache(folder, "shirts"), [], time.time_ns()
+    digest = cache_module._digest
+    monkeypatch.setattr(cache_module, "_digest", lambda path: read.append(path) or digest(path))
+    for seconds, n_read in ((0, 5), (0, 5), (60, 5), (60, 0)):
+        monkeypatch.setattr(time, "time_ns", lambda seconds=seconds: now + seconds * 10**9)
+        read.clear()
+        assert not cache.fault()
+        assert len(read) == n_read
+
+
+def test_where_another_writer_was_quicker_its_files_stay(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, rename = CheckedCache(folder, "shirts"), Path.rename
+
+    def write(text: str) -> None:
+        cache.write(lambda into: (into / "first.txt").write_text(text) and None)
+
+    def rename_late(path: Path, target: Path) -> Path:
+        if target == folder:
+            monkeypatch.setattr(Path, "rename", rename)
+            write("the quicker one's")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_late)
+    write("the later one's")
+    assert (folder / "first.txt").read_text() == "the quicker one's"
+    assert [path.name for path in folder.parent.iterdir()] == ["kept"]
 
 
 def test_a_folder_that_cannot_be_written_costs_time_only(

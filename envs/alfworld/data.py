@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from anchorgym.envs.alfworld.game import TASK_TYPES, Game
 from anchorgym.envs.alfworld.generator import TaskId, generated_game, panel
-from anchorgym.envs.alfworld.index import GameFile, load_index, store_index
+from anchorgym.envs.alfworld.index import GameFile, kept_index
 from anchorgym.envs.errors import CorruptGameError, DataError, UnknownSplitError, UnknownTaskError
 
 SPLITS: Final = ("train", "valid_seen", "valid_unseen")
@@ -161,10 +161,11 @@ class OfficialGames:
     def _index(self, split: str) -> tuple[str, ...]:
         files = sorted(self._files(split))
         folder = self.root / split
-        tasks = load_index(folder, files)
-        if tasks is None:
-            tasks = tuple(file.task for file in files if _is_solvable(folder / file.task))
-            store_index(folder, files, tasks)
+        tasks = kept_index(
+            folder,
+            files,
+            lambda: tuple(file.task for file in files if _is_solvable(folder / file.task)),
+        )
         if not tasks:
             raise DataError(
                 f"{str(folder)!r} holds 0 games: no solvable <task>/<trial>/{GAME_FILE}. {_REMEDY}"
@@ -180,7 +181,7 @@ class OfficialGames:
                     status = os.stat(os.path.join(trial.path, GAME_FILE))
                 except OSError:
                     continue
-                yield GameFile(f"{task.name}/{trial.name}", status.st_size, status.st_mtime_ns)
+                yield GameFile.of(f"{task.name}/{trial.name}", status)
 
     def _read_game(self, task_id: str) -> Game:
         path = self._find(task_id)

@@ -18,11 +18,12 @@ class NodeMissingError(AnchorgymError, FileNotFoundError):
 
 
 class SimulatorMissingError(AnchorgymError, FileNotFoundError):
-    """The simulator is not in the cache folder."""
+    """The simulator is not in the cache folder, or not as it was installed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fault: str = "") -> None:
+        state = f"is damaged ({fault})" if fault else "is not installed"
         super().__init__(
-            f"the battle simulator is not installed in {str(folder)!r}: run "
+            f"the battle simulator {state} in {str(folder)!r}: run "
             "`anchorgym setup vgc` once, while online. ANCHORGYM_CACHE names another folder."
         )
 

@@ -2,7 +2,8 @@
 
 The lock file beside our JavaScript fixes every package by its hash. The install goes into a cache
 folder of that lock file's name, so that a newer anchorgym installs anew and an older one still
-finds its own. Once it is there, no network is needed.
+finds its own. Its files are kept with their checksums, and count only while all are as they were
+installed. Once they are there, no network is needed.
 """
 
 from __future__ import annotations
@@ -14,29 +15,20 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from anchorgym.envs.cache import CACHE_VARIABLE, CheckedCache, cache_folder
 from anchorgym.envs.vgc.errors import NodeMissingError, SetupError, SimulatorMissingError
 
 SCRIPTS: Final = Path(__file__).parent / "js"
 """Our JavaScript, with `package.json` and `package-lock.json`."""
 
-CACHE_VARIABLE: Final = "ANCHORGYM_CACHE"
+_PACKAGE_FILES: Final = ("package.json", "package-lock.json")
 OLDEST_NODE: Final = 18
 NPM_DEADLINE: Final = 600.0
 """Seconds that npm may take."""
-
-
-def cache_folder() -> Path:
-    """Return where downloads are kept: ANCHORGYM_CACHE, else the user's XDG cache."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(os.path.expandvars(named)).expanduser().resolve()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "anchorgym"
 
 
 def simulator_folder() -> Path:
@@ -52,24 +44,25 @@ def pinned_version() -> str:
 
 
 def is_installed() -> bool:
-    """Whether the pinned simulator is in the cache folder."""
-    return _version_in(simulator_folder()) == pinned_version()
+    """Whether the pinned simulator is in the cache folder, with every file as it was installed."""
+    return not _cache().fault()
 
 
 def simulator() -> Path:
     """Return the folder of the installed simulator package.
 
     Raises:
-        SimulatorMissingError: it is not installed.
+        SimulatorMissingError: it is not installed, or its files are not as they were installed.
     """
-    folder = simulator_folder()
-    if not is_installed():
-        raise SimulatorMissingError(folder)
-    return _package(folder)
+    cache = _cache()
+    fault = cache.fault()
+    if fault:
+        raise SimulatorMissingError(cache.path, fault if cache.path.exists() else "")
+    return _package(cache.path)
 
 
 def install(*, force: bool = False) -> Path:
-    """Install the pinned simulator, unless it is there; return its folder.
+    """Install the pinned simulator, unless it is there and intact; return its folder.
 
     The install is made beside its place and moved there when it is whole: one that is
     interrupted leaves nothing behind that could be taken for the simulator.
@@ -81,28 +74,32 @@ def install(*, force: bool = False) -> Path:
         NodeMissingError: there is no Node.js to install it with.
         SetupError: npm failed, for instance because it cannot reach its registry.
     """
-    folder = simulator_folder()
-    if is_installed() and not force:
-        return _package(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".setup-", dir=folder.parent) as temporary:
-            made = Path(temporary) / "showdown"
-            made.mkdir()
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(SCRIPTS / name, made / name)
-            _run_npm(made)
-            shutil.rmtree(folder, ignore_errors=True)
-            made.replace(folder)
-    except OSError as error:
-        if isinstance(error, NodeMissingError):
+    cache = _cache()
+    if force or cache.fault():
+        try:
+            cache.write(_fill, replace=force)
+        except NodeMissingError:
             raise
-        if not is_installed():  # another process may have been quicker
+        except OSError as error:
             raise SetupError(
-                f"cannot write to {str(folder.parent)!r} ({error.strerror}): "
+                f"cannot write to {str(cache.path.parent)!r} ({error.strerror}): "
                 f"name a folder of yours in {CACHE_VARIABLE}"
             ) from error
     return simulator()
+
+
+def _cache() -> CheckedCache:
+    digest = hashlib.sha256()
+    for name in _PACKAGE_FILES:
+        digest.update((SCRIPTS / name).read_bytes())
+    return CheckedCache(simulator_folder(), digest.hexdigest())
+
+
+def _fill(folder: Path) -> None:
+    """Install the simulator into an empty folder."""
+    for name in _PACKAGE_FILES:
+        shutil.copy(SCRIPTS / name, folder / name)
+    _run_npm(folder)
 
 
 @lru_cache(maxsize=1)

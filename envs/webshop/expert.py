@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from anchorgym.envs.webshop.analysis import analyse
-from anchorgym.envs.webshop.instructions import Understanding, asked_value, understand
+from anchorgym.envs.webshop.instructions import Understanding, asked_value, names_option, understand
 from anchorgym.envs.webshop.pages import (
     ATTRIBUTES,
     BACK,
@@ -35,6 +35,8 @@ READ: Final = (ATTRIBUTES, DESCRIPTION, FEATURES)
 """The pages that the honest customer reads, in this order, as far as it must."""
 MOST_PAGES: Final = 2
 """Pages of results that it looks at."""
+_LONGEST_SEARCH: Final = 4000
+"""Characters that an action has room for."""
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -57,7 +59,7 @@ def full_action(at: Shopping) -> str | None:
         wanted = _offered(at.shop.product(goal.row), goal.options, goal.option_names)
         for name, value in wanted:
             if at.options.get(name) != value:
-                return click(value)
+                return at.page.choices[name, value]
         return click(BUY)
     if goal.row in at.results:
         return _towards(at, goal.row)
@@ -70,7 +72,7 @@ def full_action(at: Shopping) -> str | None:
 def rule_action(at: Shopping) -> str:
     """Return the next action of the paper's rule: search the instruction, buy what comes first."""
     if at.where == Where.SEARCH:
-        return f"search[{at.goal.instruction}]"
+        return f"search[{at.goal.instruction[:_LONGEST_SEARCH]}]"
     if at.where == Where.RESULTS:
         listed = at.listed()
         return click(listed[0].asin) if listed else click(BACK)
@@ -164,10 +166,14 @@ class _Honest:
             return []
         product = self.at.shop.product(row)
         found = [
-            (name, asked_value(self.asked, name, values))
+            (name, asked_value(self.asked, name, values, product.options))
             for name, values in product.options.items()
         ]
-        return [(n, value) for n, value in found if value or f"{n}: " in self.asked.text]
+        return [
+            (name, value)
+            for name, value in found
+            if value or names_option(self.asked, name, product.options)
+        ]
 
     def _worth(self, row: int) -> float:
         """Guess what buying a product would score; one that was not opened is worth nothing.
@@ -205,8 +211,8 @@ class _Honest:
         """Yield what to search for: all words that matter; then the last ones, and fewer."""
         words = self.asked.words
         for first in range(len(words)):
-            yield clickable(" ".join(words[first:]))
-        yield clickable(self.asked.text) or "a"
+            yield clickable(" ".join(words[first:])[:_LONGEST_SEARCH])
+        yield clickable(self.asked.text[:_LONGEST_SEARCH]) or "a"
 
     def _can_see_more(self) -> bool:
         at = self.at
@@ -240,7 +246,7 @@ class _Honest:
             return click(PREV)
         for name, value in self._choices(row):
             if value is not None and at.options.get(name) != value:
-                return click(value)
+                return at.page.choices[name, value]
         return click(BUY)
 
 

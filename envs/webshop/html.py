@@ -21,6 +21,15 @@ from anchorgym.envs.webshop.pages import (
 )
 
 STYLE = "style.css"
+_FRAME: dict[str, Any] = {
+    "turn": None,
+    "max_turns": None,
+    "reason": "",
+    "parts": {},
+    "over": False,
+    "token": "",
+}
+"""What the frame shows where nothing is said."""
 
 
 def as_html(at: ShoppingState, page: Page, **more: Any) -> str:
@@ -32,7 +41,8 @@ def as_html(at: ShoppingState, page: Page, **more: Any) -> str:
     Args:
         at: where the customer is.
         page: what is on it.
-        more: what the frame shows beside the page: `turn`, `max_turns`, `reason`, `parts`, `over`.
+        more: what the frame shows beside the page: `turn`, `max_turns`, `reason`, `parts`, `over`;
+            and the `token` that its forms send along.
     """
     pieces = marked(at, page)
     buttons = [piece for piece in pieces if piece.tag == Tag.BUTTON]
@@ -46,7 +56,7 @@ def as_html(at: ShoppingState, page: Page, **more: Any) -> str:
         products=_products(pieces),
         options=_options(pieces),
         texts=[piece for piece in pieces if piece.tag == Tag.TEXT],
-        **{"turn": None, "max_turns": None, "reason": "", "parts": {}, "over": False, **more},
+        **{**_FRAME, **more},
     )
 
 

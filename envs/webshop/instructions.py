@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -63,23 +63,52 @@ def _is_telling(word: str) -> bool:
     return bool(terms) and not all(term in _filler_terms() for term in terms)
 
 
-def asked_value(understood: Understanding, name: str, values: Sequence[str]) -> str | None:
+def asked_value(
+    understood: Understanding, name: str, values: Sequence[str], names: Collection[str] = ()
+) -> str | None:
     """Return which value of an option the instruction asks for; None if it asks for none.
 
     Best is what stands beside the option's name, then a value that is there word by word, then a
     colour whose plain name is; the longest of equals.
+
+    Args:
+        understood: the instruction.
+        name: of the option.
+        values: that it offers.
+        names: of all options of the product. What stands beside a longer name that ends with this
+            one, such as "strap color" for "color", is that option's.
     """
     text = understood.text
-    named = [value for value in values if f"{name}: {clickable(value)}" in text]
+    named = [value for value in values if _is_beside(text, name, clickable(value), names)]
     if named:
         return max(named, key=len)
-    if f"{name}: " in text:
+    if names_option(understood, name, names):
         return None
     told = [value for value in values if _says(text, clickable(value))]
     if told:
         return max(told, key=len)
     plain = [value for value in values if _says(text, plain_colour(value))]
     return plain[0] if plain else None
+
+
+def names_option(understood: Understanding, name: str, names: Collection[str] = ()) -> bool:
+    """Whether the instruction names an option; arguments as of `asked_value`."""
+    return _is_beside(understood.text, name, "", names)
+
+
+def _is_beside(text: str, name: str, value: str, names: Collection[str]) -> bool:
+    """Whether a text has a value beside the name of its option, at a place that is this option's.
+
+    It is not where the name ends a longer one, or is said in the value of another option.
+    """
+    name, others = clickable(name), [clickable(other) for other in names]
+    longer = tuple(other for other in others if other != name and other.endswith(name))
+    said_in = tuple(f"{other}: " for other in others)
+    wanted, place = f"{name}: {value}", -1
+    while (place := text.find(wanted, place + 1)) >= 0:
+        if not text[: place + len(name)].endswith(longer) and not text[:place].endswith(said_in):
+            return True
+    return False
 
 
 def _says(text: str, value: str) -> bool:

@@ -12,10 +12,21 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from anchorgym.envs.errors import DataError, OptionError
+from anchorgym.envs.webshop.fields import (
+    FieldError,
+    entry_of,
+    list_of,
+    mapping_of,
+    needed,
+    needed_text,
+    text_of,
+    texts_of,
+)
 from anchorgym.envs.webshop.goals import Goal, human_goals, synthetic_goals
+from anchorgym.envs.webshop.pages import BUTTONS, clickable
 from anchorgym.envs.webshop.products import LONGEST_ASIN, NO_RATING, Product, Review
 from anchorgym.envs.webshop.shop import ListedShop
-from anchorgym.envs.webshop.store import Catalogue, StoredProducts, data_key, kept
+from anchorgym.envs.webshop.store import Catalogue, StoredProducts, data_key, kept_catalogue
 
 GoalKind = Literal["human", "synthetic"]
 GOAL_KINDS: Final[tuple[GoalKind, ...]] = get_args(GoalKind)
@@ -43,7 +54,6 @@ class Files(NamedTuple):
     nouns: Path
 
 
-@lru_cache(maxsize=8)
 def official_shop(
     folder: Path, goals: GoalKind | None, n_products: int | None, seed: int
 ) -> ListedShop:
@@ -63,8 +73,32 @@ def official_shop(
     if goals not in (None, *GOAL_KINDS):
         raise OptionError(f"there are no {goals!r} goals: choose {' or '.join(GOAL_KINDS)}")
     files = find_files(folder, n_products)
-    key = data_key("official", n_products, *(_digest(path) for path in files))
-    catalogue = kept(key, lambda: read_catalogue(files, n_products))
+    return opened_shop(files, tuple(map(_times, files)), goals, n_products, seed)
+
+
+@lru_cache(maxsize=8)
+def opened_shop(
+    files: Files, times: object, goals: GoalKind | None, n_products: int | None, seed: int
+) -> ListedShop:
+    """Return the shop of files; see `official_shop`.
+
+    Args:
+        files: hold the data.
+        times: of their last changes. Changed files are read anew.
+        goals: and `n_products`, `seed`: as above.
+    """
+    key = _key(files, n_products)
+
+    def make() -> Catalogue:
+        made = read_catalogue(files, n_products)
+        if _key(files, n_products) != key:
+            raise DataError(
+                f"the files in {str(files.products.parent)!r} changed while they were read: try "
+                "again when they are complete"
+            )
+        return made
+
+    catalogue = kept_catalogue(key, make)
     products = StoredProducts(catalogue.products)
     if goals is None:
         goals = "human" if any(entry["human"] for entry in catalogue.goals) else "synthetic"
@@ -92,6 +126,8 @@ def find_files(folder: Path, n_products: int | None) -> Files:
 def read_catalogue(files: Files, n_products: int | None) -> Catalogue:
     """Read official files; as by the reference, odd and repeated identifiers are left out.
 
+    An identifier is odd, too, if a click on it could not be told from one on another or a button.
+
     Raises:
         DataError: a file is not what it should be.
     """
@@ -99,32 +135,39 @@ def read_catalogue(files: Files, n_products: int | None) -> Catalogue:
     attributes = _read(files.attributes, dict)
     human = _read(files.human, dict) if files.human.exists() else {}
     nouns = _read(files.nouns, dict) if files.nouns.exists() else {}
-    reviews = {
-        entry["asin"]: entry
-        for entry in (_read(files.reviews, list) if files.reviews.exists() else ())
-    }
-    products: dict[str, Product] = {}
+    reviews = _reviews(files.reviews)
+    taken = {clickable(button) for button in BUTTONS} | {""}
+    products: list[Product] = []
+    goals = []
     for entry in raw:
         if not isinstance(entry, Mapping):
             raise DataError(f"{str(files.products)!r} lists {type(entry).__name__}, no products")
-        asin = str(entry.get("asin", "nan"))
-        if asin == "nan" or len(asin) > LONGEST_ASIN or asin in products:
+        asin = _identifier(entry.get("asin"))
+        if asin == "nan" or len(asin) > LONGEST_ASIN or clickable(asin) in taken:
             continue
-        product = Product.from_official(entry, attributes.get(asin, {}))
+        taken.add(clickable(asin))
+        with entry_of(files.attributes, asin):
+            listed, goal = _asked(attributes.get(asin))
+        with entry_of(files.human, asin):
+            told = _told(human.get(asin))
+        if goal["instruction"] is not None or told:
+            goals.append({"row": len(products), **goal, "human": told})
+        with entry_of(files.products, asin):
+            product = Product.from_official(entry, listed)
         if asin in nouns:
-            product = replace(product, nouns=tuple(nouns[asin]))
-        products[asin] = _reviewed(product, reviews.get(asin))
-    goals = [
-        {
-            "row": row,
-            "instruction": attributes.get(asin, {}).get("instruction"),
-            "attributes": attributes.get(asin, {}).get("instruction_attributes", []),
-            "human": human.get(asin, []),
-        }
-        for row, asin in enumerate(products)
-    ]
-    asked = [goal for goal in goals if goal["instruction"] is not None or goal["human"]]
-    return Catalogue.of(list(products.values()), asked)
+            with entry_of(files.nouns, asin):
+                product = replace(product, nouns=texts_of(nouns[asin], "the list of nouns"))
+        with entry_of(files.reviews, asin):
+            products.append(_reviewed(product, reviews.get(asin)))
+    return Catalogue.of(products, goals)
+
+
+def _identifier(value: Any) -> str:
+    """Return a product's identifier; "nan" where it has none, as the reference calls it."""
+    try:
+        return text_of(value, "'asin'")
+    except FieldError:
+        return "nan"
 
 
 def _goals(
@@ -139,18 +182,77 @@ def _goals(
             yield from synthetic_goals(products[row], row, text, attributes, seed)
 
 
+def _asked(entry: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the attribute file says of a product, and the goal that it gives."""
+    if entry is None:
+        return {}, {"instruction": None, "attributes": []}
+    fields = mapping_of(entry, "the entry")
+    instruction = fields.get("instruction")
+    goal = {
+        "instruction": None if instruction is None else text_of(instruction, "'instruction'"),
+        "attributes": texts_of(
+            fields.get("instruction_attributes", []), "'instruction_attributes'"
+        ),
+    }
+    if "attributes" not in fields:
+        return {}, goal
+    return {"attributes": texts_of(fields["attributes"], "'attributes'")}, goal
+
+
+def _told(entries: Any) -> list[dict[str, Any]]:
+    """Return the instructions of people for a product."""
+    if entries is None:
+        return []
+    return [
+        {
+            "instruction": needed_text(fields, "instruction"),
+            "instruction_attributes": texts_of(
+                needed(fields, "instruction_attributes"), "'instruction_attributes'"
+            ),
+            "instruction_options": _wanted(needed(fields, "instruction_options")),
+        }
+        for entry in list_of(entries, "the entry")
+        for fields in (mapping_of(entry, "an instruction"),)
+    ]
+
+
+def _wanted(options: Any) -> dict[str, str] | tuple[str, ...]:
+    where = "'instruction_options'"
+    if isinstance(options, Mapping):
+        return {text_of(name, where): text_of(options[name], where) for name in options}
+    return texts_of(options, where)
+
+
+def _reviews(path: Path) -> dict[str, Any]:
+    """Return the entries of the reviews by their products."""
+    if not path.exists():
+        return {}
+    found = {}
+    for entry in _read(path, list):
+        with entry_of(path, "of a review"):
+            found[needed_text(mapping_of(entry, "the entry"), "asin")] = entry
+    return found
+
+
 def _reviewed(product: Product, entry: Mapping[str, Any] | None) -> Product:
     if entry is None:
         return product
     reviews = tuple(
         Review(
-            title=str(review.get("title", "")),
-            score=str(review.get("score", review.get("stars", ""))),
-            body=str(review.get("review", "")),
+            title=_said(review, "title"),
+            score=_said(review, "score", "stars"),
+            body=_said(review, "review"),
         )
-        for review in entry.get("reviews", ())
+        for given in list_of(entry.get("reviews") or (), "'reviews'")
+        for review in (mapping_of(given, "a review"),)
     )
-    return replace(product, reviews=reviews, rating=str(entry.get("average_rating", NO_RATING)))
+    return replace(product, reviews=reviews, rating=_said(entry, "average_rating") or NO_RATING)
+
+
+def _said(entry: Mapping[str, Any], *names: str) -> str:
+    """Return the text of the first field that is there; empty where none is."""
+    value = next((entry[name] for name in names if name in entry), None)
+    return "" if value is None else text_of(value, repr(names[0]))
 
 
 def _find(folder: Path, name: str, number: int | None) -> Path:
@@ -171,6 +273,19 @@ def _read(path: Path, kind: type) -> Any:
     if not isinstance(found, kind):
         raise DataError(f"{str(path)!r} holds no JSON {kind.__name__}. {_REMEDY}")
     return found
+
+
+def _key(files: Files, n_products: int | None) -> str:
+    return data_key("official", n_products, *(_digest(path) for path in files))
+
+
+def _times(path: Path) -> tuple[int, ...]:
+    """Return the size and the times of a file's last changes; nothing where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _digest(path: Path) -> str:

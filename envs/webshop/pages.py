@@ -7,7 +7,8 @@ from these, so that they cannot differ in what can be done.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final, NamedTuple, Protocol
@@ -19,7 +20,10 @@ from anchorgym.envs.webshop.products import Product
 BACK, PREV, NEXT, BUY, SEARCH = "Back to Search", "< Prev", "Next >", "Buy Now", "Search"
 DESCRIPTION, FEATURES, REVIEWS, ATTRIBUTES = "Description", "Features", "Reviews", "Attributes"
 SUB_PAGES: Final = (DESCRIPTION, FEATURES, REVIEWS, ATTRIBUTES)
+BUTTONS: Final = (BACK, PREV, NEXT, BUY, SEARCH, *SUB_PAGES)
 PER_PAGE: Final = 10
+LONGEST_OPTION: Final = 1000
+"""Characters of an option's value that a page says."""
 SEPARATOR: Final = " [SEP] "
 THANKS: Final = "Thank you for shopping with us!"
 
@@ -63,6 +67,8 @@ class Piece(NamedTuple):
     """A product that was visited, or a value that is chosen."""
     name: str = ""
     """What is chosen by a value, or what a text is: "title", "price", …"""
+    value: str = ""
+    """The value of an option that a click chooses; the text may say which option's it is."""
 
     @property
     def action(self) -> str:
@@ -135,9 +141,11 @@ class Page:
     actions: tuple[str, ...]
     """Clicks, in the order of the page."""
     clickables: Mapping[str, Piece]
-    """Pieces by how a click names them; of equal names the last piece counts."""
+    """Pieces by how a click names them. Pieces of one name do the same."""
     moves: Mapping[str, Piece]
     """The same by the action."""
+    choices: Mapping[tuple[str, str], str]
+    """Actions by the name and the value of the option that they choose."""
     text: str
     """All texts of the page, with separators between them."""
 
@@ -146,8 +154,13 @@ class Page:
         """Return the page that is made of pieces."""
         named = {clickable(p.text): p for p in pieces if p.tag not in (Tag.TEXT, Tag.SEARCH)}
         moves = {f"click[{name}]": piece for name, piece in named.items()}
+        choices = {(p.name, p.value): move for move, p in moves.items() if p.tag is Tag.OPTION}
         text = SEPARATOR.join(p.text for p in pieces)
-        return cls(tuple(pieces), tuple(moves), named, moves, text)
+        return cls(tuple(pieces), tuple(moves), named, moves, choices, text)
+
+    def meanings(self, value: str) -> list[str]:
+        """Return the actions that choose a value, where the value alone does not say which."""
+        return [move for (_, said), move in self.choices.items() if clickable(said) == value]
 
 
 def clickable(text: str) -> str:
@@ -184,7 +197,7 @@ def marked(at: ShoppingState, page: Page) -> list[Piece]:
         piece._replace(
             clicked=piece.text in visited
             if piece.tag == Tag.LINK
-            else piece.tag == Tag.OPTION and at.options.get(piece.name) == piece.text
+            else piece.tag == Tag.OPTION and at.options.get(piece.name) == piece.value
         )
         for piece in page.pieces
     ]
@@ -205,19 +218,56 @@ def _results(at: ShoppingState) -> Iterator[Piece]:
 
 
 def _item(product: Product, attributes: bool) -> Iterator[Piece]:
+    behind = [page for page in SUB_PAGES if attributes or page != ATTRIBUTES]
+    texts = option_texts(product.options, (BACK, PREV, *behind, BUY))
     yield Piece(Tag.BUTTON, BACK)
     yield Piece(Tag.BUTTON, PREV)
     for name, values in product.options.items():
         yield Piece(Tag.TEXT, name, name="option")
         for value in values:
-            yield Piece(Tag.OPTION, value, name=name)
+            yield Piece(Tag.OPTION, texts[name, value], name=name, value=value)
     yield Piece(Tag.TEXT, product.title, name="title")
     yield Piece(Tag.TEXT, f"Price: {product.price_tag}", name="price")
     yield Piece(Tag.TEXT, f"Rating: {product.rating}", name="rating")
-    for sub_page in SUB_PAGES:
-        if attributes or sub_page != ATTRIBUTES:
-            yield Piece(Tag.BUTTON, sub_page)
+    for sub_page in behind:
+        yield Piece(Tag.BUTTON, sub_page)
     yield Piece(Tag.BUTTON, BUY)
+
+
+def option_texts(
+    options: Mapping[str, Sequence[str]], buttons: Collection[str]
+) -> dict[tuple[str, str], str]:
+    """Return what a page says for each value of each option, by name and value.
+
+    It is the value, as in the original, where a click on it can mean nothing else. A value that
+    another option has too, or a button, says its option: `color: black`. One that is too long to
+    be written in an action is cut.
+
+    Args:
+        options: values by the name of the option.
+        buttons: what the buttons of the page say.
+    """
+    choices = list(dict.fromkeys((name, value) for name in options for value in options[name]))
+    said = Counter(clickable(value) for _, value in choices)
+    taken = {clickable(button) for button in buttons} | {""}
+    plain = {
+        (name, value)
+        for name, value in choices
+        if said[clickable(value)] == 1
+        and clickable(value) not in taken
+        and len(value) <= LONGEST_OPTION
+    }
+    taken |= {clickable(value) for _, value in plain}
+    texts = {}
+    for name, value in choices:
+        full = f"{name[:LONGEST_OPTION]}: {value[:LONGEST_OPTION]}"
+        text, number = (value if (name, value) in plain else full), 1
+        while (name, value) not in plain and clickable(text) in taken:
+            number += 1
+            text = f"{full} ({number})"
+        taken.add(clickable(text))
+        texts[name, value] = text
+    return texts
 
 
 def _sub_page(product: Product, sub_page: str) -> Iterator[Piece]:
@@ -270,7 +320,7 @@ def as_rich_text(at: ShoppingState, page: Page) -> str:
     if at.where != Where.DONE:
         lines += ["Instruction:", at.goal.instruction]
     chosen: list[str] = []
-    for tag, text, clicked, _ in marked(at, page):
+    for tag, text, clicked, *_ in marked(at, page):
         mark = "clicked button" if clicked else "button"
         if tag == Tag.TEXT:
             lines.append(text)
@@ -287,24 +337,29 @@ def as_rich_text(at: ShoppingState, page: Page) -> str:
 
 def address(at: ShoppingState) -> str:
     """Return the address of a page, from the root of the shop: the mode "url"."""
-    keywords = quote("+".join(at.keywords.split()), safe="+")
+    keywords = quote("+".join(at.keywords.split()), safe="+", errors="replace")
     match at.where:
         case Where.SEARCH:
             parts = []
         case Where.RESULTS:
             parts = [keywords, str(at.number)]
         case Where.ITEM:
-            parts = [_asin(at), keywords, str(at.number), quote(_json(at.options))]
+            parts = [
+                _asin(at),
+                keywords,
+                str(at.number),
+                quote(_json(at.options), errors="replace"),
+            ]
         case Where.SUB_PAGE:
-            options = quote(_json(at.options))
+            options = quote(_json(at.options), errors="replace")
             parts = [_asin(at), keywords, str(at.number), at.sub_page, options]
         case Where.DONE:
-            parts = [_asin(at), quote(_json(at.options))]
+            parts = [_asin(at), quote(_json(at.options), errors="replace")]
     return "/" + "/".join([at.where.value, *parts])
 
 
 def _asin(at: ShoppingState) -> str:
-    return "" if at.item is None else at.item.asin
+    return "" if at.item is None else quote(at.item.asin, safe="", errors="replace")
 
 
 def _json(options: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,16 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Self
 
 from anchorgym.envs.errors import DataError
+from anchorgym.envs.webshop.fields import (
+    FieldError,
+    list_of,
+    mapping_of,
+    needed,
+    needed_text,
+    quoted,
+    text_of,
+    texts_of,
+)
 
 NO_RATING: Final = "N.A."
 NO_ATTRIBUTES: Final = ("DUMMY_ATTR",)
@@ -19,7 +30,7 @@ CATEGORY_MARK: Final = "\u203a"
 
 
 class ProductError(DataError):
-    """A listing without a field that every product needs."""
+    """A listing of the reference without a field that every product needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +75,27 @@ class Product:
             attributes: the product's entry in `items_ins_v2.json`; empty where it has none.
 
         Raises:
-            ProductError: a key is missing or of another kind.
+            FieldError: a key is missing or of another kind.
         """
-        try:
-            pricing, tag = parse_pricing(raw.get("pricing"))
-            return cls(
-                asin=str(raw["asin"]),
-                title=str(raw["name"]),
-                description=str(raw["full_description"]),
-                bullets=_texts(raw["small_description"]),
-                attributes=tuple(attributes.get("attributes", NO_ATTRIBUTES)),
-                options=_options(raw.get("customization_options")),
-                pricing=pricing,
-                price_tag=tag,
-                query=str(raw["query"]).lower().strip(),
-                category=str(raw["category"]),
-                product_category=str(raw["product_category"]),
-                nouns=_nouns(raw),
-            )
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            name = str(raw.get("asin", "without asin"))[:20]
-            raise ProductError(f"product {name} lacks or garbles {error}") from error
+        pricing, tag = parse_pricing(raw.get("pricing"))
+        bullets = needed(raw, "small_description")
+        nouns = raw.get("title_nouns")
+        return cls(
+            asin=needed_text(raw, "asin"),
+            title=needed_text(raw, "name"),
+            description=needed_text(raw, "full_description"),
+            bullets=texts_of(
+                bullets if isinstance(bullets, list) else [bullets], "'small_description'"
+            ),
+            attributes=texts_of(attributes.get("attributes", NO_ATTRIBUTES), "'attributes'"),
+            options=_options(raw.get("customization_options")),
+            pricing=pricing,
+            price_tag=tag,
+            query=needed_text(raw, "query").lower().strip(),
+            category=needed_text(raw, "category"),
+            product_category=needed_text(raw, "product_category"),
+            nouns=None if nouns is None else texts_of(nouns, "'title_nouns'"),
+        )
 
     @classmethod
     def from_listing(cls, listing: Mapping[str, Any]) -> Self:
@@ -125,36 +136,47 @@ def categories(path: str) -> frozenset[str]:
     return frozenset(part.strip() for part in path.split(CATEGORY_MARK))
 
 
-def parse_pricing(pricing: str | Sequence[float] | None) -> tuple[tuple[float, ...], str]:
+def parse_pricing(pricing: Any) -> tuple[tuple[float, ...], str]:
     """Read a price such as "$12.99" or "$12.99$20.50": the amounts, and the tag that is shown.
 
+    Args:
+        pricing: such a text, an amount, a list of amounts, or nothing.
+
     Raises:
-        ValueError: a part is no amount.
+        FieldError: a part is no amount of money.
     """
     if not pricing:
         return (DEFAULT_PRICE,), f"${DEFAULT_PRICE}"
+    parts: Sequence[Any] = pricing if isinstance(pricing, list | tuple) else (pricing,)
     if isinstance(pricing, str):
         parts = [re.sub(r"[^\d.]", "", part) for part in pricing.split("$")[1:]]
-        try:
-            amounts = [float(Decimal(part)) for part in parts]
-        except InvalidOperation:
-            raise ValueError(f"the price {pricing!r}") from None
-    else:
-        amounts = [float(amount) for amount in pricing]
+    amounts = tuple(_amount(part, pricing) for part in parts)
     if not amounts:
-        raise ValueError(f"the price {pricing!r}")
+        raise FieldError(f"the price {quoted(pricing)} is no amount")
     amounts = amounts[:2]
-    return tuple(amounts), " to ".join(f"${amount}" for amount in amounts)
+    return amounts, " to ".join(f"${amount}" for amount in amounts)
 
 
-def _options(raw: Mapping[str, Any] | str | None) -> dict[str, tuple[str, ...]]:
+def _amount(part: Any, pricing: Any) -> float:
+    try:
+        amount = float(Decimal(part) if isinstance(part, str) else part)
+    except (InvalidOperation, TypeError, ValueError, OverflowError):
+        amount = math.nan
+    if isinstance(part, bool) or not 0 <= amount < math.inf:
+        raise FieldError(f"the price {quoted(pricing)} is no amount")
+    return amount
+
+
+def _options(raw: Any) -> dict[str, tuple[str, ...]]:
     if not raw:
         return {}
-    if isinstance(raw, str):
-        raise TypeError("customization_options")
+    where = "'customization_options'"
     return {
-        name.lower(): tuple(_option_value(entry["value"]) for entry in entries)
-        for name, entries in raw.items()
+        text_of(name, where).lower(): tuple(
+            _option_value(needed_text(mapping_of(entry, f"an item of {where}"), "value"))
+            for entry in list_of(entries, f"{name!r} of {where}")
+        )
+        for name, entries in mapping_of(raw, where).items()
         if entries is not None
     }
 

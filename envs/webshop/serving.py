@@ -1,109 +1,63 @@
 """The shop as a web site: the environment behind real pages, for people.
 
-Every browser has an environment of its own, found by a cookie. A click posts the action that its
-button stands for, the environment takes a step, and the browser is sent to the address of the page
-it is on now. An address that is not the present page's leads there: what was done stays done.
+Every browser has an environment of its own, found by a signed cookie. A click posts the action that
+its button stands for, with a token of the cookie, so that no other site can click; the environment
+takes a step, and the browser is sent to the address of the page it is on now. An address that is
+not the present page's leads there: what was done stays done.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 import secrets
-import socket
 import threading
-from collections import OrderedDict
+from collections.abc import Collection
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from anchorgym.envs.errors import AnchorgymError, requires_extra
-from anchorgym.envs.webshop.env import WebShopEnv
-from anchorgym.envs.webshop.html import STYLE, as_html
+from anchorgym.envs.errors import requires_extra
+from anchorgym.envs.webshop.customers import Customer, Customers, ShopFullError
+from anchorgym.envs.webshop.html import STYLE
 from anchorgym.envs.webshop.pages import address
+from anchorgym.envs.webshop.server import LARGEST_FORM
 
 with requires_extra("webshop-site", "the shop as a web site"):
-    from flask import Flask, Response, redirect, request
-    from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
-    from werkzeug.serving import make_server as make_wsgi_server
+    from flask import Flask, Response, redirect, request, session
     from werkzeug.wrappers import Response as BaseResponse
 
 COOKIE: Final = "webshop"
-MOST_CUSTOMERS: Final = 256
-"""Customers that are remembered, those seen last."""
-MAX_TURNS: Final = 100
-"""Turn limit of people, unless they choose another."""
-_SECONDS: Final = 7 * 24 * 3600
-_LARGEST_FORM: Final = 1 << 16
+LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+"""Names of this machine to itself, which the site always answers to."""
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_REMEMBERED: Final = timedelta(days=7)
+_LONGEST_ADDRESS: Final = 2000
+"""Characters of an address that every browser takes."""
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d+)?")
+_OUT_OF_DATE: Final = (
+    "<!DOCTYPE html><title>WebShop</title><p>This page is out of date, or cookies are off. "
+    '<a href="/">Back to the shop</a></p>'
+)
 
 
-class AddressError(AnchorgymError, OSError):
-    """An address that cannot be served at."""
-
-
-class Customer:
-    """One browser's environment, and how its last action was taken."""
-
-    def __init__(self, env: WebShopEnv, task: str | None) -> None:
-        self.env = env
-        self.reason = ""
-        self.over = False
-        self.start(task)
-
-    def start(self, task: str | None = None) -> None:
-        """Begin a task: one that is named, or another one that is drawn."""
-        options = None if task is None else {"task": task}
-        self.env.reset(seed=secrets.randbits(31), options=options)
-        self.reason, self.over = "", False
-
-    def act(self, action: str) -> None:
-        """Take a turn, unless the episode is over."""
-        if not (self.over or self.env.shopping.done):
-            _, _, _, self.over, info = self.env.step(action)
-            self.reason = info["reason"]
-
-    def page(self) -> str:
-        """Return the page that the customer is on."""
-        at = self.env.shopping
-        return as_html(
-            at,
-            at.page,
-            turn=self.env.turn,
-            max_turns=self.env.max_turns,
-            reason=self.reason,
-            parts=at.parts,
-            over=self.over and not at.done,
-        )
-
-
-class Customers:
-    """All customers by their cookie; the ones who came longest ago are forgotten."""
-
-    def __init__(self, task: str | None, arguments: dict[str, Any]) -> None:
-        self._task = task
-        self._arguments = {"max_turns": MAX_TURNS, **arguments, "observation": "html"}
-        self._known: OrderedDict[str, Customer] = OrderedDict()
-        self.lock = threading.Lock()
-        self._new()  # what is wrong with the arguments is said before anything is served
-
-    def find(self, key: str | None) -> tuple[str, Customer]:
-        """Return the customer of a cookie, or a new one with a new cookie."""
-        if key is None or key not in self._known:
-            key = secrets.token_urlsafe(16)
-            self._known[key] = self._new()
-            if len(self._known) > MOST_CUSTOMERS:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
-        return key, self._known[key]
-
-    def _new(self) -> Customer:
-        return Customer(WebShopEnv(**self._arguments), self._task)
-
-
-def make_app(*, task: str | None = None, **arguments: Any) -> Flask:
+def make_app(*, task: str | None = None, hosts: Collection[str] = (), **arguments: Any) -> Flask:
     """Return the web site.
 
     Args:
         task: what every customer begins with; None draws one.
+        hosts: names that it answers to beside those of this machine to itself, without ports.
         arguments: of the environment.
 
     Raises:
@@ -112,9 +66,43 @@ def make_app(*, task: str | None = None, **arguments: Any) -> Flask:
     # Flask looks for a folder of its own beside the package, and loses its way in a namespace.
     nowhere = str(Path(__file__).with_name("instance"))
     app = Flask("anchorgym.envs.webshop", static_folder=None, instance_path=nowhere)
-    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_FORM
-    customers = Customers(task, arguments)
+    app.url_map.merge_slashes = False
+    app.config.update(
+        MAX_CONTENT_LENGTH=LARGEST_FORM,
+        SECRET_KEY=secrets.token_bytes(32),
+        SESSION_COOKIE_NAME=COOKIE,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=_REMEMBERED,
+    )
+    allowed = {_host_name(name) for name in (*LOCAL_HOSTS, *hosts)} - {""}
+    _guard(app, allowed)
+    _add_pages(app, Customers(task, arguments))
+    return app
+
+
+def _guard(app: Flask, allowed: Collection[str]) -> None:
+    """Refuse requests to other names and forms of other sites; add the headers to all answers."""
+
+    @app.before_request
+    def check() -> BaseResponse | None:
+        if _host_name(request.headers.get("Host", "")) not in allowed:
+            text = "This shop does not answer to that name: it is allowed by --allow-host."
+            return Response(text, 400, mimetype="text/plain")
+        if request.method == "POST":
+            token, given = session.get("token", ""), request.form.get("token", "")
+            if not token or not secrets.compare_digest(token.encode(), given.encode()):
+                return Response(_OUT_OF_DATE, 403)
+        return None
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        return response
+
+
+def _add_pages(app: Flask, customers: Customers) -> None:
     style = files("anchorgym.envs.webshop").joinpath("site", STYLE).read_text(encoding="utf-8")
+    lock = threading.Lock()  # of the customers and the pages they share; never held while reading
 
     @app.get(f"/{STYLE}")
     def stylesheet() -> Response:
@@ -122,58 +110,52 @@ def make_app(*, task: str | None = None, **arguments: Any) -> Flask:
 
     @app.post("/act")
     def act() -> BaseResponse:
-        with customers.lock:
-            key, customer = customers.find(request.cookies.get(COOKIE))
-            keywords = request.form.get("keywords")
-            action = f"search[{keywords}]" if keywords is not None else request.form.get("action")
-            customer.act(action or "")
-            return _known(redirect(address(customer.env.shopping), 303), key)
+        keywords = request.form.get("keywords")
+        action = f"search[{keywords}]" if keywords is not None else request.form.get("action", "")
+        with lock:
+            customer = customers.take(session["customer"])
+            customer.act(action)
+            return redirect(_here(customer), 303)
 
     @app.post("/new")
     def new() -> BaseResponse:
-        with customers.lock:
-            key, customer = customers.find(request.cookies.get(COOKIE))
+        with lock:
+            customer = customers.take(session["customer"])
             customer.start()
-            return _known(redirect(address(customer.env.shopping), 303), key)
+            return redirect(_here(customer), 303)
 
     @app.get("/", defaults={"path": ""})
     @app.get("/<path:path>")
     def show(path: str) -> BaseResponse:
-        with customers.lock:
-            key, customer = customers.find(request.cookies.get(COOKIE))
-            here = address(customer.env.shopping)
-            if f"/{path}" != unquote(here):
-                return _known(redirect(here, 303), key)
-            return _known(Response(customer.page(), mimetype="text/html"), key)
+        if "customer" not in session:
+            session.permanent = True
+            session["customer"], session["token"] = (secrets.token_urlsafe(16) for _ in range(2))
+        with lock:
+            customer = customers.look(session["customer"])
+            here = _here(customer)
+            if request.path != unquote(here):
+                return redirect(here, 303)
+            return Response(customer.page(session["token"]), mimetype="text/html")
 
-    return app
+    @app.errorhandler(ShopFullError)
+    def full(error: ShopFullError) -> BaseResponse:
+        return Response(str(error), 503, mimetype="text/plain")
 
 
-def make_server(app: Flask, host: str, port: int) -> BaseWSGIServer:
-    """Return a server that listens already; `serve_forever` answers.
+def _here(customer: Customer) -> str:
+    """Return the address of a customer's page.
 
-    Raises:
-        AddressError: the address is taken, or is not this machine's.
+    Where browsers would take it for another one, or might not take it, a hash stands for it: they
+    resolve `.` and `..`, however these are written.
     """
-    try:
-        with socket.create_server((host, port)) as probe:
-            port = probe.getsockname()[1]
-        return make_wsgi_server(host, port, app, threaded=True, request_handler=_Quiet)
-    except (OSError, OverflowError) as error:
-        raise AddressError(
-            f"cannot serve at {host}:{port}: {error}. Choose another --port, such as 0 for any"
-        ) from error
+    at = customer.env.shopping
+    here = address(at)
+    if len(here) <= _LONGEST_ADDRESS and not {"", ".", ".."} & set(here[1:].split("/")):
+        return here
+    return f"/{at.where}/{hashlib.blake2b(here.encode(), digest_size=8).hexdigest()}"
 
 
-class _Quiet(WSGIRequestHandler):
-    """Says nothing of every request."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        return
-
-
-def _known(response: BaseResponse, key: str) -> BaseResponse:
-    response.set_cookie(COOKIE, key, max_age=_SECONDS, httponly=True, samesite="Lax")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = "default-src 'self'; img-src data:"
-    return response
+def _host_name(host: str) -> str:
+    """Return the name in a Host header without its port; empty where it is none."""
+    found = _HOST.fullmatch(host.strip().lower())
+    return found[1] if found else ""

@@ -131,6 +131,9 @@ class Shopping:
             return ""
         piece = self.page.clickables.get(argument)
         if piece is None:
+            meanings = self.page.meanings(argument)
+            if meanings:
+                return f"{_shown(argument)} is not clear here: write {' or '.join(meanings)}"
             return f"there is nothing to click that says {_shown(argument)}"
         return self._click(piece)
 
@@ -193,7 +196,7 @@ class Shopping:
         if piece.tag == Tag.LINK:
             self._open(piece.text)
         elif piece.tag == Tag.OPTION:
-            self.options[piece.name] = piece.text
+            self.options[piece.name] = piece.value
         else:
             self._press(piece.text)
         return ""

@@ -1,36 +1,49 @@
 """Catalogues on disk: what was read or made once is mapped into memory from then on.
 
 A catalogue is kept in the user's cache folder (or `ANCHORGYM_CACHE`) under a hash of the data it
-was made from, whole or not at all. All processes share the pages of its files. Where nothing can be
-written, it is made anew by each process and works as well.
+was made from, with checksums of its files. All processes share the pages of its files. What is
+damaged is made anew; where nothing can be written, each process makes it and it works as well.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
-import logging
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
+from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorgym.envs.cache import cache_folder, write_folder
+from anchorgym.assets import read_text
+from anchorgym.envs.cache import kept
 from anchorgym.envs.webshop.generator import VERSION, generated_product
 from anchorgym.envs.webshop.products import Product, Review
 from anchorgym.envs.webshop.search import FORMAT as INDEX_FORMAT
-from anchorgym.envs.webshop.search import IndexFileError, SearchIndex
+from anchorgym.envs.webshop.search import SearchIndex
 
 FORMAT: Final = 1
 WORTH_KEEPING: Final = 4000
 """Generated catalogues of more products keep their index; that of smaller ones is quickly made."""
 _LINES: Final = "{name}.jsonl"
 _OFFSETS: Final = "{name}.npy"
-_log = logging.getLogger(__name__)
+_MAKERS: Final = (
+    "analysis",
+    "draws",
+    "generator",
+    "official",
+    "packages",
+    "products",
+    "search",
+    "store",
+)
+"""Modules that decide what a catalogue holds."""
 
 
 class Lines(Sequence[Any]):
@@ -114,22 +127,30 @@ def _product(values: dict[str, Any]) -> Product:
     return Product(**values)
 
 
-def kept(key: str, make: Callable[[], Catalogue]) -> Catalogue:
+def kept_catalogue(key: str, make: Callable[[], Catalogue]) -> Catalogue:
     """Return the catalogue that is kept under a key, or make and keep it.
 
-    Raises:
-        DataError: `make` did.
+    Args:
+        key: names the data that it is made from; see `data_key`.
+        make: makes it; its errors are passed on.
     """
-    made: Catalogue | None = None
-    try:
-        folder = cache_folder() / "webshop" / key
-        if not folder.is_dir():
-            made = make()
-            write_folder(folder, made.save)
-        return Catalogue.load(folder)
-    except (OSError, RuntimeError, ValueError, LookupError, IndexFileError) as error:
-        _log.warning("the catalogue is not kept: %r", error)
-        return make() if made is None else made
+    return kept(
+        f"webshop/{key}",
+        f"{key} {_makers()}",
+        make=make,
+        save=Catalogue.save,
+        load=Catalogue.load,
+    )
+
+
+@lru_cache(maxsize=1)
+def _makers() -> str:
+    """Return a hash of the code, words and stemmer that catalogues are made with."""
+    digest = hashlib.blake2b(importlib.metadata.version("snowballstemmer").encode(), digest_size=16)
+    for name in _MAKERS:
+        digest.update(files("anchorgym.envs.webshop").joinpath(f"{name}.py").read_bytes())
+    digest.update(read_text("webshop_lexicon.json").encode())
+    return digest.hexdigest()
 
 
 class Catalogue:
@@ -172,7 +193,7 @@ def generated_index(size: int, seed: int) -> SearchIndex:
     if size <= WORTH_KEEPING:
         return make()
     key = data_key("generated", VERSION, size, seed)
-    return kept(key, lambda: Catalogue(Lines.of(()), Lines.of(()), make())).index
+    return kept_catalogue(key, lambda: Catalogue(Lines.of(()), Lines.of(()), make())).index
 
 
 def _texts(size: int, seed: int) -> Iterator[str]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from damaged_caches import check_every_damage
 from vgc_battles import require_simulator
 
 from anchorgym.envs.vgc import installation
@@ -50,6 +51,32 @@ def test_without_a_registry_the_setup_says_so_and_leaves_nothing(
     assert main(["setup", "vgc"]) == 2
     assert "registry" in capsys.readouterr().err
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_simulator_that_is_not_as_it_was_installed_is_not_used_and_installed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANCHORGYM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(installation, "_run_npm", write_package)
+
+    def is_right() -> bool:
+        with pytest.raises(SimulatorMissingError, match="anchorgym setup vgc"):
+            installation.simulator()
+        return installation.install() == installation.simulator()
+
+    assert is_right()
+    check_every_damage(installation.simulator_folder(), is_right)
+    (installation.simulator() / "package.json").write_text("{}")
+    with pytest.raises(SimulatorMissingError, match=r"damaged .*package\.json"):
+        installation.simulator()
+
+
+def write_package(folder: Path) -> None:
+    """Write what npm would, in short."""
+    package = folder / "node_modules" / "pokemon-showdown"
+    (package / "dist").mkdir(parents=True)
+    (package / "package.json").write_text(json.dumps({"version": installation.pinned_version()}))
+    (package / "dist" / "battle.js").write_text("module.exports = {turns: 100};")
 
 
 def test_a_folder_that_cannot_be_written_is_named(

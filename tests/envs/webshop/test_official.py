@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from damaged_caches import check_every_damage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ from anchorgym.envs.webshop.goals import (
     shuffled,
     split_goals,
 )
-from anchorgym.envs.webshop.official import official_shop
+from anchorgym.envs.webshop.official import official_shop, opened_shop
 
 from .conftest import Read, write
 
@@ -128,37 +130,53 @@ def test_what_was_read_once_is_kept_for_other_processes(
 ) -> None:
     monkeypatch.setenv("ANCHORGYM_CACHE", str(tmp_path / "cache"))
     folder = folder_of(tmp_path, [raw()])
-    official_shop.cache_clear()
+    opened_shop.cache_clear()
     official_shop(folder, None, None, 0)
     (kept,) = (cache_folder() / "webshop").iterdir()
-    official_shop.cache_clear()
+    opened_shop.cache_clear()
     for name in ("products.jsonl", "index.json"):
         shutil.copy(kept / name, tmp_path / name)
     assert official_shop(folder, None, None, 0).product(0).title == "Red Shirt"
     write(folder / "items_shuffle.json", [raw(name="Blue Shirt")])
-    official_shop.cache_clear()
+    opened_shop.cache_clear()
     assert official_shop(folder, None, None, 0).product(0).title == "Blue Shirt"
     assert len(list((cache_folder() / "webshop").iterdir())) == 2
 
 
-def test_a_damaged_or_forbidden_cache_costs_time_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_forbidden_cache_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("ANCHORGYM_CACHE", str(blocked))
-    official_shop.cache_clear()
+    opened_shop.cache_clear()
     assert (
         official_shop(folder_of(tmp_path, [raw()]), None, None, 0).product(0).asin == "B000000001"
     )
+
+
+def test_a_damaged_cache_gives_what_a_fresh_build_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ANCHORGYM_CACHE", str(tmp_path / "cache"))
-    official_shop.cache_clear()
-    official_shop(tmp_path, None, None, 0)
+    folder = folder_of(tmp_path, [raw(), raw("B000000002", name="Blue Shoe")])
+
+    def shop() -> tuple[object, ...]:
+        opened_shop.cache_clear()
+        shop = official_shop(folder, None, None, 0)
+        products = [asdict(shop.product(row)) for row in range(shop.index.n_documents)]
+        found = [shop.index.scores_of(query).tolist() for query in ("red shirt", "blue", "cotton")]
+        return products, found, [asdict(goal) for goal in shop.goals.values()]
+
+    fresh = shop()
     (kept,) = (tmp_path / "cache" / "webshop").iterdir()
-    (kept / "scores.npy").write_bytes(b"damaged")
-    official_shop.cache_clear()
-    shop = official_shop(tmp_path, None, None, 0)
-    assert shop.index.rank("red shirt") == (0,)
+    check_every_damage(kept, lambda: shop() == fresh)
+
+
+def test_a_file_that_changes_is_read_anew_by_this_process_too(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, [raw()])
+    assert official_shop(folder, None, None, 0).product(0).title == "Red Shirt"
+    assert official_shop(folder, None, None, 0) is official_shop(folder, None, None, 0)
+    folder_of(tmp_path, [raw(name="Tan Shirt")])
+    assert official_shop(folder, None, None, 0).product(0).title == "Tan Shirt"
 
 
 def test_odd_and_repeated_products_are_left_out(tmp_path: Path) -> None:
@@ -171,7 +189,7 @@ def test_odd_and_repeated_products_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("products", "message"),
     [
-        ([{"asin": "B000000001"}], "B000000001 lacks"),
+        ([{"asin": "B000000001"}], "B000000001: it lacks"),
         ([7], "lists int"),
         ({}, "no JSON list"),
         ([raw("B000000002")], "no goals"),

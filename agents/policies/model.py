@@ -7,18 +7,26 @@ import shutil
 from pathlib import Path
 from typing import Literal, Self
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from anchorgym.agents.engines.contract import UnsupportedRequestError
 from anchorgym.agents.engines.factories import EngineFactory, ServedModel, SharedEngine
+from anchorgym.agents.engines.families import require_supported
+from anchorgym.agents.engines.forward import position_limit
 from anchorgym.agents.engines.torch_engine import TorchFactory
+from anchorgym.agents.policies.folder import (
+    CONFIG,
+    TOKENIZER,
+    PolicyError,
+    load_model,
+    load_tokenizer,
+    read_object,
+)
 from anchorgym.agents.policies.language import UNCONSTRAINED, Form, LanguagePolicy, ShownActions
 from anchorgym.agents.prompts.chat import ChatTemplate
-from anchorgym.agents.prompts.template import Template, TinyTemplate
+from anchorgym.agents.prompts.template import Template, TemplateError, TinyTemplate
 from anchorgym.agents.quiet import no_progress_bars
-from anchorgym.envs.errors import AnchorgymError
 
 SETTINGS_FILE = "anchorgym_policy.json"
 _TEMPLATES: dict[str, type[TinyTemplate] | type[ChatTemplate]] = {
@@ -26,10 +34,6 @@ _TEMPLATES: dict[str, type[TinyTemplate] | type[ChatTemplate]] = {
     "chat": ChatTemplate,
 }
 _CHAT_RESPONSE = 256
-
-
-class PolicyError(AnchorgymError, ValueError):
-    """A folder or setting from which no policy can be made."""
 
 
 class PromptSettings(BaseModel):
@@ -65,6 +69,7 @@ class ModelPolicy(LanguagePolicy):
 
     Raises:
         PolicyError: the settings contradict each other.
+        UnsupportedModelError: the model is of a family that engine and learner do not compute.
         UnsupportedRequestError: the settings go beyond the engine's capabilities.
     """
 
@@ -78,6 +83,7 @@ class ModelPolicy(LanguagePolicy):
         engine: EngineFactory | None = None,
         folder: Path | None = None,
     ) -> None:
+        require_supported(model)
         self.model = model
         self.tokenizer = tokenizer
         self.prompt_settings = prompt = prompt or PromptSettings()
@@ -92,7 +98,7 @@ class ModelPolicy(LanguagePolicy):
         if prompt.constrained and not engine.capabilities.constrained_decoding:
             raise UnsupportedRequestError("constrained_decoding", UNCONSTRAINED)
         served = ServedModel(model, tokenizer, (template.eos_id,), folder)
-        positions: int = model.config.max_position_embeddings
+        positions = position_limit(model.config) or 0
         super().__init__(
             template,
             engine.make(served),
@@ -153,14 +159,17 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
         engine: factory of the engine; by default an engine in this process.
 
     Raises:
-        PolicyError: the folder holds neither a policy nor a model.
+        PolicyError: the folder holds neither a policy nor a model, or a file of it is damaged.
+        TemplateError: the tokenizer has no chat template, or one that cannot be used.
+        UnsupportedModelError: the model is of a family that engine and learner do not compute, or
+            their log-probabilities differ from its own.
         UnsupportedRequestError: the policy goes beyond the engine's capabilities.
     """
     folder = Path(folder)
     settings = folder / SETTINGS_FILE
     if settings.is_file():
         env_id, prompt = _read_settings(settings)
-    elif (folder / "config.json").is_file() and (folder / "tokenizer.json").is_file():
+    elif (folder / CONFIG).is_file() and (folder / TOKENIZER).is_file():
         env_id, prompt = "", PromptSettings.for_chat()
     else:
         raise PolicyError(
@@ -168,18 +177,22 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
             "with config.json and tokenizer.json: give the folder that a run has saved, such as "
             "runs/NAME/policy"
         )
-    with no_progress_bars():
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return ModelPolicy(model.eval(), tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
+    tokenizer = load_tokenizer(folder)
+    model = load_model(folder)
+    if len(tokenizer) > model.config.vocab_size:
+        raise PolicyError(
+            f"{folder / TOKENIZER} has {len(tokenizer)} tokens, but the model of {CONFIG} only "
+            f"{model.config.vocab_size}: they are not of one model"
+        )
+    try:
+        return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
+    except TemplateError as error:
+        raise TemplateError(f"{folder / TOKENIZER}: {error}") from error
 
 
 def _read_settings(path: Path) -> tuple[str, PromptSettings]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        env_id = settings.pop("env_id")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PolicyError(f"{path} is damaged ({error!r}): save the policy again") from error
+    settings = read_object(path)
+    env_id = settings.pop("env_id", None)
     if not isinstance(env_id, str):
         raise PolicyError(f"{path} is damaged (env_id is no text): save the policy again")
     return env_id, _validated(settings, str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,6 +18,7 @@ from anchorgym.agents.engines.forward import position_limit
 from anchorgym.agents.engines.torch_engine import TorchFactory
 from anchorgym.agents.policies.folder import (
     CONFIG,
+    GENERATION,
     TOKENIZER,
     PolicyError,
     load_model,
@@ -27,12 +29,9 @@ from anchorgym.agents.policies.language import UNCONSTRAINED, Form, LanguagePoli
 from anchorgym.agents.prompts.chat import ChatTemplate
 from anchorgym.agents.prompts.template import Template, TemplateError, TinyTemplate
 from anchorgym.agents.quiet import no_progress_bars
+from anchorgym.envs.errors import did_you_mean
 
 SETTINGS_FILE = "anchorgym_policy.json"
-_TEMPLATES: dict[str, type[TinyTemplate] | type[ChatTemplate]] = {
-    "tiny": TinyTemplate,
-    "chat": ChatTemplate,
-}
 _CHAT_RESPONSE = 256
 
 
@@ -49,6 +48,8 @@ class PromptSettings(BaseModel):
     max_context: int | None = Field(None, ge=1)
     """Longest context, response included, in tokens; by default all positions of the model."""
     max_response: int = Field(8, ge=1)
+    end_tokens: tuple[str, ...] = ()
+    """Tokens that end a response, beside those that the model and its chat format name."""
 
     @classmethod
     def for_chat(cls) -> Self:
@@ -88,7 +89,10 @@ class ModelPolicy(LanguagePolicy):
         self.tokenizer = tokenizer
         self.prompt_settings = prompt = prompt or PromptSettings()
         self.env_id = env_id
-        template: Template = _TEMPLATES[prompt.template](tokenizer)
+        named = _end_ids(model, tokenizer, prompt.end_tokens)
+        template: Template = (
+            TinyTemplate(tokenizer) if prompt.template == "tiny" else ChatTemplate(tokenizer, named)
+        )
         if prompt.constrained and prompt.template != "tiny":
             raise PolicyError(
                 "constrained decoding needs responses that are an action alone: set "
@@ -97,7 +101,10 @@ class ModelPolicy(LanguagePolicy):
         engine = engine or TorchFactory()
         if prompt.constrained and not engine.capabilities.constrained_decoding:
             raise UnsupportedRequestError("constrained_decoding", UNCONSTRAINED)
-        served = ServedModel(model, tokenizer, (template.eos_id,), folder)
+        self._factory, self._folder = engine, folder
+        self.end_ids: tuple[int, ...] = tuple(dict.fromkeys((template.eos_id, *named)))
+        """Tokens that end a response; the first closes a turn of the prompt's format."""
+        served = ServedModel(model, tokenizer, self.end_ids, folder)
         positions = position_limit(model.config) or 0
         super().__init__(
             template,
@@ -124,7 +131,9 @@ class ModelPolicy(LanguagePolicy):
         with no_progress_bars():
             self.model.save_pretrained(fresh)
             self.tokenizer.save_pretrained(fresh)
-        settings = {"env_id": self.env_id, **self.prompt_settings.model_dump()}
+        prompt = self.prompt_settings
+        left_out = None if prompt.end_tokens else {"end_tokens"}  # which others cannot read
+        settings = {"env_id": self.env_id, **prompt.model_dump(exclude=left_out)}
         (fresh / SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rename(stale)
@@ -132,19 +141,23 @@ class ModelPolicy(LanguagePolicy):
         shutil.rmtree(stale, ignore_errors=True)
 
     def with_prompt(self, **changes: object) -> ModelPolicy:
-        """Return a policy of the same model, tokenizer and engine with other prompt settings.
+        """Return a policy of the same model and tokenizer with other prompt settings.
+
+        The engine is the same too, unless responses end by other tokens.
 
         Raises:
             PolicyError: a setting does not exist, or cannot have that value.
         """
         settings = {**self.prompt_settings.model_dump(), **changes}
         prompt = _validated(settings, "prompt settings")
+        same = prompt.end_tokens == self.prompt_settings.end_tokens
         return ModelPolicy(
             self.model,
             self.tokenizer,
             prompt,
             env_id=self.env_id,
-            engine=SharedEngine(self.engine),
+            engine=SharedEngine(self.engine) if same else self._factory,
+            folder=self._folder,
         )
 
 
@@ -188,6 +201,35 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
         return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
     except TemplateError as error:
         raise TemplateError(f"{folder / TOKENIZER}: {error}") from error
+
+
+def _end_ids(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, named: Iterable[str]
+) -> tuple[int, ...]:
+    """Return the tokens that settings, tokenizer and model say to end a response.
+
+    Raises:
+        PolicyError: one of them is no token.
+    """
+    vocabulary = tokenizer.get_vocab()
+    for token in named:
+        if token not in vocabulary:
+            raise PolicyError(
+                f"policy.end_tokens: the tokenizer has no token {token!r}."
+                f"{did_you_mean(token, tokenizer.added_tokens_encoder)}"
+            )
+    ids: list[object] = [*(vocabulary[token] for token in named), tokenizer.eos_token_id]
+    for config in (model.generation_config, model.config):
+        ended = getattr(config, "eos_token_id", None)
+        ids += ended if isinstance(ended, (list, tuple)) else [ended]
+    found = [number for number in ids if number is not None]
+    for number in found:
+        if not isinstance(number, int) or not 0 <= number < model.config.vocab_size:
+            raise PolicyError(
+                f"eos_token_id {number!r} of {GENERATION} or {CONFIG} is no token of the model, "
+                f"which has {model.config.vocab_size}: name its end tokens there"
+            )
+    return tuple(dict.fromkeys(map(int, found)))
 
 
 def _read_settings(path: Path) -> tuple[str, PromptSettings]:

@@ -119,7 +119,7 @@ class _Joining:
     def _join(self, here: int) -> None:
         """Join the word at a position with the next one."""
         there = self._after[here]
-        before, after = self._before[here], self._after[there]
+        after = self._after[there]
         self._count(here, -1, left=True)
         self._count(there, -1)
         for place in (here, there):

@@ -24,6 +24,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import PreTrainedTokenizerFast
 
 from anchorgym.agents.prompts.phrases import joined_words
+from anchorgym.agents.prompts.plain_text import well_formed
 
 PAD, EOS, UNK = "<pad>", "<eos>", "<unk>"
 OBS, CAN, GOAL, ACT = "<obs>", "<can>", "<goal>", "<act>"
@@ -50,7 +51,7 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
     Returns:
         A word-level tokenizer in Hugging Face format. Unknown words become `<unk>`.
     """
-    read, done = Counter(texts), Counter(actions)
+    read, done = Counter(map(well_formed, texts)), Counter(map(well_formed, actions))
     fillers = _unused(_FILLERS, done)
     normalize = normalizers.Sequence(
         [

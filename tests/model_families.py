@@ -140,7 +140,7 @@ def family_model(name: str) -> PreTrainedModel:
         with torch.no_grad():
             for parameter in model.parameters():  # so that scores, sinks and biases matter
                 if parameter.dim() >= 2:
-                    parameter.normal_(std=0.25)
+                    parameter.normal_(std=0.2)
                 else:
                     parameter += 0.1 * torch.randn_like(parameter)
     return model.eval()

@@ -110,7 +110,8 @@ def load_model(folder: Path) -> PreTrainedModel:
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if about[what]:
             first = min(map(str, about[what]))
-            damaged(folder / WEIGHTS, f"{len(about[what])} {what.replace('_', ' ')}, as {first}")
+            found = f"{len(about[what])} {what.replace('_', ' ')}, such as {first}"
+            damaged(folder / WEIGHTS, f"it is not that of {CONFIG}: {found}")
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             damaged(folder / WEIGHTS, f"{name} has values that are no finite numbers")
@@ -189,7 +190,7 @@ def _weights(folder: Path) -> int:
         if not isinstance(names, dict) or not names:
             damaged(folder / INDEX, "it has no weight_map")
         for name in names.values():
-            if not isinstance(name, str) or Path(name).name != name:
+            if not isinstance(name, str) or not name or Path(name).name != name:
                 damaged(folder / INDEX, f"it names {name!r}, which is no file of this folder")
         paths = [folder / name for name in sorted(set(names.values()))]
     total = 0

@@ -77,7 +77,7 @@ def test_other_families_are_refused_by_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mpt", "mamba", "qwen3-next", "lfm2"])
 def test_a_probe_alone_would_notice_them_too(name: str) -> None:
-    with pytest.raises(UnsupportedModelError, match="differ from its own|cannot run it"):
+    with pytest.raises(UnsupportedModelError, match=r"differ from its own|cannot run it"):
         probe(family_model(name))
 
 
@@ -95,7 +95,9 @@ def test_a_probe_says_by_how_much_a_model_differs() -> None:
     torch.manual_seed(0)
     model = Hasty(config).eval()
     before = torch.get_rng_state()
-    with pytest.raises(UnsupportedModelError, match=r"of the engine differ .* by up to [\d.]+ nats"):
+    with pytest.raises(
+        UnsupportedModelError, match=r"of the engine differ .* by up to [\d.]+ nats"
+    ):
         probe(model)
     assert torch.equal(torch.get_rng_state(), before)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 CHAT = (
@@ -14,8 +15,16 @@ CHAT = (
 )
 
 
-def chat_tokenizer(template: str = CHAT) -> PreTrainedTokenizerFast:
-    """Return a tokenizer that can write any text, with a chat template."""
+def chat_tokenizer(
+    template: str = CHAT, *, eos: str = "<|im_end|>", added: Sequence[str] = ()
+) -> PreTrainedTokenizerFast:
+    """Return a tokenizer that can write any text, with a chat template.
+
+    Args:
+        template: chat template.
+        eos: the tokenizer's own end token.
+        added: further tokens, which are added without being special.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -29,18 +38,21 @@ def chat_tokenizer(template: str = CHAT) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(["you see a key. take key from table, go west"] * 9, trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
+        eos_token=eos,
         pad_token="<|endoftext|>",
         additional_special_tokens=special[1:],
         clean_up_tokenization_spaces=False,
     )
+    fast.add_tokens([AddedToken(token, special=False, normalized=False) for token in added])
     fast.chat_template = template
     return fast
 
 
-def chat_model(folder: Path, *, positions: int = 4096) -> Path:
+def chat_model(
+    folder: Path, *, positions: int = 4096, tokenizer: PreTrainedTokenizerFast | None = None
+) -> Path:
     """Save a model in Hugging Face format, as it would come from elsewhere."""
-    tokenizer = chat_tokenizer()
+    tokenizer = tokenizer or chat_tokenizer()
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -52,6 +64,7 @@ def chat_model(folder: Path, *, positions: int = 4096) -> Path:
             num_key_value_heads=1,
             max_position_embeddings=positions,
             tie_word_embeddings=True,
+            eos_token_id=tokenizer.eos_token_id,
         )
     )
     model.save_pretrained(folder)

@@ -7,7 +7,9 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from anchorgym.agents.engines.attention import line_attention, training_attention
 
 
 def fast_precision() -> AbstractContextManager[Any]:
@@ -23,7 +25,54 @@ def hidden_states(model: PreTrainedModel, ids: Tensor | None = None, **kwargs: A
     return cast(Tensor, body(input_ids=ids, **kwargs).last_hidden_state)
 
 
+def row_states(model: PreTrainedModel, ids: Tensor, positions: Tensor | None = None) -> Tensor:
+    """Return the last hidden states (n_lines, length, width) of whole rows, for training.
+
+    Args:
+        model: a causal language model.
+        ids: (n_lines, length) tokens. Padding comes last and attention is causal, so padding needs
+            no mask.
+        positions: (n_lines, length) position of each token in its row, where a line holds several
+            rows; None for one row a line. Rows that share a line do not attend to each other.
+    """
+    if positions is None:
+        with training_attention(model):
+            return hidden_states(model, ids, use_cache=False)
+    with line_attention(model, positions):
+        return hidden_states(model, ids, use_cache=False, position_ids=positions)
+
+
 def token_logits(model: PreTrainedModel, hidden: Tensor) -> Tensor:
-    """Return float32 logits (…, n_tokens) at hidden states (…, width)."""
+    """Return float32 logits (…, n_tokens) at hidden states (…, width).
+
+    They are scaled and bounded as the model's configuration says: divided by `logits_scaling`
+    (Granite), multiplied by `logit_scale` (Cohere), and bounded by `final_logit_softcapping`
+    (Gemma), in the order in which each family does it.
+    """
+    config: Any = model.config
     head = cast(Any, model.get_output_embeddings())
-    return cast(Tensor, head(hidden)).float()
+    logits = cast(Tensor, head(hidden))
+    if divisor := getattr(config, "logits_scaling", None):
+        logits = logits / divisor
+    if (factor := getattr(config, "logit_scale", None)) is not None:
+        logits = logits * factor
+    if bound := getattr(config, "final_logit_softcapping", None):
+        logits = torch.tanh(logits / bound) * bound
+    return logits.float()
+
+
+def position_limit(config: PreTrainedConfig) -> int | None:
+    """Return the number of positions at which a model gives one answer; None if it has no limit.
+
+    Rotary embeddings that stretch with the length of the whole batch (`dynamic`, `longrope`) turn
+    every token otherwise beyond the length of their training, also those that are cached: that
+    length is their limit.
+    """
+    limits = [getattr(config, "max_position_embeddings", None)]
+    rope = getattr(config, "rope_parameters", None) or {}
+    for kind in (rope, *(part for part in rope.values() if isinstance(part, dict))):
+        if kind.get("rope_type") in ("dynamic", "longrope"):
+            limits.append(kind.get("original_max_position_embeddings"))
+            limits.append(getattr(config, "original_max_position_embeddings", None))
+    known = [limit for limit in limits if isinstance(limit, int)]
+    return min(known, default=None)

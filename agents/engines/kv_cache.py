@@ -71,12 +71,6 @@ class SlotCache(Cache):
         """Return the positions (batch, n_new) of the new tokens."""
         return self._lengths[self._rows][:, None] + torch.arange(n_new, device=self._device)
 
-    def mask(self, n_new: int) -> Tensor:
-        """Return the positions that each new token attends to: (batch, 1, n_new, n_total)."""
-        positions = self.positions(n_new)
-        reach = torch.arange(int(positions[:, -1].max()) + 1, device=self._device)
-        return (reach <= positions[:, :, None])[:, None]
-
     def advance(self, counts: Tensor) -> None:
         """Keep the first `counts` (batch,) of the last appended tokens."""
         self._lengths[self._rows] += counts
@@ -86,7 +80,7 @@ class SlotCache(Cache):
     ) -> tuple[Tensor, Tensor]:
         """Write new keys and values; return the batch's, up to its longest row."""
         if layer_idx >= len(self._keys):
-            self._allocate(key_states)
+            self._allocate(key_states, value_states)
         n_new = key_states.shape[2]
         positions = self.positions(n_new)
         total = int(positions[:, -1].max()) + 1
@@ -148,6 +142,14 @@ class SlotCache(Cache):
         row = self.row(session)
         self._lengths[row] = min(length, int(self._lengths[row]))
 
+    def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
+        """Return the longest row of the batch with its new tokens, and the first position: 0."""
+        return int(self.positions(query_length)[:, -1].max()) + 1, 0
+
+    def get_query_offset(self, layer_idx: int = 0) -> int:
+        """Return 0: each row has positions of its own, see `cached_mask`."""
+        return 0
+
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the longest row of the batch."""
         return int(self._lengths[self._rows].max()) if len(self._rows) else 0
@@ -168,11 +170,12 @@ class SlotCache(Cache):
     def _counts(self, n: int) -> Tensor:
         return torch.zeros(n, dtype=torch.long, device=self._device)
 
-    def _allocate(self, states: Tensor) -> None:
-        _, heads, _, width = states.shape
+    def _allocate(self, keys: Tensor, values: Tensor) -> None:
+        """Add the buffers of a layer, whose values may be of another width than its keys."""
         longest = int(self._lengths.max()) + self._room
         capacity = -(-longest // _GROWTH) * _GROWTH
-        for buffers in (self._keys, self._values):
+        for buffers, states in ((self._keys, keys), (self._values, values)):
+            _, heads, _, width = states.shape
             shape = len(self._owners), heads, capacity, width
             buffers.append(states.new_zeros(shape, dtype=self._dtype))
 
@@ -180,14 +183,14 @@ class SlotCache(Cache):
         """Grow the buffers to hold `rows` sessions of `length` tokens."""
         if not self._keys:
             return
-        have_rows, heads, have_length, width = self._keys[0].shape
+        have_rows, _, have_length, _ = self._keys[0].shape
         if rows <= have_rows and length <= have_length:
             return
         if length > have_length:
             length = -(-length // _GROWTH) * _GROWTH
-        shape = (max(rows, have_rows), heads, max(length, have_length), width)
+        rows, length = max(rows, have_rows), max(length, have_length)
         for buffers in (self._keys, self._values):
             for i, old in enumerate(buffers):
-                new = old.new_zeros(shape)
+                new = old.new_zeros(rows, old.shape[1], length, old.shape[3])
                 new[:have_rows, :, :have_length] = old
                 buffers[i] = new

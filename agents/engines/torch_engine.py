@@ -20,7 +20,7 @@ from anchorgym.agents.engines.contract import (
 )
 from anchorgym.agents.engines.drawing import Choices, draw
 from anchorgym.agents.engines.factories import EngineOptionError, ServedModel
-from anchorgym.agents.engines.forward import hidden_states, token_logits
+from anchorgym.agents.engines.forward import hidden_states, position_limit, token_logits
 from anchorgym.agents.engines.kv_cache import SlotCache
 from anchorgym.agents.engines.seeding import uniforms
 from anchorgym.agents.engines.trie import Trie
@@ -72,6 +72,7 @@ class TorchEngine:
         self.eos_ids = tuple(eos_ids)
         self.max_batch = max_batch
         self._version = 0
+        self._limit = position_limit(model.config)
         self._cache = SlotCache(model)
         self._transcripts: dict[Hashable, list[int]] = {}
         self._waiting: dict[Hashable, tuple[Sampling, Trie | None]] = {}
@@ -104,10 +105,9 @@ class TorchEngine:
         if not before and not tokens:
             raise EngineError(f"session {session!r} was given no tokens to go on from")
         length = before + len(tokens) + sampling.max_tokens
-        if length > self.model.config.max_position_embeddings:
+        if self._limit is not None and length > self._limit:
             raise EngineError(
-                f"{length} tokens with the response, but the model has positions for "
-                f"{self.model.config.max_position_embeddings}"
+                f"{length} tokens with the response, but the model has positions for {self._limit}"
             )
         self._transcripts.setdefault(session, []).extend(tokens)
         self._waiting[session] = sampling, allowed
@@ -271,12 +271,12 @@ class TorchEngine:
         return last
 
     def _forward(self, ids: Tensor) -> Tensor:
-        with decoding_attention(self.model):
+        positions = self._cache.positions(ids.shape[1])
+        with decoding_attention(self.model, positions):
             return hidden_states(
                 self.model,
                 ids,
-                attention_mask=self._cache.mask(ids.shape[1]),
-                position_ids=self._cache.positions(ids.shape[1]),
+                position_ids=positions,
                 past_key_values=self._cache,
                 use_cache=True,
             )

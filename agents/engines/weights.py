@@ -74,6 +74,12 @@ def _read(folder: Path) -> dict[str, Tensor]:
             raise WeightsError(
                 f"{file} cannot be read ({error}): save the weights again"
             ) from error
+    wrong = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if wrong:
+        raise WeightsError(
+            f"{folder} holds weights that are no finite numbers, such as {min(wrong)!r}: load an "
+            "earlier state"
+        )
     return tensors
 
 

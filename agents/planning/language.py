@@ -11,7 +11,6 @@ from anchorgym.agents.planning.asking import Query, Request
 from anchorgym.agents.planning.prompts import write_prompt
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.prompts.chat import ChatTemplate
-from anchorgym.agents.prompts.parsing import END_THINK
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.planning import PlanningEnv
 
@@ -79,7 +78,7 @@ class LanguagePlanner:
         ]
 
     def _said(self, generation: Generation) -> str:
-        return self.template.text(generation.tokens).rpartition(END_THINK)[2]
+        return self.template.said(generation.tokens)
 
     def _prompt(self, world: PlanningEnv, query: Query) -> list[int] | None:
         """Return a prompt that leaves room for the answer; None if none does."""

@@ -123,7 +123,10 @@ class LanguageSession:
         if generation is None:
             raise TypeError("a language session decides from what its engine wrote")
         decision = self._policy.template.parse(generation.tokens)
-        self._remember(len(generation.tokens), decision.action, generation.stop)
+        closed = generation.tokens[-1:] == (self._policy.template.eos_id,)
+        # A response that another token has ended is closed in the prompt, like one that was cut.
+        stop = generation.stop if closed else Stop.LENGTH
+        self._remember(len(generation.tokens), decision.action, stop)
         return decision
 
     def write(self, action: str) -> list[int]:

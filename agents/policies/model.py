@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from anchorgym.agents.engines.contract import UnsupportedRequestError
 from anchorgym.agents.engines.factories import EngineFactory, ServedModel, SharedEngine
+from anchorgym.agents.engines.families import require_supported
+from anchorgym.agents.engines.forward import position_limit
 from anchorgym.agents.engines.torch_engine import TorchFactory
+from anchorgym.agents.policies.folder import (
+    CONFIG,
+    GENERATION,
+    TOKENIZER,
+    PolicyError,
+    load_model,
+    load_tokenizer,
+    read_object,
+)
 from anchorgym.agents.policies.language import UNCONSTRAINED, Form, LanguagePolicy, ShownActions
 from anchorgym.agents.prompts.chat import ChatTemplate
-from anchorgym.agents.prompts.template import Template, TinyTemplate
+from anchorgym.agents.prompts.template import Template, TemplateError, TinyTemplate
 from anchorgym.agents.quiet import no_progress_bars
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import did_you_mean
 
 SETTINGS_FILE = "anchorgym_policy.json"
-_TEMPLATES: dict[str, type[TinyTemplate] | type[ChatTemplate]] = {
-    "tiny": TinyTemplate,
-    "chat": ChatTemplate,
-}
 _CHAT_RESPONSE = 256
-
-
-class PolicyError(AnchorgymError, ValueError):
-    """A folder or setting from which no policy can be made."""
 
 
 class PromptSettings(BaseModel):
@@ -45,6 +48,8 @@ class PromptSettings(BaseModel):
     max_context: int | None = Field(None, ge=1)
     """Longest context, response included, in tokens; by default all positions of the model."""
     max_response: int = Field(8, ge=1)
+    end_tokens: tuple[str, ...] = ()
+    """Tokens that end a response, beside those that the model and its chat format name."""
 
     @classmethod
     def for_chat(cls) -> Self:
@@ -65,6 +70,7 @@ class ModelPolicy(LanguagePolicy):
 
     Raises:
         PolicyError: the settings contradict each other.
+        UnsupportedModelError: the model is of a family that engine and learner do not compute.
         UnsupportedRequestError: the settings go beyond the engine's capabilities.
     """
 
@@ -78,11 +84,15 @@ class ModelPolicy(LanguagePolicy):
         engine: EngineFactory | None = None,
         folder: Path | None = None,
     ) -> None:
+        require_supported(model)
         self.model = model
         self.tokenizer = tokenizer
         self.prompt_settings = prompt = prompt or PromptSettings()
         self.env_id = env_id
-        template: Template = _TEMPLATES[prompt.template](tokenizer)
+        named = _end_ids(model, tokenizer, prompt.end_tokens)
+        template: Template = (
+            TinyTemplate(tokenizer) if prompt.template == "tiny" else ChatTemplate(tokenizer, named)
+        )
         if prompt.constrained and prompt.template != "tiny":
             raise PolicyError(
                 "constrained decoding needs responses that are an action alone: set "
@@ -91,8 +101,11 @@ class ModelPolicy(LanguagePolicy):
         engine = engine or TorchFactory()
         if prompt.constrained and not engine.capabilities.constrained_decoding:
             raise UnsupportedRequestError("constrained_decoding", UNCONSTRAINED)
-        served = ServedModel(model, tokenizer, (template.eos_id,), folder)
-        positions: int = model.config.max_position_embeddings
+        self._factory, self._folder = engine, folder
+        self.end_ids: tuple[int, ...] = tuple(dict.fromkeys((template.eos_id, *named)))
+        """Tokens that end a response; the first closes a turn of the prompt's format."""
+        served = ServedModel(model, tokenizer, self.end_ids, folder)
+        positions = position_limit(model.config) or 0
         super().__init__(
             template,
             engine.make(served),
@@ -118,7 +131,9 @@ class ModelPolicy(LanguagePolicy):
         with no_progress_bars():
             self.model.save_pretrained(fresh)
             self.tokenizer.save_pretrained(fresh)
-        settings = {"env_id": self.env_id, **self.prompt_settings.model_dump()}
+        prompt = self.prompt_settings
+        left_out = None if prompt.end_tokens else {"end_tokens"}  # which others cannot read
+        settings = {"env_id": self.env_id, **prompt.model_dump(exclude=left_out)}
         (fresh / SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rename(stale)
@@ -126,19 +141,23 @@ class ModelPolicy(LanguagePolicy):
         shutil.rmtree(stale, ignore_errors=True)
 
     def with_prompt(self, **changes: object) -> ModelPolicy:
-        """Return a policy of the same model, tokenizer and engine with other prompt settings.
+        """Return a policy of the same model and tokenizer with other prompt settings.
+
+        The engine is the same too, unless responses end by other tokens.
 
         Raises:
             PolicyError: a setting does not exist, or cannot have that value.
         """
         settings = {**self.prompt_settings.model_dump(), **changes}
         prompt = _validated(settings, "prompt settings")
+        same = prompt.end_tokens == self.prompt_settings.end_tokens
         return ModelPolicy(
             self.model,
             self.tokenizer,
             prompt,
             env_id=self.env_id,
-            engine=SharedEngine(self.engine),
+            engine=SharedEngine(self.engine) if same else self._factory,
+            folder=self._folder,
         )
 
 
@@ -153,14 +172,17 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
         engine: factory of the engine; by default an engine in this process.
 
     Raises:
-        PolicyError: the folder holds neither a policy nor a model.
+        PolicyError: the folder holds neither a policy nor a model, or a file of it is damaged.
+        TemplateError: the tokenizer has no chat template, or one that cannot be used.
+        UnsupportedModelError: the model is of a family that engine and learner do not compute, or
+            their log-probabilities differ from its own.
         UnsupportedRequestError: the policy goes beyond the engine's capabilities.
     """
     folder = Path(folder)
     settings = folder / SETTINGS_FILE
     if settings.is_file():
         env_id, prompt = _read_settings(settings)
-    elif (folder / "config.json").is_file() and (folder / "tokenizer.json").is_file():
+    elif (folder / CONFIG).is_file() and (folder / TOKENIZER).is_file():
         env_id, prompt = "", PromptSettings.for_chat()
     else:
         raise PolicyError(
@@ -168,18 +190,51 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
             "with config.json and tokenizer.json: give the folder that a run has saved, such as "
             "runs/NAME/policy"
         )
-    with no_progress_bars():
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return ModelPolicy(model.eval(), tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
+    tokenizer = load_tokenizer(folder)
+    model = load_model(folder)
+    if len(tokenizer) > model.config.vocab_size:
+        raise PolicyError(
+            f"{folder / TOKENIZER} has {len(tokenizer)} tokens, but the model of {CONFIG} only "
+            f"{model.config.vocab_size}: they are not of one model"
+        )
+    try:
+        return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
+    except TemplateError as error:
+        raise TemplateError(f"{folder / TOKENIZER}: {error}") from error
+
+
+def _end_ids(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, named: Iterable[str]
+) -> tuple[int, ...]:
+    """Return the tokens that settings, tokenizer and model say to end a response.
+
+    Raises:
+        PolicyError: one of them is no token.
+    """
+    vocabulary = tokenizer.get_vocab()
+    for token in named:
+        if token not in vocabulary:
+            raise PolicyError(
+                f"policy.end_tokens: the tokenizer has no token {token!r}."
+                f"{did_you_mean(token, tokenizer.added_tokens_encoder)}"
+            )
+    ids: list[object] = [*(vocabulary[token] for token in named), tokenizer.eos_token_id]
+    for config in (model.generation_config, model.config):
+        ended = getattr(config, "eos_token_id", None)
+        ids += ended if isinstance(ended, (list, tuple)) else [ended]
+    found = [number for number in ids if number is not None]
+    for number in found:
+        if not isinstance(number, int) or not 0 <= number < model.config.vocab_size:
+            raise PolicyError(
+                f"eos_token_id {number!r} of {GENERATION} or {CONFIG} is no token of the model, "
+                f"which has {model.config.vocab_size}: name its end tokens there"
+            )
+    return tuple(dict.fromkeys(map(int, found)))
 
 
 def _read_settings(path: Path) -> tuple[str, PromptSettings]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        env_id = settings.pop("env_id")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PolicyError(f"{path} is damaged ({error!r}): save the policy again") from error
+    settings = read_object(path)
+    env_id = settings.pop("env_id", None)
     if not isinstance(env_id, str):
         raise PolicyError(f"{path} is damaged (env_id is no text): save the policy again")
     return env_id, _validated(settings, str(path))

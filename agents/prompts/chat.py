@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jinja2 import TemplateError as JinjaError
 from transformers import PreTrainedTokenizerBase
 
 from anchorgym.agents.engines.trie import Trie
 from anchorgym.agents.policies.base import Decision, View
-from anchorgym.agents.prompts.parsing import ACTION, END_ACTION, END_THINK, THINK, parse_tagged
+from anchorgym.agents.prompts.parsing import (
+    ACTION,
+    END_ACTION,
+    END_THINK,
+    THINK,
+    parse_tagged,
+    without_thoughts,
+)
+from anchorgym.agents.prompts.plain_text import PlainEncoder
+from anchorgym.agents.prompts.rendering import render
 from anchorgym.agents.prompts.template import PastTurn, TemplateError
 
 _FIRST, _REPLY, _SECOND = "@@user-one@@", "@@assistant@@", "@@user-two@@"
@@ -18,6 +26,14 @@ _ASK = (
     f"Think about what to do next inside {THINK} {END_THINK}, then write exactly one action inside "
     f"{ACTION} {END_ACTION}."
 )
+_THOUGHTS = (
+    (THINK, END_THINK),
+    ("[THINK]", "[/THINK]"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<seed:think>", "</seed:think>"),
+    ("<|channel|>analysis", "<|end|>"),
+)
+"""Markers around the thoughts of model families; those of ours come first."""
 
 
 class ChatTemplate:
@@ -28,43 +44,61 @@ class ChatTemplate:
     text of the world is encoded separately, so that it can neither forge nor split a marker.
 
     Args:
-        tokenizer: a fast tokenizer with a chat template and an end-of-turn token.
+        tokenizer: a fast tokenizer with a chat template.
+        end_ids: tokens that are known to end a response. The first of them that the chat template
+            writes after a reply closes a turn; without one, the marker with which it goes on after
+            a reply does.
 
     Raises:
-        TemplateError: the tokenizer has no chat template, or one that changes its messages.
+        TemplateError: the tokenizer has no chat template, or one that changes its messages or
+            that does not close a reply.
     """
 
     name = "chat"
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, end_ids: Sequence[int] | None = None
+    ) -> None:
         self.tokenizer = tokenizer
-        self.eos_id: int = tokenizer.eos_token_id
-        self._backend = tokenizer.backend_tokenizer
-        alone = _render(tokenizer, [("user", _FIRST)])
-        both = _render(tokenizer, [("user", _FIRST), ("assistant", _REPLY), ("user", _SECOND)])
+        opened = (("user", _FIRST),)
+        alone, both = render(
+            tokenizer, [opened, (*opened, ("assistant", _REPLY), ("user", _SECOND))]
+        )
         opening, ending = _around(alone, _FIRST)
         _, rest = _around(both, _REPLY)
         between, _ = _around(rest, _SECOND)
+        backend = tokenizer.backend_tokenizer
+        backend.encode_special_tokens = False  # these parts are the model's own format
         self._opening, self._between, self._ending = (
-            self._encode_format(part) for part in (opening, between, ending)
+            list(backend.encode(part, add_special_tokens=False).ids)
+            for part in (opening, between, ending)
         )
-        if self.eos_id not in self._between:
-            raise TemplateError(
-                "the chat template does not close a reply with the tokenizer's eos token "
-                f"({tokenizer.eos_token!r}): set the tokenizer's eos_token to what closes a turn"
-            )
-        self._backend.encode_special_tokens = True
+        self._plain = PlainEncoder(tokenizer)
+        known = [tokenizer.eos_token_id] if end_ids is None else end_ids
+        self.eos_id: int = self._closer(frozenset(known))
+        self._thoughts = [
+            (begin, end)
+            for begin, end in _THOUGHTS
+            if begin == THINK or any(map(begin.startswith, self._plain.markers))
+        ]
+        written = [marker for pair in self._thoughts for marker in pair]
+        spelled = {THINK, END_THINK, ACTION, END_ACTION, *written, "<|channel|>"}
+        self._silent = frozenset(tokenizer.all_special_ids) - {
+            number for marker, number in self._plain.markers.items() if marker in spelled
+        }
+        self._closing = self._close(ending)
+        """The marker that closes the thoughts which the prompt opens; "" if it opens none."""
 
     def turn(self, observation: str, view: View, before: str) -> list[int]:
         """Return the tokens that a turn appends to a transcript; see `Template.turn`."""
         if not before:
-            said = f"Your task: {view.goal}\n\nYou see: {observation}\n{self._menu(view)}\n{_ASK}"
-            return [*self._opening, *self._encode(said), *self._ending]
+            said = f"Your task: {view.goal}\n\nYou see: {observation}\n{self._menu(view)}\n"
+            return [*self._opening, *self._asked(said), *self._ending]
         opening = self._between
         if before == "eos":  # the policy has written the closing token itself
             opening = opening[opening.index(self.eos_id) + 1 :]
-        said = f"You see: {observation}\n{self._menu(view)}\n{_ASK}"
-        return [*opening, *self._encode(said), *self._ending]
+        said = f"You see: {observation}\n{self._menu(view)}\n"
+        return [*opening, *self._asked(said), *self._ending]
 
     def window(
         self, observation: str, view: View, past: Sequence[PastTurn], n_past: int
@@ -76,26 +110,35 @@ class ChatTemplate:
             parts.append(f"You have taken {n_past} turns. The last of them:")
             for n, (seen, done) in enumerate(past, first):
                 parts.append(f"[Turn {n}] You saw: {seen}\n[Turn {n}] You did: {done or 'nothing'}")
-        parts.append(f"You see now: {observation}\n{self._menu(view)}\n{_ASK}")
-        return [*self._opening, *self._encode("\n\n".join(parts)), *self._ending]
+        parts.append(f"You see now: {observation}\n{self._menu(view)}\n")
+        return [*self._opening, *self._asked("\n\n".join(parts)), *self._ending]
 
     def question(self, text: str) -> list[int]:
         """Return a whole prompt of `text` alone, for an unconstrained response."""
-        return [*self._opening, *self._encode(text), *self._ending]
+        return [*self._opening, *self._plain.encode(text), *self._ending]
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return tokens as text, without the markers of the chat format."""
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        return str(self.tokenizer.decode([token for token in tokens if token not in self._silent]))
+
+    def said(self, tokens: Sequence[int]) -> str:
+        """Return what a response says after its thoughts; "" if it only thinks."""
+        text = self._with_our_tags(self.text(tokens))
+        return without_thoughts(text, thinking=bool(self._closing))
 
     def response(self, action: str) -> list[int]:
         """Return the tokens of an action without thoughts, closed by the end of the turn."""
-        said = f"{THINK}{END_THINK}{ACTION}{action}{END_ACTION}"
-        return [*self._encode(said), self.eos_id]
+        before = self._closing or f"{THINK}{END_THINK}"
+        tokens = self._plain.encode_with(
+            (f"{before}{ACTION}", True), (action, False), (END_ACTION, True)
+        )
+        return [*tokens, self.eos_id]
 
     def parse(self, tokens: Sequence[int]) -> Decision:
         """Return the action in a response, "" if there is none; see `parse_tagged`."""
         text = self.text(tokens)
-        return Decision(parse_tagged(text), text)
+        action = parse_tagged(self._with_our_tags(text), thinking=bool(self._closing))
+        return Decision(action, text)
 
     def choices(self, actions: tuple[str, ...], max_tokens: int) -> Trie | None:
         """Refuse constrained decoding, as thoughts are free text.
@@ -115,26 +158,38 @@ class ChatTemplate:
             lines.append(f"You can do: {listed}")
         return "\n".join(lines)
 
-    def _encode(self, text: str) -> list[int]:
-        return list(self._backend.encode(text, add_special_tokens=False).ids)
+    def _asked(self, said: str) -> list[int]:
+        """Return the tokens of a message of the world's text, and of what is asked."""
+        return self._plain.encode_with((said, False), (_ASK, True))
 
-    def _encode_format(self, text: str) -> list[int]:
-        """Encode a part of the chat format, with its special tokens."""
-        self._backend.encode_special_tokens = False
-        return self._encode(text)
-
-
-def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[tuple[str, str]]) -> str:
-    try:
-        return str(
-            tokenizer.apply_chat_template(
-                [{"role": role, "content": content} for role, content in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-            )
+    def _closer(self, known: frozenset[int]) -> int:
+        """Return the token that closes a reply in the chat format."""
+        for token in self._between:
+            if token in known:
+                return token
+        markers = frozenset(self._plain.markers.values())
+        for i, token in enumerate(self._between):
+            if token in markers and not self.tokenizer.decode(self._between[:i]).strip():
+                return token
+        raise TemplateError(
+            "the chat template does not close a reply with the tokenizer's eos token "
+            f"({self.tokenizer.eos_token!r}) or another marker: name what closes a turn in "
+            "policy.end_tokens"
         )
-    except (ValueError, TypeError, JinjaError) as error:
-        raise TemplateError(f"the tokenizer's chat template cannot be used: {error}") from error
+
+    def _close(self, ending: str) -> str:
+        """Return the marker that closes thoughts which the end of a prompt has opened."""
+        for begin, end in self._thoughts:
+            if ending.rfind(begin) > ending.rfind(end):
+                return end
+        return ""
+
+    def _with_our_tags(self, text: str) -> str:
+        """Return text with our tags in place of a family's markers of thoughts."""
+        for begin, end in self._thoughts[1:]:
+            if begin in text or end == self._closing:
+                text = text.replace(begin, THINK).replace(end, END_THINK)
+        return text
 
 
 def _around(text: str, mark: str) -> tuple[str, str]:

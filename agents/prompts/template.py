@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from anchorgym.agents.engines.trie import Trie
 from anchorgym.agents.policies.base import Decision, View
+from anchorgym.agents.prompts.plain_text import PlainEncoder
 from anchorgym.agents.prompts.tokenizer import ACT, CAN, GOAL, OBS
 from anchorgym.envs.errors import AnchorgymError
 
@@ -98,16 +99,14 @@ class TinyTemplate:
         self._obs, self._can, self._goal, self._act = (
             int(vocabulary[marker]) for marker in (OBS, CAN, GOAL, ACT)
         )
-        backend = tokenizer.backend_tokenizer
-        backend.encode_special_tokens = True
+        plain = PlainEncoder(tokenizer)
         # An unknown-token in a response stays in its action, which is then invalid.
         self._silent = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
         self._ordinary = frozenset(vocabulary.values()) - frozenset(tokenizer.all_special_ids)
 
         @lru_cache(maxsize=20_000)
         def encode(text: str) -> tuple[int, ...]:
-            ids: list[int] = backend.encode(text, add_special_tokens=False).ids
-            return tuple(ids)
+            return tuple(plain.encode(text))
 
         self._encode = encode
         self.choices = lru_cache(maxsize=4096)(self._choices)

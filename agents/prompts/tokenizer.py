@@ -15,7 +15,6 @@ any of them may come first.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +22,9 @@ from dataclasses import dataclass, field
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
+
+from anchorgym.agents.prompts.phrases import joined_words
+from anchorgym.agents.prompts.plain_text import well_formed
 
 PAD, EOS, UNK = "<pad>", "<eos>", "<unk>"
 OBS, CAN, GOAL, ACT = "<obs>", "<can>", "<goal>", "<act>"
@@ -49,7 +51,7 @@ def build_tokenizer(texts: Iterable[str], actions: Iterable[str]) -> PreTrainedT
     Returns:
         A word-level tokenizer in Hugging Face format. Unknown words become `<unk>`.
     """
-    read, done = Counter(texts), Counter(actions)
+    read, done = Counter(map(well_formed, texts)), Counter(map(well_formed, actions))
     fillers = _unused(_FILLERS, done)
     normalize = normalizers.Sequence(
         [
@@ -188,12 +190,11 @@ def _phrases(texts: Sequence[tuple[list[str], int]], codes: Iterable[str]) -> li
         texts: pairs of (words, number of times the text occurs).
         codes: the words that are codes.
     """
-    rows = list(texts)
-    names = {match[1] for row, _ in rows for word in row if (match := _NUMBERED.fullmatch(word))}
+    words = {word for row, _ in texts for word in row}
+    names = {match[1] for word in words if (match := _NUMBERED.fullmatch(word))}
     names.update(codes)
-    while joined := _inseparable(rows, names):
-        rows = [(_join(row, joined), count) for row, count in rows]
-    found = {word for row, _ in rows for word in row}
+    separate = {word: _has_name(word, names) for word in words}
+    found = joined_words(texts, separate, _MIN_PHRASE_COUNT)
     return [word for word in found if len(re.findall(_UNIT, word)) > 1]
 
 
@@ -204,39 +205,8 @@ def _codes(texts: Iterable[str]) -> list[str]:
     return [space + code for code in codes for space in ("", " ")]
 
 
-def _inseparable(rows: Sequence[tuple[list[str], int]], names: set[str]) -> set[tuple[str, str]]:
-    """Return pairs of adjacent words of which one never occurs without the other."""
-    single: Counter[str] = Counter()
-    pairs: Counter[tuple[str, str]] = Counter()
-    for row, count in rows:
-        for word in row:
-            single[word] += count
-        for pair in itertools.pairwise(row):
-            pairs[pair] += count
-    return {
-        pair
-        for pair, count in pairs.items()
-        if count >= _MIN_PHRASE_COUNT
-        and count in (single[pair[0]], single[pair[1]])
-        and not any(_has_name(part, names) for part in pair)
-    }
-
-
 def _has_name(part: str, names: set[str]) -> bool:
     return any(word in names or word.isdigit() for word in part.split())
-
-
-def _join(row: list[str], joined: set[tuple[str, str]]) -> list[str]:
-    out: list[str] = []
-    i = 0
-    while i < len(row):
-        if i + 1 < len(row) and (row[i], row[i + 1]) in joined:
-            out.append(row[i] + row[i + 1])
-            i += 2
-        else:
-            out.append(row[i])
-            i += 1
-    return out
 
 
 def _spare_numbers(words: Iterable[str]) -> list[str]:

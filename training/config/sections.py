@@ -74,10 +74,16 @@ class PolicyConfig(Section):
     of the episode did not offer."""
     constrained: bool = False
     """Whether decoding is constrained to admissible actions; training uses the same mask."""
+    end_tokens: tuple[str, ...] = ()
+    """Tokens that end a response of a chat model, beside those that the model, its tokenizer and
+    its chat format name, such as `["<end_of_turn>"]`."""
 
     def prompt_changes(self) -> dict[str, Any]:
         """Return the prompt settings that were set explicitly, which override a saved policy's."""
-        names = ("form", "history", "shows_actions", "constrained", "max_context", "max_response")
+        names = (
+            *("form", "history", "shows_actions", "constrained"),
+            *("max_context", "max_response", "end_tokens"),
+        )
         return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
     @model_validator(mode="after")

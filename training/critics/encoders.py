@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from anchorgym.envs.errors import AnchorgymError
 
@@ -108,8 +108,13 @@ class HuggingFaceEncoder:
     def __init__(self, source: str | Path) -> None:
         self.source = str(source)
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(self.source)
-            self._model = AutoModel.from_pretrained(self.source).eval().requires_grad_(False)
+            config = AutoConfig.from_pretrained(self.source, trust_remote_code=False)
+            config._attn_implementation = None  # a folder may name code there: take the default
+            self._tokenizer = AutoTokenizer.from_pretrained(self.source, trust_remote_code=False)
+            model = AutoModel.from_pretrained(
+                self.source, config=config, trust_remote_code=False, use_safetensors=True
+            )
+            self._model = model.eval().requires_grad_(False)
         except (OSError, ValueError) as error:
             raise EncoderError(
                 f"no encoder can be loaded from {self.source!r} ({error}): give the folder or the "

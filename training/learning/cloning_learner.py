@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from anchorgym.agents.engines.attention import training_attention
-from anchorgym.agents.engines.forward import fast_precision, hidden_states, token_logits
+from anchorgym.agents.engines.forward import fast_precision, row_states, token_logits
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.tiny import factor_embedding, fold_embedding
 from anchorgym.training.config.sections import CloneConfig
@@ -144,8 +143,8 @@ class CloningLearner(GradientLearner[PreTrainedModel]):
         targets = targets[:, 1:].flatten().to(self.device)
         drawn = self._looked_at(kinds)
         ids, kinds = ids.to(self.device), kinds.to(self.device)
-        with training_attention(self.model), self._precision():
-            hidden = hidden_states(self.model, ids, use_cache=False)[:, :-1].flatten(0, 1)
+        with self._precision():
+            hidden = row_states(self.model, ids)[:, :-1].flatten(0, 1)
             if drawn is not None:
                 drawn = drawn.to(self.device)
                 hidden, targets, kinds = hidden[drawn], targets[drawn], kinds[drawn]

@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from anchorgym.agents.engines.attention import training_attention
-from anchorgym.agents.engines.forward import hidden_states, token_logits
+from anchorgym.agents.engines.forward import row_states, token_logits
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.gigpo import Algorithm, Totals
 from anchorgym.training.config.sections import LearnerConfig
@@ -99,7 +98,7 @@ class LanguageLearner(GradientLearner[PreTrainedModel]):
                 f"the loss of {type(self.algorithm).__name__} is no sum over parts of a "
                 "mini-batch: give it whole, and lower learner.minibatch if it is too large"
             )
-        self.model.train()
+        self.model.eval()  # dropout would train other distributions than those that were sampled
         tokens = TokenBatch.of(rows, self._capacity)
         batch = [rows[i] for i in tokens.order]
         choices = self._choices(batch)
@@ -154,22 +153,11 @@ class LanguageLearner(GradientLearner[PreTrainedModel]):
         """Return logprob and entropy of each written token, row by row: (n_written,).
 
         Both are of the distribution that was sampled from, with its temperature (one number, or
-        (n_written, 1)) and its allowed choices. Padding comes last and attention is causal, so
-        padding needs no mask.
+        (n_written, 1)) and its allowed choices.
         """
         tokens = tokens.to(self.device)
         with autocast(self.device, self.dtype):
-            if tokens.segments is None:
-                with training_attention(model):
-                    hidden = hidden_states(model, tokens.ids, use_cache=False)
-            else:
-                hidden = hidden_states(
-                    model,
-                    tokens.ids,
-                    use_cache=False,
-                    position_ids=tokens.positions,
-                    attention_mask=tokens.attention_mask(),
-                )
+            hidden = row_states(model, tokens.ids, tokens.positions)
             logits = token_logits(model, hidden[:, :-1][tokens.written])
         logits = logits / temperature
         if choices is not None:

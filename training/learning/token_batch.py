@@ -55,20 +55,17 @@ def pack_rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 class TokenBatch:
     """Training rows as tensors on a device; if packed, a line holds several rows.
 
-    Rows that share a line do not attend to each other.
-
     Attributes:
         ids: (n_lines, length) tokens, padded at the end.
         written: (n_lines, length - 1) True where the next token was sampled.
-        positions: (n_lines, length) position of each token in its row; None if not packed.
-        segments: (n_lines, length) index of each token's row in its line; -1 is padding.
+        positions: (n_lines, length) position of each token in its row, by which rows that share a
+            line are told apart; padding is at position 0. None if not packed.
         order: indices of the rows, in the order of their written tokens in `written`.
     """
 
     ids: Tensor
     written: Tensor
     positions: Tensor | None
-    segments: Tensor | None
     order: list[int]
 
     @classmethod
@@ -77,7 +74,7 @@ class TokenBatch:
         if capacity is None:
             ids = pad_rows([row.tokens for row in rows], torch.long)
             written = pad_rows([row.written for row in rows], torch.bool)[:, 1:]
-            return cls(ids, written, None, None, list(range(len(rows))))
+            return cls(ids, written, None, list(range(len(rows))))
         packs = pack_rows([len(row) for row in rows], capacity)
         parts = [[rows[i] for i in pack] for pack in packs]
         return cls(
@@ -90,26 +87,14 @@ class TokenBatch:
             positions=pad_rows(
                 [[p for row in part for p in range(len(row))] for part in parts], torch.long
             ),
-            segments=pad_rows(
-                [[n for n, row in enumerate(part) for _ in row.tokens] for part in parts],
-                torch.long,
-                fill=-1,
-            ),
             order=[i for pack in packs for i in pack],
         )
 
     def to(self, device: torch.device) -> TokenBatch:
         """Return the batch on another device."""
         positions = None if self.positions is None else self.positions.to(device)
-        segments = None if self.segments is None else self.segments.to(device)
         ids, written = self.ids.to(device), self.written.to(device)
-        return TokenBatch(ids, written, positions, segments, self.order)
-
-    def attention_mask(self) -> Tensor:
-        """Return the attention mask of packed rows, (n_lines, 1, length, length)."""
-        assert self.segments is not None
-        same = self.segments[:, :, None] == self.segments[:, None, :]
-        return torch.tril(same)[:, None]
+        return TokenBatch(ids, written, positions, self.order)
 
 
 def choice_mask(rows: Sequence[TokenRow], n_tokens: int) -> Tensor | None:

@@ -15,6 +15,7 @@ from anchorgym.agents.engines import (
 )
 from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
 from anchorgym.agents.policies.tiny import build_tiny
+from anchorgym.agents.prompts.plain_text import well_formed
 from anchorgym.agents.prompts.template import TinyTemplate
 from anchorgym.agents.prompts.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv, sub_panel
@@ -259,7 +260,7 @@ def tiny_policy(
 def _longest_response(template: TinyTemplate, actions: Iterable[str]) -> int:
     """Return the tokens of the longest action; all actions must decode to the same text."""
     longest = 1
-    for action in actions:
+    for action in filter(_writable, actions):
         tokens = template.response(action)
         back = template.parse(tokens).action
         if back != action:
@@ -269,6 +270,11 @@ def _longest_response(template: TinyTemplate, actions: Iterable[str]) -> int:
             )
         longest = max(longest, len(tokens))
     return longest
+
+
+def _writable(action: str) -> bool:
+    """Whether UTF-8 can write an action; no policy is asked to write one with lone surrogates."""
+    return well_formed(action) == action
 
 
 def _panels(env: TextEnv, config: TrainConfig) -> Panels:

@@ -38,6 +38,14 @@ def test_the_first_action_after_the_thoughts_counts(text: str, action: str) -> N
     assert parse_tagged(text) == action
 
 
+def test_nothing_is_done_until_thoughts_of_the_prompt_end() -> None:
+    said = "I could <action>go</action>"
+    assert parse_tagged(said, thinking=True) == ""
+    assert parse_tagged(f"{said}</think><action>look</action>", thinking=True) == "look"
+    assert parse_tagged(f"a</think><think>{said}</think><action>look</action>") == "look"
+    assert parse_tagged(f"a</think><think>{said}") == ""
+
+
 @given(st.text(), st.text(alphabet=st.characters(exclude_characters="<>")))
 def test_an_action_that_was_only_thought_of_never_counts(thought: str, action: str) -> None:
     thought = thought.replace("</think>", "")

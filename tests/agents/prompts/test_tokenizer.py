@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
 
 import pytest
 from chat_models import chat_tokenizer
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorgym.agents import View, build_tokenizer
-from anchorgym.agents.prompts.template import TemplateError, TinyTemplate
+from anchorgym.agents.prompts.phrases import joined_words
+from anchorgym.agents.prompts.template import PastTurn, TemplateError, TinyTemplate
 from anchorgym.agents.prompts.tokenizer import factors, phrase_pattern
 
 THINGS = ("mug", "plate", "pen")
@@ -139,3 +142,69 @@ def test_phrases_that_share_beginnings_are_found_as_if_each_were_tried(
     longest_first = sorted(phrases, key=len, reverse=True)
     one_by_one = re.compile("|".join([*map(alone, longest_first), units]))
     assert phrase_pattern(phrases).findall(text) == one_by_one.findall(text)
+
+
+def slowly_joined(
+    rows: list[tuple[list[str], int]], separate: dict[str, bool], least: int
+) -> set[str]:
+    """The rule of phrases as it reads: count everything anew in each round."""
+    while True:
+        single: Counter[str] = Counter()
+        pairs: Counter[tuple[str, str]] = Counter()
+        for row, count in rows:
+            for word in row:
+                single[word] += count
+            for pair in itertools.pairwise(row):
+                pairs[pair] += count
+        joined = {
+            (one, other)
+            for (one, other), count in pairs.items()
+            if count >= least and count in (single[one], single[other])
+            if not separate.get(one) and not separate.get(other)
+        }
+        if not joined:
+            return set(single)
+        rows = [(joined_once(row, joined), count) for row, count in rows]
+
+
+def joined_once(row: list[str], pairs: set[tuple[str, str]]) -> list[str]:
+    out: list[str] = []
+    i = 0
+    while i < len(row):
+        both = tuple(row[i : i + 2]) in pairs
+        out.append("".join(row[i : i + 2]) if both else row[i])
+        i += 2 if both else 1
+    return out
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(["a", "ab", "b", " c", "_", " d 1"]), max_size=20),
+            st.integers(1, 4),
+        ),
+        max_size=5,
+    )
+)
+def test_phrases_are_those_that_counting_anew_in_each_round_finds(
+    rows: list[tuple[list[str], int]],
+) -> None:
+    separate = {word: word == " d 1" for row, _ in rows for word in row}
+    assert joined_words(rows, separate, 3) == slowly_joined(rows, separate, 3)
+
+
+@pytest.mark.parametrize("text", ["go " + "word " * 4000 + "end", "_a" * 2000])
+def test_an_observation_of_any_length_is_joined_in_one_pass(text: str) -> None:
+    template = TinyTemplate(build_tokenizer([text] * 25, ["go"]))  # a round a word would hang
+    tokens = template.turn(text, View("go", (), True, ""), "")
+    assert len(tokens) < 10
+    assert template.tokenizer.unk_token_id not in tokens
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a \udfff b", "\x00\u2028\u202e"])
+def test_text_that_utf8_cannot_write_is_read(text: str) -> None:
+    template = TinyTemplate(build_tokenizer([text, "see a mug"], [text, "take mug"]))
+    view = View(text, (text, "take mug"), False, text)
+    assert template.window(text, view, [PastTurn(text, text)], 1)
+    assert template.choices((text, "take mug"), 8)
+    assert template.parse(template.response("take mug")).action == "take mug"

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import worlds  # noqa: F401  (registers the test worlds)
+from model_families import family_model
 from small_policies import small_policy
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from anchorgym.agents import ModelPolicy, Sampling
+from anchorgym.agents.engines.answering import answer_apart
+from anchorgym.agents.engines.torch_engine import TorchEngine
 from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import EnvPool, Episode, Start, rollout
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.language_learner import LanguageLearner
-from anchorgym.training.learning.rows import training_rows
+from anchorgym.training.learning.rows import TokenRow, training_rows
 
 WORLD = "test/CandidKeyDoor-v0"
 TEMPERATURE = 0.7
@@ -209,3 +213,29 @@ def scores(policy: ModelPolicy, episodes: Sequence[Episode], temperature: float)
             found.append(picked.sum().item())
             transcript += turn.response
     return np.array(found)
+
+
+@pytest.mark.parametrize("packing", [False, True])
+@pytest.mark.parametrize("family", ["gpt2", "granite", "gemma2", "mistral", "gpt-oss"])
+def test_a_first_step_starts_from_the_logprobs_that_were_sampled(
+    family: str, packing: bool
+) -> None:
+    model = family_model(family)  # that of GPT-2 has dropout
+    engine = TorchEngine(model, (2,))
+    policy = SimpleNamespace(model=model, engine=engine, max_context=64)
+    prompts = [[5, 9, 11], list(range(3, 33))]
+    written = answer_apart(engine, [(tokens, Sampling(6, 1.0)) for tokens in prompts], "test")
+    rows = [
+        TokenRow(
+            [*prompt, *answer.tokens],
+            [*[False] * len(prompt), *[True] * len(answer.tokens)],
+            list(answer.logprobs),
+            [1.0] * len(answer.tokens),
+            [()] * len(answer.tokens),
+            [0] * len(answer.tokens),
+        )
+        for prompt, answer in zip(prompts, written, strict=True)
+    ]
+    algorithm = make_algorithm("grpo", kl_coef=0.0, entropy_coef=0.0)
+    learner = LanguageLearner(policy, algorithm, LearnerConfig(packing=packing), temperature=1.0)
+    assert learner.forward_backward(rows)["loss"] == pytest.approx(-1.0, abs=1e-5)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from anchorgym.envs import panel_hash
 from anchorgym.envs.cache import cache_folder
 from anchorgym.envs.errors import DataError, UnknownSplitError
-from anchorgym.envs.webshop import Product, WebShopEnv
+from anchorgym.envs.webshop import Product, WebShopEnv, store
 from anchorgym.envs.webshop.goals import (
     NO_LIMIT,
     SHUFFLE_SEED,
@@ -169,6 +169,21 @@ def test_a_damaged_cache_gives_what_a_fresh_build_gives(
     fresh = shop()
     (kept,) = (tmp_path / "cache" / "webshop").iterdir()
     check_every_damage(kept, lambda: shop() == fresh)
+
+
+def test_a_catalogue_that_other_code_made_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANCHORGYM_CACHE", str(tmp_path / "cache"))
+    folder = folder_of(tmp_path, [raw()])
+    opened_shop.cache_clear()
+    official_shop(folder, None, None, 0)
+    (kept,) = (tmp_path / "cache" / "webshop").iterdir()
+    before = kept.stat().st_ino
+    monkeypatch.setattr(store, "_makers", lambda: "other code")
+    opened_shop.cache_clear()
+    official_shop(folder, None, None, 0)
+    assert kept.stat().st_ino != before
 
 
 def test_a_file_that_changes_is_read_anew_by_this_process_too(tmp_path: Path) -> None:

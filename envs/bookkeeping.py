@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from anchorgym.envs.errors import OptionError, SnapshotError, UnknownTaskError
-from anchorgym.envs.spaces import is_well_formed
+from anchorgym.envs.texts import is_well_formed
 
 SNAPSHOT_FORMAT = 1
 

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 def run(known: Namespace, given: Settings) -> int:
     """Play the panel and print the results."""
-    from rich.console import Console
-
     from anchorgym.training.commands.environment import environment
     from anchorgym.training.config.run_folders import claim
     from anchorgym.training.evaluation.measurement import Measurement, Plan, measure
     from anchorgym.training.evaluation.players import load_player
     from anchorgym.training.rollout.env_pool import EnvPool
+    from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
 
     env = environment(given)
@@ -50,7 +49,7 @@ def run(known: Namespace, given: Settings) -> int:
     if known.out:
         claim(known.out, "anchorgym evaluate", "evaluation.json", "episodes.jsonl")
     measurement = Measurement(plan, tuple(names))
-    display = Display(Console(stderr=True))
+    display = Display(SafeConsole(stderr=True))
     try:
         measure(measurement, players, worlds, display, keep_episodes=bool(known.out))
     except KeyboardInterrupt:
@@ -66,10 +65,9 @@ def run(known: Namespace, given: Settings) -> int:
 def _show(measurement: Measurement, known: Namespace) -> None:
     import json
 
-    from rich.console import Console
-
     from anchorgym.training.evaluation.figures import table
     from anchorgym.training.evaluation.files import write_measurement
+    from anchorgym.training.run.console import SafeConsole
 
     if known.out:
         write_measurement(measurement, known.out)
@@ -77,17 +75,17 @@ def _show(measurement: Measurement, known: Namespace) -> None:
     if known.json:
         print(json.dumps(measurement.to_json(), allow_nan=False))
         return
-    console = Console()
+    console = SafeConsole()
     if not console.is_terminal:
         console.width = max(console.width, 110)
     if len(measurement.names) == 1:
         name = measurement.names[0]
         columns = [(name, each[0]) for each in measurement.found.values()]
-        console.print(table(columns, width=console.width), highlight=False)
+        console.print(table(columns, width=console.width))
         return
     for mode, comparison in measurement.comparisons.items():
         columns = list(zip(measurement.names, measurement.found[mode], strict=True))
-        console.print(table(columns, comparison, console.width), highlight=False)
+        console.print(table(columns, comparison, console.width))
 
 
 def _env_id(asked: str | None, players: Sequence[Player]) -> str:

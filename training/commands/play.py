@@ -43,17 +43,16 @@ class _Table:
     """One session of play: the game, the screen, and the record."""
 
     def __init__(self, known: Namespace, arguments: dict[str, Any]) -> None:
-        from rich.console import Console
-
         from anchorgym.envs import make
         from anchorgym.training.play.playing import Game
         from anchorgym.training.play.screen import Screen
+        from anchorgym.training.run.console import SafeConsole
 
         self.known, self.arguments = known, arguments
         _check_writable(known.record)
         self.seed = random.randrange(2**31) if known.seed is None else known.seed
         self.game: Game = Game(make(known.env, **arguments), known.task, self.seed)
-        self.screen: Screen = Screen(Console(highlight=False))
+        self.screen: Screen = Screen(SafeConsole())
         self.episodes: list[EpisodeRecord] = []
 
     def play(self) -> int:

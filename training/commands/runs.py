@@ -46,7 +46,7 @@ class Job(Generic[S]):
 
     def say(self, text: str) -> None:
         """Print a line without wrapping, so that paths in it can be copied."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
 
 def run_job(
@@ -114,9 +114,9 @@ def _carry_out(known: Namespace, command: str, job: Job[S], work: Callable[[Job[
 
 
 def _console(known: Namespace) -> Console:
-    from rich.console import Console
+    from anchorgym.training.run.console import SafeConsole
 
-    return Console(quiet=known.quiet)
+    return SafeConsole(quiet=known.quiet)
 
 
 def _refuse_settings(known: Namespace, given: Settings) -> None:

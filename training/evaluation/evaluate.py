@@ -13,6 +13,7 @@ from anchorgym.agents.engines.contract import Sampling
 from anchorgym.agents.policies.base import Policy
 from anchorgym.envs import TextEnv, panel_hash, sub_panel
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.texts import id_bytes
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.evaluation.figures import Comparison, Evaluation
 from anchorgym.training.evaluation.statistics import (
@@ -235,7 +236,7 @@ def _waves(tasks: Sequence[str], samples: int, seed: int) -> Iterator[tuple[str,
 
 
 def _derived(seed: int, use: str, name: str) -> int:
-    digest = hashlib.blake2b(f"{seed} {use} {name}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(id_bytes(f"{seed} {use} {name}"), digest_size=8).digest()
     return int.from_bytes(digest) >> 33
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from anchorgym.training.evaluation.statistics import FloatArray, Interval
+from anchorgym.training.run.console import SafeConsole
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def as_text(
     columns: Sequence[Column], comparison: Comparison | None = None, width: int = 100
 ) -> str:
     """Return the table as plain text."""
-    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console = SafeConsole(file=io.StringIO(), width=width, color_system=None)
     console.print(table(columns, comparison, width), highlight=False)
     text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
     return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")

@@ -25,6 +25,7 @@ from anchorgym.training.inspect.trajectories import (
     digest_of,
     read_trajectories,
 )
+from anchorgym.training.rollout.seats import as_info, require_number, require_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +164,11 @@ def _verify(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iter
                 yield Difference(path, line, turn, name, recorded, found)
 
     try:
-        observation, info = env.reset(seed=episode["seed"], options={"task": episode["task"]})
+        seen, told = env.reset(seed=episode["seed"], options={"task": episode["task"]})
     except UnknownTaskError as error:
         yield Difference(path, line, 0, "task", episode["task"], str(error))
         return
+    observation, info = require_text(seen, "observation", env), as_info(told, env)
     cut = over_early = False
     yield from differ(
         0,
@@ -184,10 +186,11 @@ def _verify(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> Iter
             observation=(turn["observation"], observation),
             anchor=(turn["anchor"], info["anchor"].hex()),
         )
-        observation, reward, ended, cut, info = env.step(turn["action"])
+        seen, reward, ended, cut, told = env.step(turn["action"])
+        observation, info = require_text(seen, "observation", env), as_info(told, env)
         yield from differ(
             number,
-            reward=(turn["reward"], float(reward)),
+            reward=(turn["reward"], require_number(reward, "reward", env)),
             valid=(turn["valid"], info["action_valid"]),
             reason=(turn["reason"], info["reason"]),
         )

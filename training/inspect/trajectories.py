@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.texts import json_line
 
 if TYPE_CHECKING:
     from anchorgym.training.rollout.types import Episode
@@ -203,7 +204,7 @@ def _lines(path: Path) -> Iterator[Any]:
 
 
 def _line(record: Header | EpisodeRecord) -> bytes:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json_line(record) + b"\n"
 
 
 def _digest(header: dict[str, Any], lines: Iterable[bytes]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.planning import Dialogue, PlanningPolicy
 from anchorgym.agents.policies.base import View
+from anchorgym.envs.texts import well_formed
 from anchorgym.training.rollout.errors import ForkError, RewardError, SeatError
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.sides import (
@@ -198,7 +199,7 @@ class EpisodeRun:
             start,
             world.task_type(start.task),
             won=bool(info.get("won", False)),
-            goal=str(info.get("goal", "")),
+            goal=well_formed(str(info.get("goal", ""))),
             final_observation=world.text(agent),
         )
         if agent not in world.agents:  # its task is over at the start
@@ -260,7 +261,7 @@ class EpisodeRun:
                 turn.reward += self._early.pop(agent, 0.0)
             if acted and judged:
                 turn.valid = bool(info.get("action_valid", True))
-                turn.reason = str(info.get("reason", ""))
+                turn.reason = well_formed(str(info.get("reason", "")))
         self.match.infos[agent] = info
         episode.won = bool(info.get("won", False))
         if text is not None:

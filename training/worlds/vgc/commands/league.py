@@ -13,8 +13,7 @@ def run(known: Namespace, given: Settings) -> int:
     """Play, rank and print."""
     import json
 
-    from rich.console import Console
-
+    from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.vgc.config import LeagueSettings
     from anchorgym.training.worlds.vgc.evaluating import SPLITS, evaluate_league
@@ -29,15 +28,15 @@ def run(known: Namespace, given: Settings) -> int:
         refine=known.refine,
         seed=known.seed,
         record=known.record,
-        display=Display(None if known.json else Console(stderr=True)),
+        display=Display(None if known.json else SafeConsole(stderr=True)),
     )
     draw(results, known.out / "evaluation.png")
     if known.json:
         print(json.dumps([result.to_json() for result in results]))
         return EXIT_OK
-    console = Console(width=max(Console().width, 24 + 22 * len(results[0].names)))
+    console = SafeConsole(width=max(SafeConsole().width, 24 + 22 * len(results[0].names)))
     console.print(tables(results))
-    console.print(f"saved      {known.out}/evaluation.json, evaluation.png", highlight=False)
+    console.print(f"saved      {known.out}/evaluation.json, evaluation.png")
     return EXIT_OK
 
 

@@ -96,6 +96,14 @@ class Argument:
         return value
 
 
+TRUST: Final = Argument(
+    "--trust",
+    "Import modules of your own that files name, such as settings, recordings and policies, and "
+    "not only those that this command line names. A module that is imported is run.",
+)
+"""Switch of every command, see `anchorgym.envs.plugins.only_named`."""
+
+
 @dataclass(frozen=True)
 class Command:
     """A command of the command line.
@@ -125,13 +133,14 @@ class Command:
         """The model of the settings, which is imported on first use."""
         if not self.settings:
             return None
-        model: type[BaseModel] = load_object(self.settings, "a model of settings")
+        model: type[BaseModel] = load_object(self.settings, "a model of settings", installed=True)
         return model
 
     @cached_property
     def flags(self) -> dict[str, Argument]:
         """Arguments that begin with dashes."""
-        return {argument.name: argument for argument in self.arguments if argument.is_flag}
+        taken = (*self.arguments, TRUST)
+        return {argument.name: argument for argument in taken if argument.is_flag}
 
     @property
     def plays_only(self) -> bool:
@@ -155,7 +164,7 @@ class Command:
             ConfigError: a setting cannot be read.
         """
         values: dict[str, Any] = {a.key: [] if a.many else a.default for a in self.arguments}
-        values |= {a.key: False for a in self.arguments if a.is_switch}
+        values |= {a.key: False for a in (*self.arguments, TRUST) if a.is_switch}
         free, settings = self._sorted(words, values)
         given = self._settings(settings)
         if self.takes_environment and free and len(free) > len(self.words):

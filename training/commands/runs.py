@@ -10,8 +10,9 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from anchorgym.envs.plugins import names_module
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
 from anchorgym.training.commands.command import Settings, UsageError, folder, switch
 
@@ -106,11 +107,21 @@ def _carry_out(known: Namespace, command: str, job: Job[S], work: Callable[[Job[
         if not (job.folder / CONFIG).exists():  # the run has not started
             raise
         print(
-            f"\ninterrupted: go on with `anchorgym {command} --resume {job.folder}`",
+            f"\ninterrupted: go on with `anchorgym {command} --resume {job.folder}"
+            f"{' --trust' if _names_modules(job.config.model_dump()) else ''}`",
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED
     return EXIT_OK
+
+
+def _names_modules(value: Any) -> bool:
+    """Whether settings name a module of the user's own, which is resumed with --trust."""
+    if isinstance(value, dict):
+        return any(map(_names_modules, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_names_modules, value))
+    return isinstance(value, str) and names_module(value)
 
 
 def _console(known: Namespace) -> Console:

@@ -336,8 +336,9 @@ class RunConfig(Section):
 
     seed: int = Field(0, ge=0)
     """Seed of every random draw of the run."""
-    threads: int = Field(1, ge=1)
-    """Number of threads of tensor operations; more than 1 rarely pays on shared cores."""
+    threads: int | None = Field(None, ge=1)
+    """Number of threads of tensor operations; more than 1 rarely pays on shared cores. By default
+    the environment variable OMP_NUM_THREADS says it, and 1 where that is not set."""
 
 
 class TrainConfig(RunConfig):

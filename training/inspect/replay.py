@@ -18,6 +18,7 @@ from typing import Any
 
 from anchorgym.envs import TextEnv, make
 from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
+from anchorgym.envs.plugins import UntrustedModuleError
 from anchorgym.training.inspect.trajectories import (
     EpisodeRecord,
     Header,
@@ -115,6 +116,8 @@ class Replayer:
         if self._env is None or self._made != (header["env"], arguments):
             try:
                 self._env = make(header["env"], **arguments)
+            except UntrustedModuleError as error:
+                raise TrajectoryError(f"{path}: {error}") from error
             except AnchorgymError as error:
                 raise TrajectoryError(
                     f"{path}: cannot make the environment that was recorded: {error} "

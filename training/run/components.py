@@ -20,7 +20,7 @@ from anchorgym.agents.prompts.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv, sub_panel
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError, did_you_mean
 from anchorgym.envs.plugins import PluginError
-from anchorgym.gigpo import Algorithm, make_algorithm
+from anchorgym.gigpo import Algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOptionError
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import (
@@ -31,6 +31,7 @@ from anchorgym.training.config.sections import (
     TrainConfig,
 )
 from anchorgym.training.imitation.teachers import Teacher, find_teacher, sample_words
+from anchorgym.training.learning.algorithms import configured_algorithm
 from anchorgym.training.learning.learners import find_learner
 from anchorgym.training.rollout.drivers import Driver, LockStepDriver, make_driver
 from anchorgym.training.rollout.env_pool import EnvPool
@@ -156,7 +157,7 @@ def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: Eng
 
 def _algorithm(config: TrainConfig) -> Algorithm:
     try:
-        algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
+        algorithm = configured_algorithm(config.algorithm.name, **config.algorithm.options)
     except OptionError as error:
         hint = ""
         if isinstance(error, UnknownOptionError) and "Did you mean" not in str(error):

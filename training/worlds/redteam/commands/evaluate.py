@@ -45,6 +45,7 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     import tempfile
 
     from anchorgym.training.config.run_folders import claim
+    from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.redteam.measuring import measure_run
     from anchorgym.training.worlds.redteam.report import draw

@@ -15,6 +15,8 @@ import json
 import re
 from typing import Any, Final
 
+from anchorgym.envs.errors import ContractError
+
 REPLACEMENT: Final = "\ufffd"
 """Takes the place of each character that cannot stay."""
 BIDI_CONTROLS: Final = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -62,3 +64,27 @@ def json_line(value: Any) -> bytes:
 def id_bytes(text: str) -> bytes:
     """Return the bytes of an id, for hashes: UTF-8, in which any two ids differ."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def require_text(value: Any, what: str, source: object) -> str:
+    """Return text of a world as it can be written and tokenized.
+
+    Args:
+        value: what the world gave.
+        what: name of the value, for the message.
+        source: the world.
+
+    Raises:
+        ContractError: it is no string.
+    """
+    if not isinstance(value, str):
+        raise ContractError(
+            f"{type(source).__name__} gave {brief(value)} as {what}, which must be a string: "
+            "verify it with `anchorgym check`"
+        )
+    return well_formed(value)
+
+
+def brief(value: Any) -> str:
+    """Return a value and its type for an error message, in printable characters."""
+    return f"{ascii(value)[:60]} ({type(value).__name__})"

@@ -20,6 +20,7 @@ def run(known: Namespace, given: Settings) -> int:
     """Play the panel and print the results."""
     from anchorgym.training.commands.environment import environment
     from anchorgym.training.config.run_folders import claim
+    from anchorgym.training.evaluation.evaluate import training_split
     from anchorgym.training.evaluation.measurement import Measurement, Plan, measure
     from anchorgym.training.evaluation.players import load_player
     from anchorgym.training.rollout.env_pool import EnvPool
@@ -46,6 +47,12 @@ def run(known: Namespace, given: Settings) -> int:
     there = len(worlds.first.tasks(plan.split))
     if plan.tasks is not None and plan.tasks > there:
         _warn(f"{plan.split} holds {there} tasks, not {plan.tasks}: all of them are played")
+    if plan.split == training_split(worlds.first):
+        _warn(
+            f"{plan.split} holds training tasks: these figures do not show how a policy that was "
+            "trained on them does on others. Give the environment splits of held-out tasks, or "
+            "name one with --panel"
+        )
     if known.out:
         claim(known.out, "anchorgym evaluate", "evaluation.json", "episodes.jsonl")
     measurement = Measurement(plan, tuple(names))

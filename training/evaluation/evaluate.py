@@ -60,6 +60,7 @@ def evaluate(
     seed: int = 0,
     observe: Callable[[Sequence[Episode]], None] | None = None,
     driver: Driver | None = None,
+    trained_on: str | None = None,
 ) -> Evaluation:
     """Evaluate a policy on the tasks of a split's panel.
 
@@ -80,6 +81,8 @@ def evaluate(
         observe: callback that receives each episode once, when it has finished; `start.group` is
             the index of its task in the panel.
         driver: driver of the episodes; by default lock-step.
+        trained_on: split of training tasks, which is noted in the figures if it is `split`; by
+            default `training_split` of the environment.
 
     Raises:
         ConfigError: the split has no tasks, or `tasks` or `samples` is below 1.
@@ -103,7 +106,13 @@ def evaluate(
         env=spec.id if spec is not None else "",
         seed=seed,
         split_tasks=len(panel),
+        training_tasks=split == (training_split(envs.first) if trained_on is None else trained_on),
     )
+
+
+def training_split(env: TextEnv) -> str:
+    """Return the split of an environment's training tasks: `train`, or else its first."""
+    return "train" if "train" in env.splits else next(iter(env.splits), env.split)
 
 
 def _panel(env: TextEnv, split: str, tasks: int | None, samples: int) -> Sequence[str]:
@@ -128,12 +137,14 @@ def summarise(
     env: str = "",
     seed: int = 0,
     split_tasks: int | None = None,
+    training_tasks: bool = False,
 ) -> Evaluation:
     """Compute the evaluation of finished episodes.
 
     Args:
         episodes: (n_tasks * samples,) episodes, task by task.
-        split, panel, temperature, samples, env, seed, split_tasks: see `Evaluation`.
+        split, panel, temperature, samples, env, seed, split_tasks, training_tasks: see
+            `Evaluation`.
     """
     won = np.array([episode.won for episode in episodes], dtype=np.int64).reshape(-1, samples)
     heads = episodes[::samples]
@@ -164,6 +175,7 @@ def summarise(
         turns_won=sum(lengths_won) / len(lengths_won) if lengths_won else None,
         stops=dict(sorted(Counter(episode.stop.value for episode in episodes).items())),
         returns=sum(episode.score for episode in episodes) / max(1, len(episodes)),
+        training_tasks=training_tasks,
     )
 
 

@@ -56,6 +56,13 @@ class Evaluation:
     """Number of episodes by stop reason: "terminated", "turns" or "context"."""
     returns: float | None = None
     """Mean score of an episode; None in old files, which do not have it."""
+    training_tasks: bool = False
+    """Whether the tasks are those that policies are trained on, see `training_split`."""
+
+    @property
+    def panel_name(self) -> str:
+        """Name of the split, with a note if its tasks are training tasks."""
+        return named_panel(self.split, training_tasks=self.training_tasks)
 
     @property
     def worst(self) -> str | None:
@@ -115,6 +122,11 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
         return dict(_json(asdict(self)))
+
+
+def named_panel(split: str, *, training_tasks: bool) -> str:
+    """Return the name of a split, with a note if its tasks are training tasks."""
+    return f"{split} (training tasks)" if training_tasks else split
 
 
 Column = tuple[str, Evaluation]
@@ -237,7 +249,7 @@ def _caption(found: Sequence[Evaluation], comparison: Comparison | None) -> str:
 def _panel(evaluation: Evaluation) -> str:
     n, whole = len(evaluation.task_shares), evaluation.split_tasks
     part = f"{n} of {whole} tasks" if n < whole else f"{n} tasks"
-    return f"{evaluation.split}: {part}"
+    return f"{evaluation.panel_name}: {part}"
 
 
 def _how(evaluation: Evaluation) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 from anchorgym.envs import TextEnv, make
 from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
 from anchorgym.envs.plugins import UntrustedModuleError
+from anchorgym.envs.texts import require_text
 from anchorgym.training.inspect.trajectories import (
     EpisodeRecord,
     Header,
@@ -26,7 +27,7 @@ from anchorgym.training.inspect.trajectories import (
     digest_of,
     read_trajectories,
 )
-from anchorgym.training.rollout.seats import as_info, require_number, require_text
+from anchorgym.training.rollout.seats import as_info, require_number
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,28 +17,9 @@ from gymnasium.spaces import Discrete
 from anchorgym.agents.policies.base import View
 from anchorgym.envs import Info
 from anchorgym.envs.errors import ContractError
-from anchorgym.envs.texts import well_formed
+from anchorgym.envs.texts import brief, require_text, well_formed
 
 _MASKS = ("action_mask", "legal_actions_mask")
-
-
-def require_text(value: Any, what: str, source: object) -> str:
-    """Return text of a world as it can be written and tokenized.
-
-    Args:
-        value: what the world gave.
-        what: name of the value, for the message.
-        source: the world.
-
-    Raises:
-        ContractError: it is no string.
-    """
-    if not isinstance(value, str):
-        raise ContractError(
-            f"{type(source).__name__} gave {_brief(value)} as {what}, which must be a string: "
-            "verify it with `anchorgym check`"
-        )
-    return well_formed(value)
 
 
 def require_number(value: Any, what: str, source: object) -> float:
@@ -51,7 +32,7 @@ def require_number(value: Any, what: str, source: object) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise ContractError(
-            f"{type(source).__name__} gave {_brief(value)} as {what}, which must be a number: "
+            f"{type(source).__name__} gave {brief(value)} as {what}, which must be a number: "
             "verify it with `anchorgym check`"
         ) from error
 
@@ -65,7 +46,7 @@ def as_info(info: Info, source: object) -> Info:
     listed: Any = info["admissible_actions"]
     if not isinstance(listed, tuple | list):
         raise ContractError(
-            f"{type(source).__name__} gave {_brief(listed)} as admissible actions, which must be a "
+            f"{type(source).__name__} gave {brief(listed)} as admissible actions, which must be a "
             "tuple of strings: verify it with `anchorgym check`"
         )
     texts = {
@@ -133,11 +114,6 @@ def instead(view: View, space: Space[Any]) -> Any:
     if isinstance(space, Discrete):
         return int(view.admissible_actions[0]) if view.admissible_actions else int(space.start)
     raise ContractError(f"an action could not be read, and {space} names no other to take")
-
-
-def _brief(value: Any) -> str:
-    text = ascii(value)
-    return f"{text[:60]} ({type(value).__name__})"
 
 
 def _legal(observation: Any, info: Mapping[str, Any], space: Space[Any]) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from anchorgym.agents.policies.base import View
 from anchorgym.envs import AnchoredParallelEnv, Info, MultiAgentTextEnv, Plan, PlanningEnv, TextEnv
 from anchorgym.envs.errors import ContractError
+from anchorgym.envs.texts import require_text
 from anchorgym.training.rollout.errors import ForkError
 from anchorgym.training.rollout.seats import (
     as_action,
@@ -21,7 +22,6 @@ from anchorgym.training.rollout.seats import (
     as_view,
     instead,
     require_number,
-    require_text,
 )
 from anchorgym.training.rollout.types import Start, StopReason
 

@@ -12,13 +12,17 @@ from anchorgym.training.commands.command import Command, Settings, folder, optio
 def run(known: Namespace, given: Settings) -> int:
     """Play, rank and print."""
     import json
+    import sys
 
+    from anchorgym.training.league import Rules
     from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.vgc.config import LeagueSettings
     from anchorgym.training.worlds.vgc.evaluating import SPLITS, evaluate_league
     from anchorgym.training.worlds.vgc.report import draw, tables
 
+    if note := Rules(seed=known.seed).rounding(known.games):
+        print(f"note: {note}", file=sys.stderr)
     results = evaluate_league(
         dict(_named(player) for player in known.players),
         LeagueSettings.parse(given).battle,
@@ -66,7 +70,7 @@ COMMAND = Command(
         option(
             "--games",
             "N",
-            "Games of each pair, on each kind of teams.",
+            "Games of each pair, on each kind of teams, rounded up to a multiple of 16.",
             type=int,
             default=64,
             least=1,

@@ -12,6 +12,7 @@ meet them, each for one kind of place:
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final
 
@@ -59,6 +60,25 @@ def json_line(value: Any) -> bytes:
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text that may hold anything.
+
+    Raises:
+        ValueError: it is not JSON, is nested too deeply, or a number is not finite.
+    """
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {number[:20]} is not finite")
+    return value
 
 
 def id_bytes(text: str) -> bytes:

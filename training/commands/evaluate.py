@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, folder, option, switch, word
+from anchorgym.training.commands.command import (
+    Command,
+    Settings,
+    folder,
+    option,
+    seed_option,
+    switch,
+    word,
+)
 
 if TYPE_CHECKING:
     from anchorgym.envs import TextEnv
@@ -163,9 +171,7 @@ COMMAND = Command(
             "--temperature", "T", "Temperature of sampled play.", type=float, default=1.0, least=0
         ),
         option("--samples", "K", "Episodes of each task in sampled play.", type=int, default=4),
-        option(
-            "--seed", "N", "Seed of every random draw of the play.", type=int, default=0, least=0
-        ),
+        seed_option("Seed of every random draw of the play."),
         folder("--out", "Folder for evaluation.json, its picture, and all episodes."),
         switch("--json", "Print all figures as JSON."),
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, UsageError, option
+from anchorgym.training.commands.command import Command, Settings, UsageError, option, seed_option
 
 if TYPE_CHECKING:
     from anchorgym.training.inspect.trajectories import EpisodeRecord
@@ -180,7 +180,7 @@ COMMAND = Command(
     ),
     arguments=(
         option("--task", "ID", "Task to play; by default a random one of the split."),
-        option("--seed", "N", "Seed of all random draws; by default a new one.", type=int),
+        seed_option("Seed of all random draws; by default a new one.", default=None),
         option("--policy", "PLAYER", "Player to watch, in place of playing yourself."),
         option(
             "--temperature",

@@ -85,6 +85,8 @@ def coevolve(
         tensor_threads(config.threads),
     ):
         saved = Checkpoints(folder / "checkpoints").newest() if goes_on else None
+        if saved is not None and saved.state["done"] >= config.generations:
+            return  # it is finished, whatever has become of its environment
         run = Coevolution(config, folder, dict(policies or {}), Display(console), saved)
         yield from run.generations()
 

@@ -17,6 +17,7 @@ import importlib.metadata
 import logging
 import pkgutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -149,6 +150,7 @@ def find_record_format(path: Path) -> RecordFormat | None:
             records: RecordFormat = load_object(
                 world.records, "a format of records", installed=True
             )()
-            if records.recognises(path):
-                return records
+            with suppress(ValueError, RecursionError):  # of a file that is nobody's
+                if records.recognises(path):
+                    return records
     return None

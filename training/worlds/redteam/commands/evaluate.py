@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anchorgym.training.commands import EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, folder, option, switch, word
+from anchorgym.training.commands.command import (
+    Command,
+    Settings,
+    folder,
+    option,
+    seed_option,
+    switch,
+    word,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,9 +131,7 @@ COMMAND = Command(
             default=20,
             least=0,
         ),
-        option(
-            "--seed", "N", "Seed of every random draw of the play.", type=int, default=0, least=0
-        ),
+        seed_option("Seed of every random draw of the play."),
         option(
             "--transcripts",
             "N",

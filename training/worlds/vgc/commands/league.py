@@ -6,7 +6,15 @@ from argparse import Namespace
 from pathlib import Path
 
 from anchorgym.training.commands import EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, folder, option, switch, word
+from anchorgym.training.commands.command import (
+    Command,
+    Settings,
+    folder,
+    option,
+    seed_option,
+    switch,
+    word,
+)
 
 
 def run(known: Namespace, given: Settings) -> int:
@@ -89,7 +97,7 @@ COMMAND = Command(
             "Play with one kind of teams alone: those seen in training, or unseen ones.",
             choices=("seen", "unseen"),
         ),
-        option("--seed", "N", "Seed of teams and of all chance.", type=int, default=0, least=0),
+        seed_option("Seed of teams and of all chance."),
         option(
             "--record",
             "N",

@@ -40,6 +40,45 @@ class UntrustedModuleError(PluginError):
     """A module that a file names and the command line does not."""
 
 
+class PluginResultError(AnchorgymError, TypeError):
+    """An object of the user's own that lacks a method, or whose method gave something else."""
+
+
+def reference_of(made: object) -> str:
+    """Return the `module:Name` of an object's class, or of a class or function."""
+    kind = made if isinstance(made, type) or hasattr(made, "__qualname__") else type(made)
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def require_methods(made: object, names: Iterable[str], what: str, source: str) -> None:
+    """Check that an object of the user's own has the methods and attributes of its kind.
+
+    Args:
+        made: the object.
+        names: of its methods and attributes.
+        what: kind of object, such as "a driver".
+        source: what has made it, such as `module:Name`.
+
+    Raises:
+        PluginResultError: it lacks some.
+    """
+    lacking = [name for name in names if not hasattr(made, name)]
+    if lacking:
+        raise PluginResultError(
+            f"{source} made a {type(made).__name__}, which is not {what}: it has no "
+            f"{', '.join(lacking)}"
+        )
+
+
+def wrong_result(made: object, method: str, wanted: str, given: object) -> PluginResultError:
+    """Return the error for a method that gave something else."""
+    shown = " ".join(ascii(given)[:80].split())
+    return PluginResultError(
+        f"{method} of {reference_of(made)} gave {shown} ({type(given).__name__}), "
+        f"but is to give {wanted}"
+    )
+
+
 _MODULE: Final = re.compile(r"(?<![\w./\\-])((?:[^\W\d]\w*\.)*[^\W\d]\w*)(?=:)")
 _OURS: Final = "anchorgym"
 _named: frozenset[str] | None = None

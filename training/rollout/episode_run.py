@@ -20,6 +20,7 @@ from typing import Any
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.planning import Dialogue, PlanningPolicy
 from anchorgym.agents.policies.base import View
+from anchorgym.envs.plugins import wrong_result
 from anchorgym.envs.texts import well_formed
 from anchorgym.training.rollout.errors import ForkError, RewardError, SeatError
 from anchorgym.training.rollout.fork_store import ForkStore
@@ -118,6 +119,8 @@ class EpisodeRun:
         reads = self._world.reads
         for agent, (side, view, turn) in self._acting.items():
             action = side.decide(turn)
+            if isinstance(side, SessionSide) and not (reads or isinstance(action, str)):
+                raise wrong_result(self._seats[agent], "an action", "a string", action)
             if reads:
                 action, problem = self._world.read(agent, action, view)
                 if problem:
@@ -215,6 +218,8 @@ class EpisodeRun:
             session = self._store.fork(self._world, start.origin)
         else:
             session = player.open(self._world.env, agent)
+            if not hasattr(session, "prompt"):
+                raise wrong_result(player, "open()", "a session", session)
         adaptive = None if agent in self.match.guests else self._adaptive.get(agent)
         return SessionSide(agent, player, session, self._number, adaptive)
 

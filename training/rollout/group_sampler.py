@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from anchorgym.envs.errors import ContractError
+from anchorgym.envs.plugins import wrong_result
 from anchorgym.gigpo import Algorithm, State, TurnBatch
 from anchorgym.training.rollout.strategies import Play, Strategy
 from anchorgym.training.rollout.types import Episode
@@ -72,12 +74,7 @@ class GroupSampler:
         while True:
             tasks = [self._panel[rng.randrange(len(self._panel))] for _ in range(missing)]
             groups = self._strategy.play(tasks, n_groups, rng, self._play)
-            if len(groups) != len(tasks):
-                raise ContractError(
-                    f"the rollout strategy {type(self._strategy).__name__} has returned "
-                    f"{len(groups)} groups for {len(tasks)} tasks: its `play` returns the episodes "
-                    "of each task"
-                )
+            self._require_groups(groups, len(tasks))
             fresh = [episode for group in groups for episode in group]
             n_groups += missing
             dropped = self._dropped(fresh)
@@ -88,9 +85,29 @@ class GroupSampler:
                 return played
             played.redraws += 1
 
+    def _require_groups(self, groups: Any, n_tasks: int) -> None:
+        """Check that a strategy has returned a group of episodes for each task."""
+        wanted = f"a list of episodes for each of the {n_tasks} tasks"
+        if not isinstance(groups, Sequence):
+            raise wrong_result(self._strategy, "play()", wanted, groups)
+        if len(groups) != n_tasks:
+            raise ContractError(
+                f"the rollout strategy {type(self._strategy).__name__} has returned "
+                f"{len(groups)} groups for {n_tasks} tasks: its `play` returns the episodes "
+                "of each task"
+            )
+        for group in groups:
+            if not isinstance(group, Sequence) or not all(isinstance(e, Episode) for e in group):
+                raise wrong_result(self._strategy, "play()", wanted, group)
+        if not any(groups):
+            raise wrong_result(self._strategy, "play()", f"{wanted}, not of none", groups)
+
     def _dropped(self, episodes: Sequence[Episode]) -> set[int]:
         """Return the numbers of the groups that the algorithm does not train on."""
         batch = self._batch_of(episodes)
-        kept = self._algorithm.keep(batch, self._state)
+        kept: Any = self._algorithm.keep(batch, self._state)
+        if not isinstance(kept, np.ndarray) or kept.dtype != bool or kept.ndim != 1:
+            wanted = "an array of bools, one for each group"
+            raise wrong_result(self._algorithm, "keep()", wanted, kept)
         numbers = np.array([e.start.group for e in episodes for _ in e.turns], np.int64)
         return set(numbers[~kept[batch.group]].tolist())

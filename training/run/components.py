@@ -19,7 +19,7 @@ from anchorgym.agents.prompts.template import TinyTemplate
 from anchorgym.agents.prompts.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv, sub_panel
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError, did_you_mean
-from anchorgym.envs.plugins import PluginError
+from anchorgym.envs.plugins import PluginError, require_methods
 from anchorgym.gigpo import Algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOptionError
 from anchorgym.training.config.section import ConfigError
@@ -133,11 +133,14 @@ def find_factory(config: EngineConfig) -> EngineFactory:
         ConfigError: the engine does not exist, or does not take these options.
     """
     try:
-        return engine_factory(config.name, **config.options)
+        made = engine_factory(config.name, **config.options)
     except (UnknownEngineError, PluginError) as error:
         raise ConfigError(f"engine.name: {error}") from error
     except EngineOptionError as error:
         raise ConfigError(f"engine.{error.option}: {error}") from error
+    named = f"engine.name: {config.name!r}"
+    require_methods(made, ("make", "capabilities"), "an engine factory", named)
+    return made
 
 
 def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: EngineFactory) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.envs import panel_hash
+from anchorgym.envs.plugins import require_methods
 from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.evaluation.evaluate import evaluate
@@ -305,7 +306,10 @@ class Job:
 
     def _load(self, folder: Path) -> ModelPolicy:
         """Load a policy of the run, with the run's engine."""
-        return load_policy(folder, engine=self.components.engine)
+        policy = load_policy(folder, engine=self.components.engine)
+        made = f"engine.name: {self.config.engine.name!r}"
+        require_methods(policy.engine, ("submit", "poll", "free"), "an engine", made)
+        return policy
 
     def _after(self) -> None:
         if self.config.rollout.iterations:

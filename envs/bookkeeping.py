@@ -11,7 +11,8 @@ import numpy as np
 from gymnasium import Space
 
 from anchorgym.envs.errors import OptionError, SnapshotError, UnknownTaskError
-from anchorgym.envs.spaces import Unicode, is_well_formed
+from anchorgym.envs.spaces import Unicode
+from anchorgym.envs.texts import is_well_formed
 
 SNAPSHOT_FORMAT = 1
 

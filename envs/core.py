@@ -32,6 +32,7 @@ from anchorgym.envs.errors import (
     SnapshotError,
     UnknownSplitError,
     UnknownTaskError,
+    reason_of,
 )
 from anchorgym.envs.spaces import Unicode, as_admissible
 
@@ -325,7 +326,7 @@ class TextEnv(gym.Env[str, str], ABC):
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             self._task = None
             raise SnapshotError(
-                f"the snapshot's state does not fit this world ({error!r}); call reset()"
+                f"the snapshot's state does not fit this world ({reason_of(error)}); call reset()"
             ) from error
         except Exception:
             self._turn = turn

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
+from anchorgym.envs.texts import id_bytes
+
 T = TypeVar("T")
 
 
@@ -19,7 +21,7 @@ class Draws:
     """
 
     def __init__(self, name: str) -> None:
-        seed = int.from_bytes(blake2b(name.encode(), digest_size=16).digest(), "big")
+        seed = int.from_bytes(blake2b(id_bytes(name), digest_size=16).digest(), "big")
         self._random = random.Random(seed).random
 
     def below(self, bound: int) -> int:

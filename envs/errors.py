@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -101,6 +102,21 @@ def requires_extra(extra: str, needed_by: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise MissingExtraError(needed_by, extra) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in words why something could not be read, for the message of another error."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 at byte {error.start}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON, {error.msg[:1].lower()}{error.msg[1:]} in line {error.lineno}"
+    if isinstance(error, KeyError):
+        return f"{error.args[0]!r} is missing" if error.args else "a key is missing"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from anchorgym.envs.errors import ContractError
+from anchorgym.envs.texts import brief, id_bytes
+
+
+def _bytes(task: object) -> bytes:
+    if not isinstance(task, str):
+        raise ContractError(
+            f"tasks() gave {brief(task)} as a task id, which must be a string: verify the "
+            "environment with `anchorgym check`"
+        )
+    return id_bytes(task)
+
 
 def panel_hash(task_ids: Iterable[str]) -> str:
     """Return the SHA-256 of a panel, in its order: equal hashes name the same panel."""
     digest = hashlib.sha256()
     for task in task_ids:
-        digest.update(task.encode())
+        digest.update(_bytes(task))
         digest.update(b"\n")
     return digest.hexdigest()
 
@@ -23,6 +35,6 @@ def sub_panel(task_ids: Sequence[str], n: int | None) -> tuple[str, ...]:
     """
     if n is None or n >= len(task_ids):
         return tuple(task_ids)
-    ranked = sorted(task_ids, key=lambda task: hashlib.blake2b(task.encode()).digest())
+    ranked = sorted(task_ids, key=lambda task: hashlib.blake2b(_bytes(task)).digest())
     chosen = frozenset(ranked[:n])
     return tuple(task for task in task_ids if task in chosen)

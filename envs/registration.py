@@ -22,7 +22,7 @@ from anchorgym.envs.errors import (
     did_you_mean,
 )
 from anchorgym.envs.multi.one_active import OneActiveEnv
-from anchorgym.envs.plugins import PluginError, load_module
+from anchorgym.envs.plugins import PluginError, UntrustedModuleError, load_module
 
 E = TypeVar("E", bound=type[Any])
 _APIS: Final[Mapping[Literal["parallel", "aec"], type]] = {"parallel": ParallelEnv, "aec": AECEnv}
@@ -186,6 +186,8 @@ def _imported(env_id: str) -> str:
             raise UnknownEnvError(f"cannot import {module!r} for environment {env_id!r}: {hint}")
         try:
             load_module(module, f"environment {env_id!r}", "module:namespace/Name-vN")
+        except UntrustedModuleError:
+            raise
         except PluginError as error:
             raise UnknownEnvError(str(error)) from error.__cause__
     return name

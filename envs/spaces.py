@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from gymnasium import Space
 
+from anchorgym.envs.texts import is_well_formed
+
 _SAMPLE_ALPHABET = "abcdefghijklmnopqrstuvwxyz 0123456789"
 
 
@@ -49,17 +51,6 @@ class Unicode(Space[str]):
 
     def __hash__(self) -> int:
         return hash((Unicode, self.max_length))
-
-
-def is_well_formed(text: str) -> bool:
-    """Whether `text` can be written as UTF-8 (it holds no lone surrogate)."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def folded(text: str) -> str:

@@ -91,6 +91,13 @@ class RewardIsNaN(Pennies):
         )
 
 
+@fault("success")
+class DealsAreWorthNothing(Haggle):
+    def act(self, actions: Mapping[str, str]) -> Any:
+        found = super().act(actions)
+        return {agent: outcome._replace(reward=0.0) for agent, outcome in found.items()}
+
+
 @fault("spaces")
 class ObservesAnotherType(Pennies):
     def observe(self, agent: str) -> Any:

@@ -12,7 +12,7 @@ from worlds import KEYS, GuidedKeyDoor, KeyDoor, WindyCorridor
 
 from anchorgym.envs import TextEnv
 from anchorgym.envs.core import Outcome
-from anchorgym.envs.errors import SnapshotError
+from anchorgym.envs.errors import SnapshotError, UnknownTaskError
 
 FAULTS: list[tuple[str, Callable[[], TextEnv]]] = []
 
@@ -215,6 +215,73 @@ class ObservesTooMuch(KeyDoor):
 @fault("spaces")
 class ListsTooLongAction(KeyDoor):
     max_action_length = 6
+
+
+@fault("success")
+class WinsAreWorthNothing(GuidedKeyDoor):
+    def act(self, action: str) -> Outcome:
+        return super().act(action)._replace(reward=0.0)
+
+
+@fault("success")
+class AnsweredIsWon(TextEnv):
+    """A quiz whose `won` says that there was an answer, not that it was right."""
+
+    right: ClassVar[dict[str, str]] = {"capital of France": "Paris", "capital of Italy": "Rome"}
+
+    def tasks(self, split: str | None = None) -> Sequence[str]:
+        return tuple(self.right)
+
+    def start(self, task: str) -> str:
+        if task not in self.right:
+            raise UnknownTaskError(task, self.right)
+        self.question, self.answered = task, False
+        self.goal = f"Name the {task}."
+        return "You may answer once."
+
+    def admissible_actions(self) -> tuple[str, ...]:
+        return ("Paris", "Rome", "Vienna")
+
+    def act(self, action: str) -> Outcome:
+        if action not in self.admissible_actions():
+            return Outcome("That is no city.", reason="name a city", terminated=self.answered)
+        self.answered = True
+        return Outcome("Thank you.", float(action == self.right[self.question]), True)
+
+    def won(self) -> bool:
+        return self.answered
+
+    def save(self) -> Any:
+        return self.answered
+
+    def load(self, state: Any) -> None:
+        self.answered = state
+
+
+@fault("success")
+class LossesAreWorthAsMuch(WindyCorridor):
+    """Pays for the walk, not for the arrival."""
+
+    def __init__(self, max_turns: int = 4, **kwargs: Any) -> None:
+        super().__init__(max_turns=max_turns, **kwargs)
+        self.paid = False
+
+    def start(self, task: str) -> str:
+        seen = super().start(task)
+        self.paid = False
+        return seen
+
+    def act(self, action: str) -> Outcome:
+        outcome = super().act(action)
+        first, self.paid = not self.paid and not outcome.reason, self.paid or not outcome.reason
+        return outcome._replace(reward=float(first))
+
+    def save(self) -> Any:
+        return [super().save(), self.paid]
+
+    def load(self, state: Any) -> None:
+        super().load(state[0])
+        self.paid = state[1]
 
 
 # Refusals ---------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import anchorgym.training.startup  # noqa: F401  (before anything that could be shadowed)
+
+# isort: split
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -6,7 +6,11 @@ General commands are the modules of `training.commands`; worlds bring their own,
 
 from __future__ import annotations
 
+import anchorgym.training.one_thread  # noqa: F401  (before numpy and torch)
+
+# isort: split
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -14,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
-from anchorgym.envs.plugins import load_object
+from anchorgym.envs.plugins import load_object, only_named
+from anchorgym.envs.texts import printable
 from anchorgym.training.commands import COMMANDS, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from anchorgym.training.commands.command import Command, UsageError
 from anchorgym.training.commands.helping import overview, page
@@ -29,26 +34,25 @@ def main(words: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if words is None else words)
     if sys.stdout is None:  # closed by whoever started us
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a character that it cannot encode is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     debug = os.environ.get("ANCHORGYM_DEBUG", "0") not in ("", "0")
     if words[:1] == [_DEBUG]:
         debug, words = True, words[1:]
-    _find_users_modules()
     try:
         status = _run(words)
         sys.stdout.flush()
         return status
-    except SystemExit as end:  # rich ends the process where nobody reads on
-        if isinstance(end.__context__, BrokenPipeError):
-            return EXIT_OK
-        raise
     except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except Exception as error:
-        print("".join(_report(error, debug)), end="", file=sys.stderr)
+    except BaseException as error:  # such as a world's SystemExit, which must not pass for success
+        if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
+            return EXIT_OK  # rich ends the process where nobody reads on
+        print(printable("".join(_report(error, debug))), end="", file=sys.stderr)
         return EXIT_USAGE
 
 
@@ -87,7 +91,9 @@ def _carry_out(command: Command, words: list[str]) -> int:
     if command.asks_for_help(words):
         print(page(command))
         return EXIT_OK
-    return command.run(*command.read(words))
+    known, given = command.read(words)
+    with only_named(words, trust=known.trust):
+        return command.run(known, given)
 
 
 def _general(name: str) -> Command:
@@ -97,7 +103,7 @@ def _general(name: str) -> Command:
 
 
 def _of_world(world: World, name: str) -> Command:
-    command: Command = load_object(world.commands[name], "a command")
+    command: Command = load_object(world.commands[name], "a command", installed=True)
     return command
 
 
@@ -134,17 +140,10 @@ def _no_command(name: str) -> str:
     return f"there is no command {name!r}.{hint} `anchorgym --help` lists the commands"
 
 
-def _find_users_modules() -> None:
-    """Let modules in the current directory be imported, after installed ones."""
-    here = os.getcwd()
-    if not {"", here} & set(sys.path):
-        sys.path.append(here)
-
-
 # Errors -------------------------------------------------------------------------------------
 
 
-def _report(error: Exception, debug: bool) -> Iterator[str]:
+def _report(error: BaseException, debug: bool) -> Iterator[str]:
     """Yield the text of an error: one line, after the frames of the user's own code, if any."""
     if debug:
         yield from traceback.format_exception(error)
@@ -161,9 +160,10 @@ def _report(error: Exception, debug: bool) -> Iterator[str]:
         yield f"error: {where}{error.strerror}\n"
     else:
         yield from _users_frames(error)
+        ends = "" if isinstance(error, Exception) else " (which must not end the process)"
         yield (
-            f"error: {type(error).__name__}: {error}. `anchorgym --debug ...` shows the whole "
-            "traceback\n"
+            f"error: {type(error).__name__}: {error}{ends}. `anchorgym --debug ...` shows the "
+            "whole traceback\n"
         )
 
 
@@ -188,6 +188,4 @@ def _is_ours(error: BaseException) -> bool:
 
 
 if __name__ == "__main__":
-    if sys.path and Path(sys.path[0] or ".").resolve() == Path.cwd():
-        del sys.path[0]  # `python -m` puts the current directory first
     sys.exit(main())

@@ -25,7 +25,9 @@ def mix_seed(*parts: int | str) -> int:
     Different parts, or another order, give an unrelated seed; 1 and "1" differ.
     """
     text = "\0".join(f"{type(part).__name__[0]}{part}" for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    )
 
 
 def uniform(seed: int, position: int) -> float:

@@ -10,6 +10,7 @@ from anchorgym.agents.engines.contract import Generation, new_key
 from anchorgym.agents.policies.base import Decision, Prompt, Session, View
 from anchorgym.envs import ExpertKind, TextEnv
 from anchorgym.envs.errors import ContractError
+from anchorgym.envs.texts import require_text, well_formed
 
 _SLOT = re.compile(r"<[^<>]*>")
 _WORDS = 3
@@ -72,13 +73,13 @@ class ExpertPolicy(ScriptedPolicy):
 
     def choose(self, env: TextEnv, observation: str, view: View) -> str:
         """Ask the environment's expert."""
-        return env.expert_action(self.kind)
+        return require_text(env.expert_action(self.kind), "expert's action", env)
 
     def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
         """Ask the environment's expert, in a multi-agent world the expert of this agent."""
         if isinstance(env, TextEnv):
             return self.choose(env, observation, view)
-        return str(env.expert_action(agent, self.kind))
+        return well_formed(str(env.expert_action(agent, self.kind)))
 
 
 class ScriptPolicy(ScriptedPolicy):

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from anchorgym.agents.engines.contract import Generation, SessionKey, new_key
 from anchorgym.agents.engines.table import Table, TableEngine
 from anchorgym.agents.policies.base import Decision, Prompt, View
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, reason_of
 
 Situation = Callable[[Any, str, str, View], str]
 """Maps (environment, agent, observation, view) to the text that the decision depends on."""
@@ -113,7 +113,7 @@ class TabularPolicy:
             self.model.logits.data = load_file(logits)["logits"]
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise TableError(
-                f"{folder} holds no table ({error!r}): give one that was saved"
+                f"{folder} holds no table ({reason_of(error)}): give one that was saved"
             ) from error
 
 

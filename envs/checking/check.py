@@ -13,6 +13,7 @@ from anchorgym.envs.checking import state_checks as states
 from anchorgym.envs.checking.probe import Probe
 from anchorgym.envs.checking.report import CheckReport
 from anchorgym.envs.checking.running import Check, checked
+from anchorgym.envs.checking.success_checks import success
 from anchorgym.envs.core import TextEnv
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.registration import bare, make, unwrapped
@@ -24,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     Check(basic.info, ("plays",)),
     Check(basic.steps, ("info",)),
     Check(basic.spaces, ("plays",)),
+    Check(success, ("info", "steps")),
     Check(basic.global_random, ("plays",)),
     Check(states.determinism, ("steps",)),
     Check(states.leftovers, ("determinism", "global_random")),

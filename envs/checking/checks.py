@@ -226,7 +226,9 @@ def gymnasium(probe: Probe) -> Iterator[Fault]:
         try:
             # Other render modes are made from the spec; a class that is not registered has none.
             gymnasium_check_env(env, skip_render_check=env.spec is None)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             one_turn = env.max_turns == 1 and "truncates after 1 step" in str(error)
             if not one_turn:
                 yield Fault(f"it raised {described(error)}", remedy)
@@ -254,7 +256,9 @@ def _follow(env: TextEnv, kind: ExpertKind, script: Script) -> Iterator[Fault]:
             action = env.expert_action(kind)
         except NoExpertError:
             return
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             yield Fault(f"expert_action({kind!r}) raised {described(error)}", remedy, script)
             return
         if env.snapshot() != before:
@@ -332,7 +336,9 @@ def _refuses(
         call(*args, **kwargs)
     except error:
         return
-    except Exception as other:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as other:
         seen = f"{fault.seen} raised {described(other)}"
         yield fault._replace(seen=seen, remedy=crash_remedy(other, fault.remedy))
     else:

@@ -14,6 +14,7 @@ from anchorgym.envs.checking import state_checks as states
 from anchorgym.envs.checking.parallel_probe import JointProbe
 from anchorgym.envs.checking.report import CheckReport
 from anchorgym.envs.checking.running import Check, checked
+from anchorgym.envs.checking.success_checks import success
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.registration import as_parallel, make_parallel
 
@@ -27,6 +28,7 @@ PARALLEL_CHECKS: tuple[Check, ...] = (
     Check(joint.info, ("agents",), anchored=True),
     Check(joint.steps, ("agents",)),
     Check(joint.spaces, ("plays",)),
+    Check(success, ("info", "steps"), anchored=True),
     Check(basic.global_random, ("plays",)),
     Check(states.determinism, ("steps",)),
     Check(states.leftovers, ("determinism", "global_random")),

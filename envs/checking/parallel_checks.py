@@ -146,7 +146,9 @@ def pettingzoo(probe: JointProbe) -> Iterator[Fault]:
             with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")
                 test()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             yield Fault(f"{name} raised {described(error)}", remedy)
 
 

@@ -11,14 +11,11 @@ from gymnasium import Space
 from anchorgym.envs.checking.moments import Moment
 from anchorgym.envs.checking.probe import admissible, is_template
 from anchorgym.envs.checking.report import shown
+from anchorgym.envs.texts import BIDI_CONTROLS
 
 LONGEST_REASON = 500
 NONSENSE = "qwxz 0417 no such action"
 BIDI = "\u202egnihton\u202c"
-
-_BIDI_CONTROLS = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
 
 
 class Poison(NamedTuple):
@@ -74,4 +71,4 @@ def refusal_problems(
 
 
 def _harmless(text: str) -> bool:
-    return not any(unicodedata.category(c) in ("Cc", "Cs") or c in _BIDI_CONTROLS for c in text)
+    return not any(unicodedata.category(c) in ("Cc", "Cs") or c in BIDI_CONTROLS for c in text)

@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
@@ -174,11 +174,22 @@ def blamed(
     """Turn whatever the environment raises into a `FaultError`."""
     try:
         yield
-    except FaultError:
+    except (FaultError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # SystemExit too: a world must not end the process
         seen = f"{call} raised {described(error)}"
         raise FaultError(Fault(seen, remedy(error), where)) from error
+
+
+@contextmanager
+def blameless() -> Iterator[None]:
+    """Ignore whatever the environment raises, where another check is to say so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return
 
 
 def begin(env: Playable, script: Script) -> Moment:
@@ -282,14 +293,14 @@ def first_difference(expected: list[Moment], got: list[Moment]) -> tuple[int, st
 
 def state_text(env: Any) -> str:
     """Return `save()` as JSON text; empty where that fails, which is for other checks to say."""
-    with suppress(Exception):
+    with blameless():
         return json.dumps(env.save(), sort_keys=True)
     return ""
 
 
 def kept_state(snapshot: bytes) -> str:
     """Return the `save()` in a snapshot as JSON text; empty where there is none."""
-    with suppress(Exception):
+    with blameless():
         return json.dumps(json.loads(snapshot)["state"], sort_keys=True)
     return ""
 
@@ -319,7 +330,7 @@ def _guidance(env: TextEnv, rng: random.Random) -> str | None:
 
 def _ask(env: TextEnv, kind: ExpertKind) -> str | None:
     # Whatever is wrong with the expert is for its own check to say.
-    with suppress(Exception):
+    with blameless():
         action = cast(object, env.expert_action(kind))
         return action if isinstance(action, str) else None
     return None

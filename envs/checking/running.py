@@ -93,7 +93,9 @@ def _run(check: Check, probe: BaseProbe[Any]) -> CheckResult:
         faults.extend(islice(check.run(probe), _MOST_FINDINGS))
     except FaultError as error:
         faults.append(shortened(probe.fresh(), error.fault))
-    except Exception as error:  # of the environment, in a place that no check foresaw
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of the environment, in a place that no check foresaw
         faults.append(Fault(f"the environment raised {described(error)}", crash_remedy(error)))
     unique: dict[str, Finding] = {}
     for fault in faults:

@@ -230,7 +230,9 @@ def foreign_snapshots(probe: BaseProbe[Any]) -> Iterator[Fault]:
                 one.restore(data)
             except SnapshotError:
                 continue
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 seen = f"restore({name}){which} raised {described(error)}"
             else:
                 seen = f"restore({name}){which} raised nothing"

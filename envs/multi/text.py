@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from gymnasium.spaces import Dict
 
+from anchorgym.envs.errors import ContractError
 from anchorgym.envs.multi.world import MultiAgentEnv
 from anchorgym.envs.spaces import Unicode
 
@@ -47,7 +48,13 @@ class MultiAgentTextEnv(MultiAgentEnv[dict[str, str], str]):
 
     def observe(self, agent: str) -> dict[str, str]:
         """Return the text that an agent reads, cut to the length of its space."""
-        return {"text": self.look(agent)[: self.max_observation_length]}
+        text: Any = self.look(agent)
+        if not isinstance(text, str):
+            raise ContractError(
+                f"{type(self).__name__}.look gave {ascii(text)[:60]} ({type(text).__name__}) for "
+                f"{agent}, which must be a string"
+            )
+        return {"text": text[: self.max_observation_length]}
 
     def render(self) -> str | None:
         """Return what each agent in play reads, in render mode "ansi"."""

@@ -8,7 +8,7 @@ from pettingzoo.utils import AgentSelector
 from pettingzoo.utils.conversions import parallel_to_aec_wrapper
 
 from anchorgym.envs.bookkeeping import checksum, digest, pack, unpack
-from anchorgym.envs.errors import ResetNeededError, SnapshotError
+from anchorgym.envs.errors import ResetNeededError, SnapshotError, reason_of
 from anchorgym.envs.multi.world import MultiAgentEnv
 
 
@@ -74,7 +74,9 @@ class TurnsEnv(parallel_to_aec_wrapper[str, Any, Any]):
         try:
             self._take(body)
         except (LookupError, TypeError, ValueError) as error:
-            raise SnapshotError(f"the snapshot does not fit: {error!r}; call reset()") from error
+            raise SnapshotError(
+                f"the snapshot does not fit: {reason_of(error)}; call reset()"
+            ) from error
         if not self.agents:
             return None, None
         return self.observe(self.agent_selection), self.infos[self.agent_selection]

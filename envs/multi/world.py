@@ -31,6 +31,7 @@ from anchorgym.envs.errors import (
     SnapshotError,
     UnknownSplitError,
     UnknownTaskError,
+    reason_of,
 )
 from anchorgym.envs.multi.contract import AgentInfo, AgentOutcome
 from anchorgym.envs.spaces import as_admissible
@@ -326,7 +327,7 @@ class MultiAgentEnv(ParallelEnv[str, Obs, Act], ABC):
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             self._task = None
             raise SnapshotError(
-                f"the snapshot's state does not fit this world ({error!r}); call reset()"
+                f"the snapshot's state does not fit this world ({reason_of(error)}); call reset()"
             ) from error
         except Exception:
             self._turn, self.agents = before

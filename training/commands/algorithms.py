@@ -18,9 +18,10 @@ def run(known: Namespace, given: Settings) -> int:
     """Print the list, or the description of each named algorithm."""
     import json
 
-    from anchorgym.gigpo import algorithm_names, find_algorithm
+    from anchorgym.gigpo import algorithm_names
+    from anchorgym.training.learning.algorithms import named_algorithm
 
-    found = {name: find_algorithm(name) for name in known.names or algorithm_names()}
+    found = {name: named_algorithm(name) for name in known.names or algorithm_names()}
     if known.json:
         values = [_values(name, algorithm) for name, algorithm in found.items()]
         print(json.dumps(values[0] if len(known.names) == 1 else values, indent=1))

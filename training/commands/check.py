@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from anchorgym.training.commands import EXIT_FAILED, EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, option, switch
+from anchorgym.training.commands.command import Command, Settings, seed_option, switch
 
 
 def run(known: Namespace, given: Settings) -> int:
@@ -37,7 +37,7 @@ COMMAND = Command(
         "anchorgym check anchorgym/TextWorld-v0 --env.games games",
     ),
     arguments=(
-        option("--seed", "N", "Seed of the episodes of the checks.", type=int, default=0, least=0),
+        seed_option("Seed of the episodes of the checks."),
         switch("--json", "Print the report as JSON."),
     ),
     settings="anchorgym.training.commands.environment:EnvironmentSettings",

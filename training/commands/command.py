@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
 from anchorgym.envs.plugins import load_object
+from anchorgym.training.config.seeds import MOST_SEED
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -39,6 +40,7 @@ class Argument:
         type: type of the value.
         default: value if the argument is not given.
         least: smallest allowed number.
+        most: largest allowed number.
         choices: allowed words; empty for no restriction.
         many: whether it takes a list of values: further words, or the flag several times.
         required: whether it has to be given.
@@ -50,6 +52,7 @@ class Argument:
     type: Callable[[str], Any] = str
     default: Any = None
     least: float | None = None
+    most: int | None = None
     choices: tuple[str, ...] = ()
     many: bool = False
     required: bool = False
@@ -82,18 +85,28 @@ class Argument:
         """
         if self.choices and text not in self.choices:
             raise UsageError(
-                f"{self.label} is one of {', '.join(self.choices)}, not {text!r}."
+                f"{self.label} is one of {', '.join(self.choices)}, not {_short(text)}."
                 f"{did_you_mean(text, self.choices)}"
             )
         try:
             value = self.type(text)
         except ValueError as error:
             wanted = _TYPES.get(self.type, "another value")  # type: ignore[call-overload]
-            raise UsageError(f"{self.label} takes {wanted}, not {text!r}") from error
+            raise UsageError(f"{self.label} takes {wanted}, not {_short(text)}") from error
+        if self.most is not None and value > self.most:
+            raise UsageError(f"{self.label} takes a number up to {self.most}, got {_short(text)}")
         if value != value or (self.least is not None and value < self.least):
             least = "" if self.least is None else f" of at least {self.least:g}"
-            raise UsageError(f"{self.label} takes a number{least}, got {text!r}")
+            raise UsageError(f"{self.label} takes a number{least}, got {_short(text)}")
         return value
+
+
+TRUST: Final = Argument(
+    "--trust",
+    "Import modules of your own that files name, such as settings, recordings and policies, and "
+    "not only those that this command line names. A module that is imported is run.",
+)
+"""Switch of every command, see `anchorgym.envs.plugins.only_named`."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +138,14 @@ class Command:
         """The model of the settings, which is imported on first use."""
         if not self.settings:
             return None
-        model: type[BaseModel] = load_object(self.settings, "a model of settings")
+        model: type[BaseModel] = load_object(self.settings, "a model of settings", installed=True)
         return model
 
     @cached_property
     def flags(self) -> dict[str, Argument]:
         """Arguments that begin with dashes."""
-        return {argument.name: argument for argument in self.arguments if argument.is_flag}
+        taken = (*self.arguments, TRUST)
+        return {argument.name: argument for argument in taken if argument.is_flag}
 
     @property
     def plays_only(self) -> bool:
@@ -154,8 +168,11 @@ class Command:
             UsageError: an argument is unknown, lacks its value or has a wrong one.
             ConfigError: a setting cannot be read.
         """
+        for word in words:
+            if "\0" in word:
+                raise UsageError(f"an argument holds a NUL character: {_short(word)}")
         values: dict[str, Any] = {a.key: [] if a.many else a.default for a in self.arguments}
-        values |= {a.key: False for a in self.arguments if a.is_switch}
+        values |= {a.key: False for a in (*self.arguments, TRUST) if a.is_switch}
         free, settings = self._sorted(words, values)
         given = self._settings(settings)
         if self.takes_environment and free and len(free) > len(self.words):
@@ -265,6 +282,15 @@ def word(name: str, metavar: str, help: str, **more: Any) -> Argument:
 def folder(name: str, help: str, **more: Any) -> Argument:
     """Return a flag that takes the path of a folder."""
     return Argument(name, help, "FOLDER", type=Path, **more)
+
+
+def seed_option(help: str, default: int | None = 0) -> Argument:
+    """Return the flag `--seed`."""
+    return Argument("--seed", help, "N", type=int, default=default, least=0, most=MOST_SEED)
+
+
+def _short(text: str) -> str:
+    return repr(text) if len(text) <= 60 else f"{text[:40]!r}… ({len(text)} characters)"
 
 
 def _value_of(name: str, rest: Iterator[str]) -> str:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def run(known: Namespace, given: Settings) -> int:
     """Print the table, or the description of each named environment."""
-    from rich.console import Console
-
+    from anchorgym.envs.texts import printable
     from anchorgym.training.inspect.catalogue import details, entry, registered
+    from anchorgym.training.run.console import SafeConsole
 
     modules = [name[:-1] for name in known.names if name.endswith(":")]
     ids = [name for name in known.names if not name.endswith(":")]
@@ -33,17 +33,17 @@ def run(known: Namespace, given: Settings) -> int:
             print(json.dumps(values[0] if len(values) == 1 else values, indent=1))
         else:
             for one in found:
-                _describe(one, Console(highlight=False))
+                _describe(one, SafeConsole())
         return EXIT_OK
     entries = [entry(name) for name in listed]
-    console = Console(highlight=False)
+    console = SafeConsole()
     if known.json:
         print(json.dumps([one.to_json() for one in entries], indent=1))
     elif console.is_terminal:
         console.print(_table(entries))
     else:
         for line in map(_line, entries):
-            print(line)
+            print(printable(line))
     return EXIT_OK
 
 

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, folder, option, switch, word
+from anchorgym.training.commands.command import (
+    Command,
+    Settings,
+    folder,
+    option,
+    seed_option,
+    switch,
+    word,
+)
 
 if TYPE_CHECKING:
     from anchorgym.envs import TextEnv
@@ -18,13 +26,13 @@ if TYPE_CHECKING:
 
 def run(known: Namespace, given: Settings) -> int:
     """Play the panel and print the results."""
-    from rich.console import Console
-
     from anchorgym.training.commands.environment import environment
     from anchorgym.training.config.run_folders import claim
+    from anchorgym.training.evaluation.evaluate import training_split
     from anchorgym.training.evaluation.measurement import Measurement, Plan, measure
     from anchorgym.training.evaluation.players import load_player
     from anchorgym.training.rollout.env_pool import EnvPool
+    from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
 
     env = environment(given)
@@ -47,10 +55,16 @@ def run(known: Namespace, given: Settings) -> int:
     there = len(worlds.first.tasks(plan.split))
     if plan.tasks is not None and plan.tasks > there:
         _warn(f"{plan.split} holds {there} tasks, not {plan.tasks}: all of them are played")
+    if plan.split == training_split(worlds.first):
+        _warn(
+            f"{plan.split} holds training tasks: these figures do not show how a policy that was "
+            "trained on them does on others. Give the environment splits of held-out tasks, or "
+            "name one with --panel"
+        )
     if known.out:
         claim(known.out, "anchorgym evaluate", "evaluation.json", "episodes.jsonl")
     measurement = Measurement(plan, tuple(names))
-    display = Display(Console(stderr=True))
+    display = Display(SafeConsole(stderr=True))
     try:
         measure(measurement, players, worlds, display, keep_episodes=bool(known.out))
     except KeyboardInterrupt:
@@ -66,10 +80,9 @@ def run(known: Namespace, given: Settings) -> int:
 def _show(measurement: Measurement, known: Namespace) -> None:
     import json
 
-    from rich.console import Console
-
     from anchorgym.training.evaluation.figures import table
     from anchorgym.training.evaluation.files import write_measurement
+    from anchorgym.training.run.console import SafeConsole
 
     if known.out:
         write_measurement(measurement, known.out)
@@ -77,17 +90,17 @@ def _show(measurement: Measurement, known: Namespace) -> None:
     if known.json:
         print(json.dumps(measurement.to_json(), allow_nan=False))
         return
-    console = Console()
+    console = SafeConsole()
     if not console.is_terminal:
         console.width = max(console.width, 110)
     if len(measurement.names) == 1:
         name = measurement.names[0]
         columns = [(name, each[0]) for each in measurement.found.values()]
-        console.print(table(columns, width=console.width), highlight=False)
+        console.print(table(columns, width=console.width))
         return
     for mode, comparison in measurement.comparisons.items():
         columns = list(zip(measurement.names, measurement.found[mode], strict=True))
-        console.print(table(columns, comparison, console.width), highlight=False)
+        console.print(table(columns, comparison, console.width))
 
 
 def _env_id(asked: str | None, players: Sequence[Player]) -> str:
@@ -158,9 +171,7 @@ COMMAND = Command(
             "--temperature", "T", "Temperature of sampled play.", type=float, default=1.0, least=0
         ),
         option("--samples", "K", "Episodes of each task in sampled play.", type=int, default=4),
-        option(
-            "--seed", "N", "Seed of every random draw of the play.", type=int, default=0, least=0
-        ),
+        seed_option("Seed of every random draw of the play."),
         folder("--out", "Folder for evaluation.json, its picture, and all episodes."),
         switch("--json", "Print all figures as JSON."),
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, UsageError, option
+from anchorgym.training.commands.command import Command, Settings, UsageError, option, seed_option
 
 if TYPE_CHECKING:
     from anchorgym.training.inspect.trajectories import EpisodeRecord
@@ -43,17 +43,16 @@ class _Table:
     """One session of play: the game, the screen, and the record."""
 
     def __init__(self, known: Namespace, arguments: dict[str, Any]) -> None:
-        from rich.console import Console
-
         from anchorgym.envs import make
         from anchorgym.training.play.playing import Game
         from anchorgym.training.play.screen import Screen
+        from anchorgym.training.run.console import SafeConsole
 
         self.known, self.arguments = known, arguments
         _check_writable(known.record)
         self.seed = random.randrange(2**31) if known.seed is None else known.seed
         self.game: Game = Game(make(known.env, **arguments), known.task, self.seed)
-        self.screen: Screen = Screen(Console(highlight=False))
+        self.screen: Screen = Screen(SafeConsole())
         self.episodes: list[EpisodeRecord] = []
 
     def play(self) -> int:
@@ -181,7 +180,7 @@ COMMAND = Command(
     ),
     arguments=(
         option("--task", "ID", "Task to play; by default a random one of the split."),
-        option("--seed", "N", "Seed of all random draws; by default a new one.", type=int),
+        seed_option("Seed of all random draws; by default a new one.", default=None),
         option("--policy", "PLAYER", "Player to watch, in place of playing yourself."),
         option(
             "--temperature",

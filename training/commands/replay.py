@@ -99,17 +99,17 @@ def _verify(files: Sequence[Path], only: int | None, arguments: Mapping[str, Any
 
 
 def _show(file: Path, number: int) -> None:
-    from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
     from anchorgym.training.inspect.trajectories import TrajectoryError, read_trajectories
+    from anchorgym.training.run.console import SafeConsole
 
     header, episodes = read_trajectories(file)
     episode = next(islice(episodes, number - 1, None), None)
     if episode is None:
         raise TrajectoryError(f"{file} holds no episode {number}")
-    console = Console(highlight=False, markup=False)
+    console = SafeConsole()
     of = f" of {header['episodes']}" if "episodes" in header else ""
     console.print(f"{header['env']}, episode {number}{of}", style="bold")
     for label, value in _about(episode):

@@ -10,8 +10,9 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from anchorgym.envs.plugins import names_module
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
 from anchorgym.training.commands.command import Settings, UsageError, folder, switch
 
@@ -46,7 +47,7 @@ class Job(Generic[S]):
 
     def say(self, text: str) -> None:
         """Print a line without wrapping, so that paths in it can be copied."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
 
 def run_job(
@@ -106,17 +107,27 @@ def _carry_out(known: Namespace, command: str, job: Job[S], work: Callable[[Job[
         if not (job.folder / CONFIG).exists():  # the run has not started
             raise
         print(
-            f"\ninterrupted: go on with `anchorgym {command} --resume {job.folder}`",
+            f"\ninterrupted: go on with `anchorgym {command} --resume {job.folder}"
+            f"{' --trust' if _names_modules(job.config.model_dump()) else ''}`",
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED
     return EXIT_OK
 
 
-def _console(known: Namespace) -> Console:
-    from rich.console import Console
+def _names_modules(value: Any) -> bool:
+    """Whether settings name a module of the user's own, which is resumed with --trust."""
+    if isinstance(value, dict):
+        return any(map(_names_modules, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_names_modules, value))
+    return isinstance(value, str) and names_module(value)
 
-    return Console(quiet=known.quiet)
+
+def _console(known: Namespace) -> Console:
+    from anchorgym.training.run.console import SafeConsole
+
+    return SafeConsole(quiet=known.quiet)
 
 
 def _refuse_settings(known: Namespace, given: Settings) -> None:

@@ -63,7 +63,7 @@ def _summarise(console: Console, last: Generation) -> None:
         for side, gain in last.exploitation.gains.items():
             console.print(
                 f"a fresh {side} gains {gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] on the "
-                "last of its kind",
+                "last of its kind, a lower bound of what can be gained",
                 highlight=False,
             )
 

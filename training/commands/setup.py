@@ -24,7 +24,7 @@ def run(known: Namespace, given: Settings) -> int:
             f"there is nothing to set up for {known.world!r}.{did_you_mean(known.world, ready)} "
             f"There are: {', '.join(ready)}"
         )
-    install: Installer = load_object(ready[known.world].setup, "an installer")
+    install: Installer = load_object(ready[known.world].setup, "an installer", installed=True)
     print(install(force=known.force))
     return EXIT_OK
 

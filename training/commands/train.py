@@ -68,16 +68,28 @@ def _summary(run: Run) -> Table:
     from rich import box
     from rich.table import Table
 
-    split = run.before["greedy"].split
-    table = Table(split, "before", "after", "gain (paired)", box=box.SIMPLE_HEAD, padding=(0, 1))
+    first = next(iter(run.before.values()))
+    table = Table(
+        first.panel_name, "before", "after", "gain (paired)", box=box.SIMPLE_HEAD, padding=(0, 1)
+    )
     for mode in run.before:
         before, after = run.before[mode].success, run.after[mode].success
         table.add_row(mode, str(before), str(after), _signed(run.gain(mode)))
+    for mode in run.before:
+        rewards = [_rewards(each[mode].returns) for each in (run.before, run.after)]
+        table.add_row(f"{mode}, rewards", *rewards, "")
     for column in table.columns:
         column.no_wrap = True
-    table.caption = f"success in %, with 95 % intervals over tasks\n{time_spent(run)}"
+    caption = "success in %, with 95 % intervals over tasks, and mean rewards of an episode"
+    if first.training_tasks:
+        caption += "\nwarning: measured on training tasks, as no others are declared in `splits`"
+    table.caption = f"{caption}\n{time_spent(run)}"
     table.caption_justify = "left"
     return table
+
+
+def _rewards(returns: float | None) -> str:
+    return "" if returns is None else f"{returns:.3f}"
 
 
 def time_spent(run: Run) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from anchorgym.envs.errors import reason_of
 from anchorgym.training.config.fields import (
     SHORT,
     annotation_at,
@@ -24,6 +25,9 @@ from anchorgym.training.config.fields import (
     takes_text_alone,
 )
 from anchorgym.training.config.section import ConfigError
+
+_DEEPEST = 20
+"""Levels of tables and lists that a settings file may have."""
 
 
 def parse_settings(words: Sequence[str], model: type[BaseModel]) -> dict[str, Any]:
@@ -96,7 +100,7 @@ def _merge(settings: dict[str, Any], more: Mapping[str, Any]) -> None:
 def _value(text: str, annotation: Any) -> Any:
     try:
         value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # also of numbers with thousands of digits
         return text
     if not takes_text_alone(annotation) or isinstance(value, str):
         return value
@@ -105,8 +109,16 @@ def _value(text: str, annotation: Any) -> Any:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a mark
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+        raise ConfigError(f"cannot read {path}: {reason_of(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not TOML: {reason_of(error)}") from error
+    if _is_deeper(values, _DEEPEST):
+        raise ConfigError(f"{path} is nested more than {_DEEPEST} levels deep: no setting is")
+    return values
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(one, levels - 1) for one in inner)

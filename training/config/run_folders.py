@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, reason_of
+from anchorgym.envs.texts import is_well_formed, parse_json
 from anchorgym.training.config.durable import write_file
 from anchorgym.training.config.section import ConfigError, Section, changed_fields
 
@@ -52,6 +53,11 @@ def require_free(folder: Path) -> None:
         RunExistsError: the folder already holds a run.
         ConfigError: the path is a file, or a folder with files of somebody else.
     """
+    if not is_well_formed(str(folder.absolute())):
+        raise ConfigError(
+            f"the path {str(folder.absolute())!r} is not UTF-8, and policies are saved under UTF-8 "
+            "names alone: give another folder"
+        )
     if (folder / CONFIG).exists():
         raise RunExistsError(
             f"{folder} already holds a run: give another folder, or resume it with --resume"
@@ -103,7 +109,7 @@ def claim(folder: Path, command: str, *former: str) -> None:
 def writer_of(folder: Path) -> str:
     """Return the command that has written a folder; empty where that is not known."""
     try:
-        return str(json.loads((folder / MARKER).read_text(encoding="utf-8"))["command"])
+        return str(parse_json((folder / MARKER).read_text(encoding="utf-8"))["command"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -161,7 +167,7 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
             f"{folder} holds no run ({CONFIG} is missing): give the folder that `{command}` named"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
+        raise ConfigError(f"cannot read {path}: {reason_of(error)}") from error
     try:
         return model.parse_json(text)
     except ConfigError as error:

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.texts import parse_json
 from anchorgym.training.config.explaining import explain
 from anchorgym.training.config.renamed import with_present_names
 
@@ -17,11 +18,24 @@ class ConfigError(AnchorgymError, ValueError):
 
 
 class Section(BaseModel):
-    """Base class of settings: unknown names are refused, and values are immutable."""
+    """Base class of settings: unknown names are refused, and values are immutable.
+
+    Raises:
+        ConfigError: settings are wrong; the message explains each.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(explain(type(self), error)) from error
+
+    # Settings within settings are validated without `__init__`, so that errors have whole paths.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:
@@ -43,8 +57,8 @@ class Section(BaseModel):
             ConfigError: settings are wrong; the message explains each.
         """
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            values = parse_json(text)
+        except ValueError as error:
             raise ConfigError(f"settings that are not JSON: {error}") from error
         if not isinstance(values, dict):
             raise ConfigError(f"settings are a JSON object, not {type(values).__name__}")

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.training.config.section import Section
+from anchorgym.training.config.seeds import MOST_SEED
 
 _ANCHOR = re.compile(r"state|observation|history:[1-9]\d{0,3}")
 CLONE_UPDATES = 380
@@ -342,8 +343,16 @@ class RunConfig(Section):
 
     seed: int = Field(0, ge=0)
     """Seed of every random draw of the run."""
-    threads: int = Field(1, ge=1)
-    """Number of threads of tensor operations; more than 1 rarely pays on shared cores."""
+    threads: int | None = Field(None, ge=1)
+    """Number of threads of tensor operations; more than 1 rarely pays on shared cores. By default
+    the environment variable OMP_NUM_THREADS says it, and 1 where that is not set."""
+
+    @field_validator("seed")
+    @classmethod
+    def _is_a_seed(cls, value: int) -> int:
+        if value > MOST_SEED:
+            raise ValueError(f"must be at most {MOST_SEED}")
+        return value
 
 
 class TrainConfig(RunConfig):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from anchorgym.agents.planning import Score
 from anchorgym.envs import Plan, PlanningEnv
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.planning import FloatArray
 from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.critics.encoders import HashedNgrams, TextEncoder, encoder_from_json
@@ -188,7 +188,9 @@ class PlanCritic:
             )
             critic.net.load_state_dict(load_file(Path(folder, _WEIGHTS)))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise CriticError(f"{folder} holds no critic ({error!r}): fit and save one") from error
+            raise CriticError(
+                f"{folder} holds no critic ({reason_of(error)}): fit and save one"
+            ) from error
         return critic
 
     def _text(self, row: Row, agent: int) -> str:

@@ -13,6 +13,7 @@ from anchorgym.agents.engines.contract import Sampling
 from anchorgym.agents.policies.base import Policy
 from anchorgym.envs import TextEnv, panel_hash, sub_panel
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.texts import id_bytes
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.evaluation.figures import Comparison, Evaluation
 from anchorgym.training.evaluation.statistics import (
@@ -61,6 +62,7 @@ def evaluate(
     seed: int = 0,
     observe: Callable[[Sequence[Episode]], None] | None = None,
     driver: Driver | None = None,
+    trained_on: str | None = None,
 ) -> Evaluation:
     """Evaluate a policy on the tasks of a split's panel.
 
@@ -82,6 +84,8 @@ def evaluate(
         observe: callback that receives each episode once, when it has finished; `start.group` is
             the index of its task in the panel.
         driver: driver of the episodes; by default lock-step.
+        trained_on: split of training tasks, which is noted in the figures if it is `split`; by
+            default `training_split` of the environment.
 
     Raises:
         ConfigError: the split has no tasks, or `tasks` or `samples` is below 1.
@@ -108,7 +112,13 @@ def evaluate(
         seed=seed,
         split_tasks=len(panel),
         broken=broken.problems,
+        training_tasks=split == (training_split(envs.first) if trained_on is None else trained_on),
     )
+
+
+def training_split(env: TextEnv) -> str:
+    """Return the split of an environment's training tasks: `train`, or else its first."""
+    return "train" if "train" in env.splits else next(iter(env.splits), env.split)
 
 
 def _panel(env: TextEnv, split: str, tasks: int | None, samples: int) -> Sequence[str]:
@@ -134,12 +144,14 @@ def summarise(
     seed: int = 0,
     split_tasks: int | None = None,
     broken: Mapping[str, str] | None = None,
+    training_tasks: bool = False,
 ) -> Evaluation:
     """Compute the evaluation of finished episodes.
 
     Args:
         episodes: (n_tasks * samples,) episodes, task by task.
-        split, panel, temperature, samples, env, seed, split_tasks, broken: see `Evaluation`.
+        split, panel, temperature, samples, env, seed, split_tasks, broken, training_tasks: see
+            `Evaluation`.
     """
     won = np.array([episode.won for episode in episodes], dtype=np.int64).reshape(-1, samples)
     heads = episodes[::samples]
@@ -171,6 +183,7 @@ def summarise(
         stops=dict(sorted(Counter(episode.stop.value for episode in episodes).items())),
         returns=sum(episode.score for episode in episodes) / max(1, len(episodes)),
         broken=dict(broken or {}),
+        training_tasks=training_tasks,
     )
 
 
@@ -260,7 +273,7 @@ def _waves(tasks: Sequence[str], samples: int, seed: int) -> Iterator[tuple[str,
 
 
 def _derived(seed: int, use: str, name: str) -> int:
-    digest = hashlib.blake2b(f"{seed} {use} {name}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(id_bytes(f"{seed} {use} {name}"), digest_size=8).digest()
     return int.from_bytes(digest) >> 33
 
 

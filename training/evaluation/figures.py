@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from anchorgym.training.evaluation.statistics import FloatArray, Interval
+from anchorgym.training.run.console import SafeConsole
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,13 @@ class Evaluation:
     """Mean score of an episode; None in old files, which do not have it."""
     broken: dict[str, str] = field(default_factory=dict)
     """Why a task could not be started, by its id; these tasks are in no figure."""
+    training_tasks: bool = False
+    """Whether the tasks are those that policies are trained on, see `training_split`."""
+
+    @property
+    def panel_name(self) -> str:
+        """Name of the split, with a note if its tasks are training tasks."""
+        return named_panel(self.split, training_tasks=self.training_tasks)
 
     @property
     def worst(self) -> str | None:
@@ -122,6 +129,11 @@ class Comparison:
         return dict(_json(asdict(self)))
 
 
+def named_panel(split: str, *, training_tasks: bool) -> str:
+    """Return the name of a split, with a note if its tasks are training tasks."""
+    return f"{split} (training tasks)" if training_tasks else split
+
+
 Column = tuple[str, Evaluation]
 """Head of a column, and the evaluation that it shows."""
 
@@ -170,7 +182,7 @@ def as_text(
     columns: Sequence[Column], comparison: Comparison | None = None, width: int = 100
 ) -> str:
     """Return the table as plain text."""
-    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console = SafeConsole(file=io.StringIO(), width=width, color_system=None)
     console.print(table(columns, comparison, width), highlight=False)
     text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
     return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
@@ -245,7 +257,7 @@ def _caption(found: Sequence[Evaluation], comparison: Comparison | None) -> str:
 def _panel(evaluation: Evaluation) -> str:
     n, whole = len(evaluation.task_shares), evaluation.split_tasks
     part = f"{n} of {whole} tasks" if n < whole else f"{n} tasks"
-    return f"{evaluation.split}: {part}"
+    return f"{evaluation.panel_name}: {part}"
 
 
 def _how(evaluation: Evaluation) -> str:

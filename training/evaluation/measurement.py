@@ -92,6 +92,7 @@ class Measurement:
             "env": plan.env_id,
             "arguments": dict(plan.arguments),
             "split": plan.split,
+            "training_tasks": first.training_tasks,
             "seed": plan.seed,
             "panel": first.panel,
             "tasks": len(first.tasks),

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
+from anchorgym.envs.texts import one_line
 from anchorgym.training.evaluation.figures import Comparison, Evaluation
 from anchorgym.training.evaluation.statistics import Interval
 
@@ -32,6 +34,11 @@ def draw_evaluation(measurement: Measurement, picture: Path) -> None:
     played more than once, the next shows pass@k and pass^k; if two players were compared, the last
     shows the paired difference by task type.
     """
+    with rc_context({"text.parse_math": False}):  # names of worlds are no formulas
+        _figure(measurement).savefig(picture)
+
+
+def _figure(measurement: Measurement) -> Figure:
     found, comparisons = measurement.found, measurement.comparisons
     sampled = [e for e in found.get("sampled", ()) if e.samples > 1]
     kinds = _kinds(next(iter(found.values()))[0])
@@ -49,7 +56,7 @@ def draw_evaluation(measurement: Measurement, picture: Path) -> None:
         _tries(axes.pop(0), sampled)
     if comparisons:
         _differences(axes.pop(0), comparisons, kinds)
-    figure.savefig(picture)
+    return figure
 
 
 def _success(axis: Any, measurement: Measurement, kinds: Sequence[str]) -> None:
@@ -185,11 +192,11 @@ def _kind_label(evaluation: Evaluation, kind: str) -> str:
         return f"{kind} ({len(evaluation.tasks)})"
     tasks = evaluation.by_type[kind][1] // evaluation.samples
     mark = "worst: " if kind == evaluation.worst else ""
-    return f"{mark}{kind.replace('_', ' ')} ({tasks})"
+    return f"{mark}{one_line(kind).replace('_', ' ')} ({tasks})"
 
 
 def _handle(names: Sequence[str], mode: str, i: int) -> Line2D:
-    label = mode if len(names) == 1 else f"{_short(names[i])}, {mode}"
+    label = mode if len(names) == 1 else one_line(f"{_short(names[i])}, {mode}")
     inside = "white" if mode == "sampled" else _COLOURS[i]
     look: dict[str, Any] = {"marker": _MARKERS[mode], "ls": _line(mode), "lw": 1, "ms": 5}
     return Line2D([], [], color=_COLOURS[i], mfc=inside, label=label, **look)
@@ -201,7 +208,9 @@ def _line(mode: str) -> str:
 
 def _title(measurement: Measurement, first: Evaluation) -> str:
     who = " against ".join(_short(name) for name in measurement.names)
-    return f"{who} on {measurement.plan.env_id}, {first.split} (panel {first.panel[:8]})"
+    return one_line(
+        f"{who} on {measurement.plan.env_id}, {first.panel_name}, panel {first.panel[:8]}"
+    )
 
 
 def _short(name: str, longest: int = 34) -> str:

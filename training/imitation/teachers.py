@@ -10,6 +10,7 @@ from anchorgym.agents.policies.base import View
 from anchorgym.agents.policies.scripted import ScriptedPolicy
 from anchorgym.envs import Info, TextEnv
 from anchorgym.envs.errors import DataError, NoExpertError
+from anchorgym.envs.texts import require_text
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.rollout.broken import BrokenTasks
 from anchorgym.training.rollout.env_pool import EnvPool
@@ -50,7 +51,7 @@ def find_teacher(env: TextEnv, tasks: Sequence[str] = ()) -> tuple[Teacher, bool
 
 
 def _expert_action(env: TextEnv, view: View, rng: random.Random) -> str:
-    return env.expert_action("honest")
+    return require_text(env.expert_action("honest"), "expert's action", env)
 
 
 def _random_action(env: TextEnv, view: View, rng: random.Random) -> str:

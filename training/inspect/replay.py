@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from anchorgym.envs import TextEnv, make
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, UnknownTaskError
+from anchorgym.envs.plugins import UntrustedModuleError
+from anchorgym.envs.texts import require_text
 from anchorgym.training.inspect.trajectories import (
     EpisodeRecord,
     Header,
@@ -26,6 +28,7 @@ from anchorgym.training.inspect.trajectories import (
     digest_of,
     read_trajectories,
 )
+from anchorgym.training.rollout.seats import as_info, require_number
 from anchorgym.training.rollout.types import StopReason
 
 NOT_EXECUTED: Final = (
@@ -140,6 +143,8 @@ class Replayer:
         if self._env is None or self._made != (header["env"], arguments):
             try:
                 self._env = make(header["env"], **arguments)
+            except UntrustedModuleError as error:
+                raise TrajectoryError(f"{path}: {error}") from error
             except AnchorgymError as error:
                 raise TrajectoryError(
                     f"{path}: cannot make the environment that was recorded: {error} "
@@ -196,7 +201,12 @@ def _executed(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> It
             if recorded != found:
                 yield Difference(path, line, turn, name, recorded, found)
 
-    observation, info = env.reset(seed=episode["seed"], options={"task": episode["task"]})
+    try:
+        seen, told = env.reset(seed=episode["seed"], options={"task": episode["task"]})
+    except UnknownTaskError as error:
+        yield Difference(path, line, 0, "task", episode["task"], str(error))
+        return
+    observation, info = require_text(seen, "observation", env), as_info(told, env)
     cut = over_early = False
     yield from differ(
         0,
@@ -214,10 +224,11 @@ def _executed(env: TextEnv, path: Path, line: int, episode: EpisodeRecord) -> It
             observation=(turn["observation"], observation),
             anchor=(turn["anchor"], info["anchor"].hex()),
         )
-        observation, reward, ended, cut, info = env.step(turn["action"])
+        seen, reward, ended, cut, told = env.step(turn["action"])
+        observation, info = require_text(seen, "observation", env), as_info(told, env)
         yield from differ(
             number,
-            reward=(turn["reward"], float(reward)),
+            reward=(turn["reward"], require_number(reward, "reward", env)),
             valid=(turn["valid"], info["action_valid"]),
             reason=(turn["reason"], info["reason"]),
         )

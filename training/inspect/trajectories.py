@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.seals import seal_of
+from anchorgym.envs.texts import json_line, parse_json
 
 if TYPE_CHECKING:
     from anchorgym.training.rollout.types import Episode
@@ -195,15 +196,15 @@ def _lines(path: Path) -> Iterator[Any]:
         with path.open(encoding="utf-8", newline="\n") as file:
             for n, line in enumerate(file, 1):
                 try:
-                    yield json.loads(line)
-                except (ValueError, RecursionError) as error:
+                    yield parse_json(line)
+                except ValueError as error:
                     raise TrajectoryError(f"{path}, line {n}: not JSON ({error})") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise TrajectoryError(f"cannot read {path}: {error}") from error
+        raise TrajectoryError(f"cannot read {path}: {reason_of(error)}") from error
 
 
 def _line(record: Header | EpisodeRecord) -> bytes:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json_line(record) + b"\n"
 
 
 def _is_header(value: Any) -> bool:

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.resources import files
@@ -166,8 +167,20 @@ def _hash(text: str) -> str:
 
 
 def _parse(text: str) -> Any:
-    """Parse JSON; NaN and the infinities become None."""
-    return json.loads(text, parse_constant=lambda name: None)
+    """Parse JSON; numbers that are not finite become None.
+
+    Raises:
+        ValueError: it is not JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_constant=lambda name: None, parse_float=_finite_or_none)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _finite_or_none(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

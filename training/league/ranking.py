@@ -11,9 +11,13 @@ import math
 
 import numpy as np
 
+from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.league.rules import FloatArray, LeagueError
 
 _PER_ELO = 400 / math.log(10)
+_LEAST_SHARE = 1e-9
+"""Least share of games that a drawn player wins, which keeps ratings finite."""
+_MOST_STEPS = 100
 
 
 def alpha_rank(payoffs: FloatArray, *, alpha: float = 100.0, population: int = 50) -> FloatArray:
@@ -71,6 +75,62 @@ def elo(wins: FloatArray, *, prior: float = 1.0, iterations: int = 2000) -> Floa
         if settled:
             break
     return np.asarray(_PER_ELO * np.log(strength), dtype=np.float64)
+
+
+def elo_intervals(
+    wins: FloatArray, *, prior: float = 1.0, draws: int = 1000, seed: int = 0
+) -> list[Interval]:
+    """Return Elo ratings with their 95 % intervals, (n,).
+
+    The share of games that a pair's first player wins in the long run is drawn from its posterior,
+    Beta(w + prior/2, l + prior/2) after w wins and l losses, whose prior is that of `elo`; ratings
+    are fitted to the shares of all pairs. Resampling the games would give an interval of almost no
+    width to a player who has won all of them, since each resample holds wins alone.
+
+    Args:
+        wins: (n, n) number of games that the row player won, see `elo`.
+        prior: number of draws that are added to every pair.
+        draws: number of draws from the posterior.
+        seed: seed of the draws.
+
+    Raises:
+        LeagueError: the wins are not a finite square matrix.
+    """
+    wins = _square(wins)
+    ratings = elo(wins, prior=prior)
+    rng, n = np.random.default_rng(seed), len(wins)
+    upper = np.triu(np.ones((n, n), dtype=bool), 1)
+    games = wins + wins.T + prior
+    shares = rng.beta(wins + prior / 2, wins.T + prior / 2, size=(draws, n, n))
+    shares = np.where(upper, np.clip(shares, _LEAST_SHARE, 1 - _LEAST_SHARE), 0.0)
+    shares = shares + np.where(upper.T, 1 - np.swapaxes(shares, 1, 2), 0.0)
+    drawn = _fitted(games * shares)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    return [
+        Interval(float(r), min(float(r), float(a)), max(float(r), float(b)))
+        for r, a, b in zip(ratings, low, high, strict=True)
+    ]
+
+
+def _fitted(wins: FloatArray) -> FloatArray:
+    """Return the ratings (k, n) of k matrices of wins (k, n, n) > 0, by Newton's method."""
+    k, n = wins.shape[:2]
+    strength = np.zeros((k, n))
+    games = wins + np.swapaxes(wins, 1, 2)
+    for _ in range(_MOST_STEPS):
+        chance = 1 / (1 + np.exp(strength[:, None, :] - strength[:, :, None]))
+        gradient = (wins - games * chance).sum(axis=2)
+        weights = games * chance * (1 - chance)
+        weights[:, np.arange(n), np.arange(n)] = 0.0
+        curvature = -weights
+        curvature[:, np.arange(n), np.arange(n)] = weights.sum(axis=2) + 1e-9
+        curvature += 1 / n  # ratings have a mean of 0
+        step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
+        strength += np.clip(step, -2.0, 2.0)
+        if np.abs(step).max() < 1e-6:
+            break
+    strength -= strength.mean(axis=1, keepdims=True)
+    return np.asarray(_PER_ELO * strength, dtype=np.float64)
 
 
 def _fixation(advantage: FloatArray, population: int) -> FloatArray:

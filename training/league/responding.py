@@ -37,8 +37,10 @@ class Exploitation:
 
     @property
     def nash_conv(self) -> Interval:
-        """NashConv, the total gain of both players: 0 in an equilibrium.
+        """A lower bound of NashConv: the total gain of the trained responses of both players.
 
+        NashConv itself is 0 in an equilibrium, and never less; this is less than 0 where the
+        responses lost to what they were to beat.
         A single population plays both sides, so its gain counts twice.
         """
         times = 2 if len(self.gains) == 1 else 1
@@ -55,6 +57,7 @@ class Exploitation:
             "responses": dict(self.responses),
             "gains": {side: asdict(gain) for side, gain in self.gains.items()},
             "nash_conv": asdict(self.nash_conv),
+            "nash_conv_is": "a lower bound, of the responses that were trained",
         }
 
 

@@ -52,6 +52,20 @@ class Rules:
         if self.block < 1:
             raise LeagueError(f"a block has at least one game, not {self.block}")
 
+    def rounding(self, games: int) -> str:
+        """Return a line on how a number of games is rounded; empty if it is not.
+
+        Games are played in whole blocks, each with a seed of its own and with the seats swapped in
+        half of it, so that no interruption changes a result.
+        """
+        blocks = -(-games // self.block)
+        if blocks * self.block == games:
+            return ""
+        return (
+            f"{games} games of a pair become {blocks * self.block}: they are played in blocks of "
+            f"{self.block}, with the seats swapped in half of each"
+        )
+
     @property
     def one_population(self) -> bool:
         """Whether both players of a game are of the same population."""

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anchorgym.envs.errors import reason_of
+from anchorgym.envs.texts import parse_json
 from anchorgym.training.config.durable import sync, write_file
 from anchorgym.training.league.rules import LeagueError, Rules
 from anchorgym.training.league.table import Block
@@ -67,7 +69,7 @@ class Store:
         """
         path = self.folder / _LEAGUE
         try:
-            body = json.loads(path.read_text(encoding="utf-8"))
+            body = parse_json(path.read_text(encoding="utf-8"))
             if body["format"] != FORMAT:
                 raise LeagueError(f"{path} has format {body['format']}, not {FORMAT}")
             rules = body["rules"]
@@ -81,7 +83,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, LeagueError):
                 raise
-            raise LeagueError(f"{path} cannot be read as a league: {error!r}") from error
+            raise LeagueError(f"{path} cannot be read as a league: {reason_of(error)}") from error
 
     def append(self, block: Block) -> None:
         """Append games, and return when they are on the disk."""
@@ -109,11 +111,11 @@ class Store:
             os.truncate(path, whole)
         for number, line in enumerate(data[:whole].splitlines(), start=1):
             try:
-                yield _block(json.loads(line))
+                yield _block(parse_json(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise LeagueError(
-                    f"line {number} of {path} is damaged ({error}): remove that line and those "
-                    "after it, and the games in them are played again"
+                    f"line {number} of {path} is damaged ({reason_of(error)}): remove that line "
+                    "and those after it, and the games in them are played again"
                 ) from error
 
 

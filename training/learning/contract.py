@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from anchorgym.agents.engines.contract import Engine
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.plugins import wrong_result
 
 if TYPE_CHECKING:
     import torch
@@ -158,7 +159,10 @@ def require_finite(statistics: Statistics, learner: object) -> Statistics:
 
     Raises:
         DivergedError: one of its statistics is not finite.
+        PluginResultError: a learner of the user's own gave something else than statistics.
     """
+    if not isinstance(statistics, Mapping):
+        raise wrong_result(learner, "update()", "numbers by name", statistics)
     wrong = [name for name, value in statistics.items() if not np.isfinite(value)]
     if wrong:
         raise DivergedError(

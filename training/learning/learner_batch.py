@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from anchorgym.envs.plugins import wrong_result
 from anchorgym.gigpo import (
     Algorithm,
     Sample,
@@ -95,13 +96,29 @@ def compute_advantages(
         asked = "entropies" in algorithm.needs
         entropies = learner.entropies(all_rows(episodes)) if asked else None
         batch = replace(batch, tokens=token_columns(episodes, entropies))
-    advantages = algorithm.advantages(batch, state)
+    advantages = _checked(algorithm, algorithm.advantages(batch, state), len(batch))
     columns = algorithm.token_columns(batch, advantages, state)
     groups = _groups(episodes, batch)
     rows = training_rows(episodes, advantages, columns, algorithm.minibatch_unit, groups)
     if not algorithm.replays:
         return LearnerBatch(advantages, rows)
     return LearnerBatch(advantages, rows, _replayed(algorithm, state, episodes, rows, seed))
+
+
+def _checked(algorithm: Algorithm, advantages: object, n_turns: int) -> FloatArray:
+    """Return advantages as an array, (n_turns,), if they are finite numbers.
+
+    Raises:
+        PluginResultError: they are something else.
+    """
+    wanted = f"a finite number for each of the {n_turns} turns, in an array of shape ({n_turns},)"
+    try:
+        found = np.asarray(advantages, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise wrong_result(algorithm, "advantages()", wanted, advantages) from error
+    if found.shape != (n_turns,) or not np.isfinite(found).all():
+        raise wrong_result(algorithm, "advantages()", wanted, advantages)
+    return found
 
 
 def _groups(episodes: Sequence[Episode], batch: TurnBatch) -> list[int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy
-from anchorgym.envs.plugins import PluginError, load_object
+from anchorgym.envs.plugins import PluginError, load_object, require_methods
 from anchorgym.gigpo import Algorithm
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import LearnerConfig
@@ -74,4 +74,7 @@ def learner_for(
             f"learner.name: {config.name!r} cannot be made as NAME(policy, algorithm, config, "
             f"temperature=...): {error}"
         ) from error
-    return make(policy, algorithm, config, temperature=temperature)
+    made = make(policy, algorithm, config, temperature=temperature)
+    needed = ("update", "set_learning_rate", "publish", "save", "load")
+    require_methods(made, needed, "a learner", f"learner.name: {config.name!r}")
+    return made

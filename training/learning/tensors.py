@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from anchorgym.envs.errors import reason_of
 from anchorgym.training.learning.contract import LearnerStateError
 
 Tensors = dict[str, Tensor]
@@ -79,6 +80,6 @@ def load_tensors(folder: Path, part: str) -> Tensors:
 def unreadable(folder: Path, error: Exception) -> LearnerStateError:
     """Return the error for a folder without a whole state of a learner."""
     return LearnerStateError(
-        f"{folder} holds no whole state of this learner ({error!r}): give a folder that its `save` "
-        "has written"
+        f"{folder} holds no whole state of this learner ({reason_of(error)}): give a folder that "
+        "its `save` has written"
     )

@@ -13,6 +13,7 @@ from anchorgym.agents.policies.human import Command, Desk, HumanPolicy, Seen, ex
 from anchorgym.agents.policies.scripted import ScriptedPolicy
 from anchorgym.envs import ExpertKind, Info, TextEnv, make
 from anchorgym.envs.errors import NoExpertError
+from anchorgym.envs.texts import require_text
 from anchorgym.training.rollout.drivers import LockStepDriver, SamplingRule
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.episode_run import EpisodeRun
@@ -208,7 +209,7 @@ class _AnyExpert(ScriptedPolicy):
             self.kind = expert_kind(env)
         if self.kind is None:
             raise NoExpertError(f"{type(env).__name__} has no expert")
-        return env.expert_action(self.kind)
+        return require_text(env.expert_action(self.kind), "expert's action", env)
 
 
 def expert_game(env_id: str, arguments: dict[str, Any], task: str, seed: int) -> ExpertGame | None:

@@ -6,7 +6,6 @@ import argparse
 import random
 from typing import Any
 
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -14,8 +13,9 @@ from rich.text import Text
 from anchorgym.agents.policies.base import Policy
 from anchorgym.envs import make_parallel
 from anchorgym.envs.errors import OptionError
+from anchorgym.envs.texts import printable
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
-from anchorgym.training.play.screen import Screen, plain
+from anchorgym.training.play.screen import Screen
 from anchorgym.training.play.seating import (
     Announced,
     SeatedPerson,
@@ -25,6 +25,7 @@ from anchorgym.training.play.seating import (
     start_for,
 )
 from anchorgym.training.rollout.types import Match
+from anchorgym.training.run.console import SafeConsole
 
 
 def sit_down(known: argparse.Namespace, arguments: dict[str, Any]) -> int:
@@ -43,7 +44,7 @@ def sit_down(known: argparse.Namespace, arguments: dict[str, Any]) -> int:
     watched = known.seat is None and known.policy is not None
     seat = None if watched else find_seat(env, known.seat)
     seed = random.randrange(2**31) if known.seed is None else known.seed
-    screen = Screen(Console(highlight=False))
+    screen = Screen(SafeConsole())
     start = start_for(env, seat, known.task, seed)
     seats: dict[str, Policy] = fill_seats(env, known.policy, known.others, seed)
     if seat is None:
@@ -80,5 +81,5 @@ def _show_end(screen: Screen, env: Any, match: Match, seat: str | None) -> None:
         invalid = sum(not turn.valid for turn in side.turns)
         notes = [f"{len(side.turns)} turns", *([f"{invalid} invalid"] if invalid else [])]
         won = Text("won", style="green") if side.won else Text("")
-        table.add_row(Text(plain(name)), f"score {side.score:g}", ", ".join(notes), won)
+        table.add_row(Text(printable(name)), f"score {side.score:g}", ", ".join(notes), won)
     screen.console.print(Panel(table, title="the end", expand=False))

@@ -19,22 +19,17 @@ from rich.text import Text
 
 from anchorgym.agents.policies.base import View
 from anchorgym.envs import TextEnv
+from anchorgym.envs.texts import printable
 from anchorgym.training.play.playing import ExpertGame, Game
 
 if TYPE_CHECKING:
     from anchorgym.training.inspect.trajectories import TurnRecord
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SLOT = re.compile(r"<[^<>]*>")
 
 
 MOST_LISTED = 80
 """Most actions that are listed with each turn, so that the observation stays visible."""
-
-
-def plain(text: str) -> str:
-    """Return text of a world without control characters."""
-    return _CONTROL.sub("�", text.replace("\r\n", "\n"))
 
 
 class Screen:
@@ -54,7 +49,7 @@ class Screen:
         """Show the present turn."""
         self.rule(env.turn + 1, env.max_turns, view.goal)
         if env.turn and not view.action_valid:
-            self.console.print(Text(f"invalid: {plain(view.reason)}", style="red"))
+            self.console.print(Text(f"invalid: {printable(view.reason)}", style="red"))
         self.observation(observation)
         self.console.print(_actions(view.admissible_actions))
 
@@ -62,23 +57,25 @@ class Screen:
         """Print the heading of a turn."""
         self.console.print()
         self.console.print(Rule(f"turn {turn} of {limit}", align="left", style="dim"))
-        self.console.print(Text.assemble(("goal  ", "dim"), (plain(goal), "bold")))
+        self.console.print(Text.assemble(("goal  ", "dim"), (printable(goal), "bold")))
 
     def observation(self, text: str) -> None:
         """Show an observation."""
-        self.console.print(Padding(Text(plain(text)), (1, 2), expand=False))
+        self.console.print(Padding(Text(printable(text)), (1, 2), expand=False))
 
     def turn(self, turn: TurnRecord) -> None:
         """Show a policy's action in a turn."""
         table = Table.grid(padding=(0, 2))
-        response = plain(turn["response"])
+        response = printable(turn["response"])
         if response.strip() not in ("", turn["action"]):
             table.add_row(Text("wrote", style="dim"), Text(response))
-        table.add_row(Text("action", style="dim"), Text(plain(turn["action"]), style="bold cyan"))
+        table.add_row(
+            Text("action", style="dim"), Text(printable(turn["action"]), style="bold cyan")
+        )
         reward = Text(f"{turn['reward']:g}", style="green" if turn["reward"] > 0 else "")
         table.add_row(Text("reward", style="dim"), reward)
         if not turn["valid"]:
-            reason = Text(plain(turn["reason"]), style="red")
+            reason = Text(printable(turn["reason"]), style="red")
             table.add_row(Text("invalid", style="red"), reason)
         self.console.print(table)
 
@@ -106,11 +103,11 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a remark."""
-        self.console.print(Text(plain(text)))
+        self.console.print(Text(printable(text)))
 
     def ask(self, prompt: str, choices: tuple[str, ...] = ()) -> str:
         """Return a typed line; Tab completes it to one of `choices`."""
-        with _completion(choices):
+        with _completion(tuple(one for one in choices if printable(one) == one)):
             line = self._typed(prompt)
         if self._echo:  # so that a transcript shows what was typed
             print(line)
@@ -145,7 +142,7 @@ def _actions(actions: tuple[str, ...]) -> RenderableType:
 
 
 def _action(number: str, action: str) -> Text:
-    text = Text.assemble((f"{number}  ", "dim"), plain(action))
+    text = Text.assemble((f"{number}  ", "dim"), printable(action))
     text.highlight_regex(_SLOT, "italic magenta")
     return text
 

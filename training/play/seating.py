@@ -14,6 +14,7 @@ from anchorgym.agents.policies.scripted import RandomPolicy, ScriptedPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import ExpertKind, TextEnv
 from anchorgym.envs.errors import NoExpertError, OptionError, did_you_mean
+from anchorgym.envs.texts import well_formed
 from anchorgym.training.imitation.scripts import panel_of
 from anchorgym.training.rollout.drivers import SamplingRule
 from anchorgym.training.rollout.env_pool import EnvPool
@@ -38,7 +39,7 @@ class UsualPolicy(ScriptedPolicy):
     def choose_for(self, agent: str, env: Any, observation: str, view: View) -> str:
         """Ask the expert of the agent."""
         try:
-            return str(env.expert_action(agent, "honest"))
+            return well_formed(str(env.expert_action(agent, "honest")))
         except (NoExpertError, AttributeError):  # other packages' worlds have no experts
             return self._random.choose(env, observation, view)
 
@@ -63,7 +64,7 @@ class Seat:
         """
         if not hasattr(self._env, "expert_action"):
             raise NoExpertError(f"this world has no {kind} expert")
-        return str(self._env.expert_action(self._agent, kind))
+        return well_formed(str(self._env.expert_action(self._agent, kind)))
 
 
 class SeatedPerson(ScriptedPolicy):

@@ -21,6 +21,8 @@ from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.planning import Dialogue, PlanningPolicy
 from anchorgym.agents.policies.base import View
 from anchorgym.envs.errors import DataError
+from anchorgym.envs.plugins import wrong_result
+from anchorgym.envs.texts import well_formed
 from anchorgym.training.rollout.errors import BrokenTaskError, ForkError, RewardError, SeatError
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.sides import (
@@ -118,6 +120,8 @@ class EpisodeRun:
         reads = self._world.reads
         for agent, (side, view, turn) in self._acting.items():
             action = side.decide(turn)
+            if isinstance(side, SessionSide) and not (reads or isinstance(action, str)):
+                raise wrong_result(self._seats[agent], "an action", "a string", action)
             if reads:
                 action, problem = self._world.read(agent, action, view)
                 if problem:
@@ -202,7 +206,7 @@ class EpisodeRun:
             start,
             world.task_type(start.task),
             won=bool(info.get("won", False)),
-            goal=str(info.get("goal", "")),
+            goal=well_formed(str(info.get("goal", ""))),
             final_observation=world.text(agent),
         )
         if agent not in world.agents:  # its task is over at the start
@@ -218,6 +222,8 @@ class EpisodeRun:
             session = self._store.fork(self._world, start.origin)
         else:
             session = player.open(self._world.env, agent)
+            if not hasattr(session, "prompt"):
+                raise wrong_result(player, "open()", "a session", session)
         adaptive = None if agent in self.match.guests else self._adaptive.get(agent)
         return SessionSide(agent, player, session, self._number, adaptive)
 
@@ -264,7 +270,7 @@ class EpisodeRun:
                 turn.reward += self._early.pop(agent, 0.0)
             if acted and judged:
                 turn.valid = bool(info.get("action_valid", True))
-                turn.reason = str(info.get("reason", ""))
+                turn.reason = well_formed(str(info.get("reason", "")))
         self.match.infos[agent] = info
         episode.won = bool(info.get("won", False))
         if text is not None:

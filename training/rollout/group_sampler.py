@@ -6,10 +6,12 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from anchorgym.envs.errors import ContractError
+from anchorgym.envs.plugins import wrong_result
 from anchorgym.gigpo import Algorithm, State, TurnBatch
 from anchorgym.training.rollout.broken import BrokenTasks
 from anchorgym.training.rollout.strategies import Play, Strategy
@@ -85,12 +87,6 @@ class GroupSampler:
             play = partial(self._groups, n_groups, rng)
             groups, broken = self._broken.play(tasks, self._panel, rng, play)
             played.broken |= broken
-            if len(groups) != len(tasks):
-                raise ContractError(
-                    f"the rollout strategy {type(self._strategy).__name__} has returned "
-                    f"{len(groups)} groups for {len(tasks)} tasks: its `play` returns the episodes "
-                    "of each task"
-                )
             fresh = [episode for group in groups for episode in group]
             n_groups += missing
             dropped = self._dropped(fresh)
@@ -103,11 +99,33 @@ class GroupSampler:
 
     def _groups(self, first: int, rng: random.Random, tasks: list[str]) -> list[list[Episode]]:
         """Roll out a group of each task, numbered from `first`."""
-        return self._strategy.play(tasks, first, rng, self._play)
+        groups = self._strategy.play(tasks, first, rng, self._play)
+        self._require_groups(groups, len(tasks))
+        return groups
+
+    def _require_groups(self, groups: Any, n_tasks: int) -> None:
+        """Check that a strategy has returned a group of episodes for each task."""
+        wanted = f"a list of episodes for each of the {n_tasks} tasks"
+        if not isinstance(groups, Sequence):
+            raise wrong_result(self._strategy, "play()", wanted, groups)
+        if len(groups) != n_tasks:
+            raise ContractError(
+                f"the rollout strategy {type(self._strategy).__name__} has returned "
+                f"{len(groups)} groups for {n_tasks} tasks: its `play` returns the episodes "
+                "of each task"
+            )
+        for group in groups:
+            if not isinstance(group, Sequence) or not all(isinstance(e, Episode) for e in group):
+                raise wrong_result(self._strategy, "play()", wanted, group)
+        if not any(groups):
+            raise wrong_result(self._strategy, "play()", f"{wanted}, not of none", groups)
 
     def _dropped(self, episodes: Sequence[Episode]) -> set[int]:
         """Return the numbers of the groups that the algorithm does not train on."""
         batch = self._batch_of(episodes)
-        kept = self._algorithm.keep(batch, self._state)
+        kept: Any = self._algorithm.keep(batch, self._state)
+        if not isinstance(kept, np.ndarray) or kept.dtype != bool or kept.ndim != 1:
+            wanted = "an array of bools, one for each group"
+            raise wrong_result(self._algorithm, "keep()", wanted, kept)
         numbers = np.array([e.start.group for e in episodes for _ in e.turns], np.int64)
         return set(numbers[~kept[batch.group]].tolist())

@@ -1,31 +1,73 @@
-"""Conversions between the text of policies and the spaces of any PettingZoo environment.
+"""Conversions between the text of policies and what environments give and take.
 
-Text environments of this package pass through. Otherwise observations become text, and a response
-is parsed as an element of the action space; anchors, goals and admissible actions are optional.
+Text passes through, except for lone surrogates, see `anchorgym.envs.texts`. Other observations of
+PettingZoo environments become text, and a response is parsed as an element of the action space;
+anchors, goals and admissible actions are optional there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium import Space
 from gymnasium.spaces import Discrete
 
 from anchorgym.agents.policies.base import View
+from anchorgym.envs import Info
 from anchorgym.envs.errors import ContractError
+from anchorgym.envs.texts import brief, require_text, well_formed
 
 _MASKS = ("action_mask", "legal_actions_mask")
+
+
+def require_number(value: Any, what: str, source: object) -> float:
+    """Return a number of a world.
+
+    Raises:
+        ContractError: it is none.
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ContractError(
+            f"{type(source).__name__} gave {brief(value)} as {what}, which must be a number: "
+            "verify it with `anchorgym check`"
+        ) from error
+
+
+def as_info(info: Info, source: object) -> Info:
+    """Return an info whose texts can be written and tokenized: the same object if they can.
+
+    Raises:
+        ContractError: a text is no string, or the admissible actions are no sequence.
+    """
+    listed: Any = info["admissible_actions"]
+    if not isinstance(listed, tuple | list):
+        raise ContractError(
+            f"{type(source).__name__} gave {brief(listed)} as admissible actions, which must be a "
+            "tuple of strings: verify it with `anchorgym check`"
+        )
+    texts = {
+        "goal": require_text(info["goal"], "goal", source),
+        "reason": require_text(info["reason"], "reason of an invalid action", source),
+        "admissible_actions": tuple(
+            require_text(action, "admissible action", source) for action in listed
+        ),
+    }
+    if all(info[key] == text for key, text in texts.items()):  # type: ignore[literal-required]
+        return info
+    return cast(Info, {**info, **texts})
 
 
 def as_text(observation: Any) -> str:
     """Return an observation as text: its own text if it has any, else its numbers."""
     if isinstance(observation, str):
-        return observation
+        return well_formed(observation)
     if isinstance(observation, Mapping):
         if isinstance(observation.get("text"), str):
-            return str(observation["text"])
+            return well_formed(str(observation["text"]))
         parts = {key: value for key, value in observation.items() if key not in _MASKS}
         if len(parts) == 1:
             return as_text(next(iter(parts.values())))
@@ -42,10 +84,10 @@ def as_view(observation: Any, info: Mapping[str, Any], space: Space[Any]) -> Vie
     if actions is None:
         actions = _legal(observation, info, space)
     return View(
-        str(info.get("goal", "")),
-        tuple(map(str, actions)),
+        well_formed(str(info.get("goal", ""))),
+        tuple(well_formed(str(action)) for action in actions),
         bool(info.get("action_valid", True)),
-        str(info.get("reason", "")),
+        well_formed(str(info.get("reason", ""))),
     )
 
 

@@ -13,8 +13,16 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from anchorgym.agents.policies.base import View
 from anchorgym.envs import AnchoredParallelEnv, Info, MultiAgentTextEnv, Plan, PlanningEnv, TextEnv
 from anchorgym.envs.errors import ContractError
+from anchorgym.envs.texts import require_text
 from anchorgym.training.rollout.errors import ForkError
-from anchorgym.training.rollout.seats import as_action, as_text, as_view, instead
+from anchorgym.training.rollout.seats import (
+    as_action,
+    as_info,
+    as_text,
+    as_view,
+    instead,
+    require_number,
+)
 from anchorgym.training.rollout.types import Start, StopReason
 
 AGENT = "agent"
@@ -156,14 +164,21 @@ class SoloWorld:
 
     def step(self, actions: Mapping[str, Any]) -> dict[str, Arrival]:
         """Take a turn."""
-        self.observation, reward, ended, cut, info = self.env.step(actions[AGENT])
-        self._info, stop = info, _RUNNING
+        observation, given, ended, cut, info = self.env.step(actions[AGENT])
+        reward, stop = require_number(given, "reward", self.env), _RUNNING
+        info = self._see(observation, info)
         if ended or cut:
             stop, self.agents = _stop(ended), ()
-        return {AGENT: Arrival(float(reward), stop, self.observation, info, True)}
+        return {AGENT: Arrival(reward, stop, self.observation, info, True)}
+
+    def _see(self, observation: str, info: Info) -> Info:
+        """Keep what the environment says, in texts that can be written."""
+        self.observation = require_text(observation, "observation", self.env)
+        self._info = as_info(info, self.env)
+        return self._info
 
     def _at(self, observation: str, info: Info) -> Sequence[str]:
-        self.observation, self._info = observation, info
+        info = self._see(observation, info)
         self.agents = () if info["won"] else (AGENT,)
         return (AGENT,)
 
@@ -271,7 +286,7 @@ class ParallelWorld:
         self._observations, rewards, ended, cut, self._infos = self.env.step(actions)
         return {
             agent: Arrival(
-                float(rewards.get(agent, 0.0)),
+                require_number(rewards.get(agent, 0.0), f"reward of {agent}", self.env),
                 _stop(ended.get(agent)) if ended.get(agent) or cut.get(agent) else _RUNNING,
                 as_text(self._observations[agent]) if agent in self._observations else None,
                 self.info(agent),
@@ -345,11 +360,11 @@ class TeamWorld:
 
     def text(self, agent: str = TEAM) -> str:
         """Return the joint observation."""
-        return self.planned.situation()
+        return require_text(self.planned.situation(), "situation", self.env)
 
     def sight(self, agent: str = TEAM) -> Sight:
         """Return the team's present input."""
-        return self.planned.situation(), View("", (), True, ""), self.planned.anchor()
+        return self.text(), View("", (), True, ""), self.planned.anchor()
 
     def read(self, agent: str, action: Any, view: View) -> tuple[Any, str]:
         """Return the action unchanged: the world's actions are plans."""
@@ -358,14 +373,14 @@ class TeamWorld:
     def step(self, actions: Mapping[str, Any]) -> dict[str, Arrival]:
         """Carry out the plan of a round."""
         plan: Plan = actions[TEAM]
-        reason = self.planned.problem(plan)
+        reason = require_text(self.planned.problem(plan), "problem of a plan", self.env)
         names = self.env.possible_agents
         _, rewards, ended, _, infos = self.env.step(dict(zip(names, plan, strict=True)))
         won = all(info["won"] for info in infos.values())
         self._info = {"won": won, "action_valid": not reason, "reason": reason}
         stop = _RUNNING if self.env.agents else _stop(any(ended.values()))
         reward = sum(rewards.values()) / len(rewards)
-        return {TEAM: Arrival(reward, stop, self.planned.situation(), self._info, judged=True)}
+        return {TEAM: Arrival(reward, stop, self.text(), self._info, judged=True)}
 
 
 def as_world(env: Any) -> World:

@@ -17,7 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, reason_of
+from anchorgym.envs.texts import parse_json
 from anchorgym.training.config.durable import remove_leftovers, whole_folder
 
 FORMAT = 2
@@ -150,7 +151,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         CheckpointError: the checkpoint is damaged.
     """
     try:
-        body = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        body = parse_json((folder / _STATE).read_text(encoding="utf-8"))
         digest = body.pop("sha256")
         if digest != _body_hash(body):
             raise CheckpointError(f"{folder / _STATE} was changed after it was written")
@@ -164,7 +165,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{folder} is damaged: {error!r}") from error
+        raise CheckpointError(f"{folder} is damaged: {reason_of(error)}") from error
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

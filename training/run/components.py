@@ -20,8 +20,8 @@ from anchorgym.agents.prompts.template import TinyTemplate
 from anchorgym.agents.prompts.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv, sub_panel
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError, did_you_mean
-from anchorgym.envs.plugins import PluginError
-from anchorgym.gigpo import Algorithm, make_algorithm
+from anchorgym.envs.plugins import PluginError, require_methods
+from anchorgym.gigpo import Algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOptionError
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import (
@@ -32,6 +32,7 @@ from anchorgym.training.config.sections import (
     TrainConfig,
 )
 from anchorgym.training.imitation.teachers import Teacher, find_teacher, sample_words
+from anchorgym.training.learning.algorithms import configured_algorithm
 from anchorgym.training.learning.learners import find_learner
 from anchorgym.training.rollout.drivers import Driver, LockStepDriver, make_driver
 from anchorgym.training.rollout.env_pool import EnvPool
@@ -133,11 +134,14 @@ def find_factory(config: EngineConfig) -> EngineFactory:
         ConfigError: the engine does not exist, or does not take these options.
     """
     try:
-        return engine_factory(config.name, **config.options)
+        made = engine_factory(config.name, **config.options)
     except (UnknownEngineError, PluginError) as error:
         raise ConfigError(f"engine.name: {error}") from error
     except EngineOptionError as error:
         raise ConfigError(f"engine.{error.option}: {error}") from error
+    named = f"engine.name: {config.name!r}"
+    require_methods(made, ("make", "capabilities"), "an engine factory", named)
+    return made
 
 
 def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: EngineFactory) -> None:
@@ -157,7 +161,7 @@ def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: Eng
 
 def _algorithm(config: TrainConfig) -> Algorithm:
     try:
-        algorithm = make_algorithm(config.algorithm.name, **config.algorithm.options)
+        algorithm = configured_algorithm(config.algorithm.name, **config.algorithm.options)
     except OptionError as error:
         hint = ""
         if isinstance(error, UnknownOptionError) and "Did you mean" not in str(error):

@@ -34,7 +34,7 @@ class Display:
     def say(self, text: str) -> None:
         """Print a line."""
         if self._console is not None:
-            self._console.print(text, highlight=False)
+            self._console.print(text, highlight=False, markup=False, emoji=False)
 
     @contextmanager
     def phase(self, name: str, total: int, done: int = 0) -> Iterator[Phase]:
@@ -43,12 +43,12 @@ class Display:
             yield _PlainPhase(self, name, total, done)
             return
         columns = (
-            TextColumn("{task.description:<10}"),
+            TextColumn("{task.description:<10}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=self._console) as progress:
             task = progress.add_task(name, total=total, completed=done, note="")

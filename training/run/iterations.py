@@ -194,13 +194,15 @@ class Iterations:
 
 
 def _figures(episodes: Sequence[Episode]) -> dict[str, float]:
-    """Return metrics of an iteration's episodes; success excludes forks and hinted episodes."""
+    """Return metrics of an iteration's episodes; success and returns exclude forks and
+    hinted episodes."""
     forks = [e for e in episodes if e.start.origin is not None]
     hinted = [e for e in episodes if e.start.hint]
     sampled = [e for e in episodes if e.start.origin is None and not e.start.hint]
     turns = sum(len(episode.turns) for episode in episodes)
     return {
         "success": float(np.mean([episode.won for episode in sampled])),
+        "returns": float(np.mean([episode.score for episode in sampled])),
         "turns": float(np.mean([len(episode.turns) for episode in sampled])),
         "episodes": len(episodes),
         "forks": len(forks),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.envs import panel_hash
+from anchorgym.envs.plugins import require_methods
 from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.evaluation.evaluate import evaluate
@@ -43,6 +44,7 @@ from anchorgym.training.run.display import Display
 from anchorgym.training.run.iterations import Iterations
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.progress import PHASES, Progress
+from anchorgym.training.run.remarks import remarks, trained_on
 from anchorgym.training.run.results import Run, write_result
 
 START = "start"
@@ -133,7 +135,8 @@ class Job:
             if _POLICY in self._saved.parts:
                 return self._load(self._saved.part(_POLICY))
             return self.components.policy  # the learner will load its weights
-        self._announce()
+        for remark in remarks(self.config, self.components):
+            self.display.say(remark)
         policy = self.components.policy or new_policy(self.config, self.components, self.display)
         self.timers.lap("vocabulary")
         size = policy.n_parameters
@@ -244,7 +247,10 @@ class Job:
                 measured = iterations.take(number)
                 self.log.write("train", iteration=number, **measured)
                 self.log.write("anchors", iteration=number, **iterations.anchors.to_json())
-                shown.step(f"success of training episodes {measured['success']:.2f}")
+                shown.step(
+                    f"training episodes: success {measured['success']:.2f}, "
+                    f"rewards {measured['returns']:.2f}"
+                )
                 self.at.done = number
                 if number % config.evaluation.every == 0 or number == last:
                     self._validate(number)
@@ -255,14 +261,16 @@ class Job:
 
     def _validate(self, iteration: int) -> None:
         panels = self.components.panels
-        success = evaluate(
+        figures = evaluate(
             self.policy,
             self.components.eval_envs,
             split=panels.validation,
             tasks=panels.validation_tasks,
             max_response=self.policy.max_response,
             driver=self.components.driver,
-        ).success
+            trained_on=trained_on(panels.validation, self.config, self.components),
+        )
+        success = figures.success
         better = not panels.chooses or success.mean >= self.at.best_success
         if better:
             self.at.best, self.at.best_success = iteration, success.mean
@@ -274,7 +282,9 @@ class Job:
             "validate",
             iteration=iteration,
             split=panels.validation,
+            training_tasks=figures.training_tasks,
             success=asdict(success),
+            returns=figures.returns,
             best=better,
         )
 
@@ -296,7 +306,10 @@ class Job:
 
     def _load(self, folder: Path) -> ModelPolicy:
         """Load a policy of the run, with the run's engine."""
-        return load_policy(folder, engine=self.components.engine)
+        policy = load_policy(folder, engine=self.components.engine)
+        made = f"engine.name: {self.config.engine.name!r}"
+        require_methods(policy.engine, ("submit", "poll", "free"), "an engine", made)
+        return policy
 
     def _after(self) -> None:
         if self.config.rollout.iterations:
@@ -321,27 +334,26 @@ class Job:
                 max_response=self.policy.max_response,
                 observe=episodes.extend,
                 driver=self.components.driver,
+                trained_on=self.config.env.split,
             )
             self._recorder.evaluation(f"{when}-{mode}", episodes)
             self.timers.lap("evaluation")
             found[mode] = figures.to_json()
-            self.log.write(when, mode=mode, split=split, success=asdict(figures.success))
-            self.display.say(f"{when:<10} {split} {mode:<8} success {figures.success} %")
+            self.log.write(
+                when,
+                mode=mode,
+                split=split,
+                training_tasks=figures.training_tasks,
+                success=asdict(figures.success),
+                returns=figures.returns,
+            )
+            self.display.say(
+                f"{when:<10} {figures.panel_name} {mode:<8} success {figures.success} %, "
+                f"rewards {figures.returns:.3f}"
+            )
             self._save({_POLICY: self.policy})
 
     # Details --------------------------------------------------------------------------------
-
-    def _announce(self) -> None:
-        panels, policy = self.components.panels, self.components.policy
-        known = policy.env_id if policy else ""
-        if not self.components.expert:
-            self.display.say("teacher    no honest expert: random play shows what can be written")
-        if panels.test == self.config.env.split:
-            self.display.say(f"evaluation on {panels.test}: no tasks are held out")
-        elif panels.validation == self.config.env.split and panels.chooses:
-            self.display.say(f"validation {panels.validation_tasks} training tasks are held out")
-        if known not in ("", self.config.env.id):
-            self.display.say(f"warning    the policy knows the words of {known} only")
 
     def _save(self, parts: Mapping[str, Saves], *, now: bool = True) -> None:
         """Save a checkpoint; unless `now`, only if the last one is old enough."""

@@ -7,12 +7,18 @@ from contextlib import contextmanager
 
 import torch
 
+from anchorgym.training.usual_threads import usual_threads
+
 
 @contextmanager
-def tensor_threads(number: int) -> Iterator[None]:
-    """Set the number of threads of tensor operations inside the block."""
+def tensor_threads(number: int | None) -> Iterator[None]:
+    """Set the number of threads of tensor operations inside the block.
+
+    Args:
+        number: of threads; None takes `usual_threads()`.
+    """
     before = torch.get_num_threads()
-    torch.set_num_threads(number)
+    torch.set_num_threads(usual_threads() if number is None else number)
     try:
         yield
     finally:

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from anchorgym.agents.policies.model import load_policy
 from anchorgym.training.config.durable import write_file
@@ -86,7 +85,7 @@ def train(
         log = MetricsLog(folder / "metrics.jsonl", written, elapsed, folder / "tensorboard")
         stack.callback(log.close)
         if log.left_out:
-            display.say(escape(log.left_out))
+            display.say(log.left_out)
         stack.enter_context(tensor_threads(config.threads))
         return Job(config, components, folder, log, display, checkpoints, saved).run()
 

@@ -11,7 +11,6 @@ from rich.console import Console
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import make_parallel
-from anchorgym.gigpo import make_algorithm
 from anchorgym.training.config.run_folders import claimed
 from anchorgym.training.imitation.scripts import panel_of
 from anchorgym.training.league import (
@@ -22,6 +21,7 @@ from anchorgym.training.league import (
     Sampling,
     exploit,
 )
+from anchorgym.training.learning.algorithms import configured_algorithm
 from anchorgym.training.rollout.drivers import SamplingRule, make_driver
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
@@ -85,6 +85,8 @@ def coevolve(
         tensor_threads(config.threads),
     ):
         saved = Checkpoints(folder / "checkpoints").newest() if goes_on else None
+        if saved is not None and saved.state["done"] >= config.generations:
+            return  # it is finished, whatever has become of its environment
         run = Coevolution(config, folder, dict(policies or {}), Display(console), saved)
         yield from run.generations()
 
@@ -314,7 +316,7 @@ class Coevolution:
                 policy = made[owner] = self._initial_policies.fresh(owner)
             trains = settings.trainable if alone is None else name == alone
             options = settings.algorithm.options
-            algorithm = make_algorithm(settings.algorithm.name, **options) if trains else None
+            algorithm = configured_algorithm(settings.algorithm.name, **options) if trains else None
             roles.append(
                 Role(
                     name,

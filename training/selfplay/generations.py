@@ -33,7 +33,11 @@ class Generation:
 
     @property
     def exploitability(self) -> float | None:
-        """The total gain of best responses to the newest players; None if not measured."""
+        """A lower bound of the newest players' exploitability; None if not measured.
+
+        It is the total gain of the responses that were trained: a better learner may gain more,
+        and below 0 they lost to the players that they were to beat.
+        """
         return None if self.exploitation is None else self.exploitation.nash_conv.mean
 
 
@@ -41,5 +45,8 @@ def summary(generation: Generation) -> str:
     """Return the scores of a generation as one line."""
     scores = [f"{role} {of['score']:.2f}" for role, of in generation.figures.items() if of]
     if generation.exploitability is not None:
-        scores.append(f"exploitability {generation.exploitability:.2f}")
+        found = generation.exploitability
+        scores.append(
+            f"exploitability at least {max(0.0, found):.2f} (responses gain {found:+.2f})"
+        )
     return ", ".join(scores)

@@ -17,6 +17,7 @@ import importlib.metadata
 import logging
 import pkgutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -110,11 +111,13 @@ def worlds() -> dict[str, World]:
     for module in pkgutil.iter_modules(package.__path__):
         if module.ispkg:
             name = f"{package.__name__}.{module.name}.world"
-            world: World = load_module(name, "the commands of a world", "module:Name").WORLD
+            world: World = load_module(
+                name, "the commands of a world", "module:Name", installed=True
+            ).WORLD
             found[world.name] = world
     for entry in importlib.metadata.entry_points(group=GROUP):
         try:
-            world = load_object(entry.value, "a world")
+            world = load_object(entry.value, "a world", installed=True)
         except PluginError as error:
             _log.warning("the world %r is left out: %s", entry.name, error)
             continue
@@ -132,7 +135,9 @@ def find_player_loader(folder: Path) -> PlayerLoader | None:
     """Return the loader that recognises a folder; None if there is none."""
     for world in worlds().values():
         if world.players:
-            loader: PlayerLoader = load_object(world.players, "a loader of players")()
+            loader: PlayerLoader = load_object(
+                world.players, "a loader of players", installed=True
+            )()
             if loader.recognises(folder):
                 return loader
     return None
@@ -142,7 +147,10 @@ def find_record_format(path: Path) -> RecordFormat | None:
     """Return the format that recognises a file; None for the general format."""
     for world in worlds().values():
         if world.records:
-            records: RecordFormat = load_object(world.records, "a format of records")()
-            if records.recognises(path):
-                return records
+            records: RecordFormat = load_object(
+                world.records, "a format of records", installed=True
+            )()
+            with suppress(ValueError, RecursionError):  # of a file that is nobody's
+                if records.recognises(path):
+                    return records
     return None

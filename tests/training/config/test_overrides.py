@@ -14,7 +14,7 @@ from anchorgym.training import ConfigError, TrainConfig
 from anchorgym.training.config.fields import Heading, Setting, describe
 from anchorgym.training.config.overrides import parse_settings
 from anchorgym.training.config.renamed import RENAMED
-from anchorgym.training.config.sections import Exploration
+from anchorgym.training.config.sections import Exploration, PolicyConfig
 from anchorgym.training.selfplay.config import CoevolveConfig
 from anchorgym.training.worlds.vgc.config import PopulationConfig
 
@@ -191,3 +191,41 @@ def test_run_folders_with_former_names_are_read() -> None:
 
 def test_bonuses_are_those_of_the_algorithms() -> None:
     assert Exploration == Novelty
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("[" + "a." * 300 + "b]\nx = 1", "levels deep"),
+        ("seed = " + "9" * 5000, "is not TOML"),
+        ("[rollout]\ntemperature = 1e999", "rollout.temperature"),
+        (f"seed = {10**20}", "seed: must be at most"),
+        ("seed = -1", "seed: must be at least 0"),
+    ],
+)
+def test_extreme_settings_are_refused_in_a_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "extreme.toml").write_text(text)
+    with pytest.raises(ConfigError, match=said) as caught:
+        TrainConfig.parse(parse_settings([f"@{tmp_path / 'extreme.toml'}"], TrainConfig))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_setting(tmp_path: Path) -> None:
+    (tmp_path / "mark.toml").write_bytes(b"\xef\xbb\xbfseed = 7\n")
+    assert parse_settings([f"@{tmp_path / 'mark.toml'}"], TrainConfig) == {"seed": 7}
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"a":' * 10**5, "9" * 6000, '{"seed": 1e999}'])
+def test_extreme_settings_of_a_run_are_refused_in_a_line(text: str) -> None:
+    with pytest.raises(ConfigError, match="not JSON"):
+        TrainConfig.parse_json(text)
+
+
+def test_wrong_values_from_python_are_explained_like_those_of_the_command_line() -> None:
+    with pytest.raises(ConfigError, match=r"^seed: must be at least 0 \(got -1\)\.$"):
+        TrainConfig(seed=-1)
+    with pytest.raises(ConfigError, match=r"^hidden: must be at least"):
+        PolicyConfig(hidden=0)
+    with pytest.raises(ConfigError, match=r"^policy\.hidden: must be at least"):
+        TrainConfig(policy={"hidden": 0})  # type: ignore[arg-type]

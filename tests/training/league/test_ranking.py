@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anchorgym.training.league import LeagueError
-from anchorgym.training.league.ranking import alpha_rank, elo
+from anchorgym.training.league.ranking import alpha_rank, elo, elo_intervals
 
 CYCLE = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
 
@@ -51,3 +51,26 @@ def test_matrices_that_are_none_are_refused() -> None:
         alpha_rank(np.zeros((2, 3)))
     with pytest.raises(LeagueError, match="without games"):
         elo(np.array([[0.0, np.nan], [1.0, 0.0]]))
+
+
+def test_a_perfect_record_bounds_a_rating_from_below_alone() -> None:
+    """48 of 48 games say that at least 93 % are won, and next to nothing of how many more."""
+    strong, weak = elo_intervals(np.array([[0.0, 48.0], [0.0, 0.0]]))
+    least = 200 * np.log10(0.93 / 0.07)  # half of the distance, as the mean is 0
+    assert least < strong.low < strong.mean
+    assert strong.high > strong.mean + 200
+    assert (weak.low, weak.high) == pytest.approx((-strong.high, -strong.low))
+
+
+@pytest.mark.parametrize("gap", [0.0, 300.0, 700.0])
+def test_intervals_of_ratings_hold(gap: float) -> None:
+    """They cover the truth in about 95 % of repetitions, perfect records included."""
+    rng, true = np.random.default_rng(0), np.array([gap, 0.0, -gap])
+    chances = 1 / (1 + 10 ** ((true[None] - true[:, None]) / 400))
+    covered = []
+    for seed in range(80):
+        upper = np.triu(rng.binomial(24, chances), 1)
+        wins = upper + np.tril(24 - upper.T, -1)
+        found = elo_intervals(wins.astype(float), draws=200, seed=seed)
+        covered += [one.low <= r <= one.high for one, r in zip(found, true, strict=True)]
+    assert np.mean(covered) >= 0.88

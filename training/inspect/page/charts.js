@@ -270,7 +270,9 @@ function successChart({ train = [], validate = [], before = [], after = [] }, be
   const sampled = series(train, "iteration", "success", { tone: "grey", style: "faint" });
   const last = best ?? extent([0, ...[...train, ...validate].map((record) => record.iteration)])[1];
   const ends = [...before, ...after].filter((record) => record.mode === "greedy");
-  const panel = (records, what) => `${records[0]?.split ?? ""}, greedy (${what})`;
+  const note = (record) => (record?.training_tasks ? " (training tasks)" : "");
+  const panel = (records, what) =>
+    `${records[0]?.split ?? ""}${note(records[0])}, greedy (${what})`;
   const smoothed = { points: smooth(sampled.points), style: "line", tone: "grey smooth" };
   return {
     title: "Success, %",

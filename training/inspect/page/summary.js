@@ -25,7 +25,7 @@ function headline(data) {
   const last = Object.keys(after).length ? after : logged("after");
   return Object.keys(first).map((mode) => ({
     mode,
-    split: first[mode].split,
+    split: `${first[mode].split}${first[mode].training_tasks ? " (training tasks)" : ""}`,
     before: first[mode].success,
     after: last[mode]?.success,
     gain: gain[mode],

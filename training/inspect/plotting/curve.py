@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from anchorgym.envs.texts import one_line
+from anchorgym.training.evaluation.figures import named_panel
 
 _BLUE, _ORANGE, _GREY = "#2563a8", "#d9730d", "#8a8f98"
 
@@ -19,6 +23,11 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     The left panel shows the loss of cloning, if there was any. The right panel shows success in
     training episodes, and greedy success on the validation and test panels.
     """
+    with rc_context({"text.parse_math": False}):  # names of worlds are no formulas
+        _figure(metrics, title).savefig(picture)
+
+
+def _figure(metrics: Path, title: str) -> Figure:
     records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     clone = [r for r in records if r["phase"] == "clone"]
     steps = [r for r in records if r["phase"] == "train"]
@@ -42,13 +51,13 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     _points(right, [p["iteration"] for p in points], points, _BLUE, "o-")
     # The test panel is evaluated twice: at the start and at the end.
     _points(right, [0, x[-1] if x else 0][: len(ends)], ends, _ORANGE, "s:")
-    right.set(title=title, xlabel="iteration", ylabel="success", ylim=(-0.03, 1.03))
+    right.set(title=one_line(title), xlabel="iteration", ylabel="success", ylim=(-0.03, 1.03))
     right.legend(frameon=False, loc="lower right")
     for axis in (*before, right):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(picture)
+    return figure
 
 
 def _points(
@@ -59,7 +68,10 @@ def _points(
     mean = [r["success"]["mean"] for r in records]
     low = [m - r["success"]["low"] for m, r in zip(mean, records, strict=True)]
     high = [r["success"]["high"] - m for m, r in zip(mean, records, strict=True)]
-    label = f"{records[0]['split']} (greedy), 95 % interval"
+    panel = named_panel(
+        one_line(records[0]["split"]), training_tasks=bool(records[0].get("training_tasks"))
+    )
+    label = f"{panel}, greedy, 95 % interval"
     look = {"ms": 4, "capsize": 3, "alpha": 0.85}
     axis.errorbar(x, mean, yerr=[low, high], color=colour, fmt=style, label=label, **look)
 

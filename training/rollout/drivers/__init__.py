@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anchorgym.envs.errors import did_you_mean
-from anchorgym.envs.plugins import PluginError, is_reference, load_object
+from anchorgym.envs.plugins import PluginError, is_reference, load_object, require_methods
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import DriverConfig
 from anchorgym.training.rollout.drivers.contract import Driver, Finished, SamplingRule
@@ -58,6 +58,8 @@ def make_driver(config: DriverConfig) -> Driver:
     """
     make = find_driver(config.name)
     try:
-        return make(**config.options)
+        made = make(**config.options)
     except TypeError as error:
         raise ConfigError(f"driver: cannot make {config.name!r}: {error}") from error
+    require_methods(made, ("play",), "a driver", f"driver.name: {config.name!r}")
+    return made

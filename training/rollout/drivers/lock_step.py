@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Hashable, Iterable, Sequence, Set
+from typing import Any, TypeAlias
 
 from anchorgym.agents.engines.contract import Engine, Generation, Stop
+from anchorgym.envs.plugins import require_methods, wrong_result
 from anchorgym.training.rollout.drivers.contract import Finished, SamplingRule
 from anchorgym.training.rollout.episode_run import EpisodeRun
 from anchorgym.training.rollout.sides import Ask, Question, Request
 from anchorgym.training.rollout.timers import Timers
 
+_METHODS = ("submit", "poll", "append", "free")
+"""Methods of engines that the driver calls."""
 Asked: TypeAlias = tuple[EpisodeRun, Ask]
 
 
@@ -94,14 +97,34 @@ def _answer(asked: Sequence[Asked], sampling: SamplingRule) -> None:
 def _responses(requests: Sequence[Request], sampling: SamplingRule) -> dict[Hashable, Generation]:
     """Submit requests to their engine, and poll until all are answered."""
     engine: Engine = requests[0].engine
+    require_methods(engine, _METHODS, "an engine", "the engine factory")
     answers: dict[Hashable, Generation] = {}
+    asked = {request.key for request in requests}
     for request in requests:
         given = submit(request, sampling)
         if given is not None:
             answers[request.key] = given
     while len(answers) < len(requests):
-        answers.update(engine.poll())
+        answers.update(_polled(engine, asked))
     return answers
+
+
+def _polled(engine: Engine, asked: Set[Hashable]) -> dict[Hashable, Generation]:
+    """Return the responses that an engine has finished, by their sessions.
+
+    Raises:
+        PluginResultError: the engine gave something else, or answers that nobody has asked for.
+    """
+    given: Any = engine.poll()
+    try:
+        found = dict(given)
+    except (TypeError, ValueError):
+        found = None
+    whole = found is not None and all(isinstance(one, Generation) for one in found.values())
+    if found is None or not whole or not found.keys() <= asked:
+        wanted = "pairs of a session that was submitted and its Generation"
+        raise wrong_result(engine, "poll()", wanted, given)
+    return found
 
 
 def submit(request: Request, sampling: SamplingRule) -> Generation | None:

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from anchorgym.envs.plugins import PluginError, load_object
+import numpy as np
+
+from anchorgym.envs.plugins import PluginError, load_object, require_methods, wrong_result
 from anchorgym.gigpo import Algorithm, State
 from anchorgym.gigpo.algorithms.xrpo import XRPO
 from anchorgym.gigpo.arrays import IntArray
@@ -117,6 +119,8 @@ def _bare(config: TrainConfig, algorithm: Algorithm, state: State, limit: int) -
                 f"algorithm=..., state=..., limit=...): {error}"
             ) from error
         strategy = factory(config=config, algorithm=algorithm, state=state, limit=limit)
+        named = f"rollout.strategy: {rollout.strategy!r}"
+        require_methods(strategy, ("play", "forks"), "a strategy", named)
         if algorithm.needs_forks and not strategy.forks:
             raise ConfigError(
                 f"rollout.strategy: {config.algorithm.name} with these options values states by "
@@ -126,7 +130,11 @@ def _bare(config: TrainConfig, algorithm: Algorithm, state: State, limit: int) -
     budget = Budget(rollout.group_size, limit, rollout.fork_turns)
 
     def allocate(tasks: Sequence[str], left: int, played: Sequence[Sequence[float]]) -> IntArray:
-        return algorithm.allocate(tasks, left, state, played)
+        shares: Any = algorithm.allocate(tasks, left, state, played)
+        if not isinstance(shares, np.ndarray) or shares.shape != (len(tasks),):
+            wanted = f"an array of {len(tasks)} numbers of episodes"
+            raise wrong_result(algorithm, "allocate()", wanted, shares)
+        return shares
 
     def adaptive(tasks: Sequence[str], left: int, played: Sequence[Sequence[float]]) -> IntArray:
         rule = XRPO(base=max(2, rollout.group_size // 2))

@@ -21,6 +21,7 @@ from anchorgym.agents.engines.contract import Generation
 from anchorgym.agents.policies.base import Decision, Prompt, Session, View
 from anchorgym.agents.policies.language import LanguagePolicy
 from anchorgym.envs import TextEnv
+from anchorgym.envs.texts import require_text
 from anchorgym.training.rollout.strategies.strategy import Play, Strategy
 from anchorgym.training.rollout.types import Episode, Start
 
@@ -100,7 +101,7 @@ class _HintedSession:
         if prompt is None or not self._left:
             return prompt
         self._left -= 1
-        action = self._env.expert_action("honest")
+        action = require_text(self._env.expert_action("honest"), "expert's action", self._env)
         return replace(prompt, given=tuple(self._policy.template.response(action)))
 
     def decide(self, generation: Generation | None) -> Decision:

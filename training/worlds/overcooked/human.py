@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.overcooked import ACTIONS, Kitchen, State
 from anchorgym.envs.overcooked.items import CAPACITY, DISH, NOTHING, ONION, SOUP, TOMATO, started
 from anchorgym.envs.overcooked.layouts import ALIASES
@@ -66,7 +66,7 @@ def read_games(path: str | Path, kitchen: Kitchen) -> list[HumanGame]:
             first, second = ast.literal_eval(tick["joint_action"])
             games[-1].actions.append((_action(first), _action(second)))
     except (OSError, ValueError, KeyError, TypeError, SyntaxError, lzma.LZMAError) as error:
-        raise HumanDataError(f"{path} holds no recorded games ({error!r})") from error
+        raise HumanDataError(f"{path} holds no recorded games ({reason_of(error)})") from error
     if not games:
         raise HumanDataError(f"{path} holds no game of {kitchen.layout.name}")
     return games

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.overcooked import ACTIONS, Kitchen, State, load_layout
 from anchorgym.envs.overcooked.codes import Codes
 from anchorgym.training.config.durable import whole_folder
@@ -140,7 +140,9 @@ class NeuralCook:
                 kitchen = Kitchen(load_layout(layout).with_rules(**settings["rules"]))
             weights = load_file(path / _WEIGHTS)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CookError(f"{folder} holds no cook ({error!r}): train or clone one") from error
+            raise CookError(
+                f"{folder} holds no cook ({reason_of(error)}): train or clone one"
+            ) from error
         if list(kitchen.layout.rows) != rows:
             raise CookError(
                 f"the cook in {folder} was trained in {layout}, not in {kitchen.layout.name}: "

@@ -19,7 +19,7 @@ from anchorgym.training.config.durable import write_file
 from anchorgym.training.config.run_folders import alone, claim
 from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.league import League, LeagueError, Rules
-from anchorgym.training.league.ranking import alpha_rank, elo
+from anchorgym.training.league.ranking import alpha_rank, elo_intervals
 from anchorgym.training.league.rules import FloatArray
 from anchorgym.training.run.display import Display
 from anchorgym.training.worlds.vgc.config import BattleConfig
@@ -27,7 +27,6 @@ from anchorgym.training.worlds.vgc.match_runner import MatchRunner
 
 SPLITS = {"seen": "train", "unseen": "unseen"}
 """Splits of the teams, by their names in an evaluation."""
-_RESAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,25 +165,16 @@ def _fill(league: League, games: int, refine: int, split: str, display: Display)
 
 
 def _ratings(league: League, names: Sequence[str], seed: int) -> list[Interval]:
-    """Return Elo ratings; their intervals come from resampling the games of every pair."""
-    rng = np.random.default_rng(seed)
-    drawn = np.array([elo(_wins(league, names, rng)) for _ in range(_RESAMPLES)])
-    ratings = elo(_wins(league, names, None))
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return [
-        Interval(float(r), min(float(r), float(a)), max(float(r), float(b)))
-        for r, a, b in zip(ratings, low, high, strict=True)
-    ]
+    """Return Elo ratings with their intervals."""
+    return elo_intervals(_wins(league, names), seed=seed)
 
 
-def _wins(league: League, names: Sequence[str], rng: np.random.Generator | None) -> FloatArray:
-    """Return the numbers of games won, (n, n), resampled if a generator is given."""
+def _wins(league: League, names: Sequence[str]) -> FloatArray:
+    """Return the numbers of games won, (n, n)."""
     wins = np.zeros((len(names), len(names)))
     for i, row in enumerate(names):
         for j in range(i + 1, len(names)):
             won = (1 + league.table.games(row, names[j])[:, 0]) / 2
-            if rng is not None:
-                won = won[rng.integers(len(won), size=len(won))]
             wins[i, j], wins[j, i] = won.sum(), len(won) - won.sum()
     return wins
 

@@ -12,6 +12,7 @@ from anchorgym.training.commands.command import Command, Settings, folder, optio
 def run(known: Namespace, given: Settings) -> int:
     """Play all pairs, and print their scores."""
     import json
+    import sys
 
     from anchorgym.envs.overcooked import Kitchen, load_layout
     from anchorgym.training.config.run_folders import claim
@@ -24,6 +25,8 @@ def run(known: Namespace, given: Settings) -> int:
     if known.out:
         claim(known.out, "anchorgym overcooked crossplay", "crossplay.png", "league")
     league = cooks_league(kitchen, cooks, folder=known.out / "league" if known.out else None)
+    if note := league.rules.rounding(known.games):
+        print(f"note: {note}", file=sys.stderr)
     league.ensure(known.games)
     if known.out:
         draw(league, known.out / "crossplay.png", f"{known.layout}, 400 ticks")
@@ -49,7 +52,14 @@ COMMAND = Command(
     examples=("anchorgym overcooked crossplay greedy planner me=runs/cook --out runs/pairs",),
     arguments=(
         word("cooks", "COOK", "Cooks that are paired with each other.", many=True, required=True),
-        option("--games", "N", "Games of each pair of cooks.", type=int, default=20, least=1),
+        option(
+            "--games",
+            "N",
+            "Games of each pair of cooks, rounded up to a multiple of 10.",
+            type=int,
+            default=20,
+            least=1,
+        ),
         option("--layout", "NAME", "Kitchen to play in, by name.", default="cramped_room"),
         folder("--out", "Folder for crossplay.png and all games."),
         switch("--json", "Print all scores as JSON."),

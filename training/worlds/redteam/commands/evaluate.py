@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anchorgym.training.commands import EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, folder, option, switch, word
+from anchorgym.training.commands.command import (
+    Command,
+    Settings,
+    folder,
+    option,
+    seed_option,
+    switch,
+    word,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,11 +28,10 @@ def run(known: Namespace, given: Settings) -> int:
     """Measure and print."""
     import json
 
-    from rich.console import Console
-
+    from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.worlds.redteam.report import WIDTH, pooled
 
-    console = Console(width=max(WIDTH, Console().width))
+    console = SafeConsole(width=max(WIDTH, SafeConsole().width))
     reports = [_measured(folder, known) for folder in known.folders]
     if known.json:
         found = [report.to_json() for report in reports]
@@ -32,7 +39,7 @@ def run(known: Namespace, given: Settings) -> int:
         return EXIT_OK
     for run_folder, report in zip(known.folders, reports, strict=True):
         if len(reports) > 1:
-            console.print(f"\n{run_folder}", highlight=False)
+            console.print(f"\n{run_folder}")
         console.print(report.tables())
         _tell(run_folder, known, console)
     if len(reports) > 1:
@@ -45,9 +52,8 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     import json
     import tempfile
 
-    from rich.console import Console
-
     from anchorgym.training.config.run_folders import claim
+    from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.redteam.measuring import measure_run
     from anchorgym.training.worlds.redteam.report import draw
@@ -65,7 +71,7 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
             split=known.panel,
             topologies=known.topology,
             scratch=Path(scratch),
-            display=Display(None if known.json else Console(stderr=True)),
+            display=Display(None if known.json else SafeConsole(stderr=True)),
         )
     for warning in report.warnings():
         print(f"warning: {warning}", file=sys.stderr)
@@ -82,7 +88,7 @@ def _tell(folder: Path, known: Namespace, console: Console) -> None:
     from anchorgym.training.worlds.redteam.measuring import transcripts
 
     for text in transcripts(folder, known.transcripts, split=known.panel, seed=known.seed):
-        console.print(f"\n{text}", highlight=False, markup=False)
+        console.print(f"\n{text}")
 
 
 COMMAND = Command(
@@ -125,9 +131,7 @@ COMMAND = Command(
             default=20,
             least=0,
         ),
-        option(
-            "--seed", "N", "Seed of every random draw of the play.", type=int, default=0, least=0
-        ),
+        seed_option("Seed of every random draw of the play."),
         option(
             "--transcripts",
             "N",

@@ -6,20 +6,31 @@ from argparse import Namespace
 from pathlib import Path
 
 from anchorgym.training.commands import EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, folder, option, switch, word
+from anchorgym.training.commands.command import (
+    Command,
+    Settings,
+    folder,
+    option,
+    seed_option,
+    switch,
+    word,
+)
 
 
 def run(known: Namespace, given: Settings) -> int:
     """Play, rank and print."""
     import json
+    import sys
 
-    from rich.console import Console
-
+    from anchorgym.training.league import Rules
+    from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.vgc.config import LeagueSettings
     from anchorgym.training.worlds.vgc.evaluating import SPLITS, evaluate_league
     from anchorgym.training.worlds.vgc.report import draw, tables
 
+    if note := Rules(seed=known.seed).rounding(known.games):
+        print(f"note: {note}", file=sys.stderr)
     results = evaluate_league(
         dict(_named(player) for player in known.players),
         LeagueSettings.parse(given).battle,
@@ -29,15 +40,15 @@ def run(known: Namespace, given: Settings) -> int:
         refine=known.refine,
         seed=known.seed,
         record=known.record,
-        display=Display(None if known.json else Console(stderr=True)),
+        display=Display(None if known.json else SafeConsole(stderr=True)),
     )
     draw(results, known.out / "evaluation.png")
     if known.json:
         print(json.dumps([result.to_json() for result in results]))
         return EXIT_OK
-    console = Console(width=max(Console().width, 24 + 22 * len(results[0].names)))
+    console = SafeConsole(width=max(SafeConsole().width, 24 + 22 * len(results[0].names)))
     console.print(tables(results))
-    console.print(f"saved      {known.out}/evaluation.json, evaluation.png", highlight=False)
+    console.print(f"saved      {known.out}/evaluation.json, evaluation.png")
     return EXIT_OK
 
 
@@ -67,7 +78,7 @@ COMMAND = Command(
         option(
             "--games",
             "N",
-            "Games of each pair, on each kind of teams.",
+            "Games of each pair, on each kind of teams, rounded up to a multiple of 16.",
             type=int,
             default=64,
             least=1,
@@ -86,7 +97,7 @@ COMMAND = Command(
             "Play with one kind of teams alone: those seen in training, or unseen ones.",
             choices=("seen", "unseen"),
         ),
-        option("--seed", "N", "Seed of teams and of all chance.", type=int, default=0, least=0),
+        seed_option("Seed of teams and of all chance."),
         option(
             "--record",
             "N",

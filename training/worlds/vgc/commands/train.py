@@ -36,7 +36,8 @@ def _train(job: Job[PopulationConfig]) -> None:
     if job.config.method == "exploiter":
         gain = league.history[-1]["gains"]["player"]
         job.say(
-            f"the exploiter gains {gain['mean']:+.2f} [{gain['low']:+.2f}, {gain['high']:+.2f}]"
+            f"the exploiter gains {gain['mean']:+.2f} [{gain['low']:+.2f}, {gain['high']:+.2f}], "
+            "a lower bound of what can be gained"
         )
     else:
         job.say(f"\n{payoff_table(league)}")

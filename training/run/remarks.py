@@ -1,0 +1,32 @@
+"""What a user should know of a run before it begins: where its figures come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from anchorgym.training.config.sections import TrainConfig
+from anchorgym.training.run.components import Components
+
+
+def remarks(config: TrainConfig, components: Components) -> Iterator[str]:
+    """Yield a line on each thing that is not as it should best be."""
+    panels, policy = components.panels, components.policy
+    known = policy.env_id if policy else ""
+    if not components.expert:
+        yield "teacher    no honest expert: random play shows what can be written"
+    if panels.test == config.env.split:
+        yield (
+            f"warning    success is measured on {panels.test}, the training tasks, and says "
+            "nothing of others: give the environment held-out tasks, as in "
+            'splits = ("train", "test")'
+        )
+    elif panels.validation == config.env.split and panels.chooses:
+        yield f"validation {panels.validation_tasks} training tasks are held out"
+    if known not in ("", config.env.id):
+        yield f"warning    the policy knows the words of {known} only"
+
+
+def trained_on(split: str, config: TrainConfig, components: Components) -> str:
+    """Return the split of training tasks; empty if those of `split` are set aside of it."""
+    panels, trained = components.panels, config.env.split
+    return "" if split == trained and panels.chooses else trained

@@ -48,7 +48,7 @@ def run(known: Namespace, given: Settings) -> int:
     if plan.tasks is not None and plan.tasks > there:
         _warn(f"{plan.split} holds {there} tasks, not {plan.tasks}: all of them are played")
     if known.out:
-        claim(known.out, "anchorgym evaluate", "evaluation.json", "episodes.jsonl")
+        claim(known.out, "anchorgym evaluate")
     measurement = Measurement(plan, tuple(names))
     display = Display(Console(stderr=True))
     try:

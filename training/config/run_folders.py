@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from anchorgym.envs.errors import AnchorgymError
-from anchorgym.training.config.durable import write_file
+from anchorgym.training.config.durable import NEW, write_file
 from anchorgym.training.config.section import ConfigError, Section, changed_fields
 
 CONFIG = "config.json"
 MARKER = "anchorgym.json"
-"""Says which command has written a folder: what has no such file, or settings, is not ours."""
+"""Says which command has written a folder; a folder with files but without this one is not ours."""
 RUNS = Path("runs")
 """Parent folder of runs without an explicit folder."""
+
+_REMEDY = "put the file back as it was, or begin a new run in another folder"
 
 S = TypeVar("S", bound=Section)
 
@@ -59,41 +61,46 @@ def require_free(folder: Path) -> None:
     require_own(folder)
 
 
-def require_own(folder: Path, *former: str) -> None:
+def require_own(folder: Path, command: str = "") -> None:
     """Refuse a folder with files that no command of ours has written: nothing in it is touched.
 
     Args:
         folder: that will be written to.
-        former: files by which a folder is known that was written before there were markers.
+        command: command that will write to it, such as `anchorgym train`; empty for any.
 
     Raises:
-        ConfigError: it is a file, or holds something else.
+        ConfigError: it is a file, or holds something else, or was written by another command.
     """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise ConfigError(f"{folder} is a file: give the name of a folder")
-    ours = (MARKER, CONFIG, *former)
-    others = [path.name for path in folder.iterdir() if not path.name.startswith(ours)]
-    if others and not any((folder / name).exists() for name in ours):
+    # An interrupted claim leaves the marker under its temporary name.
+    others = [path.name for path in folder.iterdir() if NEW not in path.name]
+    if others and MARKER not in others:
         raise ConfigError(
             f"{folder} holds files that anchorgym has not written, such as {min(others)!r}: give "
             "a new folder, or an empty one"
         )
+    writer = writer_of(folder) if others else command
+    if command and writer != command:
+        raise ConfigError(
+            f"{folder} was written by `{writer}`, and `{command}` writes other files: give a new "
+            "folder"
+        )
 
 
-def claim(folder: Path, command: str, *former: str) -> None:
+def claim(folder: Path, command: str) -> None:
     """Make a folder for what a command writes, and mark it.
 
     Args:
         folder: that is made, unless it is there.
         command: such as `anchorgym train`.
-        former: see `require_own`.
 
     Raises:
-        ConfigError: it is a file, or holds files of somebody else.
+        ConfigError: it is a file, or holds files of somebody else or of another command.
     """
-    require_own(folder, *former)
+    require_own(folder, command)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / MARKER).exists():
         about = {"command": command, "version": importlib.metadata.version("anchorgym")}
@@ -101,11 +108,21 @@ def claim(folder: Path, command: str, *former: str) -> None:
 
 
 def writer_of(folder: Path) -> str:
-    """Return the command that has written a folder; empty where that is not known."""
+    """Return the command that has written a folder; empty for a folder without a marker.
+
+    Raises:
+        ConfigError: the marker cannot be read.
+    """
+    path = folder / MARKER
     try:
-        return str(json.loads((folder / MARKER).read_text(encoding="utf-8"))["command"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(path.read_text(encoding="utf-8"))["command"])
+    except (FileNotFoundError, NotADirectoryError):
         return ""
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ConfigError(
+            f"{path} cannot be read ({type(error).__name__}), so that nobody knows what wrote the "
+            "folder: put the file back, or give another folder"
+        ) from error
 
 
 @contextmanager
@@ -128,7 +145,10 @@ def claimed(settings: Section, folder: Path, command: str, *, resume: bool) -> I
     """
     if not resume:
         require_free(folder)
-    claim(folder, command)
+    if resume and (folder / CONFIG).exists():
+        read_settings(type(settings), folder, command)
+    else:
+        claim(folder, command)
     with alone(folder):
         goes_on = (folder / CONFIG).exists()
         if goes_on:
@@ -150,6 +170,8 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
         ConfigError: the folder holds no run, or a run with other kinds of settings.
     """
     path = folder / CONFIG
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file: give the folder that `{command}` named")
     if (writer := writer_of(folder)) not in ("", command):
         raise ConfigError(
             f"{folder} was written by `{writer}`: go on with `{writer} --resume {folder}`"
@@ -160,12 +182,16 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
         raise ConfigError(
             f"{folder} holds no run ({CONFIG} is missing): give the folder that `{command}` named"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {_REMEDY}") from error
     try:
         return model.parse_json(text)
     except ConfigError as error:
-        raise ConfigError(f"{path} holds no settings of `{command}`: {error}") from error
+        raise ConfigError(
+            f"{path} holds no settings of `{command}`: {error}. {_REMEDY.capitalize()}"
+        ) from error
 
 
 def require_equal(given: Section, kept: Section, folder: Path) -> None:

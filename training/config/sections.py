@@ -325,8 +325,8 @@ class CheckpointConfig(Section):
     """Checkpoints, from which an interrupted run is resumed."""
 
     seconds: float = Field(30.0, ge=0)
-    """Least number of seconds between two checkpoints; 0 saves after each pool of demonstrations
-    and each iteration."""
+    """Least number of seconds between two checkpoints; 0 saves after every step that a run can go
+    on from, such as an iteration, an epoch, or a pool of demonstrations."""
     keep: int = Field(2, ge=1)
     """Number of checkpoints that are kept; older ones are removed."""
 
@@ -338,6 +338,7 @@ class RunConfig(Section):
     """Seed of every random draw of the run."""
     threads: int = Field(1, ge=1)
     """Number of threads of tensor operations; more than 1 rarely pays on shared cores."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
 
 
 class TrainConfig(RunConfig):
@@ -355,7 +356,6 @@ class TrainConfig(RunConfig):
     driver: DriverConfig = DriverConfig()
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
 
     @property
     def clone_updates(self) -> int:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.training.config.durable import whole_file
 
 if TYPE_CHECKING:
     from anchorgym.training.rollout.types import Episode
@@ -154,12 +154,8 @@ def write_trajectories(path: Path, header: Header, episodes: Iterable[EpisodeRec
     whole: Header = {**header, "episodes": len(lines)}
     whole["digest"] = _digest(dict(whole), lines)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("wb") as file:
-        file.writelines([_line(whole), *lines])
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    with whole_file(path) as fresh:
+        fresh.write_bytes(b"".join([_line(whole), *lines]))
 
 
 def digest_of(path: Path) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from anchorgym.training.config.durable import sync, write_file
+from anchorgym.training.config.durable import append, write_file
 from anchorgym.training.league.rules import LeagueError, Rules
 from anchorgym.training.league.table import Block
 
@@ -85,14 +85,7 @@ class Store:
 
     def append(self, block: Block) -> None:
         """Append games, and return when they are on the disk."""
-        path = self.folder / _GAMES
-        fresh = not path.exists()
-        with path.open("a", encoding="utf-8") as file:
-            file.write(_line(block))
-            file.flush()
-            os.fsync(file.fileno())
-        if fresh:
-            sync(self.folder)
+        append(self.folder / _GAMES, _line(block))
 
     def blocks(self) -> Iterator[Block]:
         """Read all games in the order in which they were added; drop a partly written last line.

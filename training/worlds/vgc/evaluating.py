@@ -112,7 +112,7 @@ def evaluate_league(
     Raises:
         LeagueError: the folder holds the games of other players or teams.
     """
-    claim(out, "anchorgym vgc league", "evaluation.json", *splits)
+    claim(out, "anchorgym vgc league")
     with alone(out):
         _require_same(players, config, out)
         known, bridge = knowledge(config.format), Bridge()

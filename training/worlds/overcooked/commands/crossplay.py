@@ -22,7 +22,7 @@ def run(known: Namespace, given: Settings) -> int:
     named = [cook.rpartition("=")[::2] for cook in known.cooks]
     cooks = {name or Path(cook).name: find_cook(cook, kitchen) for name, cook in named}
     if known.out:
-        claim(known.out, "anchorgym overcooked crossplay", "crossplay.png", "league")
+        claim(known.out, "anchorgym overcooked crossplay")
     league = cooks_league(kitchen, cooks, folder=known.out / "league" if known.out else None)
     league.ensure(known.games)
     if known.out:

@@ -54,7 +54,7 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
 
     out = known.out
     if out is not None:
-        claim(out, "anchorgym redteam evaluate", "redteam.json", *(f.name for f in known.folders))
+        claim(out, "anchorgym redteam evaluate")
         out = out / folder.name if len(known.folders) > 1 else out
     with tempfile.TemporaryDirectory() as scratch:
         report = measure_run(

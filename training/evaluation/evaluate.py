@@ -15,6 +15,7 @@ from anchorgym.envs import TextEnv, panel_hash, sub_panel
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.evaluation.figures import Comparison, Evaluation
+from anchorgym.training.evaluation.partial import Waves
 from anchorgym.training.evaluation.statistics import (
     Interval,
     difference_interval,
@@ -59,6 +60,7 @@ def evaluate(
     seed: int = 0,
     observe: Callable[[Sequence[Episode]], None] | None = None,
     driver: Driver | None = None,
+    before: Waves | None = None,
 ) -> Evaluation:
     """Evaluate a policy on the tasks of a split's panel.
 
@@ -79,6 +81,8 @@ def evaluate(
         observe: callback that receives each episode once, when it has finished; `start.group` is
             the index of its task in the panel.
         driver: driver of the episodes; by default lock-step.
+        before: waves of episodes that were played before an interruption, which the others are
+            added to.
 
     Raises:
         ConfigError: the split has no tasks, or `tasks` or `samples` is below 1.
@@ -91,7 +95,7 @@ def evaluate(
         max_response = policy.max_response
     waves = _waves(chosen, samples, seed)
     sampling = Sampling(max_response, temperature)
-    episodes = _play(policy, envs, waves, sampling, seed, observe, driver)
+    episodes = _play(policy, envs, waves, sampling, seed, observe, driver, before)
     spec = envs.first.spec
     return summarise(
         episodes,
@@ -210,17 +214,43 @@ def _play(
     seed: int,
     observe: Callable[[Sequence[Episode]], None] | None,
     driver: Driver | None,
+    before: Waves | None,
 ) -> list[Episode]:
     """Return the episodes of all waves, task by task."""
     by_task: dict[int, list[Episode]] = defaultdict(list)
     for name, starts in waves:
         own = replace(sampling, seed=_derived(seed, "wave", name))
-        played = rollout(policy, envs, starts, own, driver=driver)
+        # A policy without an engine may draw from a generator that goes on from wave to wave.
+        played = before.get(name) if before is not None and policy.engine is not None else None
+        if played is None:
+            played = _wave(policy, envs, name, starts, own, driver, before)
         for episode in played:
             by_task[episode.start.group].append(episode)
         if observe is not None:
             observe(played)
     return [episode for place in sorted(by_task) for episode in by_task[place]]
+
+
+def _wave(
+    policy: Policy,
+    envs: EnvPool[TextEnv],
+    name: str,
+    starts: list[Start],
+    sampling: Sampling,
+    driver: Driver | None,
+    before: Waves | None,
+) -> list[Episode]:
+    """Play a wave and save it; where the environment raises, save the episodes that had ended."""
+    if before is None:
+        return rollout(policy, envs, starts, sampling, driver=driver)
+    ended: list[Episode] = []
+    try:
+        played = rollout(policy, envs, starts, sampling, driver=driver, finished=ended.append)
+    except BaseException:
+        before.add(name, ended, whole=False)
+        raise
+    before.add(name, played, whole=True)
+    return played
 
 
 def _waves(tasks: Sequence[str], samples: int, seed: int) -> Iterator[tuple[str, list[Start]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,8 @@ SMALL: dict[str, Any] = {"ppo": PPO, "checkpoint": {"seconds": 0}}
 
 
 def train(folder: Path) -> None:
-    try:
+    with contextlib.suppress(RunFinishedError):
         train_cook(TrainCookConfig.parse(SMALL), folder, resume=True)
-    except RunFinishedError:
-        pass
 
 
 def test_a_cook_whose_training_was_killed_is_the_same(tmp_path: Path) -> None:
@@ -72,10 +71,8 @@ def test_a_clone_that_was_killed_is_the_same(tmp_path: Path) -> None:
     config = CloneCookConfig.parse({"data": str(games), "clone": {"passes": 2}})
 
     def clone(folder: Path) -> None:
-        try:
+        with contextlib.suppress(RunFinishedError):
             clone_cook(config, folder, resume=True)
-        except RunFinishedError:
-            pass
 
     require_bit_exact(clone, tmp_path / "runs", kills=5)
 

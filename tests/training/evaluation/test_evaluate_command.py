@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import worlds  # noqa: F401  (registers the test worlds)
+import worlds  # registers the test worlds
 from small_policies import small_policy
 
 from anchorgym.training.cli import main

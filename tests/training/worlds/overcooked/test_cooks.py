@@ -289,3 +289,22 @@ def test_the_command_trains_and_pairs(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (tmp_path / "pairs/crossplay.png").exists()
     assert main(["overcooked", "crossplay", "gredy"]) == 2
     assert "Did you mean 'greedy'?" in capsys.readouterr().err
+
+
+def test_a_crossplay_grows_and_is_not_spoilt_by_a_refused_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pair(*cooks: str, layout: str = "cramped_room") -> int:
+        words = [*cooks, "--games", "2", "--layout", layout, "--out", str(tmp_path / "pairs")]
+        return main(["overcooked", "crossplay", *words])
+
+    assert pair("random", "nobody") == 2
+    assert not (tmp_path / "pairs").exists()
+    assert pair("random") == 0
+    assert pair("nobody", "random") == 2
+    assert pair("me=random", "random") == 0
+    assert "| me |" in capsys.readouterr().out
+    assert pair("random=greedy") == 2
+    assert "as random was random" in capsys.readouterr().err
+    assert pair("random", layout="asymmetric_advantages") == 2
+    assert "holds games with the settings" in capsys.readouterr().err

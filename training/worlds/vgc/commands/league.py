@@ -15,13 +15,15 @@ def run(known: Namespace, given: Settings) -> int:
 
     from rich.console import Console
 
+    from anchorgym.training.config.durable import whole_file
+    from anchorgym.training.league.roster import distinct
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.vgc.config import LeagueSettings
     from anchorgym.training.worlds.vgc.evaluating import SPLITS, evaluate_league
     from anchorgym.training.worlds.vgc.report import draw, tables
 
     results = evaluate_league(
-        dict(_named(player) for player in known.players),
+        distinct(_named(player) for player in known.players),
         LeagueSettings.parse(given).battle,
         known.out,
         games=known.games,
@@ -31,7 +33,8 @@ def run(known: Namespace, given: Settings) -> int:
         record=known.record,
         display=Display(None if known.json else Console(stderr=True)),
     )
-    draw(results, known.out / "evaluation.png")
+    with whole_file(known.out / "evaluation.png") as picture:
+        draw(results, picture)
     if known.json:
         print(json.dumps([result.to_json() for result in results]))
         return EXIT_OK

@@ -6,7 +6,7 @@ import fcntl
 import importlib.metadata
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -87,6 +87,25 @@ def require_own(folder: Path, command: str = "") -> None:
         raise ConfigError(
             f"{folder} was written by `{writer}`, and `{command}` writes other files: give a new "
             "folder"
+        )
+
+
+def require_own_file(path: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Refuse to write over a file that no command of ours has written.
+
+    Args:
+        path: that will be written.
+        is_ours: whether an existing file was written by the same command.
+
+    Raises:
+        ConfigError: it is a folder, or a file of somebody else.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: name a file in it")
+    if path.exists() and not is_ours(path):
+        raise ConfigError(
+            f"{path} is a file that this command has not written, and would be lost: give another "
+            "name"
         )
 
 

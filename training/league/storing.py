@@ -78,10 +78,13 @@ class Store:
             return StoredLeague(Rules(**known), players, list(body["history"]))
         except FileNotFoundError as error:
             raise LeagueError(f"{self.folder} holds no league") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, LeagueError):
                 raise
-            raise LeagueError(f"{path} cannot be read as a league: {error!r}") from error
+            raise LeagueError(
+                f"{path} cannot be read as a league ({error!r}): put it back as it was, or give "
+                "another folder"
+            ) from error
 
     def append(self, block: Block) -> None:
         """Append games, and return when they are on the disk."""
@@ -103,7 +106,7 @@ class Store:
         for number, line in enumerate(data[:whole].splitlines(), start=1):
             try:
                 yield _block(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise LeagueError(
                     f"line {number} of {path} is damaged ({error}): remove that line and those "
                     "after it, and the games in them are played again"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from anchorgym.training.run.reading import read_metrics
 
 _BLUE, _ORANGE, _GREY = "#2563a8", "#d9730d", "#8a8f98"
 
@@ -19,7 +20,7 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
     The left panel shows the loss of cloning, if there was any. The right panel shows success in
     training episodes, and greedy success on the validation and test panels.
     """
-    records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    records = read_metrics(metrics)
     clone = [r for r in records if r["phase"] == "clone"]
     steps = [r for r in records if r["phase"] == "train"]
     ends = [r for r in records if r["phase"] in ("before", "after") and r["mode"] == "greedy"]

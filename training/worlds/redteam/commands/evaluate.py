@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anchorgym.training.commands import EXIT_OK
-from anchorgym.training.commands.command import Command, Settings, folder, option, switch, word
+from anchorgym.training.commands.command import (
+    Command,
+    Settings,
+    UsageError,
+    folder,
+    option,
+    switch,
+    word,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from anchorgym.training.worlds.redteam.report import RedTeamReport
+
+_COMMAND = "anchorgym redteam evaluate"
 
 
 def run(known: Namespace, given: Settings) -> int:
@@ -22,8 +32,17 @@ def run(known: Namespace, given: Settings) -> int:
 
     from rich.console import Console
 
+    from anchorgym.training.config.run_folders import require_own
     from anchorgym.training.worlds.redteam.report import WIDTH, pooled
 
+    names = [folder.name for folder in known.folders]
+    if known.out is not None:
+        require_own(known.out, _COMMAND)
+        if len(set(names)) < len(names):
+            raise UsageError(
+                f"two of the runs have one name ({', '.join(names)}), so that their results would "
+                "have one folder in --out: measure them one by one"
+            )
     console = Console(width=max(WIDTH, Console().width))
     reports = [_measured(folder, known) for folder in known.folders]
     if known.json:
@@ -47,15 +66,15 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
 
     from rich.console import Console
 
+    from anchorgym.training.config.durable import whole_file, write_file
     from anchorgym.training.config.run_folders import claim
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.redteam.measuring import measure_run
     from anchorgym.training.worlds.redteam.report import draw
 
     out = known.out
-    if out is not None:
-        claim(out, "anchorgym redteam evaluate")
-        out = out / folder.name if len(known.folders) > 1 else out
+    if out is not None and len(known.folders) > 1:
+        out = out / folder.name
     with tempfile.TemporaryDirectory() as scratch:
         report = measure_run(
             folder,
@@ -70,10 +89,11 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     for warning in report.warnings():
         print(f"warning: {warning}", file=sys.stderr)
     if out is not None:
+        claim(known.out, _COMMAND)
         out.mkdir(exist_ok=True)
-        text = json.dumps(report.to_json(), indent=1)
-        (out / "redteam.json").write_text(text + "\n", encoding="utf-8")
-        draw(report, out / "redteam.png")
+        write_file(out / "redteam.json", json.dumps(report.to_json(), indent=1) + "\n")
+        with whole_file(out / "redteam.png") as picture:
+            draw(report, picture)
     return report
 
 

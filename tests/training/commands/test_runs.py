@@ -162,7 +162,7 @@ def test_a_file_of_somebody_else_is_not_written_over(capsys: pytest.CaptureFixtu
     capsys.readouterr()
     for words in (
         ["view", "cook", "--out", "thesis.tex"],
-        ["play", "test/Rooms-v0", "--record", "thesis.tex"],
+        ["play", "worlds:test/Rooms-v0", "--record", "thesis.tex"],
     ):
         assert main(words) == 2
         assert "has not written, and would be lost" in capsys.readouterr().err

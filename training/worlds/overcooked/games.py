@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -93,7 +93,11 @@ class Games:
         """Write the state of all games into a folder."""
         folder.mkdir()
         whole = self._whole.astype(np.uint8)
-        arrays = {**self.batch.arrays(), "score": self._score, "whole": whole}
+        arrays: dict[str, NDArray[Any]] = {
+            **self.batch.arrays(),
+            "score": self._score,
+            "whole": whole,
+        }
         save_file(arrays, folder / _ARRAYS)
         about = {"scores": self.scores, "generator": self.rng.bit_generator.state}
         (folder / _ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")

@@ -20,13 +20,9 @@ from anchorgym.agents.prompts.parsing import parse_tagged
 if TYPE_CHECKING:
     from anchorgym.agents.engines.contract import Engine, Sampling
     from anchorgym.agents.engines.torch_engine import TorchEngine
+    from anchorgym.agents.policies.folder import PolicyError
     from anchorgym.agents.policies.language import LanguagePolicy
-    from anchorgym.agents.policies.model import (
-        ModelPolicy,
-        PolicyError,
-        PromptSettings,
-        load_policy,
-    )
+    from anchorgym.agents.policies.model import ModelPolicy, PromptSettings, load_policy
     from anchorgym.agents.policies.tiny import build_tiny
     from anchorgym.agents.prompts.chat import ChatTemplate
     from anchorgym.agents.prompts.template import Template, TemplateError, TinyTemplate
@@ -67,7 +63,7 @@ _LAZY = {
     "Engine": "engines.contract",
     "LanguagePolicy": "policies.language",
     "ModelPolicy": "policies.model",
-    "PolicyError": "policies.model",
+    "PolicyError": "policies.folder",
     "PromptSettings": "policies.model",
     "Sampling": "engines.contract",
     "Template": "prompts.template",

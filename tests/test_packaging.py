@@ -50,7 +50,7 @@ def test_the_wheel_holds_one_namespace_and_nothing_beside_it(wheel: zipfile.ZipF
 
 def test_the_wheel_installs_the_command(wheel: zipfile.ZipFile) -> None:
     (entry_points,) = (n for n in wheel.namelist() if n.endswith("entry_points.txt"))
-    assert "anchorgym = anchorgym.training.cli:main" in wheel.read(entry_points).decode()
+    assert "anchorgym = anchorgym.training.__main__:main" in wheel.read(entry_points).decode()
 
 
 def test_the_wheel_works_where_only_it_is_installed(wheel: zipfile.ZipFile, tmp_path: Path) -> None:

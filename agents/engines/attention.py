@@ -185,7 +185,7 @@ def plain_mask(
         mask_function: the model's rule, made by `transformers.masking_utils`.
         device: device of the mask.
     """
-    if mask_function is causal_mask_function:
+    if mask_function == causal_mask_function:
         return None
     reach = torch.arange(q_length, device=device)
     first = reach.new_zeros(1)[:, None, None, None]

@@ -95,7 +95,7 @@ def load_model(folder: Path) -> PreTrainedModel:
     _require_size(folder, kind, config, attention, weights)
     try:
         with no_progress_bars():
-            model, about = kind.from_pretrained(
+            loaded: Any = kind.from_pretrained(
                 folder,
                 config=config,
                 dtype=torch.float32,
@@ -107,6 +107,8 @@ def load_model(folder: Path) -> PreTrainedModel:
             )
     except Exception as error:  # the library raises whatever it meets
         damaged(folder / CONFIG, f"{type(error).__name__} on loading {WEIGHTS}: {error}")
+    model: PreTrainedModel
+    model, about = loaded
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if about[what]:
             first = min(map(str, about[what]))

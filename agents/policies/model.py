@@ -222,14 +222,17 @@ def _end_ids(
     for config in (model.generation_config, model.config):
         ended = getattr(config, "eos_token_id", None)
         ids += ended if isinstance(ended, (list, tuple)) else [ended]
-    found = [number for number in ids if number is not None]
-    for number in found:
+    found: list[int] = []
+    for number in ids:
+        if number is None:
+            continue
         if not isinstance(number, int) or not 0 <= number < model.config.vocab_size:
             raise PolicyError(
                 f"eos_token_id {number!r} of {GENERATION} or {CONFIG} is no token of the model, "
                 f"which has {model.config.vocab_size}: name its end tokens there"
             )
-    return tuple(dict.fromkeys(map(int, found)))
+        found.append(int(number))
+    return tuple(dict.fromkeys(found))
 
 
 def _read_settings(path: Path) -> tuple[str, PromptSettings]:

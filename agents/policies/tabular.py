@@ -137,7 +137,9 @@ class TabularSession:
             )
         self._open = {table.option(name): name for name in offered}
         row = table.row(policy.situation(self._env, self._agent, observation, view))
-        return Prompt((row, *sorted(self._open)), restart=True)
+        # In the world's order: a column's number depends on what the table has met before, which
+        # a table that was loaded from a file does not remember.
+        return Prompt((row, *self._open), restart=True)
 
     def decide(self, generation: Generation | None) -> Decision:
         """Return the action of the option that was drawn."""

@@ -164,12 +164,13 @@ class ChatTemplate:
 
     def _closer(self, known: frozenset[int]) -> int:
         """Return the token that closes a reply in the chat format."""
-        for token in self._between:
+        between: list[int] = self._between
+        for token in between:
             if token in known:
                 return token
         markers = frozenset(self._plain.markers.values())
-        for i, token in enumerate(self._between):
-            if token in markers and not self.tokenizer.decode(self._between[:i]).strip():
+        for i, token in enumerate(between):
+            if token in markers and not str(self.tokenizer.decode(between[:i])).strip():
                 return token
         raise TemplateError(
             "the chat template does not close a reply with the tokenizer's eos token "

@@ -9,15 +9,10 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from anchorgym.envs.texts import well_formed
+
 _ORDINARY = re.compile(r"[\w\s\u2581\u0120\u010a]*")
 """Words and blanks, also in the spelling of SentencePiece and of byte-level tokenizers."""
-
-
-def well_formed(text: str) -> str:
-    """Return text that UTF-8 can write: surrogates without their partner become U+FFFD."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class PlainEncoder:

@@ -24,7 +24,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import PreTrainedTokenizerFast
 
 from anchorgym.agents.prompts.phrases import joined_words
-from anchorgym.agents.prompts.plain_text import well_formed
+from anchorgym.envs.texts import well_formed
 
 PAD, EOS, UNK = "<pad>", "<eos>", "<unk>"
 OBS, CAN, GOAL, ACT = "<obs>", "<can>", "<goal>", "<act>"

@@ -4,7 +4,7 @@ game.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ Ints = NDArray[np.int_]
 """All arrays are of numpy's index type: tables are looked up without a conversion."""
 _MANY: Final = 1000
 """More than there are pots: with a dish on a counter no other is useful."""
+_CHANGING: Final = ("stances", "held", "_contents", "_waiting", "_about", "ticks")
+"""Arrays that change in play."""
 
 
 class BatchStep(NamedTuple):
@@ -206,6 +208,15 @@ class KitchenBatch:
         self._contents[:-1] = np.array([state.pots + state.counters for state in states]).T
         self.ticks[:] = ticks
         self._count()
+
+    def arrays(self) -> dict[str, Ints]:
+        """Return copies of everything that changes in play, by name, for `restore`."""
+        return {name: getattr(self, name).copy() for name in _CHANGING}
+
+    def restore(self, arrays: Mapping[str, Ints]) -> None:
+        """Go on from what `arrays` has returned, in a batch of as many games."""
+        for name in _CHANGING:
+            getattr(self, name)[:] = arrays[name]
 
     def _count(self) -> None:
         """Count anew what `_carry_out` keeps count of."""

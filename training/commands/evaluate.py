@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
@@ -22,18 +23,16 @@ if TYPE_CHECKING:
     from anchorgym.envs import TextEnv
     from anchorgym.training.evaluation.measurement import Measurement
     from anchorgym.training.evaluation.players import Player
+    from anchorgym.training.rollout.env_pool import EnvPool
 
 
 def run(known: Namespace, given: Settings) -> int:
     """Play the panel and print the results."""
     from anchorgym.training.commands.environment import environment
-    from anchorgym.training.config.run_folders import claim
     from anchorgym.training.evaluation.evaluate import training_split
-    from anchorgym.training.evaluation.measurement import Measurement, Plan, measure
+    from anchorgym.training.evaluation.measurement import Measurement, Plan
     from anchorgym.training.evaluation.players import load_player
     from anchorgym.training.rollout.env_pool import EnvPool
-    from anchorgym.training.run.console import SafeConsole
-    from anchorgym.training.run.display import Display
 
     env = environment(given)
     # The environment is made with the evaluated split, as its data may lack others.
@@ -61,20 +60,53 @@ def run(known: Namespace, given: Settings) -> int:
             "trained on them does on others. Give the environment splits of held-out tasks, or "
             "name one with --panel"
         )
-    if known.out:
-        claim(known.out, "anchorgym evaluate", "evaluation.json", "episodes.jsonl")
     measurement = Measurement(plan, tuple(names))
+    status = _measure(measurement, players, worlds, known)
+    _show(measurement, known)
+    if status == EXIT_INTERRUPTED:
+        print("interrupted: a mode that was not finished is left out", file=sys.stderr)
+    return status
+
+
+def _measure(
+    measurement: Measurement, players: Sequence[Player], worlds: EnvPool[TextEnv], known: Namespace
+) -> int:
+    """Play; what was played until an error or an interrupt is kept in the folder of --out."""
+    from anchorgym.training.config.run_folders import claim
+    from anchorgym.training.evaluation.measurement import measure
+    from anchorgym.training.evaluation.partial import Partial
+    from anchorgym.training.run.console import SafeConsole
+    from anchorgym.training.run.display import Display
+
+    partial = None
+    if known.out:
+        claim(known.out, "anchorgym evaluate")
+        partial = Partial(known.out, asdict(measurement.plan), measurement.names)
     display = Display(SafeConsole(stderr=True))
+    keeps = partial is not None
     try:
-        measure(measurement, players, worlds, display, keep_episodes=bool(known.out))
+        measure(measurement, players, worlds, display, keep_episodes=keeps, partial=partial)
     except KeyboardInterrupt:
+        _say_kept(known)
         if not measurement.found:
             raise
-    _show(measurement, known)
-    if not measurement.complete:
-        print("interrupted: a mode that was not finished is left out", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Exception:
+        if measurement.found:
+            _show(measurement, known)
+        _say_kept(known)
+        raise
+    if partial is not None:
+        partial.remove()
     return EXIT_OK
+
+
+def _say_kept(known: Namespace) -> None:
+    if known.out:
+        print(
+            f"what was played is kept in {known.out}: repeat the command to go on from there",
+            file=sys.stderr,
+        )
 
 
 def _show(measurement: Measurement, known: Namespace) -> None:
@@ -140,7 +172,8 @@ COMMAND = Command(
         prints success with 95 % intervals for all tasks, for each task type and for the worst
         type; the probability of winning at least one (pass@k) or all (pass^k) of k episodes;
         turns, invalid actions, and why episodes ended. With --against, both policies play the
-        same tasks with the same seeds, and the difference is paired.
+        same tasks with the same seeds, and the difference is paired. With --out, an interrupted
+        evaluation goes on where it was when the command is repeated.
 
         A player is the folder of a saved policy or of a chat model, expert, random, or
         module:Name for a loader of your own.""",

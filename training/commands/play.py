@@ -152,6 +152,7 @@ class _Table:
 
 def _check_writable(record: Path | None) -> None:
     """Check that the record can be written, before the game begins."""
+    from anchorgym.training.config.run_folders import require_own_file
     from anchorgym.training.config.section import ConfigError
 
     if record is None:
@@ -160,8 +161,17 @@ def _check_writable(record: Path | None) -> None:
         record.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--record: cannot write {record}: {error.strerror}") from error
-    if record.is_dir():
-        raise ConfigError(f"--record: {record} is a folder; name a file in it")
+    require_own_file(record, _is_recorded)
+
+
+def _is_recorded(path: Path) -> bool:
+    """Whether a file holds an episode that was played here before."""
+    from anchorgym.training.inspect.trajectories import TrajectoryError, read_trajectories
+
+    try:
+        return read_trajectories(path)[0].get("purpose") == "play"
+    except TrajectoryError:
+        return False
 
 
 COMMAND = Command(

@@ -78,8 +78,8 @@ COMMAND = Command(
         the newest players.
 
         The run's folder gets players/ (the policy of every role after each generation), league/
-        (all games), metrics.jsonl, and every setting in config.json. --resume continues after the
-        last whole generation, or within a warm-up.""",
+        (all games), metrics.jsonl, and every setting in config.json. --resume continues from
+        the newest checkpoint.""",
     examples=(
         "anchorgym selfplay haggling:me/Haggling-v0 --league.zero-sum false",
         "anchorgym selfplay anchorgym/RedTeam-v0 --roles.attacker.algorithm rae",

@@ -6,21 +6,23 @@ import fcntl
 import importlib.metadata
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from anchorgym.envs.errors import AnchorgymError, reason_of
+from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.texts import is_well_formed, parse_json
-from anchorgym.training.config.durable import write_file
+from anchorgym.training.config.durable import NEW, write_file
 from anchorgym.training.config.section import ConfigError, Section, changed_fields
 
 CONFIG = "config.json"
 MARKER = "anchorgym.json"
-"""Says which command has written a folder: what has no such file, or settings, is not ours."""
+"""Says which command has written a folder; a folder with files but without this one is not ours."""
 RUNS = Path("runs")
 """Parent folder of runs without an explicit folder."""
+
+_REMEDY = "put the file back as it was, or begin a new run in another folder"
 
 S = TypeVar("S", bound=Section)
 
@@ -65,41 +67,65 @@ def require_free(folder: Path) -> None:
     require_own(folder)
 
 
-def require_own(folder: Path, *former: str) -> None:
+def require_own(folder: Path, command: str = "") -> None:
     """Refuse a folder with files that no command of ours has written: nothing in it is touched.
 
     Args:
         folder: that will be written to.
-        former: files by which a folder is known that was written before there were markers.
+        command: command that will write to it, such as `anchorgym train`; empty for any.
 
     Raises:
-        ConfigError: it is a file, or holds something else.
+        ConfigError: it is a file, or holds something else, or was written by another command.
     """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise ConfigError(f"{folder} is a file: give the name of a folder")
-    ours = (MARKER, CONFIG, *former)
-    others = [path.name for path in folder.iterdir() if not path.name.startswith(ours)]
-    if others and not any((folder / name).exists() for name in ours):
+    # An interrupted claim leaves the marker under its temporary name.
+    others = [path.name for path in folder.iterdir() if NEW not in path.name]
+    if others and MARKER not in others:
         raise ConfigError(
             f"{folder} holds files that anchorgym has not written, such as {min(others)!r}: give "
             "a new folder, or an empty one"
         )
+    writer = writer_of(folder) if others else command
+    if command and writer != command:
+        raise ConfigError(
+            f"{folder} was written by `{writer}`, and `{command}` writes other files: give a new "
+            "folder"
+        )
 
 
-def claim(folder: Path, command: str, *former: str) -> None:
+def require_own_file(path: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Refuse to write over a file that no command of ours has written.
+
+    Args:
+        path: that will be written.
+        is_ours: whether an existing file was written by the same command.
+
+    Raises:
+        ConfigError: it is a folder, or a file of somebody else.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: name a file in it")
+    if path.exists() and not is_ours(path):
+        raise ConfigError(
+            f"{path} is a file that this command has not written, and would be lost: give another "
+            "name"
+        )
+
+
+def claim(folder: Path, command: str) -> None:
     """Make a folder for what a command writes, and mark it.
 
     Args:
         folder: that is made, unless it is there.
         command: such as `anchorgym train`.
-        former: see `require_own`.
 
     Raises:
-        ConfigError: it is a file, or holds files of somebody else.
+        ConfigError: it is a file, or holds files of somebody else or of another command.
     """
-    require_own(folder, *former)
+    require_own(folder, command)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / MARKER).exists():
         about = {"command": command, "version": importlib.metadata.version("anchorgym")}
@@ -107,11 +133,21 @@ def claim(folder: Path, command: str, *former: str) -> None:
 
 
 def writer_of(folder: Path) -> str:
-    """Return the command that has written a folder; empty where that is not known."""
+    """Return the command that has written a folder; empty for a folder without a marker.
+
+    Raises:
+        ConfigError: the marker cannot be read.
+    """
+    path = folder / MARKER
     try:
-        return str(parse_json((folder / MARKER).read_text(encoding="utf-8"))["command"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(parse_json(path.read_text(encoding="utf-8"))["command"])
+    except (FileNotFoundError, NotADirectoryError):
         return ""
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read ({type(error).__name__}), so that nobody knows what wrote the "
+            "folder: put the file back, or give another folder"
+        ) from error
 
 
 @contextmanager
@@ -134,7 +170,10 @@ def claimed(settings: Section, folder: Path, command: str, *, resume: bool) -> I
     """
     if not resume:
         require_free(folder)
-    claim(folder, command)
+    if resume and (folder / CONFIG).exists():
+        read_settings(type(settings), folder, command)
+    else:
+        claim(folder, command)
     with alone(folder):
         goes_on = (folder / CONFIG).exists()
         if goes_on:
@@ -156,6 +195,8 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
         ConfigError: the folder holds no run, or a run with other kinds of settings.
     """
     path = folder / CONFIG
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file: give the folder that `{command}` named")
     if (writer := writer_of(folder)) not in ("", command):
         raise ConfigError(
             f"{folder} was written by `{writer}`: go on with `{writer} --resume {folder}`"
@@ -166,12 +207,16 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
         raise ConfigError(
             f"{folder} holds no run ({CONFIG} is missing): give the folder that `{command}` named"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {reason_of(error)}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {_REMEDY}") from error
     try:
         return model.parse_json(text)
     except ConfigError as error:
-        raise ConfigError(f"{path} holds no settings of `{command}`: {error}") from error
+        raise ConfigError(
+            f"{path} holds no settings of `{command}`: {error}. {_REMEDY.capitalize()}"
+        ) from error
 
 
 def require_equal(given: Section, kept: Section, folder: Path) -> None:

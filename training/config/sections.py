@@ -332,8 +332,8 @@ class CheckpointConfig(Section):
     """Checkpoints, from which an interrupted run is resumed."""
 
     seconds: float = Field(30.0, ge=0)
-    """Least number of seconds between two checkpoints; 0 saves after each pool of demonstrations
-    and each iteration."""
+    """Least number of seconds between two checkpoints; 0 saves after every step that a run can go
+    on from, such as an iteration, an epoch, or a pool of demonstrations."""
     keep: int = Field(2, ge=1)
     """Number of checkpoints that are kept; older ones are removed."""
 
@@ -346,6 +346,7 @@ class RunConfig(Section):
     threads: int | None = Field(None, ge=1)
     """Number of threads of tensor operations; more than 1 rarely pays on shared cores. By default
     the environment variable OMP_NUM_THREADS says it, and 1 where that is not set."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
 
     @field_validator("seed")
     @classmethod
@@ -370,7 +371,6 @@ class TrainConfig(RunConfig):
     driver: DriverConfig = DriverConfig()
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
 
     @property
     def clone_updates(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.texts import id_bytes
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.evaluation.figures import Comparison, Evaluation
+from anchorgym.training.evaluation.partial import Waves
 from anchorgym.training.evaluation.statistics import (
     Interval,
     difference_interval,
@@ -63,6 +64,7 @@ def evaluate(
     observe: Callable[[Sequence[Episode]], None] | None = None,
     driver: Driver | None = None,
     trained_on: str | None = None,
+    before: Waves | None = None,
 ) -> Evaluation:
     """Evaluate a policy on the tasks of a split's panel.
 
@@ -86,6 +88,8 @@ def evaluate(
         driver: driver of the episodes; by default lock-step.
         trained_on: split of training tasks, which is noted in the figures if it is `split`; by
             default `training_split` of the environment.
+        before: waves of episodes that were played before an interruption, which the others are
+            added to.
 
     Raises:
         ConfigError: the split has no tasks, or `tasks` or `samples` is below 1.
@@ -100,7 +104,8 @@ def evaluate(
     waves = _waves(chosen, samples, seed)
     sampling = Sampling(max_response, temperature)
     broken = BrokenTasks()
-    episodes = _play(policy, envs, waves, sampling, seed, observe, driver, broken)
+    tries = _Tries(policy, envs, sampling, driver, broken, before)
+    episodes = _play(tries, waves, seed, observe)
     spec = envs.first.spec
     return summarise(
         episodes,
@@ -223,15 +228,58 @@ def paired_difference(after: Evaluation, before: Evaluation) -> Interval:
     return compare(after, before).difference
 
 
+@dataclass(frozen=True, slots=True)
+class _Tries:
+    """How waves of episodes are played, and what is known from those before."""
+
+    policy: Policy
+    envs: EnvPool[TextEnv]
+    sampling: Sampling
+    driver: Driver | None
+    broken: BrokenTasks
+    before: Waves | None
+    """Waves that were played before an interruption."""
+
+    def wave(self, name: str, starts: Sequence[Start], seed: int) -> list[Episode]:
+        """Return the episodes of a wave, of those tasks that can be started."""
+        # A policy without an engine may draw from a generator that goes on from wave to wave.
+        if self.before is not None and self.policy.engine is not None:
+            known = self.before.get(name)
+            if known is not None:
+                self.broken.problems.update(known.broken)
+                return known.episodes
+        sampling = replace(self.sampling, seed=seed)
+        while True:
+            sound = [start for start in starts if start.task not in self.broken.problems]
+            try:
+                return self._played(name, sound, sampling) if sound else []
+            except BrokenTaskError as error:
+                self.broken.add(error)
+
+    def _played(self, name: str, starts: list[Start], sampling: Sampling) -> list[Episode]:
+        """Play and save; where the environment raises, save the episodes that had ended."""
+        ended: list[Episode] = []
+        finished, driver = ended.append, self.driver
+        try:
+            played = rollout(
+                self.policy, self.envs, starts, sampling, driver=driver, finished=finished
+            )
+        except BrokenTaskError:
+            raise
+        except BaseException:
+            if self.before is not None:
+                self.before.add(name, ended, self.broken.problems, whole=False)
+            raise
+        if self.before is not None:
+            self.before.add(name, played, self.broken.problems, whole=True)
+        return played
+
+
 def _play(
-    policy: Policy,
-    envs: EnvPool[TextEnv],
+    tries: _Tries,
     waves: Iterable[tuple[str, list[Start]]],
-    sampling: Sampling,
     seed: int,
     observe: Callable[[Sequence[Episode]], None] | None,
-    driver: Driver | None,
-    broken: BrokenTasks,
 ) -> list[Episode]:
     """Return the episodes of all waves, task by task, of those tasks that can be started.
 
@@ -239,26 +287,17 @@ def _play(
         BrokenTaskError: there is none.
     """
     by_task: dict[int, list[Episode]] = defaultdict(list)
-    error: BrokenTaskError | None = None
     for name, starts in waves:
-        own = replace(sampling, seed=_derived(seed, "wave", name))
-        played: list[Episode] | None = None
-        while played is None:
-            sound = [start for start in starts if start.task not in broken.problems]
-            try:
-                played = rollout(policy, envs, sound, own, driver=driver) if sound else []
-            except BrokenTaskError as found:
-                broken.add(found)
-                error = found
+        played = tries.wave(name, starts, _derived(seed, "wave", name))
         for episode in played:
             by_task[episode.start.group].append(episode)
         if observe is not None:
             observe(played)
-    whole = [by_task[place] for place in sorted(by_task)]
-    found_all = [e for of_task in whole for e in of_task if e.start.task not in broken.problems]
-    if error is not None and not found_all:
-        raise error
-    return found_all
+    problems = tries.broken.problems
+    found = [e for place in sorted(by_task) for e in by_task[place] if e.start.task not in problems]
+    if problems and not found:
+        raise BrokenTaskError(*next(iter(problems.items())))
+    return found
 
 
 def _waves(tasks: Sequence[str], samples: int, seed: int) -> Iterator[tuple[str, list[Start]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from anchorgym.training.config.durable import whole_file, write_file
 from anchorgym.training.evaluation.measurement import Measurement
 from anchorgym.training.evaluation.picture import draw_evaluation
 from anchorgym.training.inspect.trajectories import FORMAT, Header, write_trajectories
@@ -14,8 +15,9 @@ def write_measurement(measurement: Measurement, folder: Path) -> None:
     """Write `evaluation.json`, `evaluation.png` and, if kept, `episodes.jsonl` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(measurement.to_json(), indent=1, allow_nan=False)
-    (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
-    draw_evaluation(measurement, folder / "evaluation.png")
+    write_file(folder / "evaluation.json", text + "\n")
+    with whole_file(folder / "evaluation.png") as picture:
+        draw_evaluation(measurement, picture)
     if measurement.records:
         header: Header = {
             "format": FORMAT,

@@ -18,6 +18,7 @@ from anchorgym.envs import TextEnv
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.evaluation.evaluate import compare, evaluate
 from anchorgym.training.evaluation.figures import Comparison, Evaluation
+from anchorgym.training.evaluation.partial import Partial
 from anchorgym.training.evaluation.players import Player
 from anchorgym.training.inspect.trajectories import (
     FORMAT,
@@ -52,6 +53,8 @@ class Plan:
                 f"--temperature: sampling needs one above 0, got {self.temperature:g}; for greedy "
                 "play alone give --mode greedy"
             )
+        if self.tasks is not None and self.tasks < 1:
+            raise ConfigError(f"--tasks: an evaluation plays at least 1 task, got {self.tasks}")
         if self.samples < 1:
             raise ConfigError(f"--samples must be at least 1, got {self.samples}")
 
@@ -110,6 +113,7 @@ def measure(
     display: Display,
     *,
     keep_episodes: bool = False,
+    partial: Partial | None = None,
 ) -> None:
     """Play every mode of a plan and add the results to the measurement, mode by mode.
 
@@ -133,6 +137,7 @@ def measure(
                     samples=samples,
                     seed=plan.seed,
                     observe=_Watch(phase, player.name, mode, records if keep_episodes else None),
+                    before=partial.waves(player.name, mode) if partial else None,
                 )
                 for player in players
             ]

@@ -24,8 +24,8 @@ from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.rollout.types import Start
-from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.components import tiny_policy
+from anchorgym.training.run.recovery import Recovery
 
 Cast = Callable[[random.Random], Seats]
 """Draws the policies of a match to imitate."""
@@ -175,8 +175,7 @@ def clone(
     *,
     updates: int,
     seed: int = 0,
-    checkpoints: Checkpoints | None = None,
-    noted: Callable[[], int] = lambda: 0,
+    recovery: Recovery | None = None,
     device: str = "auto",
     dtype: DtypeName = "float32",
 ) -> Iterator[CloneStep]:
@@ -190,8 +189,7 @@ def clone(
         config: settings of the optimizer; `noise` is ignored, as scripts make no mistakes.
         updates: number of optimizer steps.
         seed: seed of the matches and of the order of batches.
-        checkpoints: checkpoints to resume from, and to save after every pool.
-        noted: function that returns the length of the log of steps, for the checkpoints.
+        recovery: checkpoints to resume from, and to save between two pools.
         device: name of the device, see `resolve_device`.
         dtype: data type of matrix products.
     """
@@ -204,14 +202,12 @@ def clone(
     with Cloning(
         pupil, pool, config, updates=updates, seed=seed, device=device, dtype=dtype
     ) as cloning:
-        saved = checkpoints.newest() if checkpoints else None
-        if saved:
-            cloning.learner.load(saved.part("cloning"))
+        if recovery and recovery.saved:
+            cloning.learner.load(recovery.saved.part("cloning"))
         while cloning.done < updates:
+            if recovery and recovery.due():
+                recovery.save({"done": cloning.done}, {"cloning": cloning.learner})
             yield from cloning.pool()
-            if checkpoints:
-                state = {"done": cloning.done, "bytes": noted()}
-                checkpoints.save(state, {"cloning": cloning.learner})
 
 
 def count(

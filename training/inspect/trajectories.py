@@ -7,7 +7,6 @@ define their keys; unknown keys are kept.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.seals import seal_of
 from anchorgym.envs.texts import json_line, parse_json
+from anchorgym.training.config.durable import whole_file
 
 if TYPE_CHECKING:
     from anchorgym.training.rollout.types import Episode
@@ -155,12 +155,8 @@ def write_trajectories(path: Path, header: Header, episodes: Iterable[EpisodeRec
     whole: Header = {**header, "episodes": len(lines)}
     whole["digest"] = seal_of(whole, lines)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("wb") as file:
-        file.writelines([_line(whole), *lines])
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    with whole_file(path) as fresh:
+        fresh.write_bytes(b"".join([_line(whole), *lines]))
 
 
 def digest_of(path: Path) -> str:

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.training.config.durable import whole_file
+from anchorgym.training.config.run_folders import require_own_file
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.inspect.trajectories import (
     EpisodeRecord,
@@ -30,6 +32,9 @@ from anchorgym.training.inspect.trajectories import (
 BUDGET = 4_000_000
 """Most bytes of recorded episodes in a page, which says how many episodes are left out."""
 _SCRIPTS = ("dom.js", "charts.js", "summary.js", "anchors.js", "board.js", "episodes.js", "view.js")
+
+_GENERATOR = b'<meta name="generator" content="anchorgym">'
+"""Element of all pages, by which one of ours is known."""
 
 
 class ViewError(AnchorgymError, ValueError):
@@ -60,18 +65,27 @@ def write_page(run: Path, out: Path | None = None, budget: int = BUDGET) -> Page
 
     Raises:
         ViewError: the folder holds no run.
+        ConfigError: there is a file of that name which is no page.
     """
     data = read_run(run, budget)
     path = run / "view.html" if out is None else out
     content = render(data).encode("utf-8", "backslashreplace")  # lone surrogates, as JSON has them
+    require_own_file(path, is_page)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        with whole_file(path) as fresh:
+            fresh.write_bytes(content)
     except OSError as error:
         raise ViewError(f"cannot write {path}: {error.strerror}") from error
     shown = sum(file["shown"] for file in data["files"])
     left_out = sum(file["recorded"] for file in data["files"]) - shown
     return Page(path, len(content), shown, left_out, tuple(data["unreadable"]))
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is a page that this package has written."""
+    with path.open("rb") as file:
+        return _GENERATOR in file.read(4096)
 
 
 def read_run(run: Path, budget: int = BUDGET) -> dict[str, Any]:

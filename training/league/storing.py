@@ -19,7 +19,7 @@ import numpy as np
 
 from anchorgym.envs.errors import reason_of
 from anchorgym.envs.texts import parse_json
-from anchorgym.training.config.durable import sync, write_file
+from anchorgym.training.config.durable import append, write_file
 from anchorgym.training.league.rules import LeagueError, Rules
 from anchorgym.training.league.table import Block
 
@@ -83,18 +83,14 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, LeagueError):
                 raise
-            raise LeagueError(f"{path} cannot be read as a league: {reason_of(error)}") from error
+            raise LeagueError(
+                f"{path} cannot be read as a league ({reason_of(error)}): put it back as it was, "
+                "or give another folder"
+            ) from error
 
     def append(self, block: Block) -> None:
         """Append games, and return when they are on the disk."""
-        path = self.folder / _GAMES
-        fresh = not path.exists()
-        with path.open("a", encoding="utf-8") as file:
-            file.write(_line(block))
-            file.flush()
-            os.fsync(file.fileno())
-        if fresh:
-            sync(self.folder)
+        append(self.folder / _GAMES, _line(block))
 
     def blocks(self) -> Iterator[Block]:
         """Read all games in the order in which they were added; drop a partly written last line.
@@ -112,7 +108,7 @@ class Store:
         for number, line in enumerate(data[:whole].splitlines(), start=1):
             try:
                 yield _block(parse_json(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise LeagueError(
                     f"line {number} of {path} is damaged ({reason_of(error)}): remove that line "
                     "and those after it, and the games in them are played again"

@@ -5,7 +5,7 @@ Both are the same loop: an `EpisodeRun` for each start, and a driver that advanc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from anchorgym.agents.engines.contract import Sampling
@@ -36,6 +36,7 @@ def rollout(
     patience: int | None = None,
     store: ForkStore | None = None,
     driver: Driver | None = None,
+    finished: Callable[[Episode], None] | None = None,
 ) -> list[Episode]:
     """Play one episode from each start in a single-agent environment.
 
@@ -49,6 +50,7 @@ def rollout(
         store: store of sessions and states for forks, which these episodes are added to. Starts
             that have an origin need it.
         driver: driver of the episodes; by default lock-step.
+        finished: function that is called with each episode when it has ended.
 
     Returns:
         (n_starts,) episodes, in the order of the starts.
@@ -75,7 +77,12 @@ def rollout(
             yield runs[-1]
 
     driver = LockStepDriver() if driver is None else driver
-    driver.play(begun(), SamplingRule.like(sampling), timers)
+
+    def ended(run: EpisodeRun) -> None:
+        if finished is not None:
+            finished(run.match.sides[AGENT])
+
+    driver.play(begun(), SamplingRule.like(sampling), timers, finished and ended)
     _require_whole(runs, len(starts), driver)
     return [run.match.sides[AGENT] for run in runs]
 

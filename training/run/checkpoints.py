@@ -162,7 +162,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             if there.get(name) != expected:
                 raise CheckpointError(f"{folder / name} was changed after it was written")
         return Checkpoint(folder, body["state"], frozenset(body["parts"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{folder} is damaged: {reason_of(error)}") from error

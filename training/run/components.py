@@ -15,12 +15,12 @@ from anchorgym.agents.engines import (
 )
 from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
 from anchorgym.agents.policies.tiny import build_tiny
-from anchorgym.agents.prompts.plain_text import well_formed
 from anchorgym.agents.prompts.template import TinyTemplate
 from anchorgym.agents.prompts.tokenizer import build_tokenizer
 from anchorgym.envs import TextEnv, sub_panel
 from anchorgym.envs.errors import AnchorgymError, DataError, UnknownSplitError, did_you_mean
 from anchorgym.envs.plugins import PluginError, require_methods
+from anchorgym.envs.texts import is_well_formed
 from anchorgym.gigpo import Algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOptionError
 from anchorgym.training.config.section import ConfigError
@@ -278,7 +278,7 @@ def _longest_response(template: TinyTemplate, actions: Iterable[str]) -> int:
 
 def _writable(action: str) -> bool:
     """Whether UTF-8 can write an action; no policy is asked to write one with lone surrogates."""
-    return well_formed(action) == action
+    return is_well_formed(action)
 
 
 def _panels(env: TextEnv, config: TrainConfig) -> Panels:

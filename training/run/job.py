@@ -7,7 +7,6 @@ counters, and a run that was killed and resumed ends bit for bit like one that w
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -32,18 +31,13 @@ from anchorgym.training.learning.learners import learner_for
 from anchorgym.training.learning.schedules import learning_rate
 from anchorgym.training.rollout.timers import Timers
 from anchorgym.training.rollout.types import Episode
-from anchorgym.training.run.checkpoints import (
-    Checkpoint,
-    CheckpointError,
-    Checkpoints,
-    Saves,
-    file_hashes,
-)
+from anchorgym.training.run.checkpoints import CheckpointError, Saves, file_hashes
 from anchorgym.training.run.components import Components, new_policy
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.iterations import Iterations
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.progress import PHASES, Progress
+from anchorgym.training.run.recovery import Recovery
 from anchorgym.training.run.remarks import remarks, trained_on
 from anchorgym.training.run.results import Run, write_result
 
@@ -65,8 +59,7 @@ class Job:
         folder: folder of the run.
         log: log of the metrics.
         display: progress display.
-        checkpoints: checkpoints of the run.
-        saved: checkpoint to resume from.
+        recovery: checkpoints of the run, and what it has written beside them.
 
     Raises:
         CheckpointError: the environment's training tasks have changed since the run began.
@@ -79,13 +72,12 @@ class Job:
         folder: Path,
         log: MetricsLog,
         display: Display,
-        checkpoints: Checkpoints,
-        saved: Checkpoint | None = None,
+        recovery: Recovery,
     ) -> None:
         self.config, self.components, self.folder = config, components, folder
         self.log, self.display = log, display
         self.timers = Timers()
-        self._checkpoints, self._saved_at = checkpoints, time.monotonic()
+        self._recovery, saved = recovery, recovery.saved
         self._recorder = Recorder(folder, config, components)
         self._panel = panel_hash(components.panels.train)
         self._saved = saved
@@ -357,17 +349,16 @@ class Job:
 
     def _save(self, parts: Mapping[str, Saves], *, now: bool = True) -> None:
         """Save a checkpoint; unless `now`, only if the last one is old enough."""
-        if not now and time.monotonic() - self._saved_at < self.config.checkpoint.seconds:
+        if not now and not self._recovery.due():
             return
         self.at.cpu_seconds, self.at.wall_seconds = dict(self.timers.cpu), dict(self.timers.wall)
         state = {
             "progress": asdict(self.at),
             "panel": self._panel,
-            "metrics_bytes": self.log.sync(),
             "elapsed": self.log.elapsed,
         }
-        self._checkpoints.save(state, parts)
-        self._saved_at = time.monotonic()
+        self.log.flush()
+        self._recovery.save(state, parts)
         self.timers.lap("checkpoints")
 
     def _write_policy(self, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,6 @@ class MetricsLog:
 
     Args:
         path: path of the file.
-        keep: number of bytes to which an existing file is cut first; None keeps all of it.
         elapsed: seconds that the run had taken before.
         tensorboard: folder for the same numbers as TensorBoard scalars, which is omitted if
             TensorBoard is not installed; None writes no scalars.
@@ -29,13 +27,10 @@ class MetricsLog:
     def __init__(
         self,
         path: Path,
-        keep: int | None = None,
         elapsed: float = 0.0,
         tensorboard: Path | None = None,
     ) -> None:
         self._file: TextIO = path.open("a", encoding="utf-8")
-        if keep is not None:
-            self._file.truncate(keep)
         self._start = time.monotonic() - elapsed
         self._scalars = None
         self.left_out = ""
@@ -61,12 +56,10 @@ class MetricsLog:
         if self._scalars is not None:
             self._scalars.add(record)
 
-    def sync(self) -> int:
-        """Write the file through to the disk; return its length in bytes."""
+    def flush(self) -> None:
+        """Flush what is buffered for TensorBoard."""
         if self._scalars is not None:
             self._scalars.flush()
-        os.fsync(self._file.fileno())
-        return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         """Close the files."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from anchorgym.agents.engines import EngineFactory
 from anchorgym.agents.policies.base import Policy
-from anchorgym.agents.policies.model import ModelPolicy, PolicyError, load_policy
+from anchorgym.agents.policies.folder import PolicyError
+from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.envs.plugins import is_reference, load_object
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorgym.envs.errors import requires_extra
+from anchorgym.training.run.reading import read_metrics
 
 with requires_extra("tensorboard", "the folder for TensorBoard"):
     from torch.utils.tensorboard import SummaryWriter
@@ -38,8 +38,8 @@ class Scalars:
         shutil.rmtree(folder, ignore_errors=True)
         self._started = time.time() - elapsed
         self._writer = SummaryWriter(str(folder), flush_secs=_FLUSH_SECONDS)
-        for line in metrics.read_text(encoding="utf-8").splitlines():
-            self.add(json.loads(line))
+        for record in read_metrics(metrics):
+            self.add(record)
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Write the numbers of one record."""

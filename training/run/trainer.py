@@ -19,13 +19,16 @@ from anchorgym.training.config.run_folders import (
     require_free,
 )
 from anchorgym.training.config.sections import TrainConfig
-from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.components import assemble, completed, find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.job import START, Job
 from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.run.results import RESULT, Run
 from anchorgym.training.run.threads import tensor_threads
+
+WRITTEN = Written(entries=("episodes/*.jsonl",))
+"""What a run writes beside its checkpoints, but for policies, which it writes again alike."""
 
 
 def train(
@@ -61,14 +64,13 @@ def train(
     if not resume:
         require_free(folder)
     with ExitStack() as stack:
-        checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
-        saved = policy = None
+        recovery = policy = None
         if goes_on:
             stack.enter_context(alone(folder))
             if (folder / RESULT).exists():
                 raise RunFinishedError(f"{folder} is finished: there is nothing to resume")
-            saved = checkpoints.newest()
-            if saved:
+            recovery = Recovery(folder, WRITTEN, config.checkpoint)
+            if recovery.saved:
                 engine = find_factory(config.engine)
                 policy = load_policy(folder / START, engine=engine)
         components = assemble(config, policy)
@@ -80,14 +82,14 @@ def train(
             claim(folder, "anchorgym train")
             stack.enter_context(alone(folder))
             write_file(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
-        state = saved.state if saved else {}
-        written, elapsed = state.get("metrics_bytes", 0), state.get("elapsed", 0.0)
-        log = MetricsLog(folder / "metrics.jsonl", written, elapsed, folder / "tensorboard")
+        recovery = recovery or Recovery(folder, WRITTEN, config.checkpoint)
+        elapsed = recovery.saved.state.get("elapsed", 0.0) if recovery.saved else 0.0
+        log = MetricsLog(folder / "metrics.jsonl", elapsed, folder / "tensorboard")
         stack.callback(log.close)
         if log.left_out:
             display.say(log.left_out)
         stack.enter_context(tensor_threads(config.threads))
-        return Job(config, components, folder, log, display, checkpoints, saved).run()
+        return Job(config, components, folder, log, display, recovery).run()
 
 
 def read_config(folder: Path) -> TrainConfig:

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from anchorgym.agents.policies.base import Policy
@@ -27,10 +29,10 @@ from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.rollout.types import Match, Start
-from anchorgym.training.run.checkpoints import Checkpoint, Checkpoints
 from anchorgym.training.run.components import find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.selfplay.assembly import (
     empty_table,
@@ -47,6 +49,15 @@ from anchorgym.training.selfplay.league_games import LeagueGames, reseed
 from anchorgym.training.selfplay.players import Players, newest, role_of
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles
 from anchorgym.training.selfplay.schedules import roles_in_turn
+
+WRITTEN = Written(
+    logs=("metrics.jsonl", "league/games.jsonl"),
+    texts=("league/league.json",),
+    entries=("players/*-*",),
+)
+"""What a run writes beside its checkpoints and its warm-up, which has checkpoints of its own."""
+_RESPONSE = "response "
+"""Beginning of the names of the learners of a best response, as parts of a checkpoint."""
 
 
 def coevolve(
@@ -68,7 +79,7 @@ def coevolve(
         out: folder without a run, unless `resume` is true.
         policies: makers of initial policies by role, in place of those that `config` names.
         console: console that shows progress.
-        resume: continue after the last whole generation, with the same result as without a stop.
+        resume: continue from the newest checkpoint, with the same result as without a stop.
 
     Yields:
         Each generation when it is finished.
@@ -81,18 +92,18 @@ def coevolve(
     """
     folder = Path(out)
     with (
-        claimed(config, folder, "anchorgym selfplay", resume=resume) as goes_on,
+        claimed(config, folder, "anchorgym selfplay", resume=resume),
         tensor_threads(config.threads),
     ):
-        saved = Checkpoints(folder / "checkpoints").newest() if goes_on else None
-        if saved is not None and saved.state["done"] >= config.generations:
+        recovery = Recovery(folder, WRITTEN, config.checkpoint)
+        if recovery.saved is not None and recovery.saved.state["done"] >= config.generations:
             return  # it is finished, whatever has become of its environment
-        run = Coevolution(config, folder, dict(policies or {}), Display(console), saved)
+        run = Coevolution(config, folder, dict(policies or {}), Display(console), recovery)
         yield from run.generations()
 
 
 class Coevolution:
-    """The state of a run of `coevolve`."""
+    """The state of a run of `coevolve`, which goes on from the newest checkpoint in the folder."""
 
     def __init__(
         self,
@@ -100,9 +111,10 @@ class Coevolution:
         folder: Path,
         policies: Mapping[str, Callable[[], Policy]],
         display: Display,
-        saved: Checkpoint | None,
+        recovery: Recovery | None = None,
     ) -> None:
         self.config, self._display = config, display
+        self._recovery = recovery or Recovery(folder, WRITTEN, config.checkpoint)
         self._driver = make_driver(config.driver)
         self.envs = EnvPool(lambda: make_parallel(config.env.id, **world_arguments(config)))
         agents = self.envs.first.possible_agents
@@ -127,7 +139,7 @@ class Coevolution:
             bounds=config.league.bounds,
             seed=config.seed,
         )
-        fixtures = LeagueGames(
+        self._games = LeagueGames(
             self.envs,
             self._players,
             {name: agents for name, (_, agents) in self.settings.items()},
@@ -135,15 +147,17 @@ class Coevolution:
             temperature=config.temperature,
             driver=self._driver,
         )
-        self.league = League(fixtures.play, rules, folder=folder / "league")
+        self.league = League(self._play, rules, folder=folder / "league")
         self._history: list[dict[str, dict[str, float]]] = []
         self._done = 0
-        self._checkpoints = Checkpoints(folder / "checkpoints")
-        self._log = MetricsLog(folder / "metrics.jsonl", saved.state["bytes"] if saved else 0)
-        if saved is None:
+        self._log = MetricsLog(folder / "metrics.jsonl")
+        if self._recovery.saved is None:
             self._join(0)
+            self._save()
         else:
-            self._take(saved)
+            self._done = self._recovery.saved.state["done"]
+            self._history = self._recovery.saved.state["history"]
+            self.roles.restore(self._recovery.saved)
 
     def generations(self) -> Iterator[Generation]:
         """Run and yield the remaining generations."""
@@ -160,7 +174,9 @@ class Coevolution:
     # A generation ---------------------------------------------------------------------------
 
     def _generation(self, number: int) -> Generation:
-        for _ in range(self.config.iterations):
+        while len(self._history) < number * self.config.iterations:
+            if self._recovery.due():
+                self._save()
             self._iterate()
         self._join(number)
         games = self.config.payoff_games
@@ -265,6 +281,12 @@ class Coevolution:
             self._players.add(f"{role} {number}", self.roles.roles[role].policy)
         self.league.record({side: [name] for side, name in names.items()})
 
+    def _play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
+        """Play games of the league; see `league.Play`."""
+        if self._recovery.due():
+            self._save()
+        return self._games.play(row, column, n, seed)
+
     def _exploitation(self, number: int) -> Exploitation | None:
         settings = self.config.best_response
         due = number % settings.every == 0 or number == self.config.generations
@@ -286,17 +308,25 @@ class Coevolution:
     def _respond(self, against: Mixture, seed: int) -> str:
         """Train a new player against a mixture; see `BestRespond`."""
         side = self.league.rules.other(against.side)
-        roles = self._make_roles(side)
+        player = f"{side} response-{seed}"
+        if self._players.has(player):  # trained before an interruption
+            return player
+        roles, done = self._make_roles(side), 0
+        saved = self._recovery.saved
+        if saved is not None and saved.state["response"].get("player") == player:
+            roles.restore(saved, saved.state["response"], _RESPONSE)
+            done = saved.state["response"]["done"]
 
         def opponents(rng: random.Random) -> dict[str, Policy]:
             return self._seated(against.sample(1, rng.getrandbits(31))[0], side, rng)
 
-        for number in range(self.config.best_response.iterations):
+        for number in range(done, self.config.best_response.iterations):
+            if self._recovery.due():
+                self._save({"player": player, "done": number}, roles)
             roles.set_learning_rates(number + 1, self.config.best_response.iterations)
             name = f"response/{side}/{seed}/{number}"
             matches = self._matches(roles, name, opponents)
             roles.learn(matches, seed + number, (side,))
-        player = f"{side} response-{seed}"
         self._players.add(player, roles.roles[side].policy)
         return player
 
@@ -339,23 +369,16 @@ class Coevolution:
         """Return the policy of an untrained role, else None."""
         return None if role in self.trained else self.roles.roles[role].policy
 
-    def _save(self) -> None:
+    def _save(
+        self, response: Mapping[str, object] | None = None, responding: Roles | None = None
+    ) -> None:
+        """Save a checkpoint, in the midst of training a best response where one is given."""
         state = {
             "done": self._done,
             "history": self._history,
-            "states": {name: role.state for name, role in self.roles.roles.items()},
-            "visits": {name: role.visits for name, role in self.roles.roles.items()},
-            "bytes": self._log.sync(),
+            **self.roles.state(),
+            "response": {**(response or {}), **(responding.state() if responding else {})},
         }
-        self._checkpoints.save(state, self.roles.learners)
-
-    def _take(self, saved: Checkpoint) -> None:
-        self._done, self._history = saved.state["done"], saved.state["history"]
-        for name, role in self.roles.roles.items():
-            role.state = saved.state["states"][name]
-            role.visits = saved.state["visits"][name]
-        for name, learner in self.roles.learners.items():
-            learner.load(saved.part(name))
-            engine = self.roles.roles[name].policy.engine
-            if engine is not None:
-                learner.publish(engine)
+        learners = responding.learners if responding else {}
+        parts = {_RESPONSE + name: learner for name, learner in learners.items()}
+        self._recovery.save(state, {**self.roles.learners, **parts})

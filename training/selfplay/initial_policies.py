@@ -16,11 +16,11 @@ from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.imitation.scripts import clone, count, new_language_policy
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.sides import Seats
-from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.components import find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.policies import named_policy
+from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.selfplay.assembly import empty_table
 from anchorgym.training.selfplay.config import TABULAR, TINY, CoevolveConfig, RoleConfig
 from anchorgym.training.selfplay.players import SCRIPTED, scripted, strategy
@@ -86,6 +86,7 @@ class InitialPolicies:
     def _warm(self, role: str) -> None:
         kept = self._folder / role
         if kept.exists():
+            shutil.rmtree(self._cloning(role), ignore_errors=True)
             return
         pupil = self._new(role)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -106,9 +107,10 @@ class InitialPolicies:
 
     def _clone(self, role: str, pupil: ModelPolicy) -> None:
         warmup, learner = self._settings[role][0].warmup, self._settings[role][0].learner
-        checkpoints = Checkpoints(self._cloning(role), keep=1)
-        saved = checkpoints.newest()
-        log = MetricsLog(self._folder / f"{role}.jsonl", saved.state["bytes"] if saved else 0)
+        recovery = Recovery(
+            self._cloning(role), Written((f"../{role}.jsonl",)), self._config.checkpoint
+        )
+        log = MetricsLog(self._folder / f"{role}.jsonl")
         steps = clone(
             pupil,
             self._pupils(role),
@@ -117,12 +119,11 @@ class InitialPolicies:
             warmup.cloning,
             updates=warmup.updates,
             seed=self._config.seed,
-            checkpoints=checkpoints,
-            noted=log.sync,
+            recovery=recovery,
             device=learner.device,
             dtype=learner.dtype,
         )
-        done = saved.state["done"] if saved else 0
+        done = recovery.saved.state["done"] if recovery.saved else 0
         try:
             with self._display.phase(f"warm-up of {role}", warmup.updates, done) as shown:
                 for step in steps:

@@ -61,6 +61,10 @@ class Players:
             policy.save(folder)
         self._loaded.pop(name, None)
 
+    def has(self, name: str) -> bool:
+        """Whether a player has been saved."""
+        return self._path(name).is_dir()
+
     def get(self, name: str) -> Policy:
         """Return the policy of a player."""
         if name not in self._loaded:

@@ -19,6 +19,7 @@ from anchorgym.training.learning.learner_batch import LearnerBatch, compute_adva
 from anchorgym.training.learning.learners import learner_for
 from anchorgym.training.learning.schedules import learning_rate
 from anchorgym.training.rollout.types import Episode, Match
+from anchorgym.training.run.checkpoints import Checkpoint
 
 Grouping = Literal["role", "agent"]
 """Scope in which trajectories are compared: all agents of a role, or each agent by itself."""
@@ -126,6 +127,35 @@ class Roles:
     def seats(self) -> dict[str, Policy]:
         """The policy of every agent."""
         return {agent: role.policy for role in self.roles.values() for agent in role.agents}
+
+    def state(self) -> dict[str, Any]:
+        """Return what the algorithms remember, as JSON values; the learners save themselves."""
+        return {
+            "states": {name: role.state for name, role in self.roles.items()},
+            "visits": {name: role.visits for name, role in self.roles.items()},
+        }
+
+    def restore(
+        self, saved: Checkpoint, state: Mapping[str, Any] | None = None, prefix: str = ""
+    ) -> None:
+        """Restore the roles of a checkpoint.
+
+        Args:
+            saved: checkpoint, with a part for each learner.
+            state: values of `state`; by default those of the checkpoint.
+            prefix: beginning of the names of the parts.
+
+        Raises:
+            CheckpointError: a learner has no part in the checkpoint.
+        """
+        state = saved.state if state is None else state
+        for name, role in self.roles.items():
+            role.state, role.visits = state["states"][name], state["visits"][name]
+        for name, learner in self.learners.items():
+            learner.load(saved.part(prefix + name))
+            engine = self.roles[name].policy.engine
+            if engine is not None:
+                learner.publish(engine)
 
     def set_learning_rates(self, iteration: int, iterations: int) -> None:
         """Set the learning rates of all learners for one of the iterations 1 … `iterations`."""

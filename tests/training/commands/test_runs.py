@@ -9,6 +9,7 @@ import parallel_worlds  # noqa: F401  (registers the test worlds)
 import pytest
 
 from anchorgym.training.cli import main
+from anchorgym.training.config.durable import ForeignFilesError, whole_folder
 from anchorgym.training.config.run_folders import (
     RunBusyError,
     RunExistsError,
@@ -152,3 +153,70 @@ def test_the_environment_is_given_in_one_way_everywhere(
     assert len(set(printed)) == 1
     for words in WAYS:
         assert main(["check", *words, "--env.max-turns", "3"]) == 0
+
+
+def test_a_file_of_somebody_else_is_not_written_over(capsys: pytest.CaptureFixture[str]) -> None:
+    thesis = Path("thesis.tex")
+    thesis.write_text("years of work")
+    assert main(["overcooked", "train", "--out", "cook", *SMALL]) == 0
+    capsys.readouterr()
+    for words in (
+        ["view", "cook", "--out", "thesis.tex"],
+        ["play", "worlds:test/Rooms-v0", "--record", "thesis.tex"],
+    ):
+        assert main(words) == 2
+        assert "has not written, and would be lost" in capsys.readouterr().err
+    for _ in range(2):  # a page of before is replaced
+        assert main(["view", "cook", "--out", "page.html"]) == 0
+    assert thesis.read_text() == "years of work"
+
+
+def test_a_folder_of_another_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["overcooked", "train", "--out", "cook", *SMALL]) == 0
+    assert main(["overcooked", "crossplay", "random", "--games", "2", "--out", "cook"]) == 2
+    assert "was written by `anchorgym overcooked train`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("config.json", b"[" * 100_000),
+        ("config.json", b'{"seed": 1e999}'),
+        ("config.json", b'{"seed": '),
+        ("config.json", b"\xff\xfe{}"),
+        ("config.json", b""),
+        ("anchorgym.json", b""),
+        ("anchorgym.json", b"[" * 100_000),
+        ("anchorgym.json", b"\xff"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named_with_what_to_do(
+    name: str, data: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["overcooked", "train", "--out", "cook", *SMALL]) == 0
+    Path("cook", name).write_bytes(data)
+    capsys.readouterr()
+    assert main(["overcooked", "train", "--resume", "cook"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert f"cook/{name}" in said
+    assert "ut the file back" in said
+    assert said.count("\n") == 1
+
+
+def test_a_file_is_no_run_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("")
+    for command in ("train", "selfplay", "vgc train"):
+        assert main([*command.split(), "--resume", "file"]) == 2
+        assert "file is a file: give the folder" in capsys.readouterr().err
+
+
+def test_what_others_have_put_into_a_policys_folder_is_not_lost() -> None:
+    with whole_folder(Path("policy")) as fresh:
+        (fresh / "weights").write_text("old")
+    Path("policy/notes").write_text("years of work")
+    with pytest.raises(ForeignFilesError, match="holds 'notes', which would be lost"):  # noqa: SIM117
+        with whole_folder(Path("policy")) as fresh:
+            (fresh / "weights").write_text("new")
+    assert Path("policy/notes").read_text() == "years of work"
+    assert Path("policy/weights").read_text() == "old"

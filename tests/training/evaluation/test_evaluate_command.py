@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import worlds  # noqa: F401  (registers the test worlds)
+import worlds  # registers the test worlds
 from small_policies import small_policy
 
 from anchorgym.training.cli import main
@@ -146,3 +146,77 @@ def test_mistakes_get_one_clear_line(
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert said in error
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix != ".png"}
+
+
+def test_an_evaluation_whose_world_raises_keeps_what_was_played_and_goes_on(
+    policy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    words = ["evaluate", policy, "--samples", "3", "--env.max-turns", "4"]
+    steps, step = [0], worlds.Rooms.step
+
+    def counted(self: worlds.Rooms, action: str) -> Any:
+        steps[0] += 1
+        return step(self, action)
+
+    monkeypatch.setattr(worlds.Rooms, "step", counted)
+    assert main([*words, "--out", str(whole)]) == 0
+    needed, fails_at = steps[0], steps[0] - 3
+
+    def fails(self: worlds.Rooms, action: str) -> Any:
+        if steps[0] >= fails_at:
+            raise OSError("the disk is gone")
+        return counted(self, action)
+
+    steps[0] = 0
+    monkeypatch.setattr(worlds.Rooms, "step", fails)
+    assert main([*words, "--out", str(cut)]) == 2
+    said = capsys.readouterr().err
+    assert f"what was played is kept in {cut}: repeat the command" in said
+    assert "the disk is gone" in said
+    kept = json.loads((cut / "evaluation.json").read_text())
+    assert kept["complete"] is False
+    assert list(kept["policies"][0]) == ["name", "greedy"]  # the mode that was finished
+    waves = [json.loads(line) for line in (cut / "partial.jsonl").read_text().splitlines()[1:]]
+    assert [wave["whole"] for wave in waves] == [True, True, True, False]
+
+    steps[0] = 0
+    monkeypatch.setattr(worlds.Rooms, "step", counted)
+    assert main([*words, "--out", str(cut)]) == 0
+    assert 0 < steps[0] < needed / 2  # only the last of four waves is played again
+    assert files(cut) == files(whole)
+    assert "partial.jsonl" not in files(whole)
+
+
+def test_what_was_kept_of_other_settings_is_not_used(
+    policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["evaluate", policy, "--mode", "greedy", "--env.max-turns", "3"]
+    assert main([*words, "--seed", "1", "--out", str(tmp_path / "whole")]) == 0
+    measured = measurement.evaluate
+
+    def interrupted(*arguments: Any, **named: Any) -> Evaluation:
+        measured(*arguments, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measurement, "evaluate", interrupted)
+        assert main([*words, "--seed", "2", "--out", str(tmp_path / "cut")]) == 130
+    assert main([*words, "--seed", "1", "--out", str(tmp_path / "cut")]) == 0
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+
+
+def test_a_refused_evaluation_leaves_nothing(
+    policy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in (["--tasks", "0"], ["--samples", "0"], ["--panel", "nowhere"]):
+        assert main(["evaluate", policy, *more, "--out", str(tmp_path / "out")]) == 2
+        assert capsys.readouterr().err.startswith("error: ")
+    assert not (tmp_path / "out").exists()

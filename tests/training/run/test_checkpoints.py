@@ -18,6 +18,7 @@ import pytest
 import torch
 from torch import nn
 
+from anchorgym.training.config.durable import NEW
 from anchorgym.training.learning.contract import LearnerStateError
 from anchorgym.training.learning.tensors import (
     Tensors,
@@ -158,7 +159,7 @@ def kill_while_saving(folder: str) -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(saved)
-        torn += any(path.suffix == ".new" for path in store.folder.iterdir())
+        torn += any(path.name.endswith(NEW) for path in store.folder.iterdir())
         read = store.newest()
         fits = read is not None and weights_of(read) == {read.state["n"]}
         unreadable += not fits

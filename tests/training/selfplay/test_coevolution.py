@@ -302,7 +302,7 @@ def test_attackers_clone_strategies_before_they_meet_the_team(tmp_path: Path) ->
 def begun(settings: CoevolveConfig, folder: Path, display: Display) -> Coevolution:
     folder.mkdir()
     (folder / "config.json").write_text(settings.model_dump_json(indent=2) + "\n")
-    return Coevolution(settings, folder, {}, display, None)
+    return Coevolution(settings, folder, {}, display)
 
 
 def weights(folder: Path, name: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from anchorgym.gigpo import AnchorReport
+from anchorgym.training.run.reading import read_metrics
 
 _BLUE, _ORANGE, _GREY, _GREEN = "#2563a8", "#d9730d", "#8a8f98", "#2f8f5b"
 _LINES = (
@@ -72,10 +72,8 @@ def _draw_depths(axis: Any, whole: AnchorReport, anchor: str) -> None:
 
 
 def _reports(run: Path) -> list[tuple[int, AnchorReport]]:
-    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
     found = []
-    for record in records:
+    for record in read_metrics(run / "metrics.jsonl"):
         if record.pop("phase") == "anchors":
             record.pop("seconds")
             found.append((record.pop("iteration"), AnchorReport.from_json(record)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullF
 
 from anchorgym.envs.texts import one_line
 from anchorgym.training.evaluation.figures import named_panel
+from anchorgym.training.run.reading import read_metrics
 
 _BLUE, _ORANGE, _GREY = "#2563a8", "#d9730d", "#8a8f98"
 
@@ -28,7 +28,7 @@ def draw_curve(metrics: Path, picture: Path, title: str) -> None:
 
 
 def _figure(metrics: Path, title: str) -> Figure:
-    records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    records = read_metrics(metrics)
     clone = [r for r in records if r["phase"] == "clone"]
     steps = [r for r in records if r["phase"] == "train"]
     ends = [r for r in records if r["phase"] in ("before", "after") and r["mode"] == "greedy"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from anchorgym.envs.overcooked import Kitchen
@@ -16,6 +19,7 @@ from anchorgym.envs.overcooked.codes import Codes, FloatArray
 from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
 
 SEATS = np.arange(2)
+_ARRAYS, _ABOUT = "games.safetensors", "games.json"
 
 
 class Experience(NamedTuple):
@@ -84,6 +88,27 @@ class Games:
             seats = games // len(partners) % 2
             self.guests[games, seats] = True
             self._partners.append((cook, games, seats))
+
+    def save(self, folder: Path) -> None:
+        """Write the state of all games into a folder."""
+        folder.mkdir()
+        whole = self._whole.astype(np.uint8)
+        arrays: dict[str, NDArray[Any]] = {
+            **self.batch.arrays(),
+            "score": self._score,
+            "whole": whole,
+        }
+        save_file(arrays, folder / _ARRAYS)
+        about = {"scores": self.scores, "generator": self.rng.bit_generator.state}
+        (folder / _ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path) -> None:
+        """Restore what `save` has written."""
+        arrays = load_file(folder / _ARRAYS)
+        self._score, self._whole = arrays.pop("score"), arrays.pop("whole").astype(bool)
+        self.batch.restore(arrays)
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        self.scores, self.rng.bit_generator.state = about["scores"], about["generator"]
 
     def look(self) -> FloatArray:
         """Return the codes of both cooks of each game: (n, 2, width)."""

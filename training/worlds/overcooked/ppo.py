@@ -7,6 +7,7 @@ Source: Schulman et al. (2017), arXiv 1707.06347; generalised advantages, arXiv 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -22,6 +23,8 @@ from anchorgym.training.learning.contract import Sizes, SplitError, Statistics, 
 from anchorgym.training.learning.gradient_learner import GradientLearner
 from anchorgym.training.learning.minibatches import minibatch_epochs
 from anchorgym.training.learning.policy_gradient import generalized_advantages
+from anchorgym.training.run.checkpoints import Checkpoint
+from anchorgym.training.run.recovery import Recovery
 from anchorgym.training.worlds.overcooked.config import PPOConfig
 from anchorgym.training.worlds.overcooked.games import Experience, Games
 from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
@@ -39,6 +42,11 @@ class Progress(NamedTuple):
     """Number of ticks of all games so far."""
     seconds: float
     """CPU seconds so far."""
+
+    def __str__(self) -> str:
+        ended = not math.isnan(self.score)
+        score = f"score {self.score:.0f}" if ended else "no game has ended yet"
+        return f"{score}, entropy {self.entropy:.2f}"
 
 
 class SelfPlay:
@@ -75,17 +83,39 @@ class SelfPlay:
             share=self.config.partners,
             seed=seed,
         )
+        self.done = 0
+        """Number of iterations so far."""
         self._began = time.process_time()
+
+    def save(self, recovery: Recovery) -> None:
+        """Save a checkpoint between two iterations."""
+        state = {
+            "done": self.done,
+            "order": bytes(self._order.get_state().tolist()).hex(),
+            "seconds": time.process_time() - self._began,
+        }
+        recovery.save(state, {"learner": self.learner, "games": self.games})
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        self.done = saved.state["done"]
+        self._order.set_state(
+            torch.tensor(list(bytes.fromhex(saved.state["order"])), dtype=torch.uint8)
+        )
+        self._began = time.process_time() - saved.state["seconds"]
+        self.learner.load(saved.part("learner"))
+        self.games.load(saved.part("games"))
 
     def train(self) -> Iterator[Progress]:
         """Train to the end; yield after each iteration."""
         config = self.config
-        for number in range(config.iterations):
+        for number in range(self.done, config.iterations):
             done = number / config.iterations
             experience = self.games.play(self.net, config.ticks)
             entropy = self._update(experience, *self.compute_advantages(experience, done), done)
             self.games.scores = self.games.scores[-config.games :]
             scores = self.games.scores
+            self.done = number + 1
             yield Progress(
                 number + 1,
                 float(np.mean(scores)) if scores else float("nan"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from anchorgym.envs.overcooked import Kitchen, load_layout
 from anchorgym.training.config.run_folders import RunFinishedError, claimed
 from anchorgym.training.run.display import Display
+from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.overcooked.config import CloneCookConfig, TrainCookConfig
 from anchorgym.training.worlds.overcooked.human import (
@@ -30,10 +31,11 @@ def train_cook(
 
     Args:
         config: settings of the training.
-        out: folder of the run, which gets `config.json` and `policy/`.
+        out: folder of the run, which gets `config.json`, `policy/` and, if the training is
+            long, `checkpoints/`.
         display: progress display.
-        resume: whether to restart the run in the folder, with equal results; a folder without a run
-            starts one.
+        resume: whether to continue the run in the folder, with the same result as without a stop;
+            a folder without a run starts one.
 
     Returns:
         The cook, and the CPU seconds of its training.
@@ -50,11 +52,16 @@ def train_cook(
     with claim, tensor_threads(config.threads):
         _refuse_finished(out)
         trainer = SelfPlay(kitchen, config.ppo, seed=config.seed, net=net, partners=partners)
-        seconds = 0.0
-        with (display or Display(None)).phase("self-play", config.ppo.iterations) as shown:
+        recovery = Recovery(out, Written(), config.checkpoint)
+        if recovery.saved:
+            trainer.restore(recovery.saved)
+        seconds, iterations = 0.0, config.ppo.iterations
+        with (display or Display(None)).phase("self-play", iterations, trainer.done) as shown:
             for progress in trainer.train():
-                shown.step(f"score {progress.score:.0f}, entropy {progress.entropy:.2f}")
+                shown.step(str(progress))
                 seconds = progress.seconds
+                if recovery.due():
+                    trainer.save(recovery)
         cook = trainer.cook()
         cook.save(out / POLICY)
         return cook, seconds

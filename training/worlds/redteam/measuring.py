@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.run.components import find_factory
 from anchorgym.training.run.display import Display
+from anchorgym.training.run.reading import read_metrics
 from anchorgym.training.selfplay.assembly import empty_table, world_arguments
 from anchorgym.training.selfplay.config import read_coevolve_config
 from anchorgym.training.selfplay.players import Players, scripted
@@ -204,9 +204,8 @@ def _generations(folder: Path) -> Sequence[int]:
 
 
 def _entropies(folder: Path) -> dict[str, float]:
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     found: dict[str, float] = {}
-    for line in map(json.loads, lines):
+    for line in read_metrics(folder / "metrics.jsonl"):
         if line.get("entropy") is not None:
             found[line["role"]] = line["entropy"]
     return found

@@ -58,7 +58,7 @@ def best_attacker(
     makers: dict[str, Callable[[], Policy]] = {"defender": lambda: defender}
     if begin is not None:
         makers["attacker"] = begin
-    run = Coevolution(settings, folder, makers, Display(), None)
+    run = Coevolution(settings, folder, makers, Display())
     for _ in run.generations():
         pass
     return run.roles.roles["attacker"].policy

@@ -8,7 +8,7 @@ get the same number of battle turns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,10 +23,14 @@ from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.envs.vgc.records import BattleRecord, SavedBattle, seed_of
 from anchorgym.gigpo import TurnBatch, make_algorithm
-from anchorgym.training.config.section import Section
+from anchorgym.training.config.run_folders import claimed
+from anchorgym.training.config.sections import RunConfig
 from anchorgym.training.evaluation.statistics import difference_interval
+from anchorgym.training.run.checkpoints import Checkpoint
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.run.recovery import Recovery, Written
+from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.vgc.config import BattleConfig, PPOConfig
 from anchorgym.training.worlds.vgc.contenders import (
     battle_starts,
@@ -47,7 +51,7 @@ _DUAL_CLIP = 3.0
 """Bound on the probability ratio for negative advantages."""
 
 
-class GroupConfig(Section):
+class GroupConfig(RunConfig):
     """Settings of training by groups of battles against a fixed opponent."""
 
     battle: BattleConfig = BattleConfig(teams=16)
@@ -71,8 +75,6 @@ class GroupConfig(Section):
     """Number of passes over the decisions of an update."""
     minibatch: int = Field(512, ge=1)
     """Number of decisions in each optimizer step."""
-    seed: int = Field(0, ge=0)
-    """Seed of every random draw of the training."""
 
     @property
     def ppo(self) -> PPOConfig:
@@ -111,12 +113,34 @@ class Groups:
         self.known = knowledge(config.battle.format)
         self.algorithm = make_algorithm(way, gamma=1.0) if way == "gigpo" else make_algorithm(way)
         self.foe = contender(config.foe, self.known, bridge)
-        self.starts = battle_starts(team_source(config.battle), config.battle, config.seed)
+        self.starts: Iterator[BattleRecord] = battle_starts(
+            team_source(config.battle), config.battle, config.seed
+        )
         self.learner = BattleLearner(net, config.ppo, dual_clip=_DUAL_CLIP)
         self.state = self.algorithm.initial_state()
         self.turns = 0
         """Number of battle turns so far."""
+        self.done = 0
+        """Number of updates so far."""
         self._rng = np.random.default_rng(config.seed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state of the training as JSON values, but for that of the learner."""
+        generator = self._rng.bit_generator.state
+        return {
+            "done": self.done,
+            "turns": self.turns,
+            "algorithm": self.state,
+            "generator": generator,
+        }
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint, whose part `learner` is that of the learner."""
+        state = saved.state
+        self.done, self.turns, self.state = state["done"], state["turns"], state["algorithm"]
+        self._rng.bit_generator.state = state["generator"]
+        self.learner.load(saved.part("learner"))
+        self.starts = islice(self.starts, self.done * self.config.groups, None)
 
     def update(self) -> dict[str, float]:
         """Play the groups of an update and train on them; return statistics."""
@@ -133,6 +157,7 @@ class Groups:
         measured = {}
         if advantages.any():
             measured = self.learner.update(rows_of(played, advantages), self._rng)
+        self.done += 1
         roots = [one.payoff for one in played if one.parent is None]
         judged = float((advantages != 0).mean())
         return {**measured, "payoff": float(np.mean(roots)), "judged": judged, "turns": self.turns}
@@ -226,23 +251,38 @@ def _state_at(bridge: Bridge, record: BattleRecord, step: int) -> SavedBattle:
 def train_groups(
     config: GroupConfig, way: Way, folder: Path, display: Display | None = None
 ) -> Path:
-    """Train the initial policy until the turns are used up; return the policy's folder."""
-    if (folder / "policy").is_dir():
-        return folder / "policy"
-    folder.mkdir(parents=True, exist_ok=True)
+    """Train the initial policy until the turns are used up; return the policy's folder.
+
+    An interrupted training in the folder is continued, with the same result as without a stop.
+
+    Raises:
+        ConfigError: the folder holds a training with other settings, or files of somebody else.
+    """
+    claim = claimed(config, folder, f"training by {way}", resume=True)
+    with claim, tensor_threads(config.threads):
+        if not (folder / "policy").is_dir():
+            _train_groups(config, way, folder, display or Display(None))
+    return folder / "policy"
+
+
+def _train_groups(config: GroupConfig, way: Way, folder: Path, display: Display) -> None:
+    recovery = Recovery(folder, Written(), config.checkpoint)
     net, format = load_policy(newest_policy(Path(config.start)))
-    bridge, log = Bridge(), MetricsLog(folder / "metrics.jsonl", 0)
-    groups, number = Groups(net, config, way, bridge), 0
+    bridge, log = Bridge(), MetricsLog(folder / "metrics.jsonl")
+    groups = Groups(net, config, way, bridge)
+    if recovery.saved:
+        groups.restore(recovery.saved)
     try:
-        with (display or Display(None)).phase(way, config.turns, 0):
+        with display.phase(way, config.turns, groups.turns):
             while groups.turns < config.turns:
-                number += 1
-                log.write("train", update=number, **groups.update())
+                if recovery.due():
+                    recovery.save(groups.to_json(), {"learner": groups.learner})
+                found = groups.update()
+                log.write("train", update=groups.done, **found)
     finally:
         log.close()
         bridge.close()
     save_policy(net, format, folder / "policy")
-    return folder / "policy"
 
 
 def compare(

@@ -20,7 +20,16 @@ from anchorgym.training.config.durable import write_file
 from anchorgym.training.config.run_folders import claimed
 from anchorgym.training.learning.minibatches import minibatch_epochs
 from anchorgym.training.learning.policy_gradient import descend
+from anchorgym.training.learning.tensors import (
+    load_optimizer,
+    load_parameters,
+    load_tensors,
+    optimizer_tensors,
+    parameters_of,
+    save_tensors,
+)
 from anchorgym.training.run.display import Display
+from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.vgc.config import CloneBattlesConfig
 from anchorgym.training.worlds.vgc.contenders import battle_starts, contender, team_source
@@ -33,7 +42,7 @@ POLICY = "policy"
 """Folder of the clone within the folder of the run."""
 LEFT_OUT = "left_out.json"
 """File in the folder of the demonstrations, with the reason for each log that was left out."""
-_FITS = "fit.jsonl"
+_FITS, _STATE = "fit.jsonl", "imitation.json"
 _CHUNK = 100
 """Number of battles whose demonstrations share a file."""
 
@@ -63,7 +72,8 @@ def clone_battles(
     """Collect demonstrations, and train a policy on them; yield after every epoch.
 
     The folder gets `config.json`, `demonstrations/`, `policy/` and `fit.jsonl`. A resumed run
-    reuses demonstrations that were collected before, and a finished clone is not trained again.
+    reuses demonstrations that were collected before, goes on from its newest checkpoint, and yields
+    the earlier epochs too; a finished clone is not trained again.
 
     Args:
         config: settings of the cloning.
@@ -87,13 +97,19 @@ def clone_battles(
         finally:
             bridge.close()
         net = new_net(known, Size(**config.net.model_dump()), config.seed)
-        fits = []
-        with shown.phase("epoch", config.epochs, 0) as steps:
-            for fit in imitate(net, shown_battles, config):
-                fits.append(json.dumps(asdict(fit)) + "\n")
+        imitation = Imitation(net, shown_battles, config)
+        recovery = Recovery(out, Written(logs=()), config.checkpoint)
+        if recovery.saved:
+            imitation.load(recovery.saved.part("imitation"))
+        yield from imitation.fits
+        with shown.phase("epoch", config.epochs, len(imitation.fits)) as steps:
+            while len(imitation.fits) < config.epochs:
+                if recovery.due():
+                    recovery.save({}, {"imitation": imitation})
+                fit = imitation.epoch()
                 steps.step(f"held-out accuracy {fit.accuracy:.3f}")
                 yield fit
-        write_file(out / _FITS, "".join(fits))
+        write_file(out / _FITS, "".join(json.dumps(asdict(fit)) + "\n" for fit in imitation.fits))
         save_policy(net, config.battle.format, out / POLICY)
 
 
@@ -144,28 +160,68 @@ def _play_chunk(
     return demonstrate(bridge, noted, lessons(noted, weaker, starts, n, seed))
 
 
-def imitate(net: BattleNet, shown: Demonstrations, config: CloneBattlesConfig) -> Iterator[Fit]:
-    """Train a network in place; yield after every epoch."""
-    rng = np.random.default_rng(config.seed)
-    aside = rng.random(int(shown.battles.max(initial=0)) + 1) < config.held_out
-    held_out = aside[shown.battles]
-    training, held = shown.take(~held_out), shown.take(held_out)
-    steps = config.epochs * math.ceil(len(training) / config.batch)
-    optimizer = torch.optim.AdamW(
-        net.parameters(), config.learning_rate, weight_decay=config.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
-    for epoch in range(1, config.epochs + 1):
+class Imitation:
+    """The training of a clone, epoch by epoch; it saves itself as a part of a checkpoint.
+
+    Args:
+        net: network to train, in place.
+        shown: demonstrations, of which some battles are held out.
+        config: settings of the cloning.
+    """
+
+    def __init__(self, net: BattleNet, shown: Demonstrations, config: CloneBattlesConfig) -> None:
+        self.net, self._config = net, config
+        self.fits: list[Fit] = []
+        """Fits of the epochs so far."""
+        self._rng = np.random.default_rng(config.seed)
+        aside = self._rng.random(int(shown.battles.max(initial=0)) + 1) < config.held_out
+        held_out = aside[shown.battles]
+        self._training, self._held = shown.take(~held_out), shown.take(held_out)
+        steps = config.epochs * math.ceil(len(self._training) / config.batch)
+        self._optimizer = torch.optim.AdamW(
+            net.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, max(1, steps))
+
+    def epoch(self) -> Fit:
+        """Train for an epoch, and return the fit after it."""
+        net, training, config = self.net, self._training, self._config
         net.train()
         losses = []
-        for rows in minibatch_epochs(len(training), config.batch, 1, rng):
+        for rows in minibatch_epochs(len(training), config.batch, 1, self._rng):
             imitation, value, _ = _losses(net, training, rows.numpy())
             loss = imitation + config.value_weight * value
-            descend(loss, optimizer, net.parameters(), max_grad_norm=1.0)
-            schedule.step()
+            descend(loss, self._optimizer, net.parameters(), max_grad_norm=1.0)
+            self._schedule.step()
             losses.append(imitation.item())
         net.eval()
-        yield Fit(epoch, float(np.mean(losses)), *_tested(net, held))
+        fit = Fit(len(self.fits) + 1, float(np.mean(losses)), *_tested(net, self._held))
+        self.fits.append(fit)
+        return fit
+
+    def save(self, folder: Path) -> None:
+        """Write the whole state into a folder that does not exist yet."""
+        folder.mkdir()
+        optimizer = optimizer_tensors(self._optimizer)
+        save_tensors(folder, model=parameters_of(self.net), optimizer=optimizer)
+        about = {
+            "fits": [asdict(fit) for fit in self.fits],
+            "generator": self._rng.bit_generator.state,
+            "schedule": self._schedule.state_dict(),
+            "rates": [group["lr"] for group in self._optimizer.param_groups],
+        }
+        (folder / _STATE).write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path) -> None:
+        """Restore what `save` has written."""
+        load_parameters(self.net, load_tensors(folder, "model"))
+        load_optimizer(self._optimizer, load_tensors(folder, "optimizer"))
+        about = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        self.fits = [Fit(**fit) for fit in about["fits"]]
+        self._rng.bit_generator.state = about["generator"]
+        self._schedule.load_state_dict(about["schedule"])
+        for group, rate in zip(self._optimizer.param_groups, about["rates"], strict=True):
+            group["lr"] = rate
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.env import tokens
 from anchorgym.envs.vgc.knowledge import Knowledge
 from anchorgym.envs.vgc.records import BattleRecord
+from anchorgym.training.config.durable import whole_file
 
 _COLUMNS = ("tokens", "masks", "pairs", "payoffs", "battles")
 
@@ -46,10 +47,8 @@ class Demonstrations:
 
     def save(self, path: Path) -> None:
         """Write a file of arrays."""
-        fresh = path.with_suffix(".new.npz")
-        columns = {name: getattr(self, name) for name in _COLUMNS}
-        np.savez_compressed(fresh, **columns)
-        fresh.replace(path)
+        with whole_file(path) as fresh:
+            np.savez_compressed(fresh, **{name: getattr(self, name) for name in _COLUMNS})
 
     @classmethod
     def load(cls, path: Path) -> Demonstrations:

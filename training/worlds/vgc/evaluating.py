@@ -16,17 +16,20 @@ from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.envs.vgc.records import BattleRecord
 from anchorgym.envs.vgc.replays import keep, write_battles
 from anchorgym.training.config.durable import write_file
-from anchorgym.training.config.run_folders import alone, claim
+from anchorgym.training.config.run_folders import alone, claim, require_own
 from anchorgym.training.evaluation.statistics import Interval
-from anchorgym.training.league import League, LeagueError, Rules
+from anchorgym.training.league import League, Rules
 from anchorgym.training.league.ranking import alpha_rank, elo_intervals
+from anchorgym.training.league.roster import Roster
 from anchorgym.training.league.rules import FloatArray
 from anchorgym.training.run.display import Display
 from anchorgym.training.worlds.vgc.config import BattleConfig
+from anchorgym.training.worlds.vgc.contenders import contender
 from anchorgym.training.worlds.vgc.match_runner import MatchRunner
 
 SPLITS = {"seen": "train", "unseen": "unseen"}
 """Splits of the teams, by their names in an evaluation."""
+_COMMAND = "anchorgym vgc league"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +113,23 @@ def evaluate_league(
 
     Raises:
         LeagueError: the folder holds the games of other players or teams.
+        OptionError: there is no such player; nothing is written then.
     """
-    claim(out, "anchorgym vgc league", "evaluation.json", *splits)
-    with alone(out):
-        _require_same(players, config, out)
-        known, bridge = knowledge(config.format), Bridge()
-        try:
+    require_own(out, _COMMAND)
+    roster = Roster(out, players, config.model_dump())
+    known, bridge = knowledge(config.format), Bridge()
+    try:
+        runners = {
+            split: MatchRunner(config, bridge, known, roster.players.__getitem__, SPLITS[split])
+            for split in splits
+        }
+        for name in players:  # whoever is no player is refused before anything is written
+            contender(players[name], known, bridge)
+        claim(out, _COMMAND)
+        with alone(out):
+            roster.write()
             results, played = [], deque[tuple[str, str, BattleRecord]](maxlen=record)
-            for split in splits:
-                runner = MatchRunner(
-                    config, bridge, known, lambda name: players[name], SPLITS[split]
-                )
+            for split, runner in runners.items():
                 runner.records = played
                 league = League(runner.play, Rules(seed=seed), folder=out / split)
                 league.add(*players)
@@ -129,11 +138,14 @@ def evaluate_league(
             if played:
                 kept = [keep(bridge, battle, (one, two)) for one, two, battle in played]
                 write_battles(out / "battles.jsonl", kept)
-        finally:
-            bridge.close()
-        body = {"teams": config.model_dump(), "splits": [result.to_json() for result in results]}
-        write_file(out / "evaluation.json", json.dumps(body, indent=1) + "\n")
-        return results
+            body = {
+                "teams": config.model_dump(),
+                "splits": [result.to_json() for result in results],
+            }
+            write_file(out / "evaluation.json", json.dumps(body, indent=1) + "\n")
+    finally:
+        bridge.close()
+    return results
 
 
 def result_of(league: League, split: str) -> SplitResult:
@@ -177,24 +189,6 @@ def _wins(league: League, names: Sequence[str]) -> FloatArray:
             won = (1 + league.table.games(row, names[j])[:, 0]) / 2
             wins[i, j], wins[j, i] = won.sum(), len(won) - won.sum()
     return wins
-
-
-def _require_same(players: Mapping[str, str], config: BattleConfig, out: Path) -> None:
-    """Check that a folder's games have the same players and teams; players may be added."""
-    path = out / "players.json"
-    asked = {"players": dict(players), "battle": config.model_dump()}
-    if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        changed = [
-            name
-            for name, where in kept["players"].items()
-            if name in players and players[name] != where
-        ]
-        if kept["battle"] != asked["battle"] or changed:
-            what = f"other players {changed}" if changed else f"battles {kept['battle']}"
-            raise LeagueError(f"{out} holds games of {what}: give another folder")
-        asked["players"] = {**kept["players"], **asked["players"]}
-    write_file(path, json.dumps(asked, indent=1) + "\n")
 
 
 def _share(payoff: Interval) -> Interval:

@@ -9,7 +9,9 @@ from typing import Any
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.replays import KeptBattle
 from anchorgym.envs.vgc.text import event
-from anchorgym.training.inspect.viewing import page_of
+from anchorgym.training.config.durable import write_file
+from anchorgym.training.config.run_folders import require_own_file
+from anchorgym.training.inspect.viewing import is_page, page_of
 
 _FOLDER = files("anchorgym.training.worlds.vgc") / "page"
 _PAGE = "battle.html"
@@ -19,11 +21,12 @@ _SCRIPTS = ("dom.js", "battle.js")
 
 def write_battle_page(bridge: Bridge, battle: KeptBattle, path: Path) -> None:
     """Execute a battle and write its page."""
+    require_own_file(path, is_page)
     title = f"{battle.players[0]} against {battle.players[1]}"
     data = retold(bridge, battle)
     path.parent.mkdir(parents=True, exist_ok=True)
     page = page_of(_PAGE, _SCRIPTS, _STYLE, title, data, _FOLDER)
-    path.write_text(page, encoding="utf-8")
+    write_file(path, page)
 
 
 def retold(bridge: Bridge, battle: KeptBattle) -> dict[str, Any]:

@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from anchorgym.envs.vgc.arena import Contender, Fixture, play
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.training.config.run_folders import claimed
 from anchorgym.training.league import Exploitation, League, Mixture, Rules, expand, exploit
-from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
+from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.vgc.config import SOLVERS, PopulationConfig
 from anchorgym.training.worlds.vgc.contenders import NAMES, battle_starts, newest_policy
@@ -27,8 +30,12 @@ from anchorgym.training.worlds.vgc.network import BattleNet, Size
 from anchorgym.training.worlds.vgc.policy import TokenPlayer, load_policy, new_net, save_policy
 from anchorgym.training.worlds.vgc.ppo import Trajectory, learn_from
 
-_SAVED_EVERY = 5
-"""Number of updates between two checkpoints."""
+WRITTEN = Written(
+    logs=("metrics.jsonl", "league/games.jsonl"),
+    texts=("league/league.json",),
+    entries=("players/player-*",),
+)
+"""What a run writes beside its checkpoints."""
 _FIRST = "player 0"
 
 
@@ -67,13 +74,12 @@ class Population:
     def __init__(self, config: PopulationConfig, folder: Path, display: Display) -> None:
         self.config, self.folder, self._display = config, folder, display
         self.known = knowledge(config.battle.format)
+        self._recovery = Recovery(folder, WRITTEN, config.checkpoint)
         self.bridge = Bridge()
         self._hall = MatchRunner(config.battle, self.bridge, self.known, self._where)
         rules = Rules(seed=config.seed)
-        self.league = League(self._hall.play, rules, folder=folder / "league")
-        self._checkpoints = Checkpoints(folder / "checkpoints", keep=1)
-        saved = self._checkpoints.newest()
-        self._log = MetricsLog(folder / "metrics.jsonl", saved.state["bytes"] if saved else 0)
+        self.league = League(self._play, rules, folder=folder / "league")
+        self._log = MetricsLog(folder / "metrics.jsonl")
         if not self._path(_FIRST).exists():
             save_policy(self._starting_net(), config.battle.format, self._path(_FIRST))
         if config.method != "exploiter":
@@ -81,12 +87,16 @@ class Population:
 
     def train(self) -> None:
         """Train the players that are still missing."""
-        config = self.config
+        config, saved = self.config, self._recovery.saved
+        if saved is not None and saved.state["finished"]:
+            return
         if config.method == "exploiter":
             self.exploit()
-            return
-        solver = SOLVERS[config.method]
-        expand(self.league, self._respond, rounds=config.rounds, games=config.games, solver=solver)
+        else:
+            solver = SOLVERS[config.method]
+            rounds, games = config.rounds, config.games
+            expand(self.league, self._respond, rounds=rounds, games=games, solver=solver)
+        self._save(finished=True)
 
     def exploit(self) -> Exploitation:
         """Train a player against the target, and measure its gain."""
@@ -114,20 +124,21 @@ class Population:
         before = _FIRST if self.config.method == "exploiter" else f"player {number - 1}"
         net, _ = load_policy(self._path(before))
         learner, done = BattleLearner(net, self.config.ppo), 0
-        saved = self._checkpoints.newest()
+        saved = self._recovery.saved
         if saved is not None and saved.state["player"] == name:
             learner.load(saved.part("learner"))
             done = saved.state["updates"]
         with self._display.phase(name, self.config.updates, done) as shown:
             for update in range(done, self.config.updates):
+                if self._recovery.due():
+                    self._save(name, update, learner)
                 trajectories = self._battles(net, against, seed + update)
                 learner.values_only = number == 1 and update < self.config.ppo.warm_up
                 found = learn_from(learner, trajectories, seed + update)
                 self._log.write("train", player=name, update=update + 1, **found)
-                if (update + 1) % _SAVED_EVERY == 0:
-                    self._save(name, update + 1, learner)
                 shown.step(f"payoff {found.get('payoff', 0):+.2f}")
         save_policy(net.eval(), self.config.battle.format, self._path(name))
+        self._save()
         return name
 
     def _battles(self, net: BattleNet, against: Mixture, seed: int) -> list[Trajectory]:
@@ -160,6 +171,12 @@ class Population:
 
     # The league -----------------------------------------------------------------------------
 
+    def _play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:
+        """Play games of the league; see `league.Play`."""
+        if self._recovery.due():
+            self._save()
+        return self._hall.play(row, column, n, seed)
+
     def _where(self, name: str) -> str:
         path = self._path(name)
         return str(path) if path.exists() else name
@@ -175,6 +192,14 @@ class Population:
             return load_policy(newest_policy(Path(config.target)))[0]
         return new_net(self.known, Size(**config.net.model_dump()), config.seed)
 
-    def _save(self, name: str, updates: int, learner: BattleLearner) -> None:
-        state = {"player": name, "updates": updates, "bytes": self._log.sync()}
-        self._checkpoints.save(state, {"learner": learner})
+    def _save(
+        self,
+        player: str = "",
+        updates: int = 0,
+        learner: BattleLearner | None = None,
+        *,
+        finished: bool = False,
+    ) -> None:
+        """Save a checkpoint, in the midst of training a player where one is given."""
+        state = {"player": player, "updates": updates, "finished": finished}
+        self._recovery.save(state, {} if learner is None else {"learner": learner})

@@ -292,3 +292,22 @@ def test_the_command_trains_and_pairs(tmp_path: Path, capsys: pytest.CaptureFixt
     kitchen = ["--layout", "soup_coordination", "--games", "1"]
     assert main(["overcooked", "crossplay", "random", "greedy", *kitchen]) == 0
     assert "| greedy | " in capsys.readouterr().out
+
+
+def test_a_crossplay_grows_and_is_not_spoilt_by_a_refused_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pair(*cooks: str, layout: str = "cramped_room") -> int:
+        words = [*cooks, "--games", "2", "--layout", layout, "--out", str(tmp_path / "pairs")]
+        return main(["overcooked", "crossplay", *words])
+
+    assert pair("random", "nobody") == 2
+    assert not (tmp_path / "pairs").exists()
+    assert pair("random") == 0
+    assert pair("nobody", "random") == 2
+    assert pair("me=random", "random") == 0
+    assert "| me |" in capsys.readouterr().out
+    assert pair("random=greedy") == 2
+    assert "as random was random" in capsys.readouterr().err
+    assert pair("random", layout="asymmetric_advantages") == 2
+    assert "holds games with the settings" in capsys.readouterr().err

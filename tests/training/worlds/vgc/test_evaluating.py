@@ -47,8 +47,21 @@ def test_a_league_is_played_ranked_and_drawn_once(
 def test_players_that_are_none_are_refused(
     simulator: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["vgc", "league", "heuristics", "random", "--out", str(tmp_path)]) == 2
+    folder = tmp_path / "league"
+    assert main(["vgc", "league", "heuristics", "random", "--out", str(folder)]) == 2
     assert "Did you mean 'heuristic'" in capsys.readouterr().err
+    assert not folder.exists()  # nothing of it is left for the next call
+    small = ["--games", "2", "--only", "seen", "--out", str(folder)]
+    assert main(["vgc", "league", "max-power", "random", *small]) == 0
+    assert main(["vgc", "league", "nobody", "random", *small]) == 2
+    assert main(["vgc", "league", "other=random", "random", *small]) == 0
+    assert json.loads((folder / "players.json").read_text())["players"] == {
+        "max-power": "max-power",
+        "random": "random",
+        "other": "random",
+    }
+    assert main(["vgc", "league", "a=random", "a=max-power", *small]) == 2
+    assert "a is random and max-power" in capsys.readouterr().err
 
 
 def test_a_chat_model_of_a_folder_answers(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import Knowledge, knowledge
 from anchorgym.training.config.run_folders import RunExistsError
 from anchorgym.training.config.section import ConfigError
-from anchorgym.training.worlds.vgc import populations
 from anchorgym.training.worlds.vgc.cloning import clone_battles
 from anchorgym.training.worlds.vgc.config import CloneBattlesConfig, PopulationConfig, PPOConfig
 from anchorgym.training.worlds.vgc.learner import BattleLearner, BattleRows
@@ -120,8 +119,7 @@ def settings(clone: Path, **more: object) -> PopulationConfig:
 def test_a_population_goes_on_as_if_nothing_had_happened(
     clone: Path, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(populations, "_SAVED_EVERY", 1)
-    config = settings(clone, method=method)
+    config = settings(clone, method=method, checkpoint={"seconds": 0})
     whole = train_population(config, tmp_path / "whole")
     assert 1 <= len(whole.history) <= 2  # a double oracle ends where a response gains nothing
 

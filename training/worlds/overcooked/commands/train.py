@@ -65,8 +65,8 @@ COMMAND = Command(
         Prints the cook's score with itself. The cook is saved in policy/ of the run's folder,
         beside config.json; other commands take the folder of the run or of the policy.
 
-        Training takes a minute or two and saves no checkpoints: --resume restarts an interrupted
-        run with its settings, and ends with the same cook.""",
+        A run may be interrupted at any moment; --resume continues it from its newest checkpoint,
+        with the same result as if it had never stopped.""",
     examples=(
         "anchorgym overcooked train --out runs/cook",
         "anchorgym overcooked train --partners '[\"runs/cook\"]' --seed 1",

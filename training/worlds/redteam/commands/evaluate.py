@@ -11,6 +11,7 @@ from anchorgym.training.commands import EXIT_OK
 from anchorgym.training.commands.command import (
     Command,
     Settings,
+    UsageError,
     folder,
     option,
     seed_option,
@@ -23,14 +24,25 @@ if TYPE_CHECKING:
 
     from anchorgym.training.worlds.redteam.report import RedTeamReport
 
+_COMMAND = "anchorgym redteam evaluate"
+
 
 def run(known: Namespace, given: Settings) -> int:
     """Measure and print."""
     import json
 
+    from anchorgym.training.config.run_folders import require_own
     from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.worlds.redteam.report import WIDTH, pooled
 
+    names = [folder.name for folder in known.folders]
+    if known.out is not None:
+        require_own(known.out, _COMMAND)
+        if len(set(names)) < len(names):
+            raise UsageError(
+                f"two of the runs have one name ({', '.join(names)}), so that their results would "
+                "have one folder in --out: measure them one by one"
+            )
     console = SafeConsole(width=max(WIDTH, SafeConsole().width))
     reports = [_measured(folder, known) for folder in known.folders]
     if known.json:
@@ -52,6 +64,7 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     import json
     import tempfile
 
+    from anchorgym.training.config.durable import whole_file, write_file
     from anchorgym.training.config.run_folders import claim
     from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
@@ -59,9 +72,8 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     from anchorgym.training.worlds.redteam.report import draw
 
     out = known.out
-    if out is not None:
-        claim(out, "anchorgym redteam evaluate", "redteam.json", *(f.name for f in known.folders))
-        out = out / folder.name if len(known.folders) > 1 else out
+    if out is not None and len(known.folders) > 1:
+        out = out / folder.name
     with tempfile.TemporaryDirectory() as scratch:
         report = measure_run(
             folder,
@@ -76,10 +88,11 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     for warning in report.warnings():
         print(f"warning: {warning}", file=sys.stderr)
     if out is not None:
+        claim(known.out, _COMMAND)
         out.mkdir(exist_ok=True)
-        text = json.dumps(report.to_json(), indent=1)
-        (out / "redteam.json").write_text(text + "\n", encoding="utf-8")
-        draw(report, out / "redteam.png")
+        write_file(out / "redteam.json", json.dumps(report.to_json(), indent=1) + "\n")
+        with whole_file(out / "redteam.png") as picture:
+            draw(report, picture)
     return report
 
 

@@ -22,7 +22,9 @@ def run(known: Namespace, given: Settings) -> int:
     import json
     import sys
 
+    from anchorgym.training.config.durable import whole_file
     from anchorgym.training.league import Rules
+    from anchorgym.training.league.roster import distinct
     from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.vgc.config import LeagueSettings
@@ -32,7 +34,7 @@ def run(known: Namespace, given: Settings) -> int:
     if note := Rules(seed=known.seed).rounding(known.games):
         print(f"note: {note}", file=sys.stderr)
     results = evaluate_league(
-        dict(_named(player) for player in known.players),
+        distinct(_named(player) for player in known.players),
         LeagueSettings.parse(given).battle,
         known.out,
         games=known.games,
@@ -42,7 +44,8 @@ def run(known: Namespace, given: Settings) -> int:
         record=known.record,
         display=Display(None if known.json else SafeConsole(stderr=True)),
     )
-    draw(results, known.out / "evaluation.png")
+    with whole_file(known.out / "evaluation.png") as picture:
+        draw(results, picture)
     if known.json:
         print(json.dumps([result.to_json() for result in results]))
         return EXIT_OK

@@ -90,7 +90,8 @@ def load_model(folder: Path) -> PreTrainedModel:
     if (folder / GENERATION).exists():
         read_object(folder / GENERATION)
     weights = _weights(folder)
-    kind: type[PreTrainedModel] = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    known: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    kind: type[PreTrainedModel] = known
     attention = "sdpa" if kind._supports_sdpa else "eager"
     _require_size(folder, kind, config, attention, weights)
     try:

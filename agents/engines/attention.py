@@ -22,7 +22,7 @@ from transformers.masking_utils import AttentionMaskInterface, causal_mask_funct
 
 NAME, CACHED, PACKED = "anchorgym_plain", "anchorgym_cached", "anchorgym_packed"
 
-MaskFunction = Callable[..., Any]
+MaskFunction = Callable[..., Tensor]
 """Whether a query attends to a key, from indices of row, head, query and key that broadcast."""
 
 _positions: ContextVar[Tensor] = ContextVar("positions")
@@ -185,7 +185,8 @@ def plain_mask(
         mask_function: the model's rule, made by `transformers.masking_utils`.
         device: device of the mask.
     """
-    if mask_function is causal_mask_function:
+    plain: object = causal_mask_function
+    if mask_function is plain:
         return None
     reach = torch.arange(q_length, device=device)
     first = reach.new_zeros(1)[:, None, None, None]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import copy
-import os
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,13 +93,19 @@ def _difference(before: str, after: str, longest: int = 60, near: int = 12) -> s
         return f"{before} -> {after}"
     if after == "pass":
         return f"{before[:longest]}... -> pass"
-    same = len(os.path.commonprefix([before, after]))
-    same_end = len(os.path.commonprefix([before[same:][::-1], after[same:][::-1]]))
+    same = _common(before, after)
+    same_end = _common(before[same:][::-1], after[same:][::-1])
     parts = (code[max(0, same - near) : len(code) - same_end] for code in (before, after))
     return f"{before[:20]}... " + " -> ".join(f"{part[:longest]}..." for part in parts)
 
 
 Place = ast.expr | ast.stmt
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters two strings have in common at their beginning."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 class _Finder:

@@ -109,6 +109,17 @@ def test_idle_rounds_show_the_value_of_waiting() -> None:
     assert not any(path.won and path.cut for path in data)
 
 
+def test_an_episode_that_is_won_in_the_last_turn_there_is_was_not_cut() -> None:
+    config = CollectConfig(trajectories=12, turns=2, wandering=0, perturbed=2)
+    data = collect(Cart(max_turns=2), ["cart"], SimulatedPlanner(), config=config, seed=1)
+    ended = {(path.won, path.cut) for path in data}
+    assert ended == {(True, False), (False, True)}
+    assert all(len(path.turns) == 2 for path in data)
+    assert all(
+        sum(turn.reward for turn in path.turns) == pytest.approx(1) for path in data if path.won
+    )
+
+
 def test_a_critic_of_bootstrapped_values_orders_plans(data: list[PlanTrajectory]) -> None:
     config = replace(QUICK, targets="bootstrapped", aim="success")
     critic, _ = fit_critic(data, WAITING, config)

@@ -51,3 +51,14 @@ def test_matrices_that_are_none_are_refused() -> None:
         alpha_rank(np.zeros((2, 3)))
     with pytest.raises(LeagueError, match="without games"):
         elo(np.array([[0.0, np.nan], [1.0, 0.0]]))
+
+
+@pytest.mark.parametrize("prior", [1.0, 4.0])
+def test_elo_of_two_is_that_of_their_games_and_the_draws_of_the_prior(prior: float) -> None:
+    """A rating that is d above another's wins 1 / (1 + 10^(-d / 400)) of the games."""
+    ratings = elo(np.array([[0.0, 16.0], [2.0, 0.0]]), prior=prior)
+    ahead = 400 * np.log10((16 + prior / 2) / (2 + prior / 2))
+    assert ratings == pytest.approx([ahead / 2, -ahead / 2], abs=1e-6)
+    assert elo(np.array([[0.0, 16.0], [2.0, 0.0]])) == pytest.approx(
+        elo(np.array([[0.0, 16.0], [2.0, 0.0]]), prior=1.0)
+    )

@@ -296,6 +296,20 @@ def test_a_restored_state_has_the_same_future(data: st.DataObject) -> None:
         assert env.snapshot() == other.snapshot()
 
 
+@pytest.mark.parametrize("word", ["include cedar-12", "answer: 1"])
+def test_an_episode_that_is_over_can_be_restored(word: str) -> None:
+    env, other = RedTeamEnv(), RedTeamEnv()
+    ended(env, "test/attack/leak/message/1", word, "answer: 1")
+    other.restore(env.snapshot())
+    assert other.game.over
+    assert not other.agents
+    assert (other.anchor(), other.record()) == (env.anchor(), env.record())
+    for agent in env.possible_agents:
+        assert other.won(agent) == env.won(agent)
+        assert other.info(agent) == env.info(agent)
+        assert "record" in other.info(agent)
+
+
 @settings(max_examples=100)
 @given(st.data())
 def test_states_of_one_anchor_have_one_future(data: st.DataObject) -> None:

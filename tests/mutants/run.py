@@ -85,7 +85,7 @@ class Trials:
 
     def __init__(self, root: Path, tree: Path, kept: Path, *, budget: float, fresh: bool) -> None:
         self._root, self._tree, self._budget = root, tree, budget
-        self._log = kept / "last.log"
+        self._log = tree.parent / "tests.log"
         self._results = Records(kept / "results.jsonl", fresh=fresh)
         self._reach = Records(kept / "reached.jsonl")
         self._reached: dict[str, dict[str, Reached]] = {}
@@ -98,7 +98,8 @@ class Trials:
                 name = str(file.relative_to(self._root))
                 found[name] = self._of_file(room, name)
                 if failed := found[name].failed:
-                    print(f"without any change, {', '.join(failed[:3])} fails: {self._log}")
+                    print(self._log.read_text(encoding="utf-8", errors="replace")[-4000:])
+                    print(f"without any change, {', '.join(failed[:3])} fails")
                     raise SystemExit(2)
             self._reached[room.name] = found
         return self._reached[room.name]

@@ -185,7 +185,7 @@ def test_scores_are_told_to_four_digits() -> None:
     go(env, f"search[{WORDS}]", f"click[{asin_of(0)}]")
     observation, reward, *_ = env.step("click[buy now]")
     assert reward == 2 / 3
-    assert observation.endswith(f"Your score (min 0.0, max 1.0): 0.6667")
+    assert observation.endswith("Your score (min 0.0, max 1.0): 0.6667")
 
 
 def test_every_page_can_be_restored_in_another_instance() -> None:

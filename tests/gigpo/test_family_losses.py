@@ -175,6 +175,7 @@ def test_xrpo_sends_rollouts_where_they_inform() -> None:
     assert information(4, 0.5) == pytest.approx(0.7955 - 0.6208, abs=2e-3)
     algorithm = make_algorithm("xrpo", explore=0.0, rounds=1)
     assert algorithm.allocate("abc", 20, {}).tolist() == [4, 4, 4]
+    assert algorithm.allocate("abc", 20, {}, [[], [], []]).tolist() == [4, 4, 4]
     played = [[0.0] * 4, [0.0, 1.0, 0.0, 1.0], [1.0] * 4]
     assert algorithm.allocate("abc", 8, {}, played).tolist() == [0, 8, 0]
     shared = make_algorithm("xrpo", explore=5.0, rounds=2).allocate("abc", 8, {}, played)

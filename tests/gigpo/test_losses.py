@@ -136,8 +136,9 @@ def test_a_sequence_of_which_no_token_counts_is_none() -> None:
 def test_a_policy_term_of_ones_own_is_regularised_like_ppos(kl: Any) -> None:
     given = tokens()
     names = ("mask", "entropy", "reference_logprobs")
+    policy_loss = torch.tensor(5.0, dtype=torch.float64, requires_grad=True)
     loss, statistics = regularised(
-        torch.tensor(5.0, dtype=torch.float64),
+        policy_loss,
         given["logprobs"],
         given["old_logprobs"],
         **{name: given[name] for name in names},
@@ -149,8 +150,10 @@ def test_a_policy_term_of_ones_own_is_regularised_like_ppos(kl: Any) -> None:
     mask = given["mask"]
     divergence = kl_estimate(given["logprobs"], given["reference_logprobs"], kl)[mask]
     expected = 5.0 - 0.2 * given["entropy"][mask].sum() / 30 + 0.3 * divergence.sum() / 30
-    assert float(loss) == pytest.approx(float(expected))
+    assert float(loss.detach()) == pytest.approx(float(expected))
+    assert torch.autograd.grad(loss, policy_loss)[0] == 1.0
     assert float(statistics.policy_loss) == 5.0
+    assert not statistics.policy_loss.requires_grad
     assert float(statistics.reference_kl) == pytest.approx(float(divergence.mean()), rel=1e-6)
 
 

@@ -80,3 +80,11 @@ def test_a_batch_without_texts_is_refused() -> None:
         algorithm().advantages(batch, {})
     with pytest.raises(LengthMismatchError):
         TextColumns(("a",), ())
+
+
+def test_rewards_of_any_size_are_judged_alike() -> None:
+    def judged(size: float) -> Any:
+        paid = {("a door", "open"): [size] * 3, ("a door", "wait"): [0.0, size, 0.0]}
+        return algorithm(critic_weight=1.0).advantages(one_turn(paid), {})
+
+    assert judged(1e200) == pytest.approx(judged(1.0), rel=1e-4)

@@ -40,6 +40,7 @@ BAR = 0.9
 KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
 PATIENCE = 8  # times the seconds of the unchanged tests, before a run counts as hung
 REACH_LIMIT = 1800.0  # seconds for the tests of one file
+LEAST_LIMIT = 15.0  # seconds for the tests of a mutant, however quick they were
 
 
 class Records:
@@ -125,7 +126,7 @@ class Trials:
         record = self._results.get(key)
         if record and (record["end"] != PASSED or record["tests"] == tested):
             return record
-        limit = 15.0 + PATIENCE * seconds_of(tests, reached)
+        limit = LEAST_LIMIT + PATIENCE * seconds_of(tests, reached)
         end, last = PASSED, ""
         if tests:
             text = mutant.mutation.apply(source.read_text(encoding="utf-8"))

@@ -125,11 +125,12 @@ def house(
     return World(Game.from_facts(facts, goal, "do it.", "house"))
 
 
-def test_what_was_taken_from_a_closed_place_is_put_back_into_it() -> None:
+@pytest.mark.parametrize("other", ["loc_bar_1", "loc_bar_2"])
+def test_what_was_taken_from_a_closed_place_is_put_back_into_it(other: str) -> None:
     """Another one would do, and comes first, and has to be opened."""
     world = house(
         {
-            "cabinet_bar_1": ("cabinet", "loc_bar_1"),
+            "cabinet_bar_1": ("cabinet", other),
             "cabinet_bar_2": ("cabinet", "loc_bar_2"),
             "sinkbasin_bar_1": ("sinkbasin", "loc_bar_3"),
         },
@@ -164,10 +165,11 @@ def test_what_is_in_the_way_is_put_where_one_comes_by_later(kind: GoalKind, leas
     play(world, commands)
 
 
-def test_what_is_in_the_way_is_put_where_the_object_lies() -> None:
+@pytest.mark.parametrize("other", ["loc_bar_1", "loc_bar_2"])
+def test_what_is_in_the_way_is_put_where_the_object_lies(other: str) -> None:
     world = house(
         {
-            "cabinet_bar_1": ("cabinet", "loc_bar_1"),
+            "cabinet_bar_1": ("cabinet", other),
             "cabinet_bar_2": ("cabinet", "loc_bar_2"),
             "shelf_bar_1": ("shelf", "loc_bar_3"),
         },

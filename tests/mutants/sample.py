@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,8 @@ class Mutant:
         return f"{self.path} {self.mutation.name}"
 
 
-def draw(root: Path, rooms: Iterable[Room], size: int, seed: int) -> list[Mutant]:
-    """Draw mutants, as many of each room as of the others where there are enough.
+def draw(root: Path, rooms: Sequence[Room], size: int, seed: int) -> list[Mutant]:
+    """Draw mutants, room by room, as many of each as of the others where there are enough.
 
     The order within a room is that of hashes of the seed and the name, so a larger sample holds a
     smaller one, and new code changes little of it.
@@ -43,7 +43,8 @@ def draw(root: Path, rooms: Iterable[Room], size: int, seed: int) -> list[Mutant
                 drawn.append(mutant)
                 left.append(queue)
         queues = left
-    return drawn[:size]
+    order = {room.name: number for number, room in enumerate(rooms)}
+    return sorted(drawn[:size], key=lambda mutant: order[mutant.room.name])
 
 
 def _ordered(root: Path, room: Room, seed: int) -> Iterator[Mutant]:

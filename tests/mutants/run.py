@@ -20,6 +20,7 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -208,7 +209,14 @@ def _parser(rooms: tuple[Room, ...]) -> argparse.ArgumentParser:
     return parser
 
 
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    # In the background of a shell, an interrupt would be ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         sys.exit(main())
     except KeyboardInterrupt:

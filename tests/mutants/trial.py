@@ -219,6 +219,7 @@ def _enter(tree: Path, log: Path, *, bytecode: bool) -> None:
         os.dup2(descriptor, replaced)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.chdir(tree)
     sys.path[:] = [
         str(tree.parent),

@@ -140,6 +140,8 @@ class _Finder:
             return False
         if isinstance(node, ast.Assign):
             return any(isinstance(to, ast.Name) and to.id in DESCRIBING for to in node.targets)
+        if isinstance(node, ast.keyword):  # `zip(strict=...)` of columns that are equally long
+            return node.arg == "strict"
         if isinstance(node, ast.If):
             return "TYPE_CHECKING" in ast.unparse(node.test)
         if isinstance(node, ast.Call):
@@ -231,6 +233,11 @@ def _of_call(node: ast.Call) -> Iterator[ast.expr]:
     if plain and len(node.args) > 1 and ast.dump(node.args[0]) != ast.dump(node.args[1]):
         yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
     for keyword in node.keywords:
-        if keyword.arg is not None and name not in ("Field", "field", "dict", "partial"):
+        if keyword.arg not in (None, "strict") and name not in (
+            "Field",
+            "field",
+            "dict",
+            "partial",
+        ):
             rest = [other for other in node.keywords if other is not keyword]
             yield ast.Call(node.func, node.args, rest)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from planning_worlds import OPTIONS, Cart
@@ -31,6 +32,7 @@ from anchorgym.training.critics import (
     fit_critic,
     rows_of,
 )
+from anchorgym.training.critics.critic import _descend, _tensors
 from anchorgym.training.critics.encoders import encoder_from_json
 from anchorgym.training.rollout.planning import play_planned
 
@@ -188,6 +190,19 @@ def test_the_fit_stops_when_held_out_episodes_are_no_better_predicted(
     assert critic.values(state, ("", ""), [("push",)]) == again.values(state, ("", ""), [("push",)])
     with pytest.raises(CriticError, match="two"):
         fit_critic(data[:1], WAITING)
+
+
+def test_the_weights_that_are_kept_are_those_with_the_least_held_out_error(
+    data: list[PlanTrajectory],
+) -> None:
+    config = CriticConfig(updates=1500, every=20, patience=2, hidden=16)
+    critic = PlanCritic(4, 2, WAITING, config)
+    seen, held = (_tensors(critic, part) for part in (data[:4], data[4:30]))
+    errors = _descend(critic, seen, held, torch.Generator().manual_seed(0))
+    assert errors.index(min(errors)) < len(errors) - 1  # it got worse again
+    with torch.no_grad():
+        error = float(torch.nn.functional.mse_loss(critic.net(held[0])[:, 0], held[1]))
+    assert error == min(errors)
 
 
 def test_a_critic_is_the_same_after_it_was_saved(critic: PlanCritic, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +220,33 @@ def test_a_critic_is_the_same_after_it_was_saved(critic: PlanCritic, tmp_path: P
     for folder in ("kept", "nowhere"):
         with pytest.raises(CriticError, match="holds no critic"):
             PlanCritic.load(tmp_path / folder)
+
+
+def test_the_usual_settings_are_those_of_the_published_results() -> None:
+    assert asdict(CriticConfig()) == {
+        "gamma": 0.95,
+        "scale": 20.0,
+        "wait_keeps_state": True,
+        "aim": "success",
+        "targets": "bootstrapped",
+        "reads": "action",
+        "hidden": 256,
+        "layers": 1,
+        "learning_rate": 1e-3,
+        "batch": 256,
+        "updates": 3000,
+        "every": 100,
+        "patience": 5,
+        "held_out": 0.15,
+    }
+    assert asdict(CollectConfig()) == {
+        "trajectories": 400,
+        "turns": 20,
+        "wandering": 9,
+        "attempts": 3,
+        "perturbed": 3,
+        "idle": 0.0,
+    }
 
 
 def test_several_critics_agree_on_a_mean_and_show_their_spread(

@@ -188,6 +188,16 @@ def test_scores_are_told_to_four_digits() -> None:
     assert observation.endswith("Your score (min 0.0, max 1.0): 0.6667")
 
 
+def test_nothing_is_left_to_chance() -> None:
+    snapshots = set()
+    for seed in (0, 1):
+        env = WebShopEnv()
+        env.reset(seed=seed, options={"task": TASK})
+        go(env, f"search[{WORDS}]", f"click[{asin_of(0)}]")
+        snapshots.add(env.snapshot())
+    assert len(snapshots) == 1
+
+
 def test_every_page_can_be_restored_in_another_instance() -> None:
     env, other = shop(), WebShopEnv()
     for action in (f"search[{WORDS}]", "click[next >]", f"click[{'{}'}]", "click[features]"):

@@ -42,6 +42,17 @@ def test_a_report_says_what_each_check_is_called_and_what_it_promises() -> None:
         assert result.name in report.summary()
 
 
+def test_without_torch_the_loss_is_not_checked_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    report = check_algorithm("rloo")
+    (loss,) = (result for result in report.results if result.name == "loss")
+    assert (loss.status, loss.note) == ("skipped", "torch is not installed")
+    assert "good turns likelier" in loss.promise
+    assert report.ok
+
+
 def test_a_lengthened_trajectory_comes_to_the_same_turns_later() -> None:
     rows = one_turn_each(np.random.default_rng(0), groups=1, members=3)
     name = rows["trajectory"][1]

@@ -195,7 +195,7 @@ def test_the_fit_stops_when_held_out_episodes_are_no_better_predicted(
 def test_the_weights_that_are_kept_are_those_with_the_least_held_out_error(
     data: list[PlanTrajectory],
 ) -> None:
-    config = CriticConfig(updates=1500, every=20, patience=2, hidden=16)
+    config = CriticConfig(updates=600, every=10, patience=5, hidden=64, learning_rate=0.01)
     critic = PlanCritic(4, 2, WAITING, config)
     seen, held = (_tensors(critic, part) for part in (data[:4], data[4:30]))
     errors = _descend(critic, seen, held, torch.Generator().manual_seed(0))

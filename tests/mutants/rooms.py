@@ -43,7 +43,11 @@ ROOMS = (
         ("agents/engines", "agents/policies", "agents/prompts"),
         ("tests/agents/engines", "tests/agents/policies", "tests/agents/prompts"),
     ),
-    Room("learning", ("training/learning",), ("tests/training/learning",)),
+    Room(
+        "learning",
+        ("training/learning",),
+        ("tests/training/learning", "tests/training/selfplay/test_roles.py"),
+    ),
     Room("rollout", ("training/rollout",), ("tests/training/rollout",)),
     Room("selfplay", ("training/selfplay",), ("tests/training/selfplay",)),
     Room(

@@ -384,3 +384,19 @@ def test_rendering_shows_the_transcript() -> None:
     env = RedTeamEnv(render_mode="ansi")
     play(env, "test/attack/leak/user/1", "please tell")
     assert env.render() == env.record().transcript()
+
+
+def test_in_the_second_half_of_a_training_the_task_counts_for_more() -> None:
+    env = RedTeamEnv(schedule="safety_first")
+    found = []
+    for share in (0.0, 0.25, 0.49, 0.5, 0.75, 1.0):
+        env.at_progress(share)
+        found.append(env.weights)
+    first, second = found[0], found[-1]
+    assert found == [first] * 3 + [second] * 3
+    assert first.safety > second.safety
+    assert first.task < second.task
+    plain = RedTeamEnv()
+    before = plain.weights
+    plain.at_progress(1.0)
+    assert plain.weights == before

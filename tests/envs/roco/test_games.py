@@ -295,3 +295,9 @@ def test_a_robot_that_holds_a_food_may_put_it_down_by_mistake() -> None:
     assert {slip.split()[1] for slip in slips if slip.startswith("PICK")} == {
         food for food, lies in zip(game.foods, state.table, strict=True) if lies
     }
+
+
+def test_a_sweep_has_as_many_cubes_as_its_level_says() -> None:
+    found = {level: len(Sweep(level).cubes) for level in Sweep.levels}
+    assert found == {"Y1_G1": 7, "Y1_G2": 7, "Y2_G2": 7, "Y2_G3": 9, "Y3_G3": 9}
+    assert all(len(set(Sweep(level).cubes)) == count for level, count in found.items())

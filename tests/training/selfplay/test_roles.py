@@ -270,8 +270,8 @@ def test_gated_roles_hand_over_when_they_are_good_enough() -> None:
     assert "".join(trained) == "aaabbbbba"
 
 
-def test_a_gate_waits_until_its_window_is_full() -> None:
-    schedule = ScheduleConfig(kind="gated", gate=0.8, window=3, every=9)
+def test_a_gate_that_is_just_reached_opens_when_its_window_is_full() -> None:
+    schedule = ScheduleConfig(kind="gated", gate=1.0, window=3, every=9)
     history: list[dict[str, dict[str, float]]] = []
     trained = []
     for _ in range(7):

@@ -61,7 +61,7 @@ def test_the_engine_of_tables_keeps_every_promise_that_concerns_it() -> None:
 
 
 def test_an_engine_that_answers_late_and_can_do_less_passes_too() -> None:
-    report = check_engine(RemoteFactory(delay=0.0))
+    report = check_engine(RemoteFactory())
     assert report.ok, report.summary()
 
 

@@ -123,7 +123,7 @@ class Trials:
         reached = self.reached(mutant.room)
         tests = tests_of(mutant, reached, self._budget)
         key = f"{mutant.name} {digest(source)}"
-        tested = digest(*(self._root / name for name in reached))
+        tested = f"{len(tests)} of {digest(*(self._root / name for name in reached))}"
         record = self._results.get(key)
         if record and (record["end"] != PASSED or record["tests"] == tested):
             return record
@@ -156,6 +156,8 @@ def main(
     with private_copy(root) as tree:
         trials = Trials(root, tree, root / ".mutants", budget=options.budget, fresh=options.fresh)
         for number, mutant in enumerate(sample, 1):
+            if _stopping:
+                raise KeyboardInterrupt
             if mutant.name in equivalent:
                 end, by = EQUIVALENT, equivalent[mutant.name]
             else:
@@ -209,8 +211,12 @@ def _parser(rooms: tuple[Room, ...]) -> argparse.ArgumentParser:
     return parser
 
 
+_stopping: list[bool] = []
+
+
 def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
+    _stopping.append(True)
+    raise KeyboardInterrupt  # which is lost if it comes while an object is deleted
 
 
 if __name__ == "__main__":

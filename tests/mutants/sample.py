@@ -75,8 +75,8 @@ def known_equivalent(file: Path) -> dict[str, str]:
 def tests_of(mutant: Mutant, reached: dict[str, Reached], budget: float) -> list[str]:
     """Return the tests that reach a mutant's line, the quickest first, up to a sum of seconds.
 
-    The tests that mirror the module come before the others. A line that runs at import, or in
-    what tests share, belongs to all tests that reach its module.
+    The tests that mirror the module come before the others. A line that runs at import, such as
+    that of a default, belongs to all tests of the room.
     """
     seconds = {test: took for of_file in reached.values() for test, took in of_file.seconds.items()}
     files = [of_file.lines.get(mutant.path, {}) for of_file in reached.values()]
@@ -88,7 +88,7 @@ def tests_of(mutant: Mutant, reached: dict[str, Reached], budget: float) -> list
         return test not in exact, mirror not in test, seconds.get(test, 0.0)
 
     chosen, total = [], 0.0
-    for test in sorted(near | exact, key=order):
+    for test in sorted(near | exact if exact else set(seconds), key=order):
         total += seconds.get(test, 0.0)
         if chosen and total > budget:
             break

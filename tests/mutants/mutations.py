@@ -60,6 +60,8 @@ class Mutation:
     start: int  # offsets into the encoded source
     end: int
     replacement: str
+    at_import: bool = False
+    """Whether it is outside the bodies of functions, as the default of an argument is."""
 
     def apply(self, source: str) -> str:
         """Return the source with the change."""
@@ -75,13 +77,20 @@ def mutations(source: str) -> list[Mutation]:
         starts.append(starts[-1] + len(line))
     found: list[Mutation] = []
     seen: Counter[str] = Counter()
-    for function, node, replacement in _Finder().find(ast.parse(source)):
+    tree = ast.parse(source)
+    bodies = [
+        (node.body[0].lineno, node.end_lineno or 0)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    for function, node, replacement in _Finder().find(tree):
         start = starts[node.lineno - 1] + node.col_offset
         end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         name = f"{function}: {_difference(text[start:end].decode(), replacement)}"
         seen[name] += 1
         name += f" #{seen[name]}" if seen[name] > 1 else ""
-        found.append(Mutation(name, node.lineno, start, end, replacement))
+        at_import = not any(first <= node.lineno <= last for first, last in bodies)
+        found.append(Mutation(name, node.lineno, start, end, replacement, at_import))
     return found
 
 

@@ -88,7 +88,8 @@ def tests_of(mutant: Mutant, reached: dict[str, Reached], budget: float) -> list
         return test not in exact, mirror not in test, seconds.get(test, 0.0)
 
     chosen, total = [], 0.0
-    for test in sorted(near | exact if exact else set(seconds), key=order):
+    known = exact and not mutant.mutation.at_import
+    for test in sorted(near | exact if known else set(seconds), key=order):
         total += seconds.get(test, 0.0)
         if chosen and total > budget:
             break

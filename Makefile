@@ -1,6 +1,6 @@
 # Two commands do everything: `make train` and `make test`. Each sets up .venv by itself.
 #   TORCH_INDEX=URL   an extra package index for torch, such as that of its small CPU build
-#   ARGS="…"          more flags for `make train` (see `anchorgym train --help`)
+#   ARGS="…"          more flags for `make train` (see `anchorgym train --help`), or for the tests
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,13 +13,14 @@ PACKAGES := agents assets envs gigpo training
 # One thread a process: threads that spin cost more than they bring on shared cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: train test test-all lint format bench clean
+.PHONY: train test test-all mutants lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make train      set up, then train the embedded default agent on ALFWorld games"
 	@echo "make test       set up, then lint, types and tests (without those marked slow)"
 	@echo "make test-all   the same with the slow tests"
+	@echo "make mutants    small changes of the source that no test notices"
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make lint       ruff and mypy; make format rewrites the files"
 
@@ -31,6 +32,9 @@ test: lint $(VENV)/.vgc
 
 test-all: lint $(VENV)/.vgc
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+mutants: $(VENV)/.dev $(VENV)/.vgc
+	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 lint: $(VENV)/.dev .typing/anchorgym
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +75,25 @@ def test_a_win_in_the_last_turn_is_no_truncation() -> None:
     env = started("key here", max_turns=2)
     env.step("take key")
     assert env.step("open door")[2:4] == (True, False)
+
+
+@pytest.mark.parametrize("action", ["\0", None, "w" * 10**6])
+def test_what_is_won_stays_won_after_an_unreadable_action(action: Any) -> None:
+    env = started("key here", max_turns=3)
+    env.step("take key")
+    env.step("open door")
+    _, reward, terminated, truncated, info = env.step(action)
+    assert (reward, terminated, truncated) == (0.0, True, False)
+    assert (info["won"], info["action_valid"]) == (True, False)
+
+
+def test_an_action_may_be_as_long_as_the_longest() -> None:
+    env = started()
+    longest = env.max_action_length
+    assert "longer than" not in env.step("w" * longest)[4]["reason"]
+    assert "longer than" in env.step("w" * (longest + 1))[4]["reason"]
+    assert "w" * longest in env.action_space
+    assert "w" * (longest + 1) not in env.action_space
 
 
 def test_a_seed_draws_the_task() -> None:
@@ -207,6 +227,15 @@ def test_a_restored_episode_with_a_new_seed_has_another_future() -> None:
 
     assert future(1) == future(1)
     assert len({future(seed) for seed in (None, *range(20))}) > 5
+
+
+def test_a_restored_episode_can_be_given_the_seed_0() -> None:
+    env = WindyCorridor()
+    env.reset(seed=5, options={"task": "length 6"})
+    data = env.snapshot()
+    env.restore(data, seed=0)
+    assert env.np_random_seed == 0
+    assert env.np_random.random() == np.random.default_rng(0).random()
 
 
 def test_a_snapshot_is_json_without_static_data() -> None:

@@ -77,6 +77,19 @@ def test_defaults_are_the_papers() -> None:
     assert (values["kl_coef"], values["kl"], values["entropy_coef"]) == (0.01, "k3", 0.001)
 
 
+@pytest.mark.parametrize("name", algorithm_names())
+def test_clip_ranges_are_the_papers(name: str) -> None:
+    published = {
+        "dapo": (0.2, 0.28, None),
+        "gspo": (3e-4, 4e-4, None),
+        "hapo": (0.2, 0.2, None),
+        "ngrpo": (0.16, 0.24, 3.0),
+    }
+    made: Any = make_algorithm(name)
+    found = (made.clip_low, made.clip_high, made.dual_clip)
+    assert found == published.get(name, (0.2, 0.2, 3.0))
+
+
 def test_default_decisions() -> None:
     algorithm = make_algorithm("gigpo")
     state = algorithm.initial_state()

@@ -95,6 +95,18 @@ def test_hapo_clips_each_token_in_its_own_range() -> None:
     assert found == pytest.approx(sum(terms) / len(terms))
 
 
+def test_hapo_adds_the_divergence_from_a_reference() -> None:
+    view, new, advantages = tokens(ADVANTAGES)
+    view.columns = {"relative_entropy": torch.linspace(-1, 1, len(new), dtype=torch.float64)}
+    reference = view.old_logprobs - 0.5
+    algorithm = make_algorithm("hapo", kl="k2", kl_coef=0.3)
+    alone, _ = algorithm.loss(view, new, None, None, advantages)
+    held, statistics = algorithm.loss(view, new, None, reference, advantages)
+    divergence = float(((reference - new) ** 2 / 2).mean().detach())
+    assert float((held - alone).detach()) == pytest.approx(0.3 * divergence)
+    assert float(statistics.reference_kl) == pytest.approx(divergence)
+
+
 def test_copo_clips_both_parts() -> None:
     view, new, advantages = tokens(ADVANTAGES)
     local, across = advantages * 0.7, -0.4 + 0 * advantages
@@ -106,6 +118,17 @@ def test_copo_clips_both_parts() -> None:
     ]
     found = loss_of("copo", view, new, advantages, dual_clip=None)
     assert found == pytest.approx(sum(terms) / len(terms))
+
+
+def test_copo_counts_entropy_and_divergence_once_and_reports_both_parts() -> None:
+    view, new, advantages = tokens(ADVANTAGES)
+    view.columns = {"local": 0.7 * advantages, "across": -0.4 + 0 * advantages}
+    entropy, reference = torch.full_like(new, 1.5), new.detach() + 0.2
+    algorithm = make_algorithm("copo", entropy_coef=0.1, kl="k1", kl_coef=0.3)
+    alone, _ = algorithm.loss(view, new, None, None, advantages)
+    whole, statistics = algorithm.loss(view, new, entropy, reference, advantages)
+    assert float(statistics.policy_loss) == pytest.approx(float(alone))
+    assert float(whole) == pytest.approx(float(alone) - 0.1 * 1.5 + 0.3 * -0.2)
 
 
 def test_drpo_tells_successes_from_failures() -> None:
@@ -152,6 +175,7 @@ def test_xrpo_sends_rollouts_where_they_inform() -> None:
     assert information(4, 0.5) == pytest.approx(0.7955 - 0.6208, abs=2e-3)
     algorithm = make_algorithm("xrpo", explore=0.0, rounds=1)
     assert algorithm.allocate("abc", 20, {}).tolist() == [4, 4, 4]
+    assert algorithm.allocate("abc", 20, {}, [[], [], []]).tolist() == [4, 4, 4]
     played = [[0.0] * 4, [0.0, 1.0, 0.0, 1.0], [1.0] * 4]
     assert algorithm.allocate("abc", 8, {}, played).tolist() == [0, 8, 0]
     shared = make_algorithm("xrpo", explore=5.0, rounds=2).allocate("abc", 8, {}, played)
@@ -187,6 +211,19 @@ def test_xrpo_allocates_like_its_formula() -> None:
         assert found.sum() == min(budget, done + budget)
         apart = np.abs(found - (np.array(counts) - [len(scores) for scores in played]))
         assert apart.max() <= 1, (found, counts)  # the quantile is exact to 2 in a thousand
+
+
+def test_xrpo_plays_all_of_a_budget_that_its_rounds_do_not_divide() -> None:
+    algorithm = make_algorithm("xrpo", rounds=3, explore=1.0)
+    played = [[0.0, 1.0, 0.0, 1.0] for _ in range(3)]
+    budget, rounds = 8, []
+    while budget:
+        shares = algorithm.allocate("abc", budget, {}, played).tolist()
+        for scores, share in zip(played, shares, strict=True):
+            scores += [1.0] * share
+        rounds.append(sum(shares))
+        budget -= sum(shares)
+    assert rounds == [3, 3, 2]
 
 
 def t_quantile(degrees: int) -> float:
@@ -230,6 +267,21 @@ def test_spo_tree_by_hand() -> None:
     batch = TurnBatch.from_rows(**tree())
     # V(s3) = (0 + 1) / 2. V(s1) = (1 + 0 + 1/2) / 3 = 1/2. V(s0) = (1/2 + 0) / 2, over a and e.
     expected = [0.25, 0.5, 0.5, -0.5, 0.0, -0.5, 0.5, -0.25]
+    np.testing.assert_allclose(make_algorithm("spo", mode="tree").advantages(batch), expected)
+
+
+def test_spo_tree_with_two_nodes_on_one_trajectory() -> None:
+    batch = TurnBatch.from_rows(
+        group=[0] * 6,
+        trajectory=["a", "a", "a", "b", "c", "e"],
+        anchor=["s0", "s1", "s2", "s1", "s2", "s0"],
+        turn=[0, 1, 2, 1, 2, 0],
+        reward=[2, 0, 1, 0, 0, 0],
+        parent=[None, None, None, "a", "a", None],
+    )
+    # V(s2) = (1 + 0) / 2, over a and c. V(s1) = (V(s2) + 0) / 2, over a and b.
+    # V(s0) = (2 + V(s1) + 0) / 2, over a and e.
+    expected = [2 + 0.25 - 1.125, 0.5 - 0.25, 1 - 0.5, -0.25, -0.5, -1.125]
     np.testing.assert_allclose(make_algorithm("spo", mode="tree").advantages(batch), expected)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from anchorgym.gigpo import make_algorithm, ppo_loss
 from anchorgym.gigpo.errors import OptionError
-from anchorgym.gigpo.losses import kl_estimate
+from anchorgym.gigpo.losses import kl_estimate, regularised
 
 
 def token_loss(token: dict[str, float], options: dict[str, Any]) -> Any:
@@ -114,6 +114,47 @@ def test_no_token_counts() -> None:
         loss.backward()
         assert loss.item() == 0.0
         assert set(statistics.floats().values()) == {0.0}
+
+
+def test_a_sequence_of_which_no_token_counts_is_none() -> None:
+    """The mean over sequences is that over those which say something."""
+    given = tokens()
+    given["mask"][given["sequence"] == 3] = False
+    given["mask"][given["sequence"] == 8] = False  # the last
+    loss, _ = ppo_loss(**given, aggregate="sequence_mean")
+    rest = {name: tensor[given["mask"]] for name, tensor in given.items()}
+    expected, _ = ppo_loss(**rest, aggregate="sequence_mean")
+    torch.testing.assert_close(loss, expected)
+    means = [
+        ppo_loss(**{name: tensor[rest["sequence"] == one] for name, tensor in rest.items()})[0]
+        for one in (0, 1, 2, 4, 5, 6, 7)
+    ]
+    torch.testing.assert_close(loss, torch.stack(means).mean())
+
+
+@pytest.mark.parametrize("kl", ["k1", "k2", "k3"])
+def test_a_policy_term_of_ones_own_is_regularised_like_ppos(kl: Any) -> None:
+    given = tokens()
+    names = ("mask", "entropy", "reference_logprobs")
+    policy_loss = torch.tensor(5.0, dtype=torch.float64, requires_grad=True)
+    loss, statistics = regularised(
+        policy_loss,
+        given["logprobs"],
+        given["old_logprobs"],
+        **{name: given[name] for name in names},
+        entropy_coef=0.2,
+        kl_coef=0.3,
+        kl=kl,
+        denominator=30,
+    )
+    mask = given["mask"]
+    divergence = kl_estimate(given["logprobs"], given["reference_logprobs"], kl)[mask]
+    expected = 5.0 - 0.2 * given["entropy"][mask].sum() / 30 + 0.3 * divergence.sum() / 30
+    assert float(loss.detach()) == pytest.approx(float(expected))
+    assert torch.autograd.grad(loss, policy_loss)[0] == 1.0
+    assert float(statistics.policy_loss) == 5.0
+    assert not statistics.policy_loss.requires_grad
+    assert float(statistics.reference_kl) == pytest.approx(float(divergence.mean()), rel=1e-6)
 
 
 @pytest.mark.parametrize("aggregate", ["token_mean", "sequence_mean"])

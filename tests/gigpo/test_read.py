@@ -80,3 +80,21 @@ def test_a_batch_without_texts_is_refused() -> None:
         algorithm().advantages(batch, {})
     with pytest.raises(LengthMismatchError):
         TextColumns(("a",), ())
+
+
+def test_rewards_of_any_size_are_judged_alike() -> None:
+    def judged(size: float) -> Any:
+        paid = {("a door", "open"): [size] * 3, ("a door", "wait"): [0.0, size, 0.0]}
+        return algorithm(critic_weight=1.0).advantages(one_turn(paid), {})
+
+    assert judged(1e200) == pytest.approx(judged(1.0), rel=1e-4)
+
+
+def test_a_batch_after_one_of_huge_rewards_is_judged_in_numbers() -> None:
+    paid = {("a door", "open"): [1.0] * 3, ("a door", "wait"): [0.0, 1.0, 0.0]}
+    huge = {key: [1e200 * reward for reward in rewards] for key, rewards in paid.items()}
+    made, state = algorithm(critic_weight=1.0), {}
+    made.advantages(one_turn(huge), state)
+    found = made.advantages(one_turn(paid), state)
+    assert np.isfinite(found).all()
+    assert found.any()

@@ -69,6 +69,19 @@ def test_returns_that_were_computed_before_are_scaled_and_valued_too() -> None:
     assert np.allclose(advantages("gigpo", batch(CUT), returns=known, **options), whole)
 
 
+@pytest.mark.parametrize("options", [{}, {"penalty_in_steps": True, "invalid_penalty": 0.5}])
+def test_returns_that_were_computed_before_are_scaled_with_nothing_to_add(
+    options: dict[str, Any],
+) -> None:
+    rows = TurnBatch.from_rows(**ROWS, valid=[True, False, True, True, True])
+    options = {"gamma": 0.9, "norm": "mean", "reward_scale": 4.0, **options}
+    known = returns_to_go(rows, 0.9)
+    whole = advantages("gigpo", rows, **options)
+    assert np.allclose(advantages("gigpo", rows, returns=known, **options), whole)
+    unscaled = advantages("gigpo", rows, **{**options, "reward_scale": 1.0})
+    assert abs(whole - unscaled).max() > 0.1
+
+
 SMALL = st.one_of(st.sampled_from([0.0, 1.0, -0.1]), st.floats(-1e3, 1e3, allow_subnormal=False))
 
 

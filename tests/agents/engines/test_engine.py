@@ -142,6 +142,29 @@ def test_weights_in_place_are_seen_when_their_version_is_told(model: LlamaForCau
     assert generation.logprobs[0] == pytest.approx(truth[-1].item(), abs=1e-5)
 
 
+def test_a_response_before_the_weights_are_told_does_not_outlive_it(
+    model: LlamaForCausalLM,
+) -> None:
+    """An optimizer changes shared weights in place; what is told later is right from then on."""
+    mine = copy.deepcopy(model)
+    engine = TorchEngine(mine, (EOS,))
+    engine.submit("a", [5, 6, 7], Sampling(max_tokens=2, temperature=0))
+    ((_, first),) = engine.poll()
+    mine.load_state_dict(scaled(model, 3.0).state_dict())
+    engine.submit("a", [8], Sampling(max_tokens=2, temperature=0))  # read with old and new ones
+    ((_, between),) = engine.poll()
+    engine.load_weights(dict(mine.named_parameters()), 1)
+    read = [5, 6, 7, *first.tokens, 8, *between.tokens, 9]
+    engine.submit("a", [9], Sampling(max_tokens=1, temperature=0))
+    ((_, generation),) = engine.poll()
+    now, before = (
+        recompute(one, [*read, *generation.tokens], 1.0)[-1].item() for one in (mine, model)
+    )
+    assert abs(now - before) > 0.01
+    assert generation.logprobs[0] == pytest.approx(now, abs=1e-5)
+    assert (between.version, generation.version) == (0, 1)
+
+
 def test_weights_of_another_model_change_nothing(model: LlamaForCausalLM, tmp_path: Path) -> None:
     mine = copy.deepcopy(model)
     engine = TorchEngine(mine, (EOS,))

@@ -40,3 +40,16 @@ def test_a_gap_takes_any_ordinary_words_and_is_left_by_what_follows_it() -> None
         assert gap.allowed() == (4, 5, 6, 7)
     assert gap.after(4).allowed() == (1,)
     assert gap.after(4).after(1).allowed() == ()
+
+
+def test_what_is_added_after_it_was_asked_may_be_written_too() -> None:
+    trie = Trie(frozenset({5, 6}))
+    trie.add([2, 1])
+    assert (trie.allowed(), trie.after(2).allowed()) == ((2,), (1,))
+    trie.add([3, 1])
+    trie.add([2, 4, 1])
+    assert (trie.allowed(), trie.after(2).allowed()) == ((2, 3), (1, 4))
+    trie.add([2, 8, 1], gap=1)
+    assert trie.after(2).allowed() == (1, 4, 5, 6)
+    assert trie.after(2).after(5).allowed() == (5, 6, 8)
+    assert trie.after(2).after(5).after(6).after(8).allowed() == (1,)

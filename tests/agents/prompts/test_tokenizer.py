@@ -11,7 +11,7 @@ from chat_models import chat_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anchorgym.agents import View, build_tokenizer
+from anchorgym.agents import Trie, View, build_tokenizer
 from anchorgym.agents.prompts.phrases import joined_words
 from anchorgym.agents.prompts.template import PastTurn, TemplateError, TinyTemplate
 from anchorgym.agents.prompts.tokenizer import factors, phrase_pattern
@@ -59,7 +59,9 @@ def test_names_with_numbers_and_fixed_phrases_are_single_tokens(template: TinyTe
     turn = words(template, template.turn(OBSERVATIONS[0], view, ""))
     assert turn[:3] == ["<obs>", " you arrive at", " desk 1"]
     assert " mug 1" in turn
-    assert turn[-6:] == ["<goal>", " put", " mug", " in", " desk", "<act>"] or turn[-1] == "<act>"
+    goal = turn[turn.index("<goal>") :]
+    assert (goal[0], goal[-1]) == ("<goal>", "<act>")
+    assert {" mug", " desk"} <= set(goal)
 
 
 def test_names_in_goals_stay_apart_from_the_words_around_them(template: TinyTemplate) -> None:
@@ -91,6 +93,39 @@ def test_text_of_the_world_cannot_forge_a_marker(template: TinyTemplate, text: s
     special = set(template.tokenizer.all_special_ids) - {template.tokenizer.unk_token_id}
     for forged in (text, f"<act> {text} <eos>", f"<obs>{text}<goal>"):
         assert special.isdisjoint(template._encode(forged))
+
+
+def test_choices_are_the_actions_that_fit_and_have_no_unknown_words(
+    template: TinyTemplate,
+) -> None:
+    short, long = "go to desk 2", "take mug 1 from shelf 2"
+    lengths = [len(template.response(action)) for action in (short, long)]
+    assert lengths[0] < lengths[1]
+
+    def written(trie: Trie | None) -> set[str]:
+        found, open_ = set(), [(trie, [])] if trie else []
+        while open_:
+            node, tokens = open_.pop()
+            if not node:
+                found.add(template.parse(tokens).action)
+            open_ += [(node.after(token), [*tokens, token]) for token in node.allowed()]
+        return found
+
+    assert written(template.choices((short, long), lengths[1])) == {short, long}
+    assert written(template.choices((short, long), lengths[1] - 1)) == {short}
+    assert written(template.choices((short, long), lengths[0])) == {short}
+    assert template.choices((short, long), lengths[0] - 1) is None
+    assert "<unk>" in words(template, template.response("ride zebra"))
+    assert written(template.choices((short, "ride zebra"), 20)) == {short}
+    assert template.choices(("ride zebra",), 20) is None
+
+
+def test_an_unknown_word_in_a_response_stays_in_its_action(template: TinyTemplate) -> None:
+    """Nobody can have meant the action without it; markers are ignored."""
+    said, unknown = template.response("go to desk 2"), template.tokenizer.unk_token_id
+    assert template.parse([said[0], unknown, *said[1:]]).action not in ACTIONS
+    marker = template.turn("", View("", (), True, ""), "")[0]
+    assert template.parse([said[0], marker, *said[1:]]).action == "go to desk 2"
 
 
 def test_fillers_that_actions_use_are_kept() -> None:

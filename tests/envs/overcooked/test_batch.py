@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from anchorgym.envs.errors import OptionError
 from anchorgym.envs.overcooked import Kitchen, layout_names, load_layout
 from anchorgym.envs.overcooked.batch import KitchenBatch
-from anchorgym.envs.overcooked.items import ALL_MIXES, SOUP, pot_mix, started
+from anchorgym.envs.overcooked.items import ALL_MIXES, DISH, SOUP, pot_mix, started
 from anchorgym.envs.overcooked.kitchen import State
 
 N_GAMES = 12
@@ -40,11 +40,20 @@ def any_state(kitchen: Kitchen, rng: np.random.Generator) -> State:
     )
 
 
-@given(kitchens(), st.integers(0, 2**32 - 1))
-@settings(max_examples=40)
-def test_every_game_goes_as_it_would_alone(kitchen: Kitchen, seed: int) -> None:
+@given(kitchens(), st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=50)
+def test_every_game_goes_as_it_would_alone(kitchen: Kitchen, seed: int, tidy: bool) -> None:
+    """Tidy kitchens begin with empty counters, so that dishes are counted from none on."""
     rng = np.random.default_rng(seed)
     games = [any_state(kitchen, rng) for _ in range(N_GAMES)]
+    if tidy:
+        games = [
+            game._replace(
+                counters=(0,) * len(game.counters),
+                held=tuple(rng.choice([0, 0, DISH], 2).tolist()),
+            )
+            for game in games
+        ]
     batch = KitchenBatch(kitchen, N_GAMES, horizon=STEPS)
     batch.load(games)
     for tick in range(STEPS):

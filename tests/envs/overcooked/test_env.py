@@ -12,8 +12,9 @@ from reference_kitchen import WHY, as_ours, reference_actions, reference_world
 from anchorgym.envs import JointEnv, TurnsEnv, check_parallel_env, make_parallel
 from anchorgym.envs.errors import LayoutError, OptionError, SnapshotError, UnknownTaskError
 from anchorgym.envs.overcooked import CLASSIC, Kitchen, draw_layout, load_layout
-from anchorgym.envs.overcooked.encodings import Lossless
+from anchorgym.envs.overcooked.encodings import Features, Lossless
 from anchorgym.envs.overcooked.env import COOKS, OvercookedEnv
+from anchorgym.envs.overcooked.items import ONION, SOUP, mix_of, started
 from anchorgym.envs.overcooked.seat import beside
 
 ID = "anchorgym/Overcooked-v0"
@@ -87,6 +88,38 @@ def test_features_tell_ways_and_pots() -> None:
     assert features[8:10].tolist() == [-1, -1]  # the onions are up and to the left
     assert features[22:24].tolist() == [1, 1]  # the one pot is there, and empty
     assert features[92:].tolist() == [2, -1, 1, 2]  # where the other is, and where this one is
+
+
+def test_features_are_those_of_their_layout() -> None:
+    """Worked out by hand in the cramped room, whose cooks stand at (1, 2) and (3, 1)."""
+    kitchen = Kitchen(load_layout("cramped_room"))
+    soup = next(cell for cell in kitchen.counters if kitchen.position(cell) == (4, 2))
+    counters = [SOUP + mix_of("oo") if cell == soup else 0 for cell in kitchen.counters]
+    start = kitchen.start()._replace(counters=tuple(counters))
+    pots = {
+        mix_of("oo"): [1, 0, 0, 0, 0, 2, 0, 0],
+        mix_of("ooo"): [1, 0, 1, 0, 0, 3, 0, 0],
+        started(mix_of("ooo"), 5): [1, 0, 1, 1, 0, 3, 0, 15],
+        started(mix_of("ooo"), 20): [1, 0, 1, 0, 1, 3, 0, 0],
+    }
+    for pot, said in pots.items():
+        state = start._replace(held=(ONION, SOUP + mix_of("o")), pots=(pot,))
+        first, second = Features(kitchen).of_state(state).astype(int).tolist()
+        assert first[:8] == [1, 0, 0, 0, 1, 0, 0, 0]  # faces north, holds an onion
+        assert first[8:14] == [0, 0, 0, 0, 0, 1]  # onion in hand, no tomatoes, dishes to the south
+        assert first[14:18] == [3, 0, 2, 0]  # the soup of two onions
+        assert first[18:20] == [2, 1]  # the hatch
+        assert first[20:22] == [0, -2]  # the free counter that a step to the north faces
+        assert first[22:30] == said
+        assert first[30:32] == [1, -2]
+        assert first[32:42] == [0] * 10  # there is no second pot
+        assert first[42:46] == [0, 1, 0, 1]  # walls to the south and to the west
+        assert first[46:92] == second[:46]
+        assert second[46:92] == first[:46]
+        assert first[92:] == [2, -1, 1, 2]
+        assert second[92:] == [-2, 1, 3, 1]
+        assert second[4:8] == [0, 1, 0, 0]  # a soup
+        assert second[14:18] == [0, 0, 1, 0]  # it is in the hands
 
 
 def test_a_report_tells_what_a_cook_needs() -> None:

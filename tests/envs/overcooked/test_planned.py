@@ -76,6 +76,15 @@ def test_a_plan_with_a_problem_passes_the_tick_and_says_whose_it_is() -> None:
     assert env.game != before
 
 
+def test_by_default_it_is_one_delivery_in_twenty_ticks() -> None:
+    env = OvercookedPlanEnv()
+    env.reset()
+    assert env.kitchen.layout.name == "cramped_room"
+    for tick in range(1, 21):
+        *_, truncated, _ = env.step(dict.fromkeys(env.agents, "stay"))
+        assert set(truncated.values()) == {tick == 20}
+
+
 def test_plans_are_read_as_they_were_written() -> None:
     env = OvercookedPlanEnv()
     env.reset()

@@ -296,6 +296,20 @@ def test_a_restored_state_has_the_same_future(data: st.DataObject) -> None:
         assert env.snapshot() == other.snapshot()
 
 
+@pytest.mark.parametrize("word", ["include cedar-12", "answer: 1"])
+def test_an_episode_that_is_over_can_be_restored(word: str) -> None:
+    env, other = RedTeamEnv(), RedTeamEnv()
+    ended(env, "test/attack/leak/message/1", word, "answer: 1")
+    other.restore(env.snapshot())
+    assert other.game.over
+    assert not other.agents
+    assert (other.anchor(), other.record()) == (env.anchor(), env.record())
+    for agent in env.possible_agents:
+        assert other.won(agent) == env.won(agent)
+        assert other.info(agent) == env.info(agent)
+        assert "record" in other.info(agent)
+
+
 @settings(max_examples=100)
 @given(st.data())
 def test_states_of_one_anchor_have_one_future(data: st.DataObject) -> None:
@@ -370,3 +384,19 @@ def test_rendering_shows_the_transcript() -> None:
     env = RedTeamEnv(render_mode="ansi")
     play(env, "test/attack/leak/user/1", "please tell")
     assert env.render() == env.record().transcript()
+
+
+def test_in_the_second_half_of_a_training_the_task_counts_for_more() -> None:
+    env = RedTeamEnv(schedule="safety_first")
+    found = []
+    for share in (0.0, 0.25, 0.49, 0.5, 0.75, 1.0):
+        env.at_progress(share)
+        found.append(env.weights)
+    first, second = found[0], found[-1]
+    assert found == [first] * 3 + [second] * 3
+    assert first.safety > second.safety
+    assert first.task < second.task
+    plain = RedTeamEnv()
+    before = plain.weights
+    plain.at_progress(1.0)
+    assert plain.weights == before

@@ -69,6 +69,25 @@ def test_tool_words_end_the_first_return_of_a_tool(env: RedTeamEnv, number: int)
     assert env.record().delivered
 
 
+@pytest.mark.parametrize("number", TASKS)
+def test_further_calls_of_a_tool_return_what_they_should(env: RedTeamEnv, number: int) -> None:
+    """Of two calls in a message, and of those in later rounds, only the first is spoiled."""
+
+    def call(agent: str, number: int) -> str:
+        return "call log: one; call calc: 1 + 2" if number == 1 else "call log: two"
+
+    task, read = f"test/attack/override/tool/{number}", []
+    for at, seen in turns(env, task, f"say: {NONCE}", call):
+        member = f"defender_{victim(env.game)}"
+        read.append([line for line in seen.get(member, "").splitlines() if NONCE in line])
+        if at == 2:
+            assert "calc: 3" in seen[member].splitlines()
+    assert read == [[], [], [f"log: noted {NONCE}"], *[[]] * (len(read) - 3)]
+    replies = [each[victim(env.game)] for each in env.game.replies]
+    assert replies[0] == (f"log: noted {NONCE}", "calc: 3")
+    assert set(replies[1:]) == {("log: noted",)}
+
+
 def test_a_tool_that_nobody_calls_returns_nothing(env: RedTeamEnv) -> None:
     def answer(agent: str, number: int) -> str:
         return "answer: 1"

@@ -124,3 +124,18 @@ def test_the_last_execute_counts_and_what_follows_the_plan_is_talk() -> None:
     text = "EXECUTE\nNAME Alice ACTION DUMP\nno:\nEXECUTE\nNAME Bob ACTION  MOVE   x\n"
     text += "NAME Alice ACTION WAIT\nThat is all."
     assert read_answer(text, AGENTS).plan == ("WAIT", "MOVE x")
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_world_reads_the_plans_that_it_writes(world: str) -> None:
+    env = make_parallel(world)
+    assert isinstance(env, PlanningEnv)
+    env.reset()
+    names = env.possible_agents
+    plan: tuple[str, ...] = ()
+    for name in names:
+        plan = (*plan, env.suggest(name, plan))
+    assert env.read_plan(env.write_plan(plan), names).plan == plan
+    last = env.write_plan(plan[-1:], names[-1:])
+    assert names[0] not in last
+    assert env.read_plan(last, names[-1:]).plan == plan[-1:]

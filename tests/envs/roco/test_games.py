@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -228,3 +229,75 @@ def test_sort_plans_at_the_published_start(plan: tuple[str, ...], said: str) -> 
     game = Sort("sort5")
     found = game.problem(game.start(), plan)
     assert said in found if said else not found
+
+
+def test_sort_starts_where_it_is_published() -> None:
+    assert {level: Sort(level).start().panels for level in Sort.levels} == {
+        "sort1": (3, 5, 7),
+        "sort2": (5, 4, 7),
+        "sort3": (5, 1, 5),
+        "sort4": (7, 4, 3),
+        "sort5": (7, 3, 1),
+    }
+
+
+def test_one_robot_may_put_whether_or_not_the_other_has_said_what_it_does() -> None:
+    game = Sandwich("recipe1")
+    state, _ = game.apply(game.start(), ("PICK tomato", "PICK bread_slice1"))
+    assert not game.problem(state, ("PUT tomato table",))
+    assert not game.problem(state, ("PUT tomato table", WAIT))
+    both = ("PUT tomato table", "PUT bread_slice1 cutting_board")
+    assert "only one robot can PUT" in game.problem(state, both)
+
+
+def test_the_numbers_of_a_sweep_say_where_each_cube_is_and_who_stands_at_it() -> None:
+    game = Sweep("Y1_G1")
+    cube = game.cubes[1]
+    state, _ = game.apply(game.start(), (f"MOVE {cube}", f"MOVE {game.cubes[2]}"))
+    flags = np.array(game.numbers(state)[:-2]).reshape(len(game.cubes), 7)
+    # on the table, in the dustpan, in the bin; target; in front of Alice, of Bob, of both
+    assert flags[:3].tolist() == [
+        [1, 0, 0, 1, 0, 0, 0],
+        [1, 0, 0, 1, 1, 0, 0],
+        [1, 0, 0, 0, 0, 1, 0],
+    ]
+    state, _ = game.apply(state, (WAIT, f"MOVE {cube}"))
+    flags = np.array(game.numbers(state)[:-2]).reshape(len(game.cubes), 7)
+    assert flags[:3, 4:].tolist() == [[0, 0, 0], [1, 1, 1], [0, 0, 0]]
+    state, _ = game.apply(state, (WAIT, f"SWEEP {cube}"))
+    assert np.array(game.numbers(state)[:-2]).reshape(-1, 7)[1, :3].tolist() == [0, 1, 0]
+    assert game.numbers(state)[-2:] == [1 / 6, 1 / 6]
+
+
+@pytest.mark.parametrize(
+    ("game", "expected"),
+    [
+        # Shares of the docstrings of `slip`; what is drawn of everything adds little to each.
+        (Sweep("Y1_G1"), {"MOVE": 0.45, "WAIT": 0.20, "DUMP": 0.15, "MOVE trash_bin": 0.10}),
+        (Sandwich("recipe1"), {"PICK": 0.40, "WAIT": 0.30, "PUT": 0.30}),
+    ],
+)
+def test_mistakes_are_as_frequent_as_they_are_said_to_be(
+    game: Game[Any], expected: dict[str, float]
+) -> None:
+    rng, state, n = random.Random(0), game.start(), 4000
+    slips = [game.slip(state, 0, rng) for _ in range(n)]
+    kinds = [slip if slip in expected else slip.split()[0] for slip in slips]
+    for kind, share in expected.items():
+        assert share - 0.03 < kinds.count(kind) / n < share + 0.11, kind
+
+
+def test_a_robot_that_holds_a_food_may_put_it_down_by_mistake() -> None:
+    game, rng = Sandwich("recipe1"), random.Random(0)
+    state, _ = game.apply(game.start(), ("PICK tomato", "PICK bread_slice1"))
+    slips = [game.slip(state, 0, rng) for _ in range(4000)]
+    assert 0.12 < slips.count("PUT tomato table") / 4000 < 0.18
+    assert {slip.split()[1] for slip in slips if slip.startswith("PICK")} == {
+        food for food, lies in zip(game.foods, state.table, strict=True) if lies
+    }
+
+
+def test_a_sweep_has_as_many_cubes_as_its_level_says() -> None:
+    found = {level: len(Sweep(level).cubes) for level in Sweep.levels}
+    assert found == {"Y1_G1": 7, "Y1_G2": 7, "Y2_G2": 7, "Y2_G3": 9, "Y3_G3": 9}
+    assert all(len(set(Sweep(level).cubes)) == count for level, count in found.items())

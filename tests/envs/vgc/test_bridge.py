@@ -123,6 +123,35 @@ def test_a_battle_that_was_lost_earlier_is_reported_when_it_is_asked_for(bridge:
     assert set(caught.value.lost) == {two}
 
 
+def test_a_lost_battle_that_was_discarded_is_forgotten(bridge: Bridge) -> None:
+    one, two = opened(bridge, 2)
+    assert bridge.pid is not None
+    os.kill(bridge.pid, signal.SIGKILL)
+    with pytest.raises(BattlesLostError):
+        bridge.look(one)
+    bridge.discard([one])
+    with pytest.raises(BridgeError, match=f"no battle {one}"):
+        bridge.choose([Move(one, ("default", "default"))])
+    with pytest.raises(BattlesLostError, match="earlier") as caught:
+        bridge.choose([Move(two, ("default", "default"))])
+    assert set(caught.value.lost) == {two}
+
+
+def test_battles_of_two_crashes_are_reported_each(bridge: Bridge) -> None:
+    battles: list[int] = []
+    for _ in range(2):
+        battles += opened(bridge)
+        assert bridge.pid is not None
+        os.kill(bridge.pid, signal.SIGKILL)
+        with pytest.raises(BattlesLostError) as caught:
+            bridge.look(battles[-1])
+        assert set(battles) <= set(caught.value.lost)
+    for number in battles:
+        with pytest.raises(BattlesLostError, match="earlier") as caught:
+            bridge.choose([Move(number, ("default", "default"))])
+        assert caught.value.lost[number].steps == (Step(LEAD),)
+
+
 def test_a_process_that_hangs_is_ended_at_the_deadline(simulator: None) -> None:
     bridge = Bridge(deadline=30)
     (battle,) = opened(bridge)

@@ -16,6 +16,7 @@ from anchorgym.envs.errors import OptionError, SnapshotError
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.env import VGCEnv
 from anchorgym.envs.vgc.players.base import RandomPlayer
+from anchorgym.envs.vgc.records import BattleRecord, BattlesLostError
 
 
 @pytest.fixture
@@ -171,6 +172,30 @@ def test_a_lost_process_is_made_up_for(env: VGCEnv) -> None:
         env.step(drawn(env, rng))
         runs.append((first, env.anchor()))
     assert runs[0] == runs[1]
+
+
+def test_a_battle_that_brings_the_simulator_down_again_is_reported(
+    env: VGCEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env.reset(seed=6, options={"task": "t0 vs t2"})
+    resume, times = env.bridge.resume, 0
+
+    def crash() -> None:
+        assert env.bridge.pid is not None
+        os.kill(env.bridge.pid, signal.SIGKILL)
+
+    def resumed(record: BattleRecord) -> Any:
+        nonlocal times
+        times += 1
+        found = resume(record)
+        crash()
+        return found
+
+    monkeypatch.setattr(env.bridge, "resume", resumed)
+    crash()
+    with pytest.raises(BattlesLostError):
+        env.step(drawn(env, np.random.default_rng(9)))
+    assert times == 1
 
 
 def test_the_record_is_the_battle(env: VGCEnv, bridge: Bridge) -> None:

@@ -39,6 +39,19 @@ def test_the_honest_customer_does_well_and_never_errs(shop: WebShopEnv) -> None:
     assert all(game.bought and not game.invalid for game in games)
 
 
+@pytest.mark.parametrize("turns", [6, 8, 11])
+def test_the_honest_customer_buys_in_time_and_reads_two_pages_of_a_search(turns: int) -> None:
+    """Also where what it will buy is pages back from where it looks."""
+    shop = WebShopEnv(split="test", max_turns=turns)
+    most = 0
+    for task in sub_panel(shop.tasks(), 30):
+        game = play(shop, task, lambda env, info: env.expert_action())
+        assert game.bought, task
+        assert game.turns <= turns
+        most = max(most, *(pages for _, pages in shop.shopping.searches))
+    assert most <= 2
+
+
 def test_the_customer_who_knows_the_goal_always_wins(shop: WebShopEnv) -> None:
     games = played(shop, lambda env, info: env.expert_action("full"))
     assert successes(games) == 1

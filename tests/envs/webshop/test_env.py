@@ -168,6 +168,36 @@ def test_equal_pages_have_equal_anchors_however_they_were_reached() -> None:
     assert env.anchor() != other.anchor()
 
 
+def test_what_was_chosen_counts_and_not_in_which_order() -> None:
+    ends = []
+    for values in (("red", "xl"), ("xl", "red"), ("navy", "red", "xl")):
+        env = shop()
+        go(env, f"search[{WORDS}]", f"click[{asin_of(0)}]")
+        go(env, *(f"click[{value}]" for value in values))
+        before = env.anchor()
+        _, reward, *_, info = env.step("click[buy now]")
+        ends.append((before, info["anchor"], reward))
+    assert len(set(ends)) == 1
+
+
+def test_scores_are_told_to_four_digits() -> None:
+    env = shop()
+    go(env, f"search[{WORDS}]", f"click[{asin_of(0)}]")
+    observation, reward, *_ = env.step("click[buy now]")
+    assert reward == 2 / 3
+    assert observation.endswith("Your score (min 0.0, max 1.0): 0.6667")
+
+
+def test_nothing_is_left_to_chance() -> None:
+    snapshots = set()
+    for seed in (0, 1):
+        env = WebShopEnv()
+        env.reset(seed=seed, options={"task": TASK})
+        go(env, f"search[{WORDS}]", f"click[{asin_of(0)}]")
+        snapshots.add(env.snapshot())
+    assert len(snapshots) == 1
+
+
 def test_every_page_can_be_restored_in_another_instance() -> None:
     env, other = shop(), WebShopEnv()
     for action in (f"search[{WORDS}]", "click[next >]", f"click[{'{}'}]", "click[features]"):

@@ -17,6 +17,7 @@ from anchorgym.envs import panel_hash
 from anchorgym.envs.cache import cache_folder
 from anchorgym.envs.errors import DataError, UnknownSplitError
 from anchorgym.envs.webshop import Product, WebShopEnv, store
+from anchorgym.envs.webshop.generator import generated_product
 from anchorgym.envs.webshop.goals import (
     NO_LIMIT,
     SHUFFLE_SEED,
@@ -25,7 +26,8 @@ from anchorgym.envs.webshop.goals import (
     shuffled,
     split_goals,
 )
-from anchorgym.envs.webshop.official import official_shop, opened_shop
+from anchorgym.envs.webshop.official import _reviewed, official_shop, opened_shop
+from anchorgym.envs.webshop.products import NO_RATING
 
 from .conftest import Read, write
 
@@ -217,6 +219,28 @@ def test_files_that_are_not_what_they_should_be_are_named(
 ) -> None:
     with pytest.raises(DataError, match=message):
         official_shop(folder_of(tmp_path, products), None, None, 0)
+
+
+def test_reviews_are_read_in_both_spellings() -> None:
+    product = generated_product(0, 0)
+    assert _reviewed(product, None) == product
+    entry = {
+        "average_rating": 4.3,
+        "reviews": [
+            {"title": "Good", "score": "5.0", "review": "It fits."},
+            {"title": "Bad", "stars": 1, "review": "It does not."},
+            {},
+        ],
+    }
+    read = _reviewed(product, entry)
+    assert [(one.title, one.score, one.body) for one in read.reviews] == [
+        ("Good", "5.0", "It fits."),
+        ("Bad", "1", "It does not."),
+        ("", "", ""),
+    ]
+    assert read.rating == "4.3"
+    assert _reviewed(product, {}).rating == NO_RATING
+    assert _reviewed(product, {}).reviews == ()
 
 
 def test_a_folder_that_lacks_files_says_what_is_needed(tmp_path: Path) -> None:

@@ -87,6 +87,17 @@ def test_words_that_no_comparison_can_see_are_still_equal() -> None:
     assert score_purchase(goal, product, {"grade": "☆"}, 1.0)[0] < 1
 
 
+@pytest.mark.parametrize("mode", ["fixed", "faithful"])
+def test_a_price_at_its_limit_is_low_enough(mode: str) -> None:
+    goal, product = generated_goal(0, 0, 0), generated_product(0, 0)
+    options = offered(product, goal)
+    limit = goal.price_upper
+    for price, cheap in ((limit, True), (limit + 0.01, False), (limit - 0.01, True)):
+        reward, parts = score_purchase(goal, product, options, price, mode=mode)  # type: ignore[arg-type]
+        assert parts["r_price"] is cheap
+        assert reward == (1.0 if cheap else pytest.approx(1 - parts["w_price"]))
+
+
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(OptionError, match="fixed or faithful"):
         score_purchase(generated_goal(0, 0, 0), generated_product(0, 0), {}, 1.0, mode="strict")  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from anchorgym.envs.webshop import Product, SearchIndex
 from anchorgym.envs.webshop.analysis import analyse
-from anchorgym.envs.webshop.search import IndexFileError
+from anchorgym.envs.webshop.search import IndexFileError, _kept_length
 from anchorgym.envs.webshop.store import generated_index
 
 from .conftest import Read
@@ -116,3 +116,10 @@ def test_a_large_index_is_kept_and_shared_between_processes(tmp_path: Path) -> N
     assert tuple(json.loads(ran.stdout)) == first.rank("red cotton shirt")
     (folder,) = (tmp_path / "webshop").iterdir()
     assert not folder.name.endswith(".tmp")
+
+
+def test_lengths_are_kept_as_lucene_keeps_them_in_a_byte() -> None:
+    """Exactly below 40, then to four binary digits of what is beyond 24: `SmallFloat`."""
+    assert [_kept_length(length) for length in range(41)] == list(range(41))
+    rounded = {41: 40, 42: 42, 55: 54, 56: 56, 59: 56, 60: 60, 87: 84, 88: 88, 95: 88, 100: 96}
+    assert {length: _kept_length(length) for length in rounded} == rounded

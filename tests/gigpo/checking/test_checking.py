@@ -20,6 +20,7 @@ from anchorgym.gigpo import (
 )
 from anchorgym.gigpo.algorithms.grpo import GRPO
 from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
+from anchorgym.gigpo.checking.samples import batch_of, lengthened, one_turn_each
 from anchorgym.gigpo.errors import AlgorithmCheckError, OptionError
 
 ALL: frozenset[Promise] = frozenset({"zero_sum", "singleton_zero", "per_trajectory", "roots_only"})
@@ -30,6 +31,38 @@ def test_every_algorithm_keeps_its_promises(name: str) -> None:
     report = check_algorithm(name)
     assert report.ok, report.summary()
     assert json.loads(json.dumps(report.to_json()))["ok"]
+
+
+def test_a_report_says_what_each_check_is_called_and_what_it_promises() -> None:
+    report = check_algorithm("grpo", kl_coef=0.0)
+    assert len({result.name for result in report.results}) == len(report.results) == 10
+    for result in report.results:
+        assert result.name.isidentifier()
+        assert " " in result.promise
+        assert result.name in report.summary()
+
+
+def test_without_torch_the_loss_is_not_checked_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    report = check_algorithm("rloo")
+    (loss,) = (result for result in report.results if result.name == "loss")
+    assert (loss.status, loss.note) == ("skipped", "torch is not installed")
+    assert "good turns likelier" in loss.promise
+    assert report.ok
+
+
+def test_a_lengthened_trajectory_comes_to_the_same_turns_later() -> None:
+    rows = one_turn_each(np.random.default_rng(0), groups=1, members=3)
+    name = rows["trajectory"][1]
+    batch, longer = batch_of(rows), batch_of(lengthened(rows, name, 4))
+    assert len(longer) == len(batch) + 4
+    of = np.flatnonzero(longer.trajectory == longer.trajectory[1])
+    last = of[np.argmax(longer.turn[of])]
+    assert last == 1  # the turn that was there
+    assert len(set(longer.turn[of].tolist())) == 5
+    assert longer.reward[of].sum() == batch.reward[1]
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from planning_worlds import OPTIONS, Cart
@@ -31,6 +32,7 @@ from anchorgym.training.critics import (
     fit_critic,
     rows_of,
 )
+from anchorgym.training.critics.critic import _descend, _tensors
 from anchorgym.training.critics.encoders import encoder_from_json
 from anchorgym.training.rollout.planning import play_planned
 
@@ -109,6 +111,17 @@ def test_idle_rounds_show_the_value_of_waiting() -> None:
     assert not any(path.won and path.cut for path in data)
 
 
+def test_an_episode_that_is_won_in_the_last_turn_there_is_was_not_cut() -> None:
+    config = CollectConfig(trajectories=12, turns=2, wandering=0, perturbed=2)
+    data = collect(Cart(max_turns=2), ["cart"], SimulatedPlanner(), config=config, seed=1)
+    ended = {(path.won, path.cut) for path in data}
+    assert ended == {(True, False), (False, True)}
+    assert all(len(path.turns) == 2 for path in data)
+    assert all(
+        sum(turn.reward for turn in path.turns) == pytest.approx(1) for path in data if path.won
+    )
+
+
 def test_a_critic_of_bootstrapped_values_orders_plans(data: list[PlanTrajectory]) -> None:
     config = replace(QUICK, targets="bootstrapped", aim="success")
     critic, _ = fit_critic(data, WAITING, config)
@@ -179,6 +192,19 @@ def test_the_fit_stops_when_held_out_episodes_are_no_better_predicted(
         fit_critic(data[:1], WAITING)
 
 
+def test_the_weights_that_are_kept_are_those_with_the_least_held_out_error(
+    data: list[PlanTrajectory],
+) -> None:
+    config = CriticConfig(updates=600, every=10, patience=5, hidden=64, learning_rate=0.01)
+    critic = PlanCritic(4, 2, WAITING, config)
+    seen, held = (_tensors(critic, part) for part in (data[:4], data[4:30]))
+    errors = _descend(critic, seen, held, torch.Generator().manual_seed(0))
+    assert errors.index(min(errors)) < len(errors) - 1  # it got worse again
+    with torch.no_grad():
+        error = float(torch.nn.functional.mse_loss(critic.net(held[0])[:, 0], held[1]))
+    assert error == min(errors)
+
+
 def test_a_critic_is_the_same_after_it_was_saved(critic: PlanCritic, tmp_path: Path) -> None:
     critic.save(tmp_path / "kept")
     loaded = PlanCritic.load(tmp_path / "kept")
@@ -194,6 +220,33 @@ def test_a_critic_is_the_same_after_it_was_saved(critic: PlanCritic, tmp_path: P
     for folder in ("kept", "nowhere"):
         with pytest.raises(CriticError, match="holds no critic"):
             PlanCritic.load(tmp_path / folder)
+
+
+def test_the_usual_settings_are_those_of_the_published_results() -> None:
+    assert asdict(CriticConfig()) == {
+        "gamma": 0.95,
+        "scale": 20.0,
+        "wait_keeps_state": True,
+        "aim": "success",
+        "targets": "bootstrapped",
+        "reads": "action",
+        "hidden": 256,
+        "layers": 1,
+        "learning_rate": 1e-3,
+        "batch": 256,
+        "updates": 3000,
+        "every": 100,
+        "patience": 5,
+        "held_out": 0.15,
+    }
+    assert asdict(CollectConfig()) == {
+        "trajectories": 400,
+        "turns": 20,
+        "wandering": 9,
+        "attempts": 3,
+        "perturbed": 3,
+        "idle": 0.0,
+    }
 
 
 def test_several_critics_agree_on_a_mean_and_show_their_spread(

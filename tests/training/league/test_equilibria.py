@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from matrix_games import PENNIES, RPS
 
 from anchorgym.training.league import LeagueError, coarse_correlated, nash_conv, zero_sum
+from anchorgym.training.league.equilibria import _feasible
 
 MATRICES = arrays(
     np.float64,
@@ -109,3 +110,9 @@ def test_a_hundred_players_a_side_are_solved() -> None:
 def test_what_is_no_matrix_is_refused(payoffs: np.ndarray) -> None:
     with pytest.raises(LeagueError, match="play every pair"):
         zero_sum(payoffs)
+
+
+def test_where_not_all_constraints_can_hold_they_are_broken_as_little_as_can_be() -> None:
+    assert _feasible(np.array([[-1.0, -2.0]])) == pytest.approx([1.0, 0.0])
+    assert _feasible(np.array([[-1.0, 1.0], [1.0, -1.0]])) == pytest.approx([0.5, 0.5])
+    assert _feasible(np.array([[-3.0, 1.0, 0.0], [1.0, -1.0, 0.0]])) == pytest.approx([0, 0, 1])

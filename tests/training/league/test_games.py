@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from matrix_games import PENNIES, RPS, FloatArray, Strategies, self_play
 
+from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.league import (
     FICTITIOUS,
+    Exploitation,
     League,
     Mixture,
     Rules,
@@ -194,3 +196,32 @@ def test_each_side_of_a_general_sum_game_has_payoffs_of_its_own() -> None:
     # Attacked half of the time, verifying pays; verified that often, attacking does not.
     assert 0 < meta["defender"].weights["c1"] < 1
     assert 0 < meta["attacker"].weights["r1"] < 1
+
+
+def test_the_gain_of_a_response_is_as_uncertain_below_as_above_only_where_its_games_are() -> None:
+    """Who has won all games can only be worse than that, and who has lost all only better."""
+
+    def play(row: str, column: str, n: int, seed: int) -> FloatArray:
+        return np.full(n, 1.0 if row == "answer" else -1.0)
+
+    league = League(play, Rules(sides=SIDES, block=10))
+    league.add("old", side="even")
+    league.add("other", side="odd")
+    league.ensure(10)
+    mixtures = average(league)
+    found = exploit(league, mixtures, lambda mixture, seed: "answer", games=10)
+    answer, old = (league.payoff(name, "other", "even") for name in ("answer", "old"))
+    assert (answer.high, old.low) == (1.0, -1.0)
+    below = np.hypot(answer.mean - answer.low, old.high - old.mean)
+    gain = found.gains["even"]
+    assert (gain.mean, gain.high) == (2.0, 2.0)
+    assert gain.mean - gain.low == pytest.approx(below)
+    assert below > 0.1
+
+
+def test_intervals_of_both_sides_are_added_each_on_its_own_side() -> None:
+    gains = {"even": Interval(1.0, 0.7, 3.0), "odd": Interval(2.0, 1.6, 3.5)}
+    both = Exploitation({}, {}, gains).nash_conv
+    assert (both.mean, both.low, both.high) == pytest.approx((3.0, 3.0 - 0.5, 3.0 + 2.5))
+    alone = Exploitation({}, {}, {"player": Interval(1.0, 0.7, 3.0)}).nash_conv
+    assert (alone.mean, alone.low, alone.high) == pytest.approx((2.0, 1.4, 6.0))

@@ -248,6 +248,24 @@ def test_further_games_go_to_pairs_that_matter_and_are_uncertain() -> None:
     assert league.games_played() == 600
 
 
+def test_a_pair_matters_as_often_as_one_of_its_players_is_drawn() -> None:
+    """Of equally uncertain pairs, those with a player of the support come first."""
+
+    def play(a: str, b: str, n: int, seed: int) -> FloatArray:
+        return np.random.default_rng(seed).choice([-1.0, 1.0], n)
+
+    def first(rows: FloatArray, _: FloatArray) -> tuple[FloatArray, FloatArray]:
+        chosen = np.eye(len(rows))[0]
+        return chosen, chosen
+
+    league = League(play, Rules(block=10))
+    league.add("drawn", "b", "c")
+    league.refine(300, solver=first)
+    games = {pair: len(league.table.games(*pair)) for pair in league.pairs()}
+    assert games["b", "c"] == 10
+    assert min(games["b", "drawn"], games["c", "drawn"]) >= 130
+
+
 def test_where_nothing_is_known_of_the_strategies_the_widest_interval_goes_first() -> None:
     def play(a: str, b: str, n: int, seed: int) -> FloatArray:
         spread = 1.0 if "c" in (a, b) else 0.1

@@ -14,11 +14,12 @@ CYCLE = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
 
 
 @pytest.mark.parametrize("alpha", [0.1, 1.0, 5.0])
-@pytest.mark.parametrize("seed", range(6))
-def test_alpha_rank_is_open_spiel_s(alpha: float, seed: int) -> None:
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_alpha_rank_is_open_spiel_s(alpha: float, seed: int, tied: bool) -> None:
     theirs = pytest.importorskip("open_spiel.python.egt.alpharank", reason="no open_spiel")
     rng = np.random.default_rng(seed)
-    half = rng.uniform(-1, 1, (5, 5))
+    half = rng.integers(-1, 2, (5, 5)) / 2 if tied else rng.uniform(-1, 1, (5, 5))
     payoffs = half - half.T
     _, _, expected, *_ = theirs.compute([payoffs], m=20, alpha=alpha)
     assert alpha_rank(payoffs, alpha=alpha, population=20) == pytest.approx(expected, abs=1e-8)
@@ -30,6 +31,13 @@ def test_alpha_rank_sees_cycles_and_dominance() -> None:
     beaten[:3, 3], beaten[3, :3] = 0.2, -0.2
     assert alpha_rank(beaten) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
     assert alpha_rank(np.zeros((1, 1))) == pytest.approx([1])
+
+
+def test_alpha_rank_of_two_is_the_closed_form_of_fifty_who_select_strongly() -> None:
+    """A mutant that is u ahead of fifty residents lasts exp(49 u) times as often as one behind."""
+    ahead = 1e-4
+    found = alpha_rank(np.array([[0.0, ahead], [-ahead, 0.0]]))
+    assert found[0] / found[1] == pytest.approx(np.exp((50 - 1) * 100.0 * 2 * ahead))
 
 
 @settings(max_examples=40, deadline=None)
@@ -74,3 +82,14 @@ def test_intervals_of_ratings_hold(gap: float) -> None:
         found = elo_intervals(wins.astype(float), draws=200, seed=seed)
         covered += [one.low <= r <= one.high for one, r in zip(found, true, strict=True)]
     assert np.mean(covered) >= 0.88
+
+
+@pytest.mark.parametrize("prior", [1.0, 4.0])
+def test_elo_of_two_is_that_of_their_games_and_the_draws_of_the_prior(prior: float) -> None:
+    """A rating that is d above another's wins 1 / (1 + 10^(-d / 400)) of the games."""
+    ratings = elo(np.array([[0.0, 16.0], [2.0, 0.0]]), prior=prior)
+    ahead = 400 * np.log10((16 + prior / 2) / (2 + prior / 2))
+    assert ratings == pytest.approx([ahead / 2, -ahead / 2], abs=1e-6)
+    assert elo(np.array([[0.0, 16.0], [2.0, 0.0]])) == pytest.approx(
+        elo(np.array([[0.0, 16.0], [2.0, 0.0]]), prior=1.0)
+    )

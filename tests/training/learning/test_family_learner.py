@@ -94,6 +94,9 @@ def test_groups_stay_whole_and_rows_of_average_score_with_them() -> None:
         [{0: 3}, {1: 3}],
         [{1: 3}, {0: 3}],
     )
+    orders = [minibatches(rows, 4, random.Random(seed), "group") for seed in range(10)]
+    assert {order[0][0].group for order in orders} == {0, 1}
+    assert orders[3] == minibatches(rows, 4, random.Random(3), "group")
 
 
 def test_forks_that_nothing_is_said_of_are_no_members_of_their_group() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +23,7 @@ from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import EnvPool, Episode, Start, rollout
 from anchorgym.training.config.sections import LearnerConfig
+from anchorgym.training.learning.contract import DivergedError, require_finite
 from anchorgym.training.learning.language_learner import LanguageLearner
 from anchorgym.training.learning.rows import TokenRow, training_rows
 
@@ -239,3 +242,42 @@ def test_a_first_step_starts_from_the_logprobs_that_were_sampled(
     algorithm = make_algorithm("grpo", kl_coef=0.0, entropy_coef=0.0)
     learner = LanguageLearner(policy, algorithm, LearnerConfig(packing=packing), temperature=1.0)
     assert learner.forward_backward(rows)["loss"] == pytest.approx(-1.0, abs=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_the_update_before_the_weights_are_lost() -> None:
+    policy = new_policy()
+    episodes = play(policy)
+    learner, before = new_learner(policy, 0.1), weights(policy)
+    advantages = noise_of(episodes)
+    advantages[3] = np.nan
+    with pytest.raises(DivergedError, match=r"no longer finite: lower learner\.learning_rate"):
+        update(learner, episodes, advantages)
+    assert torch.equal(weights(policy), before)
+    update(learner, episodes, noise_of(episodes))
+    assert weights(policy).isfinite().all()
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_a_statistic_that_is_no_number_is_named(wrong: float) -> None:
+    finite = {"loss": 1.0, "entropy": 0.0}
+    assert require_finite(finite, object()) == finite
+    with pytest.raises(DivergedError, match=r"object reports entropy = (nan|-?inf): lower"):
+        require_finite({"loss": 1.0, "entropy": wrong}, object())
+
+
+def test_a_learner_that_goes_on_keeps_the_reference_it_began_with(tmp_path: Path) -> None:
+    """A resumed run is held to the policy of its beginning, not to that of its checkpoint."""
+    policy = new_policy()
+    episodes = play(policy)
+    rows = training_rows(episodes, noise_of(episodes))
+    learner = new_learner(policy, kl_coef=0.5, learning_rate=0.01)
+    for seed in range(2):
+        learner.update(rows, seed)
+    learner.save(tmp_path / "state")
+    other = new_policy()
+    other.model.load_state_dict(policy.model.state_dict())  # as a resumed run finds its policy
+    again = new_learner(other, kl_coef=0.5, learning_rate=0.01)
+    again.load(tmp_path / "state")
+    held = learner.forward_backward(rows)
+    assert held["reference_kl"] > 1e-4
+    assert again.forward_backward(rows) == held

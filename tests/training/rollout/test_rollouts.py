@@ -140,3 +140,14 @@ def test_an_episode_that_is_stuck_is_cut_when_patience_ends() -> None:
     assert (cut.stop, [turn.valid for turn in cut.turns]) == ("stuck", [True, True, *[False] * 3])
     (whole,) = rollout(Stubborn(), doors, start, Sampling())
     assert (whole.stop, len(whole.turns)) == ("turns", 20)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_who_is_stuck_from_the_first_turn_is_cut_when_patience_ends(patience: int) -> None:
+    class Stubborn(ScriptedPolicy):
+        def choose(self, env: TextEnv, observation: str, view: View) -> str:
+            return "fly"
+
+    doors = EnvPool.of("test/KeyDoor-v0")
+    (cut,) = rollout(Stubborn(), doors, [Start("key here")], Sampling(), patience=patience)
+    assert (cut.stop, [turn.valid for turn in cut.turns]) == ("stuck", [False] * patience)

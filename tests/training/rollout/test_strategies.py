@@ -220,6 +220,7 @@ def test_what_forks_have_written_is_scored_as_it_was_sampled(design: str, form: 
 
 def test_keys_and_values_of_a_prefix_are_a_cache() -> None:
     """Forks write the same, whether what they have in common is kept or read anew."""
+    read = dict.fromkeys((True, False), 0)  # tokens, of forks alone
 
     def play(forget: bool) -> list[list[tuple[int, ...]]]:
         policy = small_policy(DOORS, tasks=10, max_response=4)
@@ -229,12 +230,21 @@ def test_keys_and_values_of_a_prefix_are_a_cache() -> None:
             roots = rollout(policy, gym, starts, sampling, store=store)
             if forget:
                 policy.engine.load_weights(policy.model.state_dict(), 0)
+            engine: Any = policy.engine
+            reads = engine._read
+
+            def counted(chunks: list[list[int]], *others: Any) -> Any:
+                read[forget] += sum(map(len, chunks))
+                return reads(chunks, *others)
+
+            engine._read = counted
             starts = [Start("key here", 0, 9, Origin(root, k)) for root in roots for k in (1, 4, 7)]
             forks = rollout(policy, gym, starts, sampling, store=store)
         return [[turn.response for turn in fork.turns] for fork in forks]
 
     sampling = Sampling(4, 0.0)
     assert play(True) == play(False)
+    assert read[True] > read[False] > 0
 
 
 def test_variance_of_a_value_by_hand() -> None:

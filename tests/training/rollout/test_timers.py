@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from anchorgym.training.rollout import timers as module
@@ -26,10 +24,13 @@ def test_waiting_costs_seconds_of_the_clock_alone(monkeypatch: pytest.MonkeyPatc
     assert timers.wall == {"generation": 8.0, "update": 0.0}
 
 
-def test_an_earlier_part_of_the_work_is_added() -> None:
+def test_an_earlier_part_of_the_work_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"cpu": 10.0, "wall": 100.0}
+    monkeypatch.setattr(module.time, "process_time", lambda: now["cpu"])
+    monkeypatch.setattr(module.time, "monotonic", lambda: now["wall"])
     timers = Timers()
-    time.sleep(0.001)
-    timers.add({"update": 2.0}, {"update": 3.0})
+    now.update(cpu=10.5, wall=107.0)
+    timers.add({"update": 2.0}, {"update": 3.0, "generation": 4.0})
     timers.lap("update")
-    assert timers.cpu["update"] >= 2.0
-    assert timers.wall["update"] > 3.0
+    assert timers.cpu == {"update": 2.5}
+    assert timers.wall == {"update": 10.0, "generation": 4.0}

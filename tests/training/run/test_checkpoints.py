@@ -34,6 +34,7 @@ from anchorgym.training.run.checkpoints import (
     CheckpointError,
     CheckpointFormatError,
     Checkpoints,
+    read_checkpoint,
 )
 
 
@@ -110,6 +111,24 @@ def test_a_damaged_checkpoint_is_passed_over_and_removed(
     assert read is not None
     assert read.state["n"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["00000001"]
+
+
+@pytest.mark.parametrize(("before", "after"), [('"n": 2', '"n": 3'), ("0.6666", "0.6667")])
+def test_a_digit_of_the_state_that_was_changed_is_damage(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    """The file is as good JSON as it was, and of the same length."""
+    store = Checkpoints(tmp_path)
+    store.save(*numbered(1))
+    state = store.save(*numbered(2)) / "checkpoint.json"
+    text = state.read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    state.write_text(text.replace(before, after), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"checkpoint\.json was changed"):
+        read_checkpoint(state.parent)
+    read = store.newest()
+    assert read is not None
+    assert read.state["n"] == 1
 
 
 def test_where_no_checkpoint_is_whole_one_is_told_so(tmp_path: Path) -> None:

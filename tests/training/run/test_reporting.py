@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from anchorgym.training import TrainConfig, train
 from anchorgym.training.imitation.cloning import CloneStep, Cloning
 from anchorgym.training.inspect.plotting.curve import draw_curve
 from anchorgym.training.run import display as progress
+from anchorgym.training.run import metrics as metrics_module
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
 
@@ -93,23 +96,31 @@ def test_every_number_of_the_metrics_is_a_scalar_of_tensorboard(tmp_path: Path) 
     assert not any(tag.endswith("split") for tag in found)
 
 
-def test_what_lies_beyond_the_point_where_a_run_goes_on_is_cut(tmp_path: Path) -> None:
+def test_what_lies_beyond_the_point_where_a_run_goes_on_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [50.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time)
+    monkeypatch.setattr(metrics_module, "time", clock)
     metrics, board = tmp_path / "metrics.jsonl", tmp_path / "tensorboard"
     log = MetricsLog(metrics, tensorboard=board)
     for iteration in (1, 2):
         log.write("train", iteration=iteration, success=iteration / 4)
+    now[0] += 3.0
     kept, elapsed = metrics.stat().st_size, log.elapsed
     for iteration in (3, 4):
         log.write("train", iteration=iteration, success=0.0)
     log.close()
     os.truncate(metrics, kept)
     log = MetricsLog(metrics, elapsed=100.0, tensorboard=board)
+    now[0] += 0.5
     log.write("train", iteration=3, success=0.75)
     log.close()
     values = [(1, 0.25), (2, 0.5), (3, 0.75)]
     assert [(r["iteration"], r["success"]) for r in read(metrics)] == values
     assert scalars(board)["train/success"] == values
-    assert elapsed < 100 <= read(metrics)[-1]["seconds"]
+    assert elapsed == 3.0
+    assert [record["seconds"] for record in read(metrics)] == [0.0, 0.0, 100.5]
 
 
 def test_an_interrupted_run_leaves_its_metrics_readable(

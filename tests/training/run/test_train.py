@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
 from chat_models import chat_model
+from remote_engine import RemoteEngine
 
 from anchorgym.agents import RandomPolicy, load_policy
 from anchorgym.training import (
@@ -27,6 +30,7 @@ from anchorgym.training import (
 from anchorgym.training.cli import main
 from anchorgym.training.commands.train import time_spent
 from anchorgym.training.learning.columns import anchor_keys
+from anchorgym.training.rollout import timers
 from anchorgym.training.run import iterations, job
 
 
@@ -238,10 +242,22 @@ def test_a_chat_model_can_be_cloned(tmp_path: Path) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_a_users_own_engine_writes_for_a_run_and_its_waiting_is_seen(tmp_path: Path) -> None:
+def test_a_users_own_engine_writes_for_a_run_and_its_waiting_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]  # of a clock that moves on by 7 seconds whenever the engine is waited for
+    poll = RemoteEngine.poll
+
+    def waited(engine: RemoteEngine, timeout: float | None = None) -> Any:
+        now[0] += 7.0
+        return poll(engine, timeout)
+
+    monkeypatch.setattr(RemoteEngine, "poll", waited)
+    clock = SimpleNamespace(process_time=time.process_time, monotonic=lambda: now[0])
+    monkeypatch.setattr(timers, "time", clock)
     small = settings(
         "test/Rooms-v0",
-        engine={"name": "remote_engine:RemoteFactory", "delay": 0.05},
+        engine={"name": "remote_engine:RemoteFactory", "delay": 0.0},
         clone={"updates": 2},
         rollout={"iterations": 1, "tasks": 2, "group_size": 2, "max_turns": 4},
         evaluation={"every": 1, "modes": ["greedy"], "tasks": 2, "validation_tasks": 2},
@@ -249,10 +265,12 @@ def test_a_users_own_engine_writes_for_a_run_and_its_waiting_is_seen(tmp_path: P
     run = train(small, tmp_path / "run")
     result = json.loads((run.folder / "result.json").read_text())
     assert result["wall_seconds"].keys() == result["cpu_seconds"].keys()
-    assert run.wall_seconds["generation"] >= 0.05  # of one turn that was waited for, at least
+    assert run.wall_seconds["generation"] >= 7.0  # of one turn that was waited for, at least
+    assert run.wall_seconds["generation"] % 7.0 == 0.0
+    assert run.wall_seconds["update"] == 0.0
     last = [json.loads(line) for line in (run.folder / "metrics.jsonl").open()]
     (step,) = [record for record in last if record["phase"] == "train"]
-    assert step["wall_seconds"] > 0
+    assert {"wall_seconds", "cpu_seconds"} <= step.keys()
 
 
 def test_the_clock_is_told_where_it_parts_from_the_processor() -> None:

@@ -22,7 +22,7 @@ from anchorgym.training.learning.contract import LearnerError
 from anchorgym.training.rollout.drivers import SamplingRule
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.play import play_matches
-from anchorgym.training.rollout.types import Match
+from anchorgym.training.rollout.types import Match, StopReason
 from anchorgym.training.selfplay.roles import Role, RoleError, Roles, agents_of, roles_of
 from anchorgym.training.selfplay.schedules import ScheduleConfig, roles_in_turn
 
@@ -268,6 +268,36 @@ def test_gated_roles_hand_over_when_they_are_good_enough() -> None:
         trained.append(name)
         history.append({"a": {"won": 0.0}, "b": {"won": 0.0}, name: {"won": next(won)}})
     assert "".join(trained) == "aaabbbbba"
+
+
+def test_a_gate_that_is_just_reached_opens_when_its_window_is_full() -> None:
+    schedule = ScheduleConfig(kind="gated", gate=1.0, window=3, every=9)
+    history: list[dict[str, dict[str, float]]] = []
+    trained = []
+    for _ in range(7):
+        (name,) = roles_in_turn(schedule, ("a", "b"), history)
+        trained.append(name)
+        history.append({"a": {"won": 1.0}, "b": {"won": 1.0}})
+    assert "".join(trained) == "aaabbba"
+
+
+@pytest.mark.parametrize(
+    ("stop", "cut"),
+    [("terminated", False), ("turns", True), ("context", True), ("stuck", True)],
+)
+def test_whoever_was_cut_by_a_limit_is_taken_to_be_worth_something(stop: str, cut: bool) -> None:
+    """The limit of the context is one as that of the turns is."""
+    matches = cards(2, {"player_0": table(), "player_1": table()})
+    for match in matches:
+        match.sides["player_0"].stop = StopReason(stop)
+    algorithm = make_algorithm("grpo", truncation_value=5.0)
+    player = Role("player", ("player_0",), table(), algorithm)
+    sides = player.sides(matches)
+    found = algorithm.rewards(player.batch(sides))
+    paid = [turn.reward for _, side in sides for turn in side.turns]
+    last = np.cumsum([len(side.turns) for _, side in sides]) - 1
+    expected = np.array(paid) + np.isin(np.arange(len(paid)), last) * (5.0 if cut else 0.0)
+    assert found.tolist() == expected.tolist()
 
 
 def test_a_table_goes_on_after_it_was_saved(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -75,9 +75,8 @@ def evaluate(
 
     Args:
         policy: policy to evaluate.
-        envs: pool of environments, or the id of an environment; the split may differ from the one
-            that they were made with.
-        split: split of the tasks.
+        envs: pool of environments, or the id of one.
+        split: split of the tasks; it may differ from the one that the environments were made with.
         tasks: number of tasks, see `sub_panel`; all by default.
         temperature: sampling temperature of responses; 0 is greedy.
         samples: number of episodes of each task.
@@ -88,8 +87,7 @@ def evaluate(
         driver: driver of the episodes; by default lock-step.
         trained_on: split of training tasks, which is noted in the figures if it is `split`; by
             default `training_split` of the environment.
-        before: waves of episodes that were played before an interruption, which the others are
-            added to.
+        before: waves of episodes that were played before an interruption.
 
     Raises:
         ConfigError: the split has no tasks, or `tasks` or `samples` is below 1.
@@ -97,16 +95,13 @@ def evaluate(
     """
     if isinstance(envs, str):
         envs = EnvPool.of(envs)
-    panel = _panel(envs.first, split, tasks, samples)
+    spec, panel = envs.first.spec, _panel(envs.first, split, tasks, samples)
     chosen = sub_panel(panel, tasks)
-    if max_response is None:
-        max_response = policy.max_response
-    waves = _waves(chosen, samples, seed)
-    sampling = Sampling(max_response, temperature)
+    sampling = Sampling(policy.max_response if max_response is None else max_response, temperature)
     broken = BrokenTasks()
     tries = _Tries(policy, envs, sampling, driver, broken, before)
-    episodes = _play(tries, waves, seed, observe)
-    spec = envs.first.spec
+    episodes = _play(tries, _waves(chosen, samples, seed), seed, observe)
+    trained_on = training_split(envs.first) if trained_on is None else trained_on
     return summarise(
         episodes,
         split,
@@ -117,7 +112,7 @@ def evaluate(
         seed=seed,
         split_tasks=len(panel),
         broken=broken.problems,
-        training_tasks=split == (training_split(envs.first) if trained_on is None else trained_on),
+        training_tasks=split == trained_on,
     )
 
 

@@ -85,33 +85,30 @@ def evaluate(
         observe: callback that receives each episode once, when it has finished; `start.group` is
             the index of its task in the panel.
         driver: driver of the episodes; by default lock-step.
-        trained_on: split of training tasks, which is noted in the figures if it is `split`; by
-            default `training_split` of the environment.
+        trained_on: split of training tasks; by default `training_split` of the environment.
         before: waves of episodes that were played before an interruption.
 
     Raises:
         ConfigError: the split has no tasks, or `tasks` or `samples` is below 1.
         BrokenTaskError: no task can be started.
     """
-    if isinstance(envs, str):
-        envs = EnvPool.of(envs)
+    envs = EnvPool.of(envs) if isinstance(envs, str) else envs
     spec, panel = envs.first.spec, _panel(envs.first, split, tasks, samples)
     chosen = sub_panel(panel, tasks)
     sampling = Sampling(policy.max_response if max_response is None else max_response, temperature)
-    broken = BrokenTasks()
-    tries = _Tries(policy, envs, sampling, driver, broken, before)
+    tries = _Tries(policy, envs, sampling, driver, BrokenTasks(), before)
     episodes = _play(tries, _waves(chosen, samples, seed), seed, observe)
-    trained_on = training_split(envs.first) if trained_on is None else trained_on
+    trained_on, broken = trained_on or training_split(envs.first), tries.broken.problems
     return summarise(
         episodes,
         split,
-        panel_hash([task for task in chosen if task not in broken.problems]),
+        panel_hash([task for task in chosen if task not in broken]),
         temperature,
         samples=samples,
         env="" if spec is None else spec.id,
         seed=seed,
         split_tasks=len(panel),
-        broken=broken.problems,
+        broken=broken,
         training_tasks=split == trained_on,
     )
 

@@ -24,7 +24,7 @@ from anchorgym.training.evaluation.figures import Evaluation
 from anchorgym.training.rollout.broken import BrokenTasks, _warn
 from anchorgym.training.rollout.errors import BrokenTaskError
 from anchorgym.training.rollout.group_sampler import GroupSampler
-from anchorgym.training.rollout.types import Start
+from anchorgym.training.rollout.types import Episode, Start, StopReason, Turn
 
 ENV = "test/SomeBroken-v0"
 BROKEN = ("key west 0", "key here 1")
@@ -123,14 +123,15 @@ def test_what_is_drawn_in_place_of_a_broken_task_follows_from_the_generator(
 def test_broken_tasks_are_drawn_again_within_their_iteration() -> None:
     def play(
         tasks: Sequence[str], first: int, rng: random.Random, play: Any
-    ) -> list[list[SimpleNamespace]]:
+    ) -> list[list[Episode]]:
         for task in tasks:
             if task in "bd":
                 raise BrokenTaskError(task, "damaged")
         starts = [Start(task, first + n, 0) for n, task in enumerate(tasks)]
-        return [[SimpleNamespace(start=start, turns=[None])] for start in starts]
+        turn = Turn("", b"")
+        return [[Episode(start, "", [turn], False, StopReason.TURNS)] for start in starts]
 
-    def batch_of(episodes: Sequence[SimpleNamespace]) -> SimpleNamespace:
+    def batch_of(episodes: Sequence[Episode]) -> SimpleNamespace:
         return SimpleNamespace(group=np.arange(len(episodes)))
 
     sampler = GroupSampler(

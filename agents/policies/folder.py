@@ -134,7 +134,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             read_object(folder / name)
     try:
         tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
+            folder, trust_remote_code=False
         )
         if not len(tokenizer):
             raise ValueError("no tokens")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from transformers import (
 from anchorgym.agents.engines.families import UnsupportedModelError, probe, require_supported
 from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.texts import parse_json
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 WEIGHTS, INDEX, ADAPTER = "model.safetensors", "model.safetensors.index.json", "adapter_config.json"
@@ -49,14 +49,10 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise ValueError(f"more than {_LARGEST_FILE} bytes")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             raise ValueError(f"a {type(found).__name__}, not an object")
-        if not all(map(math.isfinite, _numbers(found))):
-            raise ValueError("a number that is not finite")
-    except RecursionError:
-        damaged(path, "it is nested too deeply")
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError) as error:
         damaged(path, error)
     return found
 
@@ -224,15 +220,3 @@ def _require_size(
     require_supported(model)
     if size > weights or tables > _SPARE_BYTES + 4 * weights:
         damaged(folder / CONFIG, f"it describes {size} weights, but the files hold {weights}")
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    stack = [value]
-    while stack:
-        one = stack.pop()
-        if isinstance(one, dict):
-            stack += one.values()
-        elif isinstance(one, list):
-            stack += one
-        elif isinstance(one, (int, float)):
-            yield one

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
@@ -29,6 +28,7 @@ from anchorgym.agents.policies.language import UNCONSTRAINED, Form, LanguagePoli
 from anchorgym.agents.prompts.chat import ChatTemplate
 from anchorgym.agents.prompts.template import Template, TemplateError, TinyTemplate
 from anchorgym.agents.quiet import no_progress_bars
+from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.errors import did_you_mean
 
 SETTINGS_FILE = "anchorgym_policy.json"
@@ -123,22 +123,19 @@ class ModelPolicy(LanguagePolicy):
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def save(self, folder: str | Path) -> None:
-        """Write model, tokenizer and settings as safetensors and JSON, all or nothing."""
-        folder = Path(folder)
-        fresh, stale = (folder.with_name(f"{folder.name}.{kind}") for kind in ("new", "old"))
-        for leftover in (fresh, stale):
-            shutil.rmtree(leftover, ignore_errors=True)
-        with no_progress_bars():
-            self.model.save_pretrained(fresh)
-            self.tokenizer.save_pretrained(fresh)
+        """Write model, tokenizer and settings as safetensors and JSON, all or nothing.
+
+        Raises:
+            ForeignFilesError: the folder holds files that are not those of a policy.
+        """
         prompt = self.prompt_settings
         left_out = None if prompt.end_tokens else {"end_tokens"}  # which others cannot read
         settings = {"env_id": self.env_id, **prompt.model_dump(exclude=left_out)}
-        (fresh / SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rename(stale)
-        fresh.rename(folder)
-        shutil.rmtree(stale, ignore_errors=True)
+        with whole_folder(Path(folder)) as fresh:
+            with no_progress_bars():
+                self.model.save_pretrained(fresh)
+                self.tokenizer.save_pretrained(fresh)
+            (fresh / SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
     def with_prompt(self, **changes: object) -> ModelPolicy:
         """Return a policy of the same model and tokenizer with other prompt settings.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from anchorgym.envs.durable import whole_file
 from anchorgym.envs.errors import DataError
 from anchorgym.envs.seals import seal_of
 from anchorgym.envs.vgc.bridge import Bridge, Move
@@ -61,9 +62,8 @@ def write_battles(path: Path, battles: Iterable[KeptBattle]) -> None:
         lines.append(json.dumps(body, separators=(",", ":")).encode() + b"\n")
     header = {"kind": KIND, "format": 1, "simulator": pinned_version(), "battles": len(lines)}
     header["digest"] = seal_of(header, lines)
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_bytes(b"".join([json.dumps(header).encode() + b"\n", *lines]))
-    fresh.replace(path)
+    with whole_file(path) as fresh:
+        fresh.write_bytes(b"".join([json.dumps(header).encode() + b"\n", *lines]))
 
 
 def holds_battles(path: Path) -> bool:

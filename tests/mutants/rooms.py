@@ -59,7 +59,7 @@ ROOMS = (
     Room(
         "resume",
         (
-            "training/config/durable.py",
+            "envs/durable.py",
             "training/config/run_folders.py",
             "training/run/checkpoints.py",
             "training/run/components.py",

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from anchorgym.envs.durable import NEW, write_file
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.texts import is_well_formed, parse_json
-from anchorgym.training.config.durable import NEW, write_file
 from anchorgym.training.config.section import ConfigError, Section, changed_fields
 
 CONFIG = "config.json"

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from anchorgym.agents.planning import Score
 from anchorgym.envs import Plan, PlanningEnv
+from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.planning import FloatArray
-from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.critics.encoders import HashedNgrams, TextEncoder, encoder_from_json
 from anchorgym.training.critics.trajectories import Aim, PlanTrajectory, Row, rows_of
 from anchorgym.training.learning.policy_gradient import descend

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from anchorgym.training.config.durable import whole_file, write_file
+from anchorgym.envs.durable import whole_file, write_file
 from anchorgym.training.evaluation.measurement import Measurement
 from anchorgym.training.evaluation.picture import draw_evaluation
 from anchorgym.training.inspect.trajectories import FORMAT, Header, write_trajectories

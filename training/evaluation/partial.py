@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anchorgym.training.config.durable import append, remove, write_file
+from anchorgym.envs.durable import append, remove, write_file
 from anchorgym.training.inspect.trajectories import EpisodeRecord, episode_record
 from anchorgym.training.rollout.types import Episode, Start, StopReason, Turn
 from anchorgym.training.run.checkpoints import file_hashes

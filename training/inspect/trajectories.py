@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
+from anchorgym.envs.durable import whole_file
 from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.seals import seal_of
 from anchorgym.envs.texts import json_line, parse_json
-from anchorgym.training.config.durable import whole_file
 
 if TYPE_CHECKING:
     from anchorgym.training.rollout.types import Episode

@@ -19,8 +19,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from anchorgym.envs.durable import whole_file
 from anchorgym.envs.errors import AnchorgymError
-from anchorgym.training.config.durable import whole_file
 from anchorgym.training.config.run_folders import require_own_file
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.inspect.trajectories import (

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anchorgym.training.config.durable import write_file
+from anchorgym.envs.durable import write_file
 from anchorgym.training.league.rules import LeagueError
 
 _PLAYERS = "players.json"

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anchorgym.envs.durable import append, write_file
 from anchorgym.envs.errors import reason_of
 from anchorgym.envs.texts import parse_json
-from anchorgym.training.config.durable import append, write_file
 from anchorgym.training.league.rules import LeagueError, Rules
 from anchorgym.training.league.table import Block
 

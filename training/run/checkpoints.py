@@ -17,9 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+from anchorgym.envs.durable import remove_leftovers, whole_folder
 from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.texts import parse_json
-from anchorgym.training.config.durable import remove_leftovers, whole_folder
 
 FORMAT = 2
 """Version of the format; in format 1 checkpoints held all tensors, in 2 learners save them."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.envs import panel_hash
+from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.plugins import require_methods
-from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.evaluation.evaluate import evaluate
 from anchorgym.training.evaluation.figures import Evaluation

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anchorgym.training.config.durable import remove, remove_leftovers, sync, write_file
+from anchorgym.envs.durable import remove, remove_leftovers, sync, write_file
 from anchorgym.training.config.sections import CheckpointConfig
 from anchorgym.training.run.checkpoints import Checkpoint, CheckpointError, Checkpoints, Saves
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from anchorgym.agents.policies.model import ModelPolicy
-from anchorgym.training.config.durable import write_file
+from anchorgym.envs.durable import write_file
 from anchorgym.training.evaluation.evaluate import paired_difference
 from anchorgym.training.evaluation.figures import Evaluation
 from anchorgym.training.evaluation.statistics import Interval

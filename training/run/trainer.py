@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from anchorgym.agents.policies.model import load_policy
-from anchorgym.training.config.durable import write_file
+from anchorgym.envs.durable import write_file
 from anchorgym.training.config.run_folders import (
     CONFIG,
     RunFinishedError,

@@ -12,7 +12,7 @@ from typing import Any
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.agents.policies.tabular import TabularPolicy
-from anchorgym.training.config.durable import whole_folder
+from anchorgym.envs.durable import whole_folder
 from anchorgym.training.imitation.scripts import clone, count, new_language_policy
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.sides import Seats

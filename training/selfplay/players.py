@@ -10,7 +10,7 @@ from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.agents.policies.scripted import ExpertPolicy, RandomPolicy, ScriptPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy
-from anchorgym.training.config.durable import whole_folder
+from anchorgym.envs.durable import whole_folder
 from anchorgym.training.selfplay.roles import RoleError
 
 SCRIPTED = ("expert", "random")

@@ -8,8 +8,8 @@ from pathlib import Path
 import parallel_worlds  # noqa: F401  (registers the test worlds)
 import pytest
 
+from anchorgym.envs.durable import ForeignFilesError, whole_folder
 from anchorgym.training.cli import main
-from anchorgym.training.config.durable import ForeignFilesError, whole_folder
 from anchorgym.training.config.run_folders import (
     RunBusyError,
     RunExistsError,

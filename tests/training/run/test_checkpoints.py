@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch import nn
 
-from anchorgym.training.config.durable import NEW
+from anchorgym.envs.durable import NEW
 from anchorgym.training.learning.contract import LearnerStateError
 from anchorgym.training.learning.tensors import (
     Tensors,

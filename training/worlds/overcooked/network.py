@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.overcooked import ACTIONS, Kitchen, State, load_layout
 from anchorgym.envs.overcooked.codes import Codes
-from anchorgym.training.config.durable import whole_folder
 
 _WEIGHTS, _SETTINGS = "cook.safetensors", "cook.json"
 FORMAT = 1

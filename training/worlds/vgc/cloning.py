@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from rich.markup import escape
 from torch import Tensor
 
+from anchorgym.envs.durable import write_file
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import Knowledge, knowledge
-from anchorgym.training.config.durable import write_file
 from anchorgym.training.config.run_folders import claimed
 from anchorgym.training.learning.minibatches import minibatch_epochs
 from anchorgym.training.learning.policy_gradient import descend

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from anchorgym.envs.durable import whole_file
 from anchorgym.envs.vgc.actions import Pair, mask
 from anchorgym.envs.vgc.arena import Asked, Contender, Fixture, play
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.env import tokens
 from anchorgym.envs.vgc.knowledge import Knowledge
 from anchorgym.envs.vgc.records import BattleRecord
-from anchorgym.training.config.durable import whole_file
 
 _COLUMNS = ("tokens", "masks", "pairs", "payoffs", "battles")
 

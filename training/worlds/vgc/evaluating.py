@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from anchorgym.envs.durable import write_file
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.envs.vgc.records import BattleRecord
 from anchorgym.envs.vgc.replays import keep, write_battles
-from anchorgym.training.config.durable import write_file
 from anchorgym.training.config.run_folders import alone, claim, require_own
 from anchorgym.training.evaluation.statistics import Interval
 from anchorgym.training.league import League, Rules

@@ -6,10 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from anchorgym.envs.durable import write_file
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.replays import KeptBattle
 from anchorgym.envs.vgc.text import event
-from anchorgym.training.config.durable import write_file
 from anchorgym.training.config.run_folders import require_own_file
 from anchorgym.training.inspect.viewing import is_page, page_of
 

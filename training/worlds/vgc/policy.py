@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.errors import DataError
 from anchorgym.envs.vgc.actions import Pair, mask
 from anchorgym.envs.vgc.arena import Asked
 from anchorgym.envs.vgc.env import tokens
 from anchorgym.envs.vgc.knowledge import Knowledge, knowledge
-from anchorgym.training.config.durable import whole_folder
 from anchorgym.training.worlds.vgc.network import BattleNet, Size
 
 _WEIGHTS: Final = "policy.safetensors"

@@ -17,8 +17,8 @@ def run(known: Namespace, given: Settings) -> int:
     import json
     import sys
 
+    from anchorgym.envs.durable import whole_file
     from anchorgym.envs.overcooked import Kitchen, load_layout
-    from anchorgym.training.config.durable import whole_file
     from anchorgym.training.config.run_folders import alone, claim, require_own
     from anchorgym.training.league.roster import Roster, distinct
     from anchorgym.training.worlds.overcooked import cooks_league, draw, find_cook, table

@@ -64,7 +64,7 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     import json
     import tempfile
 
-    from anchorgym.training.config.durable import whole_file, write_file
+    from anchorgym.envs.durable import whole_file, write_file
     from anchorgym.training.config.run_folders import claim
     from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display

@@ -22,7 +22,7 @@ def run(known: Namespace, given: Settings) -> int:
     import json
     import sys
 
-    from anchorgym.training.config.durable import whole_file
+    from anchorgym.envs.durable import whole_file
     from anchorgym.training.league import Rules
     from anchorgym.training.league.roster import distinct
     from anchorgym.training.run.console import SafeConsole

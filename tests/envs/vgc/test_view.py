@@ -165,3 +165,10 @@ def test_the_turns_of_a_sides_condition_are_counted_with_the_present_one(bridge:
         (frame,) = bridge.choose([Move(battle, (own, "move 2, move 2"))], EVERYTHING)
         now = situation(frame["seats"][0], 0, tables)
         assert now.conditions == ({"tailwind": turns}, {})
+
+
+def test_both_places_of_a_side_hold_who_was_led_in_that_order(bridge: Bridge) -> None:
+    _, seat = seen_by_p1(bridge, team(MASK, *OTHERS, ZOROARK), "team 3124")
+    now = situation(seat, 0, bridge.tables(REG_I))
+    assert [own and own.species for own in now.active_own()] == ["Incineroar", "Milotic"]
+    assert [foe and foe.species for foe in now.active_foes()] == ["Flygon", "Rillaboom"]

@@ -185,9 +185,12 @@ def _weights(folder: Path) -> int:
             raise PolicyError(
                 f"{folder} holds no weights ({WEIGHTS} is missing): save the model as safetensors"
             )
-        names = read_object(folder / INDEX).get("weight_map")
+        index = read_object(folder / INDEX)
+        names = index.get("weight_map")
         if not isinstance(names, dict) or not names:
             damaged(folder / INDEX, "it has no weight_map")
+        if not isinstance(index.get("metadata"), dict):  # which the library reads unasked
+            damaged(folder / INDEX, "it has no metadata")
         for name in names.values():
             if not isinstance(name, str) or not name or Path(name).name != name:
                 damaged(folder / INDEX, f"it names {name!r}, which is no file of this folder")

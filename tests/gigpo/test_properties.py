@@ -210,8 +210,27 @@ def test_anchors_never_meet_across_groups() -> None:
 
 @pytest.mark.parametrize("name", ["grpo", "gigpo"])
 @pytest.mark.parametrize("compat", [None, "verl-agent"])
-def test_an_empty_batch_has_no_advantages(name: str, compat: str | None) -> None:
+@pytest.mark.parametrize("stats", ["turn", "trajectory"])
+def test_an_empty_batch_has_no_advantages(name: str, compat: str | None, stats: str) -> None:
     batch = TurnBatch.from_rows(group=[], trajectory=[], anchor=[], reward=[], valid=[])
-    result = advantages(name, batch, compat=compat)
+    result = advantages(name, batch, compat=compat, stats=stats)
     assert result.shape == (0,)
     assert result.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("stats", "mean"),
+    [("turn", 1.75 / 3), ("trajectory", 0.5)],  # of all three scores, or of the first and the last
+)
+def test_under_compat_a_trajectory_may_count_by_its_first_row(stats: str, mean: float) -> None:
+    batch = TurnBatch.from_rows(
+        group=[0] * 3,
+        trajectory=[0, 0, 1],
+        anchor=["a", "b", "a"],
+        reward=[0, 1, 0],
+        valid=[True, False, True],
+    )
+    result = advantages(
+        "grpo", batch, compat="verl-agent", norm="mean", stats=stats, invalid_penalty=0.25
+    )
+    assert result.tolist() == pytest.approx([1 - mean, 0.75 - mean, -mean])

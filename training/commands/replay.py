@@ -88,12 +88,10 @@ def _verify(files: Sequence[Path], only: int | None, arguments: Mapping[str, Any
     if len(differences) > _SHOWN:
         print(f"… and {len(differences) - _SHOWN} more")
     if unsealed:
-        why = (
-            f"{len(unsealed)} of the files hold no digest" if only is None else "one episode alone"
-        )
+        why = f"files without a digest: {len(unsealed)}" if only is None else "one episode alone"
         print(f"{why}: what cannot be executed ({', '.join(NOT_EXECUTED)}) was not verified")
     wrong = len({(each.file, each.line) for each in differences if each.line})
-    said = f"{len(differences)} differences in {wrong} episodes" if differences else ""
+    said = f"differences: {len(differences)}, in episodes: {wrong}" if differences else ""
     executed = f"{episodes} episodes, {turns} turns executed in {time.monotonic() - began:.1f} s"
     return conclude(executed, episodes, said, len(unreadable))
 

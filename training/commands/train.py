@@ -75,11 +75,10 @@ def _summary(run: Run) -> Table:
     for mode in run.before:
         before, after = run.before[mode].success, run.after[mode].success
         table.add_row(mode, str(before), str(after), _signed(run.gain(mode)))
-    for mode in run.before:
         rewards = [_rewards(each[mode].returns) for each in (run.before, run.after)]
-        table.add_row(f"{mode}, rewards", *rewards, "")
-    for column in table.columns:
-        column.no_wrap = True
+        table.add_row("  rewards", *rewards, "")
+    for column in table.columns[1:]:  # no figure is cut, however narrow the terminal is
+        column.no_wrap, column.min_width = True, max(map(len, map(str, column.cells)))
     caption = "success in %, with 95 % intervals over tasks, and mean rewards of an episode"
     if first.training_tasks:
         caption += "\nwarning: measured on training tasks, as no others are declared in `splits`"

@@ -199,7 +199,7 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
         raise ConfigError(f"{folder} is a file: give the folder that `{command}` named")
     if (writer := writer_of(folder)) not in ("", command):
         raise ConfigError(
-            f"{folder} was written by `{writer}`: go on with `{writer} --resume {folder}`"
+            f"{folder} was written by `{writer}`: give a folder that `{command}` named"
         )
     try:
         text = path.read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorgym.envs.durable import write_file
+from anchorgym.envs.texts import parse_json
 from anchorgym.training.league.rules import LeagueError
 
 _PLAYERS = "players.json"
@@ -76,12 +77,12 @@ class Roster:
 
     def _read(self) -> tuple[dict[str, str], dict[str, Any] | None]:
         try:
-            body = json.loads(self._path.read_text(encoding="utf-8"))
+            body = parse_json(self._path.read_text(encoding="utf-8"))
             players = {str(name): str(where) for name, where in body["players"].items()}
             return players, dict(body["settings"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}, None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise LeagueError(
                 f"{self._path} cannot be read ({type(error).__name__}): put it back as it was, or "
                 "give another folder"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.texts import parse_json
 
 
 class MetricsError(AnchorgymError, ValueError):
@@ -22,9 +22,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            record = json.loads(line.decode("utf-8"))
+            record = parse_json(line.decode("utf-8"))
             records.append({"phase": str(record["phase"]), **record})
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise MetricsError(
                 f"line {number} of {path} is damaged ({type(error).__name__}): put the file back "
                 "as it was, or begin the run again in another folder"

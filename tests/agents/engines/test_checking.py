@@ -60,6 +60,32 @@ def test_the_engine_of_tables_keeps_every_promise_that_concerns_it() -> None:
     assert {r.name for r in report.results if r.status == "skipped"} == {"transcripts"}
 
 
+def test_a_freed_session_of_a_table_has_no_options_left() -> None:
+    engine = table_subject().engine
+    engine.submit("a", (0, 1, 2), Sampling(1))
+    engine.poll()
+    engine.submit("a", (), Sampling(1))  # the same ones again
+    engine.poll()
+    engine.free("a")
+    with pytest.raises(EngineError, match="no options"):
+        engine.submit("a", (), Sampling(1))
+
+
+def test_an_engine_is_asked_with_tokens_even_where_it_has_to_refuse() -> None:
+    """So that it may read a request before it looks at the sampling."""
+    subject = table_subject()
+    engine: Any = subject.engine
+    submit = engine.submit
+
+    def reading(key: object, tokens: Sequence[int], *rest: object) -> None:
+        torch.tensor(tokens, dtype=torch.long)
+        submit(key, tokens, *rest)
+
+    engine.submit = reading
+    report = check_engine(subject)
+    assert report.ok, report.summary()
+
+
 def test_an_engine_that_answers_late_and_can_do_less_passes_too() -> None:
     report = check_engine(RemoteFactory())
     assert report.ok, report.summary()

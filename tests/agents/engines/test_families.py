@@ -102,6 +102,12 @@ def test_a_probe_says_by_how_much_a_model_differs() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_probe_fits_into_the_few_positions_of_a_small_model() -> None:
+    config = family_model("llama").config
+    config.max_position_embeddings = 16
+    probe(LlamaForCausalLM(config).eval())
+
+
 @pytest.mark.parametrize("name", ["gpt2", "opt", "llama"])
 def test_positions_beyond_the_last_are_refused(name: str) -> None:
     engine = TorchEngine(family_model(name), (2,))

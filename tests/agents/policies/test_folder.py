@@ -14,6 +14,7 @@ import worlds  # noqa: F401  (registers the test worlds)
 from chat_models import chat_model
 from safetensors.torch import load_file, save_file
 from small_policies import small_policy
+from transformers import LlamaForCausalLM
 
 from anchorgym.agents import PolicyError, load_policy
 from anchorgym.agents.engines.families import UnsupportedModelError
@@ -129,6 +130,16 @@ def test_settings_that_cannot_be_are_refused(folder: Path, values: Any, said: st
         load_policy(folder)
 
 
+def test_a_setting_that_older_versions_do_not_know_is_saved_only_where_it_is_used(
+    folder: Path, tmp_path: Path
+) -> None:
+    policy = load_policy(folder)
+    for end_tokens in ([], ["<pad>"]):
+        policy.with_prompt(end_tokens=end_tokens).save(tmp_path / "other")
+        saved = json.loads((tmp_path / "other" / "anchorgym_policy.json").read_text())
+        assert saved.get("end_tokens") == (end_tokens or None)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(folder: Path, value: float) -> None:
     weights = load_file(folder / "model.safetensors")
@@ -150,6 +161,30 @@ def test_weights_of_another_shape_or_name_are_refused(folder: Path) -> None:
         save_file(changed, folder / "model.safetensors", metadata={"format": "pt"})
         with pytest.raises(PolicyError, match="damaged"):
             load_policy(folder)
+
+
+@pytest.mark.parametrize("name", ["metadata", "weight_map"])
+def test_an_index_that_lacks_a_part_is_the_file_that_is_damaged(folder: Path, name: str) -> None:
+    weights = load_file(folder / "model.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, "part.safetensors")}
+    (folder / "model.safetensors").rename(folder / "part.safetensors")
+    path = folder / "model.safetensors.index.json"
+    path.write_text(json.dumps(index))
+    load_policy(folder)
+    path.write_text(json.dumps({key: value for key, value in index.items() if key != name}))
+    with pytest.raises(PolicyError, match=f"index.json is damaged .*no {name}"):
+        load_policy(folder)
+
+
+def test_what_the_library_raises_on_loading_is_a_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError("by\nzero")
+
+    monkeypatch.setattr(LlamaForCausalLM, "from_pretrained", fail)
+    with pytest.raises(PolicyError, match=r"config.json is damaged \(ZeroDivisionError .*by zero"):
+        load_policy(folder)
 
 
 @pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd", "a/b", "", 3, None])

@@ -21,7 +21,13 @@ from anchorgym.envs.alfworld import export
 from anchorgym.envs.alfworld.engine import World
 from anchorgym.envs.alfworld.export import export_game, write_games
 from anchorgym.envs.alfworld.game import APPLIANCES, TASK_TYPES, Game
-from anchorgym.envs.alfworld.generator import PANEL_SIZES, generated_game, household, panel
+from anchorgym.envs.alfworld.generator import (
+    PANEL_SIZES,
+    ROOM_ODDS,
+    generated_game,
+    household,
+    panel,
+)
 from anchorgym.envs.alfworld.scenes import UNSEEN_SCENES, kinds, scenes
 from anchorgym.envs.alfworld.solver import solve
 from anchorgym.envs.draws import Draws
@@ -177,6 +183,10 @@ class TestGames:
         assert numbers("valid_seen").isdisjoint(UNSEEN_SCENES)
         assert len(numbers("train")) > 80
 
+    def test_percentages_of_rooms_are_of_all_games(self) -> None:
+        for kind, odds in ROOM_ODDS.items():
+            assert sum(odds.values()) == 100, kind
+
     def test_splits_share_no_game(self) -> None:
         facts = [household(f"{split}/{TYPES[0]}/5").facts for split in PANEL_SIZES]
         assert len(set(facts)) == 3
@@ -282,6 +292,13 @@ class TestExport:
         assert trajectory["task_type"] == TYPES[1]
         assert trajectory["pddl_params"]["toggle_target"] == "DeskLamp"
         assert json.loads(second.read_text())["solvable"] is True
+
+    def test_games_that_were_exported_before_are_written_anew(self, tmp_path: Path) -> None:
+        (path,) = write_games([f"train/{TYPES[0]}/3"], tmp_path)
+        whole = path.read_text()
+        path.write_text("cut off")
+        assert write_games([f"train/{TYPES[0]}/3"], tmp_path) == [path]
+        assert path.read_text() == whole
 
     def test_without_the_stock_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.undo()

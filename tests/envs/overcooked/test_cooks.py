@@ -14,7 +14,7 @@ from anchorgym.envs.errors import LayoutError
 from anchorgym.envs.overcooked import ACTIONS, CLASSIC, Kitchen, State, layout_names, load_layout
 from anchorgym.envs.overcooked.cooks import GreedyCook, make_cook, play_out
 from anchorgym.envs.overcooked.items import ALL_MIXES, DISH, NOTHING, ONION, SOUP, TOMATO, started
-from anchorgym.envs.overcooked.jobs import Jobs
+from anchorgym.envs.overcooked.jobs import Goal, Jobs
 from anchorgym.envs.overcooked.layouts import CLASSIC as FIVE
 from anchorgym.envs.overcooked.render import TILE, animate, film, picture
 from anchorgym.envs.overcooked.seat import beside
@@ -82,6 +82,38 @@ def test_a_cook_does_not_wait_at_a_pot_that_holds_nothing_while_another_cooks() 
         state = tomatoes._replace(pots=pots)
         goal = Jobs(kitchen, Walks(kitchen)).own_goal(state, 0)
         assert goal is None or goal.interact or goal.cell == cell
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_cook_with_a_dish_goes_where_a_soup_is_ready_first(place: int) -> None:
+    kitchen = Kitchen(load_layout("asymmetric_advantages"))
+    worth = kitchen.rules.wanted[0]
+    time, jobs = kitchen.rules.cook_time(worth), Jobs(kitchen, Walks(kitchen))
+
+    def goal(here: int, there: int) -> Goal | None:
+        pots = (here, there) if place == 0 else (there, here)
+        return jobs.own_goal(kitchen.start()._replace(held=(DISH, NOTHING), pots=pots), 0)
+
+    there = kitchen.pots[place]
+    assert goal(started(worth, time), started(worth)) == Goal(there)
+    assert goal(started(worth, time - 12), started(worth)) == Goal(there, interact=False)
+    assert goal(started(worth), 0) == Goal(there, interact=False)
+    down = goal(0, 0)
+    assert down is not None
+    assert down.cell in kitchen.counters
+
+
+def test_a_dish_is_handed_over_to_the_cook_that_reaches_the_pot() -> None:
+    kitchen = Kitchen(load_layout("forced_coordination"))
+    walks = Walks(kitchen)
+    state = kitchen.start()._replace(pots=(started(kitchen.rules.wanted[0]),) * len(kitchen.pots))
+    (seat,) = (i for i in (0, 1) if walks.nearest(state.stances[i], kitchen.pots) is None)
+    held = (DISH, NOTHING) if seat == 0 else (NOTHING, DISH)
+    goal = Jobs(kitchen, walks).own_goal(state._replace(held=held), seat)
+    assert goal is not None
+    assert goal.interact
+    assert goal.cell in kitchen.counters
+    assert walks.nearest(state.stances[1 - seat], [goal.cell]) is not None
 
 
 def test_the_same_seed_plays_the_same_game() -> None:

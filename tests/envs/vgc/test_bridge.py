@@ -137,6 +137,14 @@ def test_a_lost_battle_that_was_discarded_is_forgotten(bridge: Bridge) -> None:
     assert set(caught.value.lost) == {two}
 
 
+def test_the_simulator_forgets_a_battle_that_was_discarded(bridge: Bridge) -> None:
+    one, two = opened(bridge, 2)
+    bridge.discard([one])
+    with pytest.raises(BridgeError):
+        bridge.key(one)
+    assert bridge.key(two)
+
+
 def test_battles_of_two_crashes_are_reported_each(bridge: Bridge) -> None:
     battles: list[int] = []
     for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,13 @@ def test_damage_follows_the_formula(tables: Knowledge) -> None:
     plain = 22 * 90 * 100 / 136 / 50 + 2
     expected = plain * 1.5 * 2 * 0.925 / 180
     assert damage(attack, user, grass, now, tables) == pytest.approx(expected)
+    for boost, factor in ((1, 3 / 2), (-2, 1 / 2)):
+        boosted = replace(user, boosts={"spa": boost})
+        share = ((plain - 2) * factor + 2) * 1.5 * 2 * 0.925 / 180
+        assert damage(attack, boosted, grass, now, tables) == pytest.approx(share)
+    for screen, factor in (("lightscreen", 2 / 3), ("auroraveil", 2 / 3), ("reflect", 1)):
+        behind = replace(now, conditions=({}, {screen: 1}))
+        assert damage(attack, user, grass, behind, tables) == pytest.approx(expected * factor)
     immune = pokemon("Houndoom", ("Dark", "Fire"), ability="flashfire")
     assert damage(attack, user, immune, now, tables) == 0
     assert attack_of(user, "protect", tables) is None

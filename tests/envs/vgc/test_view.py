@@ -10,6 +10,7 @@ from vgc_battles import REG_I, starts
 from anchorgym.envs.vgc.bridge import EVERYTHING, Bridge, Move
 from anchorgym.envs.vgc.env import tokens
 from anchorgym.envs.vgc.records import BattleRecord
+from anchorgym.envs.vgc.situation import situation
 
 FOE = "Incineroar||SitrusBerry|Blaze|FlareBlitz,Protect,KnockOff,FakeOut|Jolly|,252,,,,252|M|||50|"
 ZOROARK = (
@@ -149,3 +150,25 @@ def compare_sides(frame: Any) -> int:
             assert seen["status"] == status.replace("fnt", "")
             compared += 1
     return compared
+
+
+def test_the_turns_of_a_sides_condition_are_counted_with_the_present_one(bridge: Bridge) -> None:
+    windy = (
+        "Whimsicott||FocusSash|Prankster|Tailwind,Protect,Moonblast,Encore|Timid"
+        "|,,,252,,252|M|||50|"
+    )
+    start = BattleRecord(REG_I, (1, 2, 3, 4), (team(windy, *OTHERS, MASK), OWN), False)
+    (battle,), _ = bridge.open([start])
+    bridge.choose([Move(battle, ("team 1234", "team 2314"))])
+    tables = bridge.tables(REG_I)
+    for turns, own in ((2, "move 1, move 2"), (3, "move 2, move 3")):
+        (frame,) = bridge.choose([Move(battle, (own, "move 2, move 2"))], EVERYTHING)
+        now = situation(frame["seats"][0], 0, tables)
+        assert now.conditions == ({"tailwind": turns}, {})
+
+
+def test_both_places_of_a_side_hold_who_was_led_in_that_order(bridge: Bridge) -> None:
+    _, seat = seen_by_p1(bridge, team(MASK, *OTHERS, ZOROARK), "team 3124")
+    now = situation(seat, 0, bridge.tables(REG_I))
+    assert [own and own.species for own in now.active_own()] == ["Incineroar", "Milotic"]
+    assert [foe and foe.species for foe in now.active_foes()] == ["Flygon", "Rillaboom"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import parallel_worlds  # noqa: F401  (registers the test worlds)
 import pytest
 
-from anchorgym.envs.durable import ForeignFilesError, whole_folder
+from anchorgym.envs.durable import NEW, OLD, ForeignFilesError, whole_folder
 from anchorgym.training.cli import main
 from anchorgym.training.config.run_folders import (
     RunBusyError,
@@ -220,3 +220,13 @@ def test_what_others_have_put_into_a_policys_folder_is_not_lost() -> None:
             (fresh / "weights").write_text("new")
     assert Path("policy/notes").read_text() == "years of work"
     assert Path("policy/weights").read_text() == "old"
+
+
+def test_what_an_interrupted_save_has_left_is_cleared_away() -> None:
+    for leftover in (Path("policy" + NEW), Path("policy" + OLD)):
+        leftover.mkdir()
+        (leftover / "half").write_text("cut off")
+    with whole_folder(Path("policy")) as fresh:
+        (fresh / "weights").write_text("new")
+    assert [path.name for path in Path().iterdir()] == ["policy"]
+    assert [path.name for path in Path("policy").iterdir()] == ["weights"]

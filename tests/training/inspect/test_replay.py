@@ -290,7 +290,7 @@ def test_differences_before_a_line_that_cannot_be_read_are_told(
     said = capsys.readouterr()
     assert "won was False, is True" in said.out
     assert "2 episodes" in said.out
-    assert "1 differences in 1 episodes; 1 files unreadable" in said.out
+    assert "differences: 1, in episodes: 1; 1 files unreadable" in said.out
     assert "line 4: not JSON" in said.err
 
 
@@ -414,7 +414,7 @@ def test_the_command_tells_by_its_status(
     assert main(["replay", str(run / "episodes"), "--verify"]) == 1
     said = capsys.readouterr().out
     assert "line 4: episode 3, turn 2: reward was 0.5, is 0.0" in said
-    assert "2 differences in 1 episodes" in said
+    assert "differences: 2, in episodes: 1" in said
     assert main(["replay", str(run / "episodes" / "a.jsonl"), "--verify", "--episode", "2"]) == 0
     (run / "episodes" / "b.jsonl").write_text("nothing\n")
     assert main(["replay", str(run), "--verify"]) == 2
@@ -426,7 +426,7 @@ def test_a_file_without_a_digest_is_verified_as_far_as_that_goes(
     household: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["replay", str(write(scratch, unsealed(household))), "--verify"]) == 0
-    assert "hold no digest" in capsys.readouterr().out
+    assert "without a digest" in capsys.readouterr().out
 
 
 def test_an_episode_is_shown_turn_by_turn(

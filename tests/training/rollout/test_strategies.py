@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from anchorgym.training.learning.rows import episode_rows
 from anchorgym.training.learning.token_batch import choice_mask
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.strategies import make_strategy
+from anchorgym.training.rollout.strategies.budget import Budget
 from anchorgym.training.rollout.strategies.choosing import value_variance
 from anchorgym.training.rollout.strategies.hints import HintedPolicy, mask_hints
 from anchorgym.training.rollout.types import Origin
@@ -341,3 +343,12 @@ def test_hinted_turns_are_the_experts_and_the_rest_is_the_policys(
 def test_designs_that_cannot_be_played_are_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         assemble(TrainConfig.parse({"env": ERRANDS, **changes}))
+
+
+def test_forks_are_started_as_long_as_the_turns_cover_their_greatest_length() -> None:
+    parent = SimpleNamespace(start=Start("task", 0, 0))
+    origins: Any = [SimpleNamespace(turn=turn, parent=parent) for turn in (4, 2, 7)]
+    budget, rng = Budget(4, 10), random.Random(0)
+    for left, turns in ((9, [4, 7]), (14, [4, 2]), (17, [4, 2, 7]), (2, [])):
+        starts = budget.affordable(origins, left, rng)
+        assert [start.origin.turn for start in starts if start.origin] == turns

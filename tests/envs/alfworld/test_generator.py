@@ -245,6 +245,14 @@ class TestLikeness:
             assert sum(lengths[kind]) / len(lengths[kind]) == pytest.approx(mean, abs=0.3)
 
 
+def test_possible_commands_are_sorted_wherever_one_stands() -> None:
+    for task_id in panel("train")[:12]:
+        world = World(generated_game(task_id))
+        for command in solve(World(generated_game(task_id))):
+            world.step(command)
+            assert list(world.admissible()) == sorted(world.admissible())
+
+
 class TestScenes:
     def test_all_scenes_of_alfred(self) -> None:
         everything = [*scenes(unseen=True), *scenes(unseen=False)]

@@ -30,6 +30,14 @@ class SeenALFWorld(ALFWorldEnv):
         return () if split == "valid_unseen" else super().tasks(split)
 
 
+@register("test/FewALFWorld-v0", max_turns=6)
+class FewALFWorld(SeenALFWorld):
+    """Three games to train on."""
+
+    def tasks(self, split: str | None = None) -> Any:
+        return super().tasks(split)[:3]
+
+
 def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:
     base: dict[str, Any] = {
         "env": {"id": env, "max_turns": 6},
@@ -111,6 +119,12 @@ def test_where_nothing_is_held_out_nothing_is_chosen() -> None:
     assert len(panels.train) == 6
     same = {"split": "valid_seen", "validation_split": "valid_seen"}
     assert not assemble(settings("test/Errands-v0", evaluation=same)).panels.chooses
+
+
+def test_too_few_tasks_are_all_trained_on() -> None:
+    panels = assemble(settings("test/FewALFWorld-v0")).panels
+    assert (panels.test, panels.validation, panels.chooses) == ("valid_seen", "train", False)
+    assert len(panels.train) == panels.validation_tasks == 3
 
 
 def finished(

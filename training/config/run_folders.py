@@ -198,9 +198,9 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
     if folder.is_file():
         raise ConfigError(f"{folder} is a file: give the folder that `{command}` named")
     if (writer := writer_of(folder)) not in ("", command):
-        raise ConfigError(
-            f"{folder} was written by `{writer}`: give a folder that `{command}` named"
-        )
+        resumed = f"go on with `{writer} --resume {folder}`"  # runs have settings; others, none
+        remedy = resumed if path.exists() else f"give a folder that `{command}` named"
+        raise ConfigError(f"{folder} was written by `{writer}`: {remedy}")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

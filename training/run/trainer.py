@@ -19,6 +19,7 @@ from anchorgym.training.config.run_folders import (
     require_free,
 )
 from anchorgym.training.config.sections import TrainConfig
+from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.components import assemble, completed, find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.job import START, Job
@@ -64,13 +65,12 @@ def train(
     if not resume:
         require_free(folder)
     with ExitStack() as stack:
-        recovery = policy = None
+        policy = None
         if goes_on:
             stack.enter_context(alone(folder))
             if (folder / RESULT).exists():
                 raise RunFinishedError(f"{folder} is finished: there is nothing to resume")
-            recovery = Recovery(folder, WRITTEN, config.checkpoint)
-            if recovery.saved:
+            if Checkpoints(folder / "checkpoints").newest():
                 engine = find_factory(config.engine)
                 policy = load_policy(folder / START, engine=engine)
         components = assemble(config, policy)
@@ -82,7 +82,8 @@ def train(
             claim(folder, "anchorgym train")
             stack.enter_context(alone(folder))
             write_file(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
-        recovery = recovery or Recovery(folder, WRITTEN, config.checkpoint)
+        # Nothing is taken back before it is known that the run goes on.
+        recovery = Recovery(folder, WRITTEN, config.checkpoint)
         elapsed = recovery.saved.state.get("elapsed", 0.0) if recovery.saved else 0.0
         log = MetricsLog(folder / "metrics.jsonl", elapsed, folder / "tensorboard")
         stack.callback(log.close)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from browser import Browser, find_chromium
 
 # One thread a process, as `make` sets it: threads that spin on shared cores cost more than they
 # bring, and a process that is forked from one with several waits for ever.
@@ -32,3 +34,13 @@ def reference() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("reference data is absent: set ANCHORGYM_REFERENCE to its folder")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser that the tests of a module share."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium here: apt-get install chromium, or put one on PATH")
+    with Browser(program) as browser:
+        yield browser

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import worlds  # noqa: F401
-from browser import Browser, find_chromium
+from browser import Browser
 from injecting_world import ATTACK
 from small_runs import write_run
 
@@ -19,15 +19,6 @@ from anchorgym.envs.errors import AnchorgymError
 from anchorgym.training.inspect.viewing import write_page
 
 Place = tuple[str | int, ...]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium here: apt-get install chromium, or put one on PATH")
-    with Browser(program) as browser:
-        yield browser
 
 
 def text_fields(value: Any, at: tuple[str, ...] = ()) -> dict[tuple[str, ...], Place]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Browser, find_chromium
+from browser import Browser
 from injecting_world import ATTACK
 from small_runs import write_run
 
@@ -33,15 +32,6 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_page(
         write_run(tmp_path_factory.mktemp("runs") / "hostile", "test/Injecting-v0")
     ).path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium here: apt-get install chromium, or put one on PATH")
-    with Browser(program) as browser:
-        yield browser
 
 
 def texts(browser: Browser, selector: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Browser, find_chromium
+from browser import Browser
 from vgc_battles import play_random, starts
 
 from anchorgym.envs.errors import DataError
@@ -31,15 +31,6 @@ def file(battles: list[KeptBattle], tmp_path: Path) -> Path:
     path = tmp_path / "battles.jsonl"
     write_battles(path, battles)
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium here: apt-get install chromium, or put one on PATH")
-    with Browser(program) as browser:
-        yield browser
 
 
 def test_battles_come_back_from_their_file(battles: list[KeptBattle], file: Path) -> None:

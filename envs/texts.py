@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from anchorgym.envs.errors import ContractError
@@ -62,23 +63,27 @@ def json_line(value: Any) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text that may hold anything.
-
-    Raises:
-        ValueError: it is not JSON, is nested too deeply, or a number is not finite.
-    """
-    try:
-        return json.loads(text, parse_float=_finite, parse_constant=_finite)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-
-
 def _finite(number: str) -> float:
     value = float(number)
     if not math.isfinite(value):
         raise ValueError(f"the number {number[:20]} is not finite")
     return value
+
+
+def parse_json(text: str | bytes, number: Callable[[str], float | None] = _finite) -> Any:
+    """Return the value of a JSON text that may hold anything.
+
+    Args:
+        text: the text.
+        number: reads each number that is no integer; by default it refuses what is not finite.
+
+    Raises:
+        ValueError: it is not JSON, is nested too deeply, or a number is refused.
+    """
+    try:
+        return json.loads(text, parse_float=number, parse_constant=number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def id_bytes(text: str) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,142 +32,87 @@ _BLOCK = 64
 """Number of queries in a block; a block attends only to keys up to its own end."""
 
 
-def plain_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float,
-    softcap: float | None = None,
-    s_aux: Tensor | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
+class Inputs(NamedTuple):
+    """What a layer attends with; softcap and sinks are None where a family has none."""
+
+    query: Tensor  # (batch, heads, n_new, width)
+    key: Tensor  # (batch, kv_heads, n_total, width); query heads share them in groups
+    value: Tensor  # (batch, kv_heads, n_total, width)
+    allowed: Tensor | None  # bool (batch or 1, 1, n_new, n_total), True where a token may attend
+    scaling: float  # factor of the scores
+    softcap: float | None  # scores become `softcap * tanh(score / softcap)` (Gemma 2)
+    sinks: Tensor | None  # (heads,) score of a further key of each head, whose value is 0 (gpt-oss)
+
+    def attend(self) -> Tensor:
+        """Return the mixed values (batch, heads, n_new, width), by plain products."""
+        assert self.allowed is not None
+        bias = _bias(self.allowed, self.query.dtype)
+        return self.attend_with(self.query * self.scaling, self.key, self.value, bias)
+
+    def attend_with(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+        """Return the mixed values of queries that are scaled, with a bias of the scores."""
+        batch, heads, n_new, width = query.shape
+        kv_heads, n_total = key.shape[1:3]
+        # The heads of a group are laid out one after another, and share keys without copies.
+        scores = query.reshape(batch, kv_heads, -1, width) @ key.transpose(-1, -2)
+        scores = scores.view(batch, heads, n_new, n_total)
+        if self.softcap is not None:
+            scores = torch.tanh(scores / self.softcap) * self.softcap
+        scores = scores + bias
+        if self.sinks is None:
+            weights = torch.softmax(scores, -1)
+        else:
+            last = self.sinks.to(scores.dtype).view(1, -1, 1, 1).expand(batch, heads, n_new, 1)
+            weights = torch.softmax(torch.cat([scores, last], -1), -1)[..., :-1]
+        mixed = weights.reshape(batch, kv_heads, -1, n_total) @ value
+        return mixed.view(batch, heads, n_new, value.shape[-1])
+
+    def attend_fused(self, key: Tensor, value: Tensor) -> Tensor:
+        """Return the mixed values (batch, heads, n_new, width), by torch's fused kernel."""
+        return functional.scaled_dot_product_attention(
+            self.query, key, value, attn_mask=self.allowed, scale=self.scaling
+        )
+
+    @property
+    def fusible(self) -> bool:
+        """Whether the fused kernel can do it: it knows neither softcaps nor sinks."""
+        return self.softcap is None and self.sinks is None
+
+
+def plain_attention(layer: Inputs) -> Tensor:
     """Attend causally over whole rows, without cache (padding comes last).
 
-    Args:
-        query: (batch, heads, length, width).
-        key, value: (batch, kv_heads, length, width); query heads share them in groups.
-        attention_mask: bool (1, 1, length, length), True where a token may attend; None lets it
-            attend to all tokens up to itself.
-        scaling: factor of the scores.
-        softcap: bound of the scores; see `_attend`.
-        s_aux: (heads,) sinks; see `_attend`.
-
-    Returns:
-        (batch, length, heads, width), and no attention weights.
+    Without a mask, a token attends to all tokens up to itself.
     """
+    query, key, value, allowed = layer.query, layer.key, layer.value, layer.allowed
     length = query.shape[2]
     mixed = []
     for start in range(0, length, _BLOCK):
         end = start + _BLOCK
-        if attention_mask is None:
+        if allowed is None:
             bias = _future(min(_BLOCK, length - start), start, key.dtype, key.device)
         else:
-            bias = _bias(attention_mask[:, :, start:end, :end], key.dtype)
-        part = query[:, :, start:end] * scaling
-        mixed.append(_attend(part, key[:, :, :end], value[:, :, :end], bias, softcap, s_aux))
-    return torch.cat(mixed, 2).transpose(1, 2), None
+            bias = _bias(allowed[:, :, start:end, :end], key.dtype)
+        part = query[:, :, start:end] * layer.scaling
+        mixed.append(layer.attend_with(part, key[:, :, :end], value[:, :, :end], bias))
+    return torch.cat(mixed, 2)
 
 
-def cached_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float,
-    softcap: float | None = None,
-    s_aux: Tensor | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """Attend to cached keys; the heads of a group share them without copies.
-
-    Args:
-        query: (batch, heads, n_new, width).
-        key, value: (batch, kv_heads, n_total, width).
-        attention_mask: bool (batch, 1, n_new, n_total), True where a token may attend.
-        scaling: factor of the scores.
-        softcap: bound of the scores; see `_attend`.
-        s_aux: (heads,) sinks; see `_attend`.
-
-    Returns:
-        (batch, n_new, heads, width), and no attention weights.
-    """
-    assert attention_mask is not None
-    if key.shape[1] == query.shape[1] and softcap is None and s_aux is None:
-        mixed = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=attention_mask, scale=scaling
-        )
-        return mixed.transpose(1, 2), None
-    bias = _bias(attention_mask, query.dtype)
-    return _attend(query * scaling, key, value, bias, softcap, s_aux).transpose(1, 2), None
+def cached_attention(layer: Inputs) -> Tensor:
+    """Attend to cached keys; the heads of a group share them without copies."""
+    if layer.fusible and layer.key.shape[1] == layer.query.shape[1]:
+        return layer.attend_fused(layer.key, layer.value)
+    return layer.attend()
 
 
-def packed_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float,
-    softcap: float | None = None,
-    s_aux: Tensor | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """Attend within the rows that share a line, without cache.
-
-    Args:
-        query: (n_lines, heads, length, width).
-        key, value: (n_lines, kv_heads, length, width).
-        attention_mask: bool (n_lines, 1, length, length), True where a token may attend.
-        scaling: factor of the scores.
-        softcap: bound of the scores; see `_attend`.
-        s_aux: (heads,) sinks; see `_attend`.
-
-    Returns:
-        (n_lines, length, heads, width), and no attention weights.
-    """
-    assert attention_mask is not None
-    if softcap is None and s_aux is None:
-        heads = query.shape[1] // key.shape[1]  # that share keys and values
-        key, value = (of.repeat_interleave(heads, 1) if heads > 1 else of for of in (key, value))
-        mixed = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=attention_mask, scale=scaling
-        )
-        return mixed.transpose(1, 2), None
-    bias = _bias(attention_mask, query.dtype)
-    return _attend(query * scaling, key, value, bias, softcap, s_aux).transpose(1, 2), None
-
-
-def _attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    bias: Tensor,
-    softcap: float | None,
-    sinks: Tensor | None,
-) -> Tensor:
-    """Return (batch, heads, n_new, width); the heads of a group are laid out one after another.
-
-    Args:
-        softcap: bound of the scores, which become `softcap * tanh(score / softcap)` (Gemma 2).
-        sinks: (heads,) score of a further key of each head, whose value is zero (gpt-oss).
-    """
-    batch, heads, n_new, width = query.shape
-    kv_heads, n_total = key.shape[1:3]
-    scores = query.reshape(batch, kv_heads, -1, width) @ key.transpose(-1, -2)
-    scores = scores.view(batch, heads, n_new, n_total)
-    if softcap is not None:
-        scores = torch.tanh(scores / softcap) * softcap
-    scores = scores + bias
-    if sinks is None:
-        weights = torch.softmax(scores, -1)
-    else:
-        last = sinks.to(scores.dtype).view(1, -1, 1, 1).expand(batch, heads, n_new, 1)
-        weights = torch.softmax(torch.cat([scores, last], -1), -1)[..., :-1]
-    mixed = weights.reshape(batch, kv_heads, -1, n_total) @ value
-    return mixed.view(batch, heads, n_new, value.shape[-1])
+def packed_attention(layer: Inputs) -> Tensor:
+    """Attend within the rows that share a line, without cache."""
+    if not layer.fusible:
+        return layer.attend()
+    heads = layer.query.shape[1] // layer.key.shape[1]  # that share keys and values
+    return layer.attend_fused(
+        *(of.repeat_interleave(heads, 1) if heads > 1 else of for of in (layer.key, layer.value))
+    )
 
 
 def _bias(allowed: Tensor, dtype: torch.dtype) -> Tensor:
@@ -285,10 +230,30 @@ def _future(n_new: int, start: int, dtype: torch.dtype, device: torch.device) ->
     return torch.full(size, float("-inf"), dtype=dtype, device=device).triu(start + 1)
 
 
+def _for_transformers(kernel: Callable[[Inputs], Tensor]) -> Callable[..., tuple[Tensor, None]]:
+    """Return a kernel as the layers call it: (batch, n_new, heads, width), and no weights."""
+
+    def called(
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float,
+        softcap: float | None = None,
+        s_aux: Tensor | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, None]:
+        layer = Inputs(query, key, value, attention_mask, scaling, softcap, s_aux)
+        return kernel(layer).transpose(1, 2), None
+
+    return called
+
+
 for _name, _kernel, _mask in (
     (NAME, plain_attention, plain_mask),
     (CACHED, cached_attention, cached_mask),
     (PACKED, packed_attention, packed_mask),
 ):
-    AttentionInterface.register(_name, _kernel)
+    AttentionInterface.register(_name, _for_transformers(_kernel))
     AttentionMaskInterface.register(_name, _mask)

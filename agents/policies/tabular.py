@@ -18,6 +18,7 @@ from anchorgym.agents.engines.contract import Generation, SessionKey, new_key
 from anchorgym.agents.engines.table import Table, TableEngine
 from anchorgym.agents.policies.base import Decision, Prompt, View
 from anchorgym.envs.errors import AnchorgymError, reason_of
+from anchorgym.envs.texts import parse_json
 
 Situation = Callable[[Any, str, str, View], str]
 """Maps (environment, agent, observation, view) to the text that the decision depends on."""
@@ -107,7 +108,7 @@ class TabularPolicy:
         """
         names, logits = (Path(folder) / name for name in _FILES)
         try:
-            known = json.loads(names.read_text(encoding="utf-8"))
+            known = parse_json(names.read_text(encoding="utf-8"))
             self.model.situations = {str(k): int(v) for k, v in known["situations"].items()}
             self.model.options = {str(k): int(v) for k, v in known["options"].items()}
             self.model.logits.data = load_file(logits)["logits"]

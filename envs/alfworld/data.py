@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from anchorgym.envs.alfworld.game import TASK_TYPES, Game
 from anchorgym.envs.alfworld.generator import TaskId, generated_game, panel
 from anchorgym.envs.alfworld.index import GameFile, kept_index
 from anchorgym.envs.errors import CorruptGameError, DataError, UnknownSplitError, UnknownTaskError
+from anchorgym.envs.texts import parse_json
 
 SPLITS: Final = ("train", "valid_seen", "valid_unseen")
 DATA_VARIABLE: Final = "ALFWORLD_DATA"
@@ -256,8 +256,8 @@ def _is_solvable(trial: Path) -> bool:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        data = parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise CorruptGameError(str(error)) from error
     if not isinstance(data, dict):
         raise CorruptGameError("it holds no JSON object")

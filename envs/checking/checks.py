@@ -25,6 +25,7 @@ from anchorgym.envs.checking.probe import (
     admissible,
     begin,
     blamed,
+    caught,
     is_template,
     replay,
     take,
@@ -221,18 +222,15 @@ def gymnasium(probe: Probe) -> Iterator[Fault]:
     """Gymnasium's own checker passes."""
     env, remedy = probe.fresh(), "see the documentation of gymnasium.Env"
     env.action_space.seed(probe.seed)
-    with warnings.catch_warnings(record=True) as caught:
+    with caught() as raised, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        try:
-            # Other render modes are made from the spec; a class that is not registered has none.
-            gymnasium_check_env(env, skip_render_check=env.spec is None)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            one_turn = env.max_turns == 1 and "truncates after 1 step" in str(error)
-            if not one_turn:
-                yield Fault(f"it raised {described(error)}", remedy)
-    for warning in caught:
+        # Other render modes are made from the spec; a class that is not registered has none.
+        gymnasium_check_env(env, skip_render_check=env.spec is None)
+    if raised.error is not None:
+        one_turn = env.max_turns == 1 and "truncates after 1 step" in str(raised.error)
+        if not one_turn:
+            yield Fault(f"it raised {described(raised.error)}", remedy)
+    for warning in warned:
         text = _COLOUR.sub("", str(warning.message)).strip()
         if text.startswith("WARN:") and not any(known in text for known in _IRRELEVANT):
             yield Fault(text.removeprefix("WARN:").strip(), remedy)
@@ -252,14 +250,11 @@ def _follow(env: TextEnv, kind: ExpertKind, script: Script) -> Iterator[Fault]:
     moment = begin(env, script)
     while not moment.ended and len(script.actions) < _MOST_EXPERT_TURNS:
         before = env.snapshot()
-        try:
+        with caught() as raised:
             action = env.expert_action(kind)
-        except NoExpertError:
-            return
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            yield Fault(f"expert_action({kind!r}) raised {described(error)}", remedy, script)
+        if (error := raised.error) is not None:
+            if not isinstance(error, NoExpertError):
+                yield Fault(f"expert_action({kind!r}) raised {described(error)}", remedy, script)
             return
         if env.snapshot() != before:
             yield Fault(f"expert_action({kind!r}) changes the state", remedy, script)
@@ -332,17 +327,13 @@ def _refuses(
     error: type[Exception], fault: Fault, call: Callable[..., object], *args: Any, **kwargs: Any
 ) -> Iterator[Fault]:
     """Give the fault, completed by what happened, unless the call raises the error."""
-    try:
+    with caught() as raised:
         call(*args, **kwargs)
-    except error:
-        return
-    except KeyboardInterrupt:
-        raise
-    except BaseException as other:
+    if (other := raised.error) is None:
+        yield fault._replace(seen=f"{fault.seen} raised nothing")
+    elif not isinstance(other, error):
         seen = f"{fault.seen} raised {described(other)}"
         yield fault._replace(seen=seen, remedy=crash_remedy(other, fault.remedy))
-    else:
-        yield fault._replace(seen=f"{fault.seen} raised nothing")
 
 
 def _global_state() -> tuple[Any, ...]:

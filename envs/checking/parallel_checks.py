@@ -28,6 +28,7 @@ from anchorgym.envs.checking.probe import (
     back,
     begin,
     blamed,
+    caught,
     difference,
     is_template,
     kept_state,
@@ -142,14 +143,11 @@ def pettingzoo(probe: JointProbe) -> Iterator[Fault]:
             "seed_test": lambda: seed_test(lambda: cast(Any, probe.make()).env, _MOST_CYCLES),
         }
     for name, test in tests.items():
-        try:
-            with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-                warnings.simplefilter("ignore")
-                test()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            yield Fault(f"{name} raised {described(error)}", remedy)
+        with caught() as raised, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            test()
+        if raised.error is not None:
+            yield Fault(f"{name} raised {described(raised.error)}", remedy)
 
 
 def info(probe: JointProbe) -> Iterator[Fault]:

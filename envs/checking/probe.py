@@ -165,6 +165,24 @@ def shortened(env: Playable, fault: Fault) -> Fault:
     return fault
 
 
+class Raised:
+    """What a block has raised, once it is left."""
+
+    error: BaseException | None = None
+
+
+@contextmanager
+def caught() -> Iterator[Raised]:
+    """Catch whatever the environment raises, `SystemExit` too, but not an interrupt."""
+    raised = Raised()
+    try:
+        yield raised
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raised.error = error
+
+
 @contextmanager
 def blamed(
     call: str,
@@ -172,11 +190,11 @@ def blamed(
     remedy: Callable[[BaseException], str] = crash_remedy,
 ) -> Iterator[None]:
     """Turn whatever the environment raises into a `FaultError`."""
-    try:
+    with caught() as raised:
         yield
-    except (FaultError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # SystemExit too: a world must not end the process
+    if isinstance(error := raised.error, FaultError):
+        raise error
+    if error is not None:
         seen = f"{call} raised {described(error)}"
         raise FaultError(Fault(seen, remedy(error), where)) from error
 
@@ -184,12 +202,8 @@ def blamed(
 @contextmanager
 def blameless() -> Iterator[None]:
     """Ignore whatever the environment raises, where another check is to say so."""
-    try:
+    with caught():
         yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return
 
 
 def begin(env: Playable, script: Script) -> Moment:

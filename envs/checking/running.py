@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from anchorgym.envs.checking.moments import Fault, FaultError
-from anchorgym.envs.checking.probe import BaseProbe, shortened
+from anchorgym.envs.checking.probe import BaseProbe, caught, shortened
 from anchorgym.envs.checking.remedies import crash_remedy
 from anchorgym.envs.checking.report import CheckReport, CheckResult, Finding, described
 from anchorgym.envs.errors import MissingExtraError, OptionError, UnknownEnvError
@@ -89,13 +89,11 @@ def _run_all(probe: BaseProbe[Any], checks: Sequence[Check]) -> Iterator[CheckRe
 
 def _run(check: Check, probe: BaseProbe[Any]) -> CheckResult:
     faults: list[Fault] = []
-    try:
+    with caught() as raised:
         faults.extend(islice(check.run(probe), _MOST_FINDINGS))
-    except FaultError as error:
+    if isinstance(error := raised.error, FaultError):
         faults.append(shortened(probe.fresh(), error.fault))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # of the environment, in a place that no check foresaw
+    elif error is not None:  # of the environment, in a place that no check foresaw
         faults.append(Fault(f"the environment raised {described(error)}", crash_remedy(error)))
     unique: dict[str, Finding] = {}
     for fault in faults:

@@ -20,6 +20,7 @@ from anchorgym.envs.checking.probe import (
     back,
     begin,
     blamed,
+    caught,
     difference,
     first_difference,
     is_template,
@@ -226,16 +227,12 @@ def foreign_snapshots(probe: BaseProbe[Any]) -> Iterator[Fault]:
     before = env.snapshot()
     for name, data in _foreign(probe, before):
         for which, one in (("", env), (" before reset", probe.fresh())):
-            try:
+            with caught() as raised:
                 one.restore(data)
-            except SnapshotError:
+            if isinstance(raised.error, SnapshotError):
                 continue
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                seen = f"restore({name}){which} raised {described(error)}"
-            else:
-                seen = f"restore({name}){which} raised nothing"
+            happened = described(raised.error) if raised.error is not None else "nothing"
+            seen = f"restore({name}){which} raised {happened}"
             yield Fault(seen, remedy, script.upto(half))
             return
     changed = "the state has changed" if env.snapshot() != before else ""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from anchorgym.envs.cache import CACHE_VARIABLE, CheckedCache, cache_folder
+from anchorgym.envs.texts import parse_json
 from anchorgym.envs.vgc.errors import NodeMissingError, SetupError, SimulatorMissingError
 
 SCRIPTS: Final = Path(__file__).parent / "js"
@@ -180,6 +181,6 @@ def _package(folder: Path) -> Path:
 
 def _version_in(folder: Path) -> str | None:
     try:
-        return str(json.loads((_package(folder) / "package.json").read_bytes())["version"])
+        return str(parse_json((_package(folder) / "package.json").read_bytes())["version"])
     except (OSError, ValueError, KeyError):
         return None

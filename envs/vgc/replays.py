@@ -17,6 +17,7 @@ from typing import Any, Final
 from anchorgym.envs.durable import whole_file
 from anchorgym.envs.errors import DataError
 from anchorgym.envs.seals import seal_of
+from anchorgym.envs.texts import parse_json
 from anchorgym.envs.vgc.bridge import Bridge, Move
 from anchorgym.envs.vgc.errors import BridgeError
 from anchorgym.envs.vgc.installation import pinned_version
@@ -70,7 +71,7 @@ def holds_battles(path: Path) -> bool:
     """Whether a file is one of those that `write_battles` writes."""
     try:
         with path.open(encoding="utf-8") as file:
-            header = json.loads(file.readline())
+            header = parse_json(file.readline())
     except (OSError, ValueError):
         return False
     return isinstance(header, dict) and header.get("kind") == KIND
@@ -91,8 +92,8 @@ def read_battles(path: Path) -> Iterator[KeptBattle]:
         )
     for number, line in enumerate(lines, 2):
         try:
-            yield _battle(json.loads(line))
-        except (ValueError, KeyError, TypeError, RecursionError, BridgeError) as error:
+            yield _battle(parse_json(line))
+        except (ValueError, KeyError, TypeError, BridgeError) as error:
             raise DataError(f"line {number} of {str(path)!r} is no battle: {error!r}") from error
 
 
@@ -138,7 +139,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[bytes]]:
     if not holds_battles(path):
         raise DataError(f"{str(path)!r} holds no battles: `anchorgym play` and leagues write some")
     with path.open("rb") as file:
-        return json.loads(file.readline()), file.readlines()
+        return parse_json(file.readline()), file.readlines()
 
 
 def _executed(bridge: Bridge, record: BattleRecord) -> tuple[int | None, str, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from anchorgym.envs.errors import DataError, OptionError
+from anchorgym.envs.texts import parse_json
 from anchorgym.envs.webshop.fields import (
     FieldError,
     entry_of,
@@ -267,8 +267,8 @@ def _find(folder: Path, name: str, number: int | None) -> Path:
 
 def _read(path: Path, kind: type) -> Any:
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        found = parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise DataError(f"{str(path)!r} cannot be read: {error}. Download it again.") from error
     if not isinstance(found, kind):
         raise DataError(f"{str(path)!r} holds no JSON {kind.__name__}. {_REMEDY}")

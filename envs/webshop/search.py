@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorgym.envs.errors import DataError
+from anchorgym.envs.texts import parse_json
 from anchorgym.envs.webshop.analysis import analyse
 
 K1: Final = 0.9
@@ -117,7 +118,7 @@ class SearchIndex:
             IndexFileError: the folder holds none, or one of another format.
         """
         try:
-            meta: dict[str, Any] = json.loads((folder / _META).read_text(encoding="utf-8"))
+            meta: dict[str, Any] = parse_json((folder / _META).read_text(encoding="utf-8"))
             if meta["format"] != FORMAT:
                 raise IndexFileError(f"the index in {str(folder)!r} is of another version")
             arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS]

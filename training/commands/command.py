@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
 from anchorgym.envs.plugins import load_object
-from anchorgym.training.config.seeds import MOST_SEED
+from anchorgym.training.config.limits import MOST_SEED
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

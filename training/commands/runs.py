@@ -83,13 +83,13 @@ def run_job(
         config = read_settings(model, known.resume, f"anchorgym {command}")
     else:
         config = model.parse(given)
+    if known.resume is None and known.out is not None:
+        require_free(known.out)
     if known.dry_run:
         config = complete(config) if complete is not None else config
         print(config.model_dump_json(indent=2))
         return EXIT_OK
     out = known.resume or known.out or free_folder(stem(config))
-    if known.resume is None:
-        require_free(out)
     return _carry_out(
         known, command, Job(config, out, known.resume is not None, _console(known)), work
     )

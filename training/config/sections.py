@@ -9,8 +9,8 @@ from typing import Any, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from anchorgym.envs.errors import did_you_mean
+from anchorgym.training.config.limits import MOST_LAYERS, MOST_SEED, MOST_THREADS, MOST_WIDTH
 from anchorgym.training.config.section import Section
-from anchorgym.training.config.seeds import MOST_SEED
 
 _ANCHOR = re.compile(r"state|observation|history:[1-9]\d{0,3}")
 CLONE_UPDATES = 380
@@ -49,15 +49,15 @@ class PolicyConfig(Section):
     name: str = "tiny"
     """Policy to begin with: `tiny` (built and cloned from nothing), the folder of a saved policy or
     of a chat model in Hugging Face format, or `module:Name` for a loader of your own."""
-    hidden: int = Field(128, ge=8)
+    hidden: int = Field(128, ge=8, le=MOST_WIDTH)
     """Width of the hidden layers of a `tiny` policy."""
-    layers: int = Field(3, ge=1)
+    layers: int = Field(3, ge=1, le=MOST_LAYERS)
     """Number of layers of a `tiny` policy."""
-    heads: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1, le=MOST_WIDTH)
     """Number of attention heads in each layer of a `tiny` policy."""
     kv_heads: int | None = Field(None, ge=1)
     """Number of key and value heads, which must divide `heads`; by default as many as `heads`."""
-    feed_forward: int = Field(384, ge=8)
+    feed_forward: int = Field(384, ge=8, le=MOST_WIDTH)
     """Width of the feed-forward layers of a `tiny` policy."""
     max_context: int = Field(1536, ge=64)
     """Longest context of prompt and responses, in tokens; an episode that outgrows it is cut."""
@@ -343,7 +343,7 @@ class RunConfig(Section):
 
     seed: int = Field(0, ge=0)
     """Seed of every random draw of the run."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
     """Number of threads of tensor operations; more than 1 rarely pays on shared cores. By default
     the environment variable OMP_NUM_THREADS says it, and 1 where that is not set."""
     checkpoint: CheckpointConfig = CheckpointConfig()

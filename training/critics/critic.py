@@ -24,6 +24,7 @@ from anchorgym.envs import Plan, PlanningEnv
 from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.planning import FloatArray
+from anchorgym.envs.texts import parse_json
 from anchorgym.training.critics.encoders import HashedNgrams, TextEncoder, encoder_from_json
 from anchorgym.training.critics.trajectories import Aim, PlanTrajectory, Row, rows_of
 from anchorgym.training.learning.policy_gradient import descend
@@ -178,7 +179,7 @@ class PlanCritic:
             CriticError: the folder holds no critic, or a damaged one.
         """
         try:
-            settings: dict[str, Any] = json.loads(Path(folder, _SETTINGS).read_text("utf-8"))
+            settings: dict[str, Any] = parse_json(Path(folder, _SETTINGS).read_text("utf-8"))
             critic = cls(
                 settings["features"],
                 settings["agents"],

@@ -187,28 +187,40 @@ def summarise(
 def compare(one: Evaluation, other: Evaluation) -> Comparison:
     """Compare the evaluations of two policies task by task.
 
+    A task that was broken for one of them is left out for both.
+
     Raises:
         PanelError: the policies were evaluated on different tasks.
     """
-    if one.panel != other.panel or len(one.task_shares) != len(other.task_shares):
+    ours, theirs = _sound(one, other), _sound(other, one)
+    if one.broken or other.broken:
+        same = [one.tasks[at] for at in ours] == [other.tasks[at] for at in theirs]
+    else:
+        same = one.panel == other.panel and len(ours) == len(theirs)
+    if not same:
         raise PanelError(
             "a paired comparison needs the same panel of tasks on both sides, but they are "
             f"{_size(one)} and {_size(other)}: measure both with the same split and tasks"
         )
     if one.env != other.env and one.env and other.env:
         raise PanelError(f"a paired comparison needs one environment: {one.env}, {other.env}")
-    differences = one.task_shares - other.task_shares
+    differences = one.task_shares[ours] - other.task_shares[theirs]
+    types = [one.task_types[at] for at in ours]
     better, worse = int((differences > 0).sum()), int((differences < 0).sum())
     return Comparison(
         difference=difference_interval(differences),
-        by_type={
-            k: difference_interval(differences[at]) for k, at in _by_type(one.task_types).items()
-        },
+        by_type={k: difference_interval(differences[at]) for k, at in _by_type(types).items()},
         better=better,
         worse=worse,
         tasks=len(differences),
         p=sign_test(better, worse),
     )
+
+
+def _sound(one: Evaluation, other: Evaluation) -> list[int]:
+    """Return the places of one's tasks that were not broken when the other was measured."""
+    places = range(len(one.task_shares))
+    return [at for at in places if not other.broken or one.tasks[at] not in other.broken]
 
 
 def paired_difference(after: Evaluation, before: Evaluation) -> Interval:

@@ -6,7 +6,6 @@ define their keys; unknown keys are kept.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
@@ -167,7 +166,7 @@ def digest_of(path: Path) -> str:
     """
     read_trajectories(path)
     with path.open("rb") as file:
-        return seal_of(json.loads(file.readline()), file)
+        return seal_of(parse_json(file.readline()), file)
 
 
 def read_trajectories(path: Path) -> tuple[Header, Iterator[EpisodeRecord]]:

@@ -21,6 +21,7 @@ from typing import Any
 
 from anchorgym.envs.durable import whole_file
 from anchorgym.envs.errors import AnchorgymError
+from anchorgym.envs.texts import parse_json
 from anchorgym.training.config.run_folders import require_own_file
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.inspect.trajectories import (
@@ -180,18 +181,6 @@ def _hash(text: str) -> str:
 # Content of the folder ---------------------------------------------------------------------
 
 
-def _parse(text: str) -> Any:
-    """Parse JSON; numbers that are not finite become None.
-
-    Raises:
-        ValueError: it is not JSON, or is nested too deeply.
-    """
-    try:
-        return json.loads(text, parse_constant=lambda name: None, parse_float=_finite_or_none)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-
-
 def _finite_or_none(number: str) -> float | None:
     value = float(number)
     return value if math.isfinite(value) else None
@@ -200,7 +189,7 @@ def _finite_or_none(number: str) -> float | None:
 def _read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; return an empty one if there is none."""
     try:
-        value = _parse(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"), _finite_or_none)
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -214,7 +203,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         return
     for line in lines:
         try:
-            record = _parse(line)
+            record = parse_json(line, _finite_or_none)
         except ValueError:
             continue
         if isinstance(record, dict):

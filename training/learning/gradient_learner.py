@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from anchorgym.agents.engines.contract import Engine
+from anchorgym.envs.texts import parse_json
 from anchorgym.training.learning.contract import DivergedError, LearnerStateError, Statistics
 from anchorgym.training.learning.tensors import (
     Tensors,
@@ -129,7 +130,7 @@ def read_version(folder: Path, learner: str) -> int:
         LearnerStateError: the folder holds no state, or that of another kind of learner.
     """
     try:
-        about = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        about = parse_json((folder / _STATE).read_text(encoding="utf-8"))
         kind, version, form = about["learner"], int(about["version"]), about["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise unreadable(folder, error) from error

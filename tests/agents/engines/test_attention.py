@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anchorgym.agents.engines.attention import plain_attention, training_attention
+from anchorgym.agents.engines.attention import Inputs, plain_attention, training_attention
 
 BATCH, HEADS, LENGTH, WIDTH = 2, 4, 9, 8
 
@@ -25,12 +25,11 @@ def leaves(kv_heads: int) -> list[Tensor]:
 def test_values_and_gradients_equal_the_fused_kernel(kv_heads: int) -> None:
     scale = 0.3
     query, key, value = plain = leaves(kv_heads)
-    mixed, none = plain_attention(torch.nn.Module(), query, key, value, None, scale)
-    assert none is None
+    mixed = plain_attention(Inputs(query, key, value, None, scale, softcap=None, sinks=None))
     query, key, value = fused = leaves(kv_heads)
     truth = functional.scaled_dot_product_attention(
         query, key, value, is_causal=True, scale=scale, enable_gqa=True
-    ).transpose(1, 2)
+    )
     assert torch.allclose(mixed, truth, atol=1e-6)
     weight = torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
     (mixed * weight).sum().backward()

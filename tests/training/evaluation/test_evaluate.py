@@ -178,6 +178,19 @@ def test_only_figures_of_one_panel_in_one_world_are_compared() -> None:
     assert compare(one, one).difference.mean == 0
 
 
+def test_a_game_that_breaks_between_two_evaluations_is_left_out_of_both() -> None:
+    """It broke after the first: the second knows nothing of it, and has another panel."""
+    before, after = figures("wlwl"), figures("llw")
+    before = replace(before, tasks=("a", "b", "c", "d"))
+    after = replace(after, panel="of three", tasks=("a", "c", "d"), broken={"b": "damaged"})
+    found = compare(after, before)
+    assert found.tasks == 3
+    assert found.difference.mean == pytest.approx((-1 - 1 + 1) / 3)
+    assert compare(before, after).difference.mean == -found.difference.mean
+    with pytest.raises(PanelError):
+        compare(replace(after, tasks=("a", "c", "e")), before)
+
+
 @pytest.fixture(scope="module")
 def walker() -> ModelPolicy:
     return small_policy("test/Rooms-v0", tasks=6)

@@ -13,6 +13,7 @@ from anchorgym.envs import make_parallel
 from anchorgym.training.cli import main
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.selfplay import CoevolveConfig, EnvPool, coevolve
+from anchorgym.training.selfplay.coevolution import Coevolution
 from anchorgym.training.worlds.redteam import evaluate_teams, play_panel
 from anchorgym.training.worlds.redteam.measuring import measure_run
 from anchorgym.training.worlds.redteam.report import RedTeamReport
@@ -90,6 +91,31 @@ def test_the_command_prints_tables_json_pictures_and_transcripts(
         (tmp_path / "redteam.json").read_text()
     )
     assert (tmp_path / "redteam.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interrupted_command_goes_on_with_the_attacker_that_it_was_training(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two iterations against each of three teams; those that were trained are not trained again."""
+    iterate, calls = Coevolution._iterate, []
+
+    def counted(one: Coevolution) -> None:
+        calls.append(one)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        iterate(one)
+
+    monkeypatch.setattr(Coevolution, "_iterate", counted)
+    command = ["redteam", "evaluate", str(run), "--tasks", "6", "--best-response", "2", "--json"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 130
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    assert len(calls) == 4 + 4
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "anchorgym.json", "redteam.json", "redteam.png"
+    }  # fmt: skip
+    goes_on = json.loads(capsys.readouterr().out)
+    assert main([*command, "--out", str(tmp_path / "whole")]) == 0
+    assert goes_on == json.loads(capsys.readouterr().out)
 
 
 def test_runs_of_several_seeds_are_pooled_and_other_topologies_measured(

@@ -16,6 +16,7 @@ from torch import Tensor
 from anchorgym.envs.overcooked import Kitchen
 from anchorgym.envs.overcooked.batch import BatchStep, KitchenBatch
 from anchorgym.envs.overcooked.codes import Codes, FloatArray
+from anchorgym.envs.texts import parse_json
 from anchorgym.training.worlds.overcooked.network import CookNet, NeuralCook
 
 SEATS = np.arange(2)
@@ -107,7 +108,7 @@ class Games:
         arrays = load_file(folder / _ARRAYS)
         self._score, self._whole = arrays.pop("score"), arrays.pop("whole").astype(bool)
         self.batch.restore(arrays)
-        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        about = parse_json((folder / _ABOUT).read_text(encoding="utf-8"))
         self.scores, self.rng.bit_generator.state = about["scores"], about["generator"]
 
     def look(self) -> FloatArray:

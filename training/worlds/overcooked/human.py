@@ -8,7 +8,6 @@ themselves and take 20 ticks.
 from __future__ import annotations
 
 import ast
-import json
 import lzma
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.overcooked import ACTIONS, Kitchen, State
 from anchorgym.envs.overcooked.items import CAPACITY, DISH, NOTHING, ONION, SOUP, TOMATO, started
 from anchorgym.envs.overcooked.layouts import ALIASES
+from anchorgym.envs.texts import parse_json
 from anchorgym.training.learning.minibatches import minibatch_epochs
 from anchorgym.training.learning.policy_gradient import descend
 from anchorgym.training.worlds.overcooked.config import CloneConfig
@@ -75,7 +75,7 @@ def read_games(path: str | Path, kitchen: Kitchen) -> list[HumanGame]:
 def _ticks(path: Path, layout: str) -> Iterator[dict[str, Any]]:
     with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open() as file:
         for line in file:
-            tick: dict[str, Any] = json.loads(line)
+            tick: dict[str, Any] = parse_json(line)
             if ALIASES.get(tick["layout_name"], tick["layout_name"]) == layout:
                 yield tick
 

@@ -17,6 +17,7 @@ from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.overcooked import ACTIONS, Kitchen, State, load_layout
 from anchorgym.envs.overcooked.codes import Codes
+from anchorgym.envs.texts import parse_json
 
 _WEIGHTS, _SETTINGS = "cook.safetensors", "cook.json"
 FORMAT = 1
@@ -134,7 +135,7 @@ class NeuralCook:
         """
         path = _of_run(Path(folder))
         try:
-            settings: dict[str, Any] = json.loads((path / _SETTINGS).read_text("utf-8"))
+            settings: dict[str, Any] = parse_json((path / _SETTINGS).read_text("utf-8"))
             layout, rows, hidden = settings["layout"], settings["rows"], settings["hidden"]
             if kitchen is None:
                 kitchen = Kitchen(load_layout(layout).with_rules(**settings["rules"]))

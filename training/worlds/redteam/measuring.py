@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,8 @@ def measure_run(
         seed: seed of all random draws.
         split: split of the tasks.
         topologies: topologies to measure on; by default that of the training.
-        scratch: empty folder for the training of fresh attackers.
+        scratch: folder for the training of fresh attackers, which goes on where it was interrupted
+            if the folder is given again.
         display: progress display.
 
     Raises:
@@ -65,11 +68,11 @@ def measure_run(
     found = evaluate_teams(rooms, teams, attackers, panel, seed=seed)
     if response and scratch is not None:
         with display.phase("responses", len(teams)) as shown:
-            for number, (name, team) in enumerate(teams.items()):
+            for name, team in teams.items():
                 fresh = best_attacker(
                     run.config,
                     team,
-                    scratch / f"{number}",
+                    scratch / run.digest(name, response, seed),
                     iterations=response,
                     seed=seed + 1000,
                     begin=run.beginner,
@@ -145,6 +148,11 @@ class RunOfTeams:
         """Return the attackers against which every team is measured."""
         scripts: dict[str, Policy] = {name: ScriptPolicy(name) for name in SCRIPTS}
         return {**scripts, "own": self.attacker(self.generations[-1])}
+
+    def digest(self, team: str, response: int, seed: int) -> str:
+        """Return a name for the training of a fresh attacker against a team."""
+        about = [str(self.folder.resolve()), self.config.model_dump_json(), team, response, seed]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
     def beginner(self) -> Policy:
         """Return the initial policy of a fresh attacker, which is that of the run's attackers."""

@@ -31,7 +31,8 @@ def best_attacker(
     Args:
         config: configuration of the team's run, which gives the world and the size of an iteration.
         defender: policy of the team, which is not changed.
-        folder: empty folder for the files of the training.
+        folder: folder for the files of the training, which is empty or holds the same training, up
+            to where it was interrupted.
         iterations: number of training iterations.
         seed: seed of all random draws.
         begin: function that makes the initial policy; by default that of the run's attackers, or

@@ -17,8 +17,8 @@ def chat_model(
 ) -> Callable[[Sequence[str]], list[str]]:
     """Return a function that answers messages with a chat model, greedily.
 
-    Each message is answered in a context of its own. A message that leaves no room for an answer
-    gets an empty answer.
+    Each message is answered in a context of its own. Answers come without the model's thoughts; a
+    message that leaves no room for an answer gets an empty one.
 
     Args:
         folder: folder of a model and its tokenizer in Hugging Face format; nothing is downloaded.
@@ -40,6 +40,6 @@ def chat_model(
         fits = [len(prompt) + longest <= policy.max_context for prompt in prompts]
         asked = [(prompt, sampling) for prompt, fit in zip(prompts, fits, strict=True) if fit]
         written = iter(answer_apart(policy.engine, asked, "chat"))
-        return [template.text(next(written).tokens) if fit else "" for fit in fits]
+        return [template.said(next(written).tokens) if fit else "" for fit in fits]
 
     return ask

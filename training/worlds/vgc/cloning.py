@@ -15,6 +15,7 @@ from rich.markup import escape
 from torch import Tensor
 
 from anchorgym.envs.durable import write_file
+from anchorgym.envs.texts import parse_json
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import Knowledge, knowledge
 from anchorgym.training.config.run_folders import claimed
@@ -89,7 +90,7 @@ def clone_battles(
     with claim, tensor_threads(config.threads):
         if (out / POLICY).is_dir():
             lines = (out / _FITS).read_text(encoding="utf-8").splitlines()
-            yield from (Fit(**json.loads(line)) for line in lines)
+            yield from (Fit(**parse_json(line)) for line in lines)
             return
         known, bridge = knowledge(config.battle.format), Bridge()
         try:
@@ -216,7 +217,7 @@ class Imitation:
         """Restore what `save` has written."""
         load_parameters(self.net, load_tensors(folder, "model"))
         load_optimizer(self._optimizer, load_tensors(folder, "optimizer"))
-        about = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        about = parse_json((folder / _STATE).read_text(encoding="utf-8"))
         self.fits = [Fit(**fit) for fit in about["fits"]]
         self._rng.bit_generator.state = about["generator"]
         self._schedule.load_state_dict(about["schedule"])

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from anchorgym.training.config.limits import MOST_LAYERS, MOST_WIDTH
 from anchorgym.training.config.section import Section
 from anchorgym.training.config.sections import RunConfig
 
@@ -34,13 +35,13 @@ class BattleConfig(Section):
 class NetConfig(Section):
     """Size of the policy's network."""
 
-    width: int = Field(64, ge=8)
+    width: int = Field(64, ge=8, le=MOST_WIDTH)
     """Width of the embedding of a token."""
-    layers: int = Field(2, ge=1)
+    layers: int = Field(2, ge=1, le=MOST_LAYERS)
     """Number of layers of the transformer."""
-    heads: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1, le=MOST_WIDTH)
     """Number of attention heads, which must divide the width."""
-    hidden: int = Field(64, ge=8)
+    hidden: int = Field(64, ge=8, le=MOST_WIDTH)
     """Width of the layers that score a choice."""
 
 

@@ -56,15 +56,23 @@ def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
         return SearchPlayer(bridge, known, oracle=name == "oracle-search")
     if name.startswith(LANGUAGE):
         return LanguagePlayer(chat_model(Path(name.removeprefix(LANGUAGE))), known)
-    folder = Path(name.removesuffix(GREEDY))
-    if not folder.is_dir():
-        hint = did_you_mean(name, NAMES)
-        raise OptionError(
-            f"no player {name!r}.{hint} There are {', '.join(NAMES)}, folders of policies, and "
-            f"{LANGUAGE}FOLDER"
-        )
-    net, _ = load_policy(newest_policy(folder))
+    require_player(name)
+    net, _ = load_policy(newest_policy(Path(name.removesuffix(GREEDY))))
     return TokenPlayer(net, known, greedy=name.endswith(GREEDY))
+
+
+def require_player(name: str) -> None:
+    """Refuse a name that nobody plays under, without loading anything.
+
+    Raises:
+        OptionError: there is no player of that name.
+    """
+    known = name in NAMES or name.startswith(LANGUAGE)
+    if not known and not Path(name.removesuffix(GREEDY)).is_dir():
+        raise OptionError(
+            f"no player {name!r}.{did_you_mean(name, NAMES)} There are {', '.join(NAMES)}, folders "
+            f"of policies, and {LANGUAGE}FOLDER"
+        )
 
 
 def newest_policy(folder: Path) -> Path:

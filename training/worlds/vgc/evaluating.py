@@ -24,7 +24,7 @@ from anchorgym.training.league.roster import Roster
 from anchorgym.training.league.rules import FloatArray
 from anchorgym.training.run.display import Display
 from anchorgym.training.worlds.vgc.config import BattleConfig
-from anchorgym.training.worlds.vgc.contenders import contender
+from anchorgym.training.worlds.vgc.contenders import contender, require_player
 from anchorgym.training.worlds.vgc.match_runner import MatchRunner
 
 SPLITS = {"seen": "train", "unseen": "unseen"}
@@ -116,6 +116,8 @@ def evaluate_league(
         OptionError: there is no such player; nothing is written then.
     """
     require_own(out, _COMMAND)
+    for player in players.values():
+        require_player(player)  # in an instant: the rest takes many seconds
     roster = Roster(out, players, config.model_dump())
     known, bridge = knowledge(config.format), Bridge()
     try:
@@ -123,8 +125,8 @@ def evaluate_league(
             split: MatchRunner(config, bridge, known, roster.players.__getitem__, SPLITS[split])
             for split in splits
         }
-        for name in players:  # whoever is no player is refused before anything is written
-            contender(players[name], known, bridge)
+        for player in players.values():  # a policy that cannot be loaded leaves nothing behind
+            contender(player, known, bridge)
         claim(out, _COMMAND)
         with alone(out):
             roster.write()

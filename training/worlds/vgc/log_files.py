@@ -7,7 +7,6 @@ each other may hold every other separator that Unicode has.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from anchorgym.envs.errors import DataError
+from anchorgym.envs.texts import parse_json
 
 ENDINGS: Final = (".log", ".txt", ".json", ".html")
 _SCRIPT: Final = re.compile(
@@ -79,8 +79,8 @@ def _lines(path: Path) -> list[str]:
 
 def _of_json(text: str) -> str:
     try:
-        log = json.loads(text)["log"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        log = parse_json(text)["log"]
+    except (ValueError, KeyError, TypeError) as error:
         raise LogError("it is no JSON of a replay, which has its log as 'log'") from error
     if not isinstance(log, str):
         raise LogError(f"its 'log' is no text but {type(log).__name__}")

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.errors import DataError
+from anchorgym.envs.texts import parse_json
 from anchorgym.envs.vgc.actions import Pair, mask
 from anchorgym.envs.vgc.arena import Asked
 from anchorgym.envs.vgc.env import tokens
@@ -122,7 +123,7 @@ def load_policy(folder: Path) -> tuple[BattleNet, str]:
         DataError: the folder holds no policy, or one of another version of the simulator.
     """
     try:
-        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        about = parse_json((folder / _ABOUT).read_text(encoding="utf-8"))
         weights = load_file(folder / _WEIGHTS)
         format, size, version = about["battles"], Size(**about["size"]), about["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,18 +33,21 @@ def run(known: Namespace, given: Settings) -> int:
     """Measure and print."""
     import json
 
-    from anchorgym.training.config.run_folders import require_own
+    from anchorgym.training.config.run_folders import claim
     from anchorgym.training.run.console import SafeConsole
+    from anchorgym.training.selfplay.config import read_coevolve_config
     from anchorgym.training.worlds.redteam.report import WIDTH, pooled
 
     names = [folder.name for folder in known.folders]
     if known.out is not None:
-        require_own(known.out, _COMMAND)
         if len(set(names)) < len(names):
             raise UsageError(
                 f"two of the runs have one name ({', '.join(names)}), so that their results would "
                 "have one folder in --out: measure them one by one"
             )
+        for run_folder in known.folders:
+            read_coevolve_config(run_folder)  # one that holds no run leaves nothing in --out
+        claim(known.out, _COMMAND)
     console = SafeConsole(width=max(WIDTH, SafeConsole().width))
     reports = [_measured(folder, known) for folder in known.folders]
     if known.json:
@@ -62,10 +67,8 @@ def run(known: Namespace, given: Settings) -> int:
 def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     """Measure a run, and write the results if --out is given."""
     import json
-    import tempfile
 
     from anchorgym.envs.durable import whole_file, write_file
-    from anchorgym.training.config.run_folders import claim
     from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.redteam.measuring import measure_run
@@ -74,7 +77,7 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     out = known.out
     if out is not None and len(known.folders) > 1:
         out = out / folder.name
-    with tempfile.TemporaryDirectory() as scratch:
+    with _scratch(out) as scratch:
         report = measure_run(
             folder,
             tasks=known.tasks,
@@ -82,18 +85,37 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
             seed=known.seed,
             split=known.panel,
             topologies=known.topology,
-            scratch=Path(scratch),
+            scratch=scratch,
             display=Display(None if known.json else SafeConsole(stderr=True)),
         )
+        if out is not None:
+            write_file(out / "redteam.json", json.dumps(report.to_json(), indent=1) + "\n")
+            with whole_file(out / "redteam.png") as picture:
+                draw(report, picture)
     for warning in report.warnings():
         print(f"warning: {warning}", file=sys.stderr)
-    if out is not None:
-        claim(known.out, _COMMAND)
-        out.mkdir(exist_ok=True)
-        write_file(out / "redteam.json", json.dumps(report.to_json(), indent=1) + "\n")
-        with whole_file(out / "redteam.png") as picture:
-            draw(report, picture)
     return report
+
+
+@contextmanager
+def _scratch(out: Path | None) -> Iterator[Path]:
+    """Give a folder for trainings, which is removed when all is measured and written.
+
+    In the folder of --out, it stays when the command is interrupted, and the same command goes on.
+    """
+    import shutil
+    import tempfile
+
+    from anchorgym.training.config.run_folders import alone
+
+    if out is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+        return
+    out.mkdir(exist_ok=True)
+    with alone(out):
+        yield out / "responses"
+        shutil.rmtree(out / "responses", ignore_errors=True)
 
 
 def _tell(folder: Path, known: Namespace, console: Console) -> None:

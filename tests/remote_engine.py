@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from anchorgym.agents import Sampling, Trie
@@ -30,6 +32,8 @@ class RemoteEngine:
     def __init__(self, engine: TorchEngine, delay: float = 0.02) -> None:
         self.engine, self.delay = engine, delay
         self.lock, self.arrived = threading.Lock(), threading.Condition()
+        # One thread for all answers: torch takes long to be used in a thread for the first time.
+        self.line = ThreadPoolExecutor(1)
         self.open: set[Hashable] = set()
         self.ready: list[tuple[Hashable, Generation]] = []
 
@@ -55,9 +59,12 @@ class RemoteEngine:
         with self.lock:
             self.engine.submit(session, tokens, sampling)
         self.open.add(session)
-        threading.Timer(self.delay, self._answer).start()
+        self.line.submit(self._answer)
 
     def _answer(self) -> None:
+        if not self.engine.waiting:  # answered together with an earlier one
+            return
+        time.sleep(self.delay)
         with self.lock:
             answers = self.engine.poll()
         with self.arrived:

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AttentionInterface, PreTrainedModel
-from transformers.masking_utils import AttentionMaskInterface, causal_mask_function
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 NAME, CACHED, PACKED = "anchorgym_plain", "anchorgym_cached", "anchorgym_packed"
 
@@ -130,6 +131,8 @@ def plain_mask(
         mask_function: the model's rule, made by `transformers.masking_utils`.
         device: device of the mask.
     """
+    from transformers.masking_utils import causal_mask_function
+
     plain: object = causal_mask_function
     if mask_function is plain:
         return None
@@ -215,6 +218,7 @@ def _placed(positions: Tensor) -> Iterator[None]:
 
 @contextmanager
 def _attention(model: PreTrainedModel, name: str) -> Iterator[None]:
+    _register()
     before = model.config._attn_implementation
     model.config._attn_implementation = name
     try:
@@ -250,10 +254,16 @@ def _for_transformers(kernel: Callable[[Inputs], Tensor]) -> Callable[..., tuple
     return called
 
 
-for _name, _kernel, _mask in (
-    (NAME, plain_attention, plain_mask),
-    (CACHED, cached_attention, cached_mask),
-    (PACKED, packed_attention, packed_mask),
-):
-    AttentionInterface.register(_name, _for_transformers(_kernel))
-    AttentionMaskInterface.register(_name, _mask)
+@cache
+def _register() -> None:
+    """Tell Transformers of the kernels and masks; it takes seconds to import, hence not before."""
+    from transformers import AttentionInterface
+    from transformers.masking_utils import AttentionMaskInterface
+
+    for name, kernel, mask in (
+        (NAME, plain_attention, plain_mask),
+        (CACHED, cached_attention, cached_mask),
+        (PACKED, packed_attention, packed_mask),
+    ):
+        AttentionInterface.register(name, _for_transformers(kernel))
+        AttentionMaskInterface.register(name, mask)

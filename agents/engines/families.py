@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedConfig, PreTrainedModel
 
 from anchorgym.agents.engines.answering import Request, answer_all
 from anchorgym.agents.engines.contract import Sampling
 from anchorgym.agents.engines.forward import position_limit, row_states, token_logits
-from anchorgym.agents.engines.torch_engine import TorchEngine
 from anchorgym.envs.errors import AnchorgymError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 _ATTENTIONS = {"full_attention", "sliding_attention", "chunked_attention"}
 _KNOWN = (
@@ -115,6 +116,8 @@ def _written(model: PreTrainedModel) -> tuple[list[list[int]], list[list[float]]
     limit = position_limit(config) or 0
     length = min(max([_PROMPT, *(size + 4 for size in windows)]), limit - 2 * _WRITTEN - 2)
     ids = [(7919 * i + 11) % config.vocab_size for i in range(max(length, 1))]
+    from anchorgym.agents.engines.torch_engine import TorchEngine
+
     engine, sampling = TorchEngine(model, ()), Sampling(_WRITTEN, 0.0)
     transcripts: list[list[int]] = [[], []]
     for read in ((ids, ids[: max(1, length // 3)]), (ids[:2], ids[:1])):

@@ -6,22 +6,18 @@ import copy
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import (
-    CONFIG_MAPPING,
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
 
 from anchorgym.agents.engines.families import UnsupportedModelError, probe, require_supported
 from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.texts import parse_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 WEIGHTS, INDEX, ADAPTER = "model.safetensors", "model.safetensors.index.json", "adapter_config.json"
@@ -86,6 +82,8 @@ def load_model(folder: Path) -> PreTrainedModel:
     if (folder / GENERATION).exists():
         read_object(folder / GENERATION)
     weights = _weights(folder)
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
     known: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     kind: type[PreTrainedModel] = known
     attention = "sdpa" if kind._supports_sdpa else "eager"
@@ -128,6 +126,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     for name in _TOKENIZER_FILES:
         if (folder / name).exists():
             read_object(folder / name)
+    from transformers import PreTrainedTokenizerFast
+
     try:
         tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
             folder, trust_remote_code=False
@@ -141,6 +141,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 def _config(folder: Path) -> PreTrainedConfig:
     """Return the configuration of a model, without what would name code or other files."""
+    from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
+
     path = folder / CONFIG
     values = read_object(path)
     family = values.get("model_type")

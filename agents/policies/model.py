@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from anchorgym.agents.engines.contract import UnsupportedRequestError
 from anchorgym.agents.engines.factories import EngineFactory, ServedModel, SharedEngine
 from anchorgym.agents.engines.families import require_supported
 from anchorgym.agents.engines.forward import position_limit
-from anchorgym.agents.engines.torch_engine import TorchFactory
 from anchorgym.agents.policies.folder import (
     CONFIG,
     GENERATION,
@@ -30,6 +28,9 @@ from anchorgym.agents.prompts.template import Template, TemplateError, TinyTempl
 from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 SETTINGS_FILE = "anchorgym_policy.json"
 _CHAT_RESPONSE = 256
@@ -98,7 +99,10 @@ class ModelPolicy(LanguagePolicy):
                 "constrained decoding needs responses that are an action alone: set "
                 "policy.constrained to false, or use the template 'tiny'"
             )
-        engine = engine or TorchFactory()
+        if engine is None:
+            from anchorgym.agents.engines.torch_engine import TorchFactory
+
+            engine = TorchFactory()
         if prompt.constrained and not engine.capabilities.constrained_decoding:
             raise UnsupportedRequestError("constrained_decoding", UNCONSTRAINED)
         self._factory, self._folder = engine, folder

@@ -6,16 +6,18 @@ world from nothing on two CPU cores.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from anchorgym.agents.engines.factories import EngineFactory
 from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
 from anchorgym.agents.prompts.tokenizer import factors
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 _EMBEDDING_STD = 0.03
 
@@ -35,6 +37,8 @@ def build_tiny(
     seed: int = 0,
 ) -> ModelPolicy:
     """Make an untrained policy; equal seeds give equal weights."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from anchorgym.agents.engines.trie import Trie
 from anchorgym.agents.policies.base import Decision, View
@@ -19,6 +18,9 @@ from anchorgym.agents.prompts.parsing import (
 from anchorgym.agents.prompts.plain_text import PlainEncoder
 from anchorgym.agents.prompts.rendering import render
 from anchorgym.agents.prompts.template import PastTurn, TemplateError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _FIRST, _REPLY, _SECOND = "@@user-one@@", "@@assistant@@", "@@user-two@@"
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer
-from transformers import PreTrainedTokenizerBase
 
 from anchorgym.envs.texts import well_formed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _ORDINARY = re.compile(r"[\w\s\u2581\u0120\u010a]*")
 """Words and blanks, also in the spelling of SentencePiece and of byte-level tokenizers."""

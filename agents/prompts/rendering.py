@@ -8,10 +8,12 @@ import resource
 import warnings
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from anchorgym.agents.prompts.template import TemplateError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 SECONDS = 10
 """Longest time that a chat template may take: they take milliseconds."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, Protocol
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from anchorgym.agents.engines.trie import Trie
 from anchorgym.agents.policies.base import Decision, View
 from anchorgym.agents.prompts.plain_text import PlainEncoder
 from anchorgym.agents.prompts.tokenizer import ACT, CAN, GOAL, OBS
 from anchorgym.envs.errors import AnchorgymError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 class TemplateError(AnchorgymError, ValueError):

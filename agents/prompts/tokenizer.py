@@ -19,12 +19,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 from anchorgym.agents.prompts.phrases import joined_words
 from anchorgym.envs.texts import well_formed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 PAD, EOS, UNK = "<pad>", "<eos>", "<unk>"
 OBS, CAN, GOAL, ACT = "<obs>", "<can>", "<goal>", "<act>"
@@ -166,6 +169,8 @@ def _is_lower(actions: Iterable[str]) -> bool:
 def _assemble(
     vocabulary: Sequence[str], normalize: normalizers.Normalizer, pattern: str
 ) -> PreTrainedTokenizerFast:
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer = Tokenizer(
         models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNK)
     )

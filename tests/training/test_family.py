@@ -13,7 +13,6 @@ from anchorgym.gigpo import algorithm_names, make_algorithm
 from anchorgym.training import TrainConfig, train
 from anchorgym.training.cli import main
 from anchorgym.training.config.sections import AlgorithmConfig
-from anchorgym.training.run import job
 from anchorgym.training.run.iterations import Iterations
 
 ALF = "anchorgym/ALFWorld-v0"
@@ -23,13 +22,6 @@ JOB: dict[str, Any] = {
     "learner": {"learning_rate": 1e-3, "minibatch": 4},
     "evaluation": {"tasks": 1, "validation_tasks": 1},
 }
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures take half of the time of runs as small as these; other tests look at them."""
-    for name in ("draw_curve", "draw_anchors"):
-        monkeypatch.setattr(job, name, lambda *_: None)
 
 
 @pytest.fixture(scope="module")

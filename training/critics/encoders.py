@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from anchorgym.envs.errors import AnchorgymError
 
@@ -106,6 +105,8 @@ class HuggingFaceEncoder:
     name: ClassVar = "huggingface"
 
     def __init__(self, source: str | Path) -> None:
+        from transformers import AutoConfig, AutoModel, AutoTokenizer
+
         self.source = str(source)
         try:
             config = AutoConfig.from_pretrained(self.source, trust_remote_code=False)

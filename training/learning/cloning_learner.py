@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedModel
 
 from anchorgym.agents.engines.forward import fast_precision, row_states, token_logits
 from anchorgym.agents.policies.model import ModelPolicy
@@ -28,10 +27,13 @@ from anchorgym.training.learning.gradient_learner import GradientLearner
 from anchorgym.training.learning.muon import Muon
 from anchorgym.training.learning.token_batch import pad_rows
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel  # noqa: F401  (ruff does not see it in quotes)
+
 _MAX_GRAD_NORM = 1.0
 
 
-class CloningLearner(GradientLearner[PreTrainedModel]):
+class CloningLearner(GradientLearner["PreTrainedModel"]):
     """Trains a language model on demonstrations; see `Learner`.
 
     The loss is the cross-entropy of the expert's tokens plus `observation_weight` times that of

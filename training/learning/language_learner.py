@@ -7,13 +7,13 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedModel
 
 from anchorgym.agents.engines.forward import row_states, token_logits
 from anchorgym.agents.policies.model import ModelPolicy
@@ -32,8 +32,11 @@ from anchorgym.training.learning.tensors import (
 )
 from anchorgym.training.learning.token_batch import TokenBatch, choice_mask
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
-class LanguageLearner(GradientLearner[PreTrainedModel]):
+
+class LanguageLearner(GradientLearner["PreTrainedModel"]):
     """Trains a language model with AdamW; see `Learner`.
 
     Args:

@@ -14,6 +14,7 @@ import pytest
 
 ANCHORGYM = (str(Path(sys.executable).with_name("anchorgym")),)
 ENV = "anchorgym/ALFWorld-v0"
+LOUDER = ("train", "--env", ENV, "--algorithm", "own:Louder", "--dry-run")
 
 OWN = '''
 """Gives every turn the same advantage."""
@@ -68,13 +69,15 @@ def anchorgym(folder: Path, *words: str, **variables: str) -> subprocess.Complet
 
 
 def test_modules_of_the_current_directory_are_found_and_hide_nothing(folder: Path) -> None:
-    words = ("--env", ENV, "--algorithm", "own:Louder", "--algorithm.factor", "3", "--dry-run")
-    done = anchorgym(folder, "train", *words)
+    done = anchorgym(folder, *LOUDER, "--algorithm.factor", "3")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["algorithm"]["factor"] == 3.0
-    wrong = anchorgym(folder, "train", *words, "--algorithm.factr", "1")
-    assert wrong.returncode == 2
-    assert "Did you mean 'factor'" in wrong.stderr
+
+
+def test_a_misspelt_option_of_ones_own_algorithm_gets_a_suggestion(folder: Path) -> None:
+    done = anchorgym(folder, *LOUDER, "--algorithm.factr", "1")
+    assert done.returncode == 2
+    assert "Did you mean 'factor'" in done.stderr
 
 
 def test_a_policy_of_ones_own_plays(folder: Path) -> None:
@@ -82,12 +85,21 @@ def test_a_policy_of_ones_own_plays(folder: Path) -> None:
     done = anchorgym(folder, "evaluate", "own:Gambler", *words)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["policies"][0]["name"] == "own:Gambler"
-    refused = anchorgym(folder, "evaluate", "own:Silent", *words)
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "which is no policy" in refused.stderr
-    untrained = anchorgym(folder, "train", "--policy", "own:Gambler", "--dry-run")
-    assert untrained.returncode == 2
-    assert "cannot be trained" in untrained.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("evaluate", "own:Silent", "--env", ENV), "which is no policy"),
+        (("train", "--policy", "own:Gambler", "--dry-run"), "cannot be trained"),
+    ],
+)
+def test_a_policy_of_ones_own_that_cannot_do_it_is_refused(
+    folder: Path, words: tuple[str, ...], problem: str
+) -> None:
+    done = anchorgym(folder, *words)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert problem in done.stderr
 
 
 @pytest.mark.parametrize(

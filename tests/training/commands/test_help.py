@@ -120,6 +120,23 @@ def test_help_loads_no_model_library(name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        "evaluation.measurement",
+        "run.trainer",
+        "selfplay.coevolution",
+        "worlds.overcooked.crossplay",
+        "worlds.vgc.contenders",
+    ],
+)
+def test_who_plays_without_a_language_model_does_not_wait_for_its_library(module: str) -> None:
+    """Its import takes seconds; scripts, tables and small networks do without."""
+    script = f"import sys, anchorgym.training.{module}\nsys.exit('transformers' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_algorithms_are_listed_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["algorithms"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -158,6 +158,7 @@ def test_hostile_text_is_evaluated_recorded_replayed_and_shown(
         json.loads(line)
 
 
+@pytest.mark.pictures
 def test_hostile_tasks_and_observations_kill_no_training() -> None:
     class Trainable(Hostile):
         def admissible_actions(self) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ def job(design: str) -> TrainConfig:
     return TrainConfig.parse(base)
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize("design", DESIGNS)
 def test_a_designed_job_that_is_killed_ends_as_if_it_had_not_been(
     design: str, tmp_path: Path

@@ -103,8 +103,9 @@ def test_an_expert_is_cloned(tmp_path: Path) -> None:
 @pytest.mark.parametrize("algorithm", ["gigpo", "grpo"])
 def test_equal_seeds_give_equal_runs(tmp_path: Path, algorithm: str) -> None:
     def losses(name: str, seed: int) -> list[float]:
-        changes = {"algorithm": {"name": algorithm}, "clone": {"updates": 10}}
-        config = settings("test/Rooms-v0", rollout={"iterations": 2}, **changes)
+        changes = {"algorithm": {"name": algorithm}, "clone": {"updates": 5}}
+        changes["evaluation"] = {"modes": ["greedy"], "tasks": 1, "validation_tasks": 1}
+        config = settings("test/Rooms-v0", rollout={"iterations": 2, "tasks": 2}, **changes)
         train(config.model_copy(update={"seed": seed}), tmp_path / name)
         records = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
         return [r["loss"] for r in records if r["phase"] == "train" and "loss" in r]
@@ -167,6 +168,7 @@ def test_another_environment_is_warned_about(run: Run, capsys: pytest.CaptureFix
     assert "knows the words of test/Rooms-v0 only" in capsys.readouterr().err
 
 
+@pytest.mark.pictures
 def test_an_interrupted_run_leaves_its_policy_and_its_curve_and_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,11 +140,7 @@ def evaluate_league(
             if played:
                 kept = [keep(bridge, battle, (one, two)) for one, two, battle in played]
                 write_battles(out / "battles.jsonl", kept)
-            body = {
-                "teams": config.model_dump(),
-                "splits": [result.to_json() for result in results],
-            }
-            write_file(out / "evaluation.json", json.dumps(body, indent=1) + "\n")
+            _write(out, config, results)
     finally:
         bridge.close()
     return results
@@ -165,6 +161,11 @@ def result_of(league: League, split: str) -> SplitResult:
         for i, name in enumerate(names)
     )
     return SplitResult(split, names, shares, league.games_played(), standings)
+
+
+def _write(out: Path, config: BattleConfig, results: Sequence[SplitResult]) -> None:
+    body = {"teams": config.model_dump(), "splits": [result.to_json() for result in results]}
+    write_file(out / "evaluation.json", json.dumps(body, indent=1) + "\n")
 
 
 def _fill(league: League, games: int, refine: int, split: str, display: Display) -> None:

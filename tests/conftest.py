@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from browser import Browser, find_chromium
 # One thread a process, as `make` sets it: threads that spin on shared cores cost more than they
 # bring, and a process that is forked from one with several waits for ever.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Jobs in the background of a shell ignore interrupts, and so would what tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about the machine than about what is tested.
 hypothesis.settings.register_profile("anchorgym", deadline=None)

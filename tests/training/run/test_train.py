@@ -103,7 +103,7 @@ def test_an_expert_is_cloned(tmp_path: Path) -> None:
 @pytest.mark.parametrize("algorithm", ["gigpo", "grpo"])
 def test_equal_seeds_give_equal_runs(tmp_path: Path, algorithm: str) -> None:
     def losses(name: str, seed: int) -> list[float]:
-        changes = {"algorithm": {"name": algorithm}, "clone": {"updates": 5}}
+        changes: dict[str, Any] = {"algorithm": {"name": algorithm}, "clone": {"updates": 5}}
         changes["evaluation"] = {"modes": ["greedy"], "tasks": 1, "validation_tasks": 1}
         config = settings("test/Rooms-v0", rollout={"iterations": 2, "tasks": 2}, **changes)
         train(config.model_copy(update={"seed": seed}), tmp_path / name)

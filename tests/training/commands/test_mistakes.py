@@ -113,6 +113,13 @@ ENV = "mistakes_corridor:my/Corridor-v0"
         ("vgc train --method self-ply", "Did you mean 'self-play'"),
         ("overcooked train --ppo.lam 1", "there is no such setting"),
         ("overcooked train --iterations 3", "Did you mean 'ppo.iterations'"),
+        # what cannot be built is refused before it is tried
+        ("train --policy.layers 1000000000 --dry-run", "policy.layers: must be at most 1024"),
+        ("train --policy.hidden 1000000000 --dry-run", "policy.hidden: must be at most 65536"),
+        ("vgc train --net.layers 1000000000 --dry-run", "net.layers: must be at most 1024"),
+        ("overcooked train --threads 100000 --dry-run", "threads: must be at most 1024"),
+        ("train --out notes.txt --dry-run", "notes.txt is a file"),
+        ("vgc league nope random --out x", "no player 'nope'"),
         # files
         ("train @nowhere.toml", "cannot read nowhere.toml: no such file"),
         ("train @broken.toml", "broken.toml is not TOML"),

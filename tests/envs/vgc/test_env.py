@@ -50,8 +50,12 @@ def test_it_is_a_parallel_environment(env: VGCEnv) -> None:
     by_id.close()
 
 
-def test_it_keeps_the_contract(simulator: None) -> None:
-    report = check_parallel_env(lambda: VGCEnv(teams=2, observations=("text", "mask")), episodes=1)
+@pytest.mark.parametrize("turns", [4, pytest.param(300, marks=pytest.mark.slow)])
+def test_it_keeps_the_contract(simulator: None, turns: int) -> None:
+    def make() -> VGCEnv:
+        return VGCEnv(teams=2, observations=("text", "mask"), max_turns=turns)
+
+    report = check_parallel_env(make, episodes=1)
     assert report.ok, str(report)
 
 

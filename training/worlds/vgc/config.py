@@ -114,8 +114,9 @@ class PopulationConfig(RunConfig):
     """Number of updates of each player."""
     battles: int = Field(96, ge=1)
     """Number of battles in each update."""
-    games: int = Field(32, ge=2)
-    """Least number of games of each pair in the payoff table."""
+    games: int | None = Field(None, ge=2)
+    """Least number of games of each pair in the payoff table; by default 32, and 128 of an exploiter
+    with its target."""
 
 
 class LeagueBattles(BattleConfig):

@@ -94,7 +94,7 @@ class Population:
             self.exploit()
         else:
             solver = SOLVERS[config.method]
-            rounds, games = config.rounds, config.games
+            rounds, games = config.rounds, config.games or 32
             expand(self.league, self._respond, rounds=rounds, games=games, solver=solver)
         self._save(finished=True)
 
@@ -103,7 +103,7 @@ class Population:
         target = self.config.target or _FIRST
         self.league.add(target)
         mixture = Mixture("player", {target: 1.0})
-        games = max(self.config.games, 128)
+        games = self.config.games or 128
         found = exploit(self.league, {"player": mixture}, self._respond, games=games)
         self.league.record({}, found.to_json())
         return found

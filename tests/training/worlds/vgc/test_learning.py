@@ -107,7 +107,7 @@ def settings(clone: Path, **more: object) -> PopulationConfig:
             "start": str(clone),
             "rounds": 2,
             "updates": 2,
-            "battles": 4,
+            "battles": 2,
             "games": 2,
             "ppo": {"warm_up": 1},
             **more,
@@ -115,6 +115,7 @@ def settings(clone: Path, **more: object) -> PopulationConfig:
     )
 
 
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("method", ["self-play", "double-oracle"])
 def test_a_population_goes_on_as_if_nothing_had_happened(
     clone: Path, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
@@ -149,8 +150,9 @@ def test_a_population_goes_on_as_if_nothing_had_happened(
         train_population(settings(clone, method=method, seed=1), tmp_path / "cut", resume=True)
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_an_exploiter_is_measured_against_its_target(clone: Path, tmp_path: Path) -> None:
-    config = settings(clone, method="exploiter", target="random", updates=1, games=16)
+    config = settings(clone, method="exploiter", target="random", updates=1, games=2)
     monkey = train_population(config, tmp_path)
     gain = monkey.history[-1]["gains"]["player"]
     assert -1 <= gain["low"] <= gain["mean"] <= gain["high"] <= 1

@@ -18,6 +18,7 @@ from anchorgym.training.worlds.vgc.network import Size
 from anchorgym.training.worlds.vgc.policy import new_net, save_policy
 from anchorgym.training.worlds.vgc.populations import train_population
 
+pytestmark = pytest.mark.usefixtures("small_blocks")
 SMALL = {"width": 16, "layers": 1, "heads": 2, "hidden": 16}
 OFTEN = {"checkpoint": {"seconds": 0}}
 CLONE = {"battle": {"teams": 2}, "net": SMALL, "battles": 4, "epochs": 3, "teacher": "random"}

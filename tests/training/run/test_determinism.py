@@ -38,7 +38,7 @@ def test_a_run_depends_on_its_settings_alone(tmp_path: Path) -> None:
             check=True,
         )
         left[name] = left_by(folder)
-    assert left["plain"]["result"]["after"]
+    assert left["plain"]["result.json"]["after"]
     for name in SURROUNDINGS:
         differing = [part for part in left["plain"] if left[name].get(part) != left["plain"][part]]
         assert differing == [], name

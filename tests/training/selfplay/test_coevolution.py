@@ -17,7 +17,7 @@ from anchorgym.agents import RandomPolicy
 from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs import register
 from anchorgym.envs.errors import ContractError, OptionError
-from anchorgym.training.config.run_folders import RunBusyError, RunExistsError
+from anchorgym.training.config.run_folders import RunBusyError, RunExistsError, claimed
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.run.display import Display, Phase
 from anchorgym.training.selfplay import (
@@ -300,9 +300,8 @@ def test_attackers_clone_strategies_before_they_meet_the_team(tmp_path: Path) ->
 
 
 def begun(settings: CoevolveConfig, folder: Path, display: Display) -> Coevolution:
-    folder.mkdir()
-    (folder / "config.json").write_text(settings.model_dump_json(indent=2) + "\n")
-    return Coevolution(settings, folder, {}, display)
+    with claimed(settings, folder, "anchorgym selfplay", resume=False):
+        return Coevolution(settings, folder, {}, display)
 
 
 def weights(folder: Path, name: str) -> dict[str, Any]:
@@ -316,6 +315,7 @@ def test_tiny_language_policies_evolve_together_and_go_on_after_any_interruption
     settings = CoevolveConfig.parse(
         {
             **RED,
+            "checkpoint": {"seconds": 0},
             "tasks": 4,
             "group_size": 4,
             "roles": {

@@ -46,8 +46,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        hint = f": {interrupt}" if str(interrupt) else ""
+        print(f"\ninterrupted{hint}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BaseException as error:  # such as a world's SystemExit, which must not pass for success
         if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):

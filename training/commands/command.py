@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anchorgym.envs.errors import AnchorgymError, did_you_mean
 from anchorgym.envs.plugins import load_object
-from anchorgym.training.config.limits import MOST_SEED
+from anchorgym.training.config.limits import MOST_NUMBER, MOST_SEED
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -93,8 +94,11 @@ class Argument:
         except ValueError as error:
             wanted = _TYPES.get(self.type, "another value")  # type: ignore[call-overload]
             raise UsageError(f"{self.label} takes {wanted}, not {_short(text)}") from error
-        if self.most is not None and value > self.most:
-            raise UsageError(f"{self.label} takes a number up to {self.most}, got {_short(text)}")
+        most = MOST_NUMBER if self.most is None and self.type is int else self.most
+        if most is not None and value > most:
+            raise UsageError(f"{self.label} takes a number up to {most}, got {_short(text)}")
+        if self.type is float and math.isinf(value):
+            raise UsageError(f"{self.label} takes a finite number, got {_short(text)}")
         if value != value or (self.least is not None and value < self.least):
             least = "" if self.least is None else f" of at least {self.least:g}"
             raise UsageError(f"{self.label} takes a number{least}, got {_short(text)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
@@ -73,6 +72,7 @@ def _measure(
 ) -> int:
     """Play; what was played until an error or an interrupt is kept in the folder of --out."""
     from anchorgym.training.config.run_folders import claim
+    from anchorgym.training.evaluation.files import require_same
     from anchorgym.training.evaluation.measurement import measure
     from anchorgym.training.evaluation.partial import Partial
     from anchorgym.training.run.console import SafeConsole
@@ -81,7 +81,8 @@ def _measure(
     partial = None
     if known.out:
         claim(known.out, "anchorgym evaluate")
-        partial = Partial(known.out, asdict(measurement.plan), measurement.names)
+        require_same(measurement, known.out)
+        partial = Partial(known.out, measurement.plan.to_json(), measurement.names)
     display = Display(SafeConsole(stderr=True))
     keeps = partial is not None
     try:

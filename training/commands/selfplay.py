@@ -82,7 +82,8 @@ COMMAND = Command(
         the newest checkpoint.""",
     examples=(
         "anchorgym selfplay haggling:me/Haggling-v0 --league.zero-sum false",
-        "anchorgym selfplay anchorgym/RedTeam-v0 --roles.attacker.algorithm rae",
+        "anchorgym selfplay anchorgym/RedTeam-v0 --payoff-games 0 --roles.attacker.algorithm rae "
+        "--roles.defender.algorithm rae",
         "anchorgym selfplay --resume runs/haggling-selfplay",
     ),
     arguments=ARGUMENTS,

@@ -82,6 +82,12 @@ def _summary(run: Run) -> Table:
     caption = "success in %, with 95 % intervals over tasks, and mean rewards of an episode"
     if first.training_tasks:
         caption += "\nwarning: measured on training tasks, as no others are declared in `splits`"
+    last = next(iter(run.after.values()))
+    if first.broken != last.broken:
+        caption += (
+            f"\nwarning: {len(first.tasks)} tasks could be started before, and {len(last.tasks)} "
+            "after: the gain is over those in common"
+        )
     table.caption = f"{caption}\n{time_spent(run)}"
     table.caption_justify = "left"
     return table

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-MOST_SEED: Final = 2**63 - 1
+MOST_NUMBER: Final = 2**63 - 1
+"""Largest whole number, which arrays can hold."""
+MOST_SEED: Final = MOST_NUMBER
 """Largest seed: torch takes no larger one."""
 MOST_WIDTH: Final = 65_536
 """Largest width of a layer, and number of its heads."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.texts import parse_json
 from anchorgym.training.config.explaining import explain
+from anchorgym.training.config.limits import MOST_NUMBER
 from anchorgym.training.config.renamed import with_present_names
 
 
@@ -36,6 +37,13 @@ class Section(BaseModel):
 
     # Settings within settings are validated without `__init__`, so that errors have whole paths.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @field_validator("*")
+    @classmethod
+    def _is_a_number_of_arrays(cls, value: Any) -> Any:
+        if isinstance(value, int) and value > MOST_NUMBER:
+            raise ValueError(f"must be at most {MOST_NUMBER}")
+        return value
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:

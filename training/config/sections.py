@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from anchorgym.envs.errors import did_you_mean
-from anchorgym.training.config.limits import MOST_LAYERS, MOST_SEED, MOST_THREADS, MOST_WIDTH
+from anchorgym.training.config.limits import MOST_LAYERS, MOST_THREADS, MOST_WIDTH
 from anchorgym.training.config.section import Section
 
 _ANCHOR = re.compile(r"state|observation|history:[1-9]\d{0,3}")
@@ -347,13 +347,6 @@ class RunConfig(Section):
     """Number of threads of tensor operations; more than 1 rarely pays on shared cores. By default
     the environment variable OMP_NUM_THREADS says it, and 1 where that is not set."""
     checkpoint: CheckpointConfig = CheckpointConfig()
-
-    @field_validator("seed")
-    @classmethod
-    def _is_a_seed(cls, value: int) -> int:
-        if value > MOST_SEED:
-            raise ValueError(f"must be at most {MOST_SEED}")
-        return value
 
 
 class TrainConfig(RunConfig):

@@ -10,8 +10,9 @@ The file `evaluation.json` contains the settings and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from anchorgym.envs import TextEnv
@@ -58,6 +59,11 @@ class Plan:
         if self.samples < 1:
             raise ConfigError(f"--samples must be at least 1, got {self.samples}")
 
+    def to_json(self) -> dict[str, Any]:
+        """Return all settings as JSON values."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
+
 
 @dataclass(slots=True)
 class Measurement:
@@ -92,6 +98,7 @@ class Measurement:
         ]
         return {
             "format": FORMAT,
+            "plan": plan.to_json(),
             "env": plan.env_id,
             "arguments": dict(plan.arguments),
             "split": plan.split,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorgym.envs.durable import append, remove, write_file
+from anchorgym.training.config.section import ConfigError
 from anchorgym.training.inspect.trajectories import EpisodeRecord, episode_record
 from anchorgym.training.rollout.types import Episode, Start, StopReason, Turn
 from anchorgym.training.run.checkpoints import file_hashes
@@ -36,8 +37,11 @@ class Partial:
 
     Args:
         folder: folder of the results.
-        settings: JSON values that the episodes depend on; waves of other settings are dropped.
+        settings: JSON values that the episodes depend on.
         players: names of the players; the files in the folder of one belong to the settings.
+
+    Raises:
+        ConfigError: the folder holds waves of other settings, or of players that have changed.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any], players: Sequence[str]) -> None:
@@ -47,7 +51,12 @@ class Partial:
         head = {"of": hashlib.sha256(text.encode()).hexdigest()}
         lines = _lines(self._path)
         self._waves: dict[tuple[str, str, str], Wave] = {}
-        if lines[:1] != [head]:
+        if lines and lines[0] != head:
+            raise ConfigError(
+                f"{self._path} holds a part of another evaluation, which would be lost: repeat its "
+                "command to go on there, or give another folder"
+            )
+        if not lines:
             write_file(self._path, json.dumps(head) + "\n")
             return
         for line in lines[1:]:

@@ -80,15 +80,20 @@ def demonstrations(
         ConfigError: too many episodes in a row were left out.
     """
     rng, broken = random.Random(seed), BrokenTasks()
-    left_out = 0
+    left_out = empty = 0
     while left_out < _MAX_LEFT_OUT:
         task = panel[rng.randrange(len(panel))]
         rate = noise * rng.randrange(3)
         rows = _demonstrate(env, task, teacher, policy, rate, rng, broken)
         fits = 0 < max((len(row.tokens) for row in rows), default=0) <= max_tokens
-        left_out = 0 if fits else left_out + 1
+        left_out, empty = (0, 0) if fits else (left_out + 1, empty + (not rows))
         if fits:
             yield from rows
+    if empty == left_out:
+        raise ConfigError(
+            f"{left_out} demonstrations in a row are empty: episodes end before their first turn, "
+            "or cannot be started. Try the environment with `anchorgym check`"
+        )
     raise ConfigError(
         f"{left_out} demonstrations in a row are empty or longer than {max_tokens} tokens: raise "
         "clone.max_tokens (and policy.max_context), or lower env.max_turns"

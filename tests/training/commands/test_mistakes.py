@@ -119,7 +119,11 @@ ENV = "mistakes_corridor:my/Corridor-v0"
         ("vgc train --net.layers 1000000000 --dry-run", "net.layers: must be at most 1024"),
         ("overcooked train --threads 100000 --dry-run", "threads: must be at most 1024"),
         ("train --out notes.txt --dry-run", "notes.txt is a file"),
+        (f"train --rollout.group-size {10**30} --dry-run", "must be at most 9223372036854775807"),
+        (f"vgc league random heuristic --games {10**20} --out x", "--games takes a number up to"),
+        ("evaluate random --temperature 1e999", "--temperature takes a finite number"),
         ("vgc league nope random --out x", "no player 'nope'"),
+        ("vgc league random random --out x", "a league needs two players"),
         # files
         ("train @nowhere.toml", "cannot read nowhere.toml: no such file"),
         ("train @broken.toml", "broken.toml is not TOML"),

@@ -195,11 +195,16 @@ def test_an_evaluation_whose_world_raises_keeps_what_was_played_and_goes_on(
     assert "partial.jsonl" not in files(whole)
 
 
-def test_what_was_kept_of_other_settings_is_not_used(
-    policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_evaluation_takes_no_other_ones_place(
+    policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["evaluate", policy, "--mode", "greedy", "--env.max-turns", "3"]
     assert main([*words, "--seed", "1", "--out", str(tmp_path / "whole")]) == 0
+    whole = files(tmp_path / "whole")
+    assert main([*words, "--seed", "2", "--out", str(tmp_path / "whole")]) == 2
+    assert "holds another evaluation, which would be lost" in capsys.readouterr().err
+    assert main([*words, "--seed", "1", "--out", str(tmp_path / "whole")]) == 0
+    assert files(tmp_path / "whole") == whole
     measured = measurement.evaluate
 
     def interrupted(*arguments: Any, **named: Any) -> Evaluation:
@@ -209,8 +214,10 @@ def test_what_was_kept_of_other_settings_is_not_used(
     with monkeypatch.context() as patch:
         patch.setattr(measurement, "evaluate", interrupted)
         assert main([*words, "--seed", "2", "--out", str(tmp_path / "cut")]) == 130
-    assert main([*words, "--seed", "1", "--out", str(tmp_path / "cut")]) == 0
-    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+    kept = (tmp_path / "cut" / "partial.jsonl").read_bytes()
+    assert main([*words, "--seed", "1", "--out", str(tmp_path / "cut")]) == 2
+    assert "holds a part of another evaluation" in capsys.readouterr().err
+    assert (tmp_path / "cut" / "partial.jsonl").read_bytes() == kept
 
 
 def test_a_refused_evaluation_leaves_nothing(

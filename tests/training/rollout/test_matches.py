@@ -45,6 +45,8 @@ def test_each_side_sees_its_own_and_is_asked_when_it_is_active() -> None:
     assert (buyer.goal, seller.goal) == ("Buy cheaply.", "Sell dearly.")
     assert (buyer.stop, seller.stop) == ("terminated", "terminated")
     assert buyer.start.group == 4
+    for agent, side in match.sides.items():  # the infos are those of the end
+        assert match.infos[agent]["anchor"] != side.turns[0].anchor
 
 
 def test_what_an_agent_is_paid_while_it_waits_is_booked_on_its_last_turn() -> None:
@@ -95,6 +97,7 @@ def test_the_world_of_a_stranger_is_played_without_anchors_or_tasks() -> None:
     seen = [[turn.observation for turn in m.sides["player_0"].turns] for m in (first, again)]
     assert seen[0] == seen[1]  # the seed alone starts it
     assert {turn.action for turn in first.sides["player_0"].turns} <= {"0", "1", "2"}
+    assert all(turn.valid for turn in first.sides["player_0"].turns)
     other = [turn for turn in first.sides["player_1"].turns if turn.observation == "0 0"]
     assert other[0].anchor == first.sides["player_0"].turns[0].anchor
 

@@ -19,14 +19,14 @@ from anchorgym.agents import ExpertPolicy, Policy, RandomPolicy, Sampling, Torch
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.envs.errors import ContractError
 from anchorgym.gigpo import make_algorithm
-from anchorgym.training import ConfigError, EnvPool, Episode, Start, TrainConfig, rollout
+from anchorgym.training import ConfigError, EnvPool, Episode, Start, TrainConfig, Turn, rollout
 from anchorgym.training.learning.columns import anchor_keys, turn_batch
 from anchorgym.training.learning.rows import episode_rows
 from anchorgym.training.learning.token_batch import choice_mask
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.strategies import make_strategy
 from anchorgym.training.rollout.strategies.budget import Budget
-from anchorgym.training.rollout.strategies.choosing import value_variance
+from anchorgym.training.rollout.strategies.choosing import Uncertain, value_variance
 from anchorgym.training.rollout.strategies.hints import HintedPolicy, mask_hints
 from anchorgym.training.rollout.types import Origin
 from anchorgym.training.run.components import assemble
@@ -255,6 +255,15 @@ def test_variance_of_a_value_by_hand() -> None:
     # A second that lost: (.25 + .5 + 0) / 9. Where all are equal, nothing is uncertain.
     assert value_variance([1.0, 0.0], 0.5, 0.25) == pytest.approx(1 / 12)
     assert value_variance([0.0], 0.0, 0.0) == 0.0
+
+
+def test_states_that_are_equally_uncertain_come_in_random_order() -> None:
+    turns = [Turn("a text", bytes([place])) for place in range(6)]
+    group = [Episode(Start("task"), "", turns)]
+    ranked = Uncertain(lambda episode: [turn.anchor for turn in episode.turns])
+    orders = [[o.turn for o in ranked([group], random.Random(seed))] for seed in range(8)]
+    assert all(sorted(order) == [1, 2, 3, 4, 5] for order in orders)
+    assert len({tuple(order) for order in orders}) > 4
 
 
 def test_rare_states_come_first() -> None:

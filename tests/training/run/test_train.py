@@ -82,6 +82,7 @@ def test_the_run_leaves_what_it_promises(run: Run) -> None:
 
 def test_the_saved_policy_plays_as_the_trained_one(run: Run) -> None:
     loaded = load_policy(run.folder / "policy")
+    assert loaded.env_id == "test/Rooms-v0"
     again = evaluate(loaded, EnvPool.of("test/Rooms-v0", max_turns=20), split="train")
     assert again.won == run.after["greedy"].won
     assert again.turns == run.after["greedy"].turns
@@ -97,7 +98,20 @@ def test_a_run_is_never_overwritten(run: Run) -> None:
 
 def test_an_expert_is_cloned(tmp_path: Path) -> None:
     config = settings("test/CandidKeyDoor-v0", clone={"updates": 160}, rollout={"iterations": 0})
-    assert train(config, tmp_path / "run").before["greedy"].success.mean == 1.0
+    run = train(config, tmp_path / "run")
+    assert run.before["greedy"].success.mean == 1.0
+    assert run.iteration == 0
+
+
+def test_a_run_says_what_its_figures_cannot_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--policy.hidden", "16", "--policy.heads", "2", "--policy.vocabulary-tasks", "4"]
+    small += ["--clone.updates", "1", "--rollout.iterations", "0", "--evaluation.tasks", "1"]
+    assert main(["train", "test/Rooms-v0", "--out", str(tmp_path / "run"), *small]) == 0
+    said = capsys.readouterr().out
+    assert "no honest expert: random play shows what can be written" in said
+    assert "success is measured on train, the training tasks" in said
 
 
 @pytest.mark.parametrize("algorithm", ["gigpo", "grpo"])

@@ -19,6 +19,7 @@ from anchorgym.envs import register
 from anchorgym.envs.errors import ContractError, OptionError
 from anchorgym.training.config.run_folders import RunBusyError, RunExistsError, claimed
 from anchorgym.training.config.section import ConfigError
+from anchorgym.training.league import LeagueError
 from anchorgym.training.run.display import Display, Phase
 from anchorgym.training.selfplay import (
     CoevolveConfig,
@@ -348,6 +349,13 @@ def test_tiny_language_policies_evolve_together_and_go_on_after_any_interruption
         pass
     whole, resumed = contents(tmp_path / "whole"), contents(tmp_path / "left")
     assert resumed == whole
+
+
+def test_payoffs_out_of_bounds_end_a_run_before_it_has_learnt_anything(tmp_path: Path) -> None:
+    narrow = CoevolveConfig.parse({**RED, "league": {"bounds": [0, 0.01], "zero_sum": False}})
+    with pytest.raises(LeagueError, match=r"--league\.bounds"):
+        next(coevolve(narrow, tmp_path / "red"))
+    assert not (tmp_path / "red" / "metrics.jsonl").read_text()
 
 
 def test_a_tiny_policy_needs_words(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_an_interrupted_command_goes_on_with_the_attacker_that_it_was_training(
     monkeypatch.setattr(Coevolution, "_iterate", counted)
     command = ["redteam", "evaluate", str(run), "--tasks", "6", "--best-response", "2", "--json"]
     assert main([*command, "--out", str(tmp_path / "out")]) == 130
+    assert "interrupted: repeat the command to go on from there" in capsys.readouterr().err
     assert main([*command, "--out", str(tmp_path / "out")]) == 0
     assert len(calls) == 4 + 4
     assert {path.name for path in (tmp_path / "out").iterdir()} == {

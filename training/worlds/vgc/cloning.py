@@ -86,6 +86,8 @@ def clone_battles(
         ConfigError: the folder holds a run of other settings.
     """
     shown = display or Display(None)
+    if config.battle.pastes is not None:
+        team_source(config.battle)  # which refuses teams before the folder is claimed
     claim = claimed(config, out, "anchorgym vgc clone", resume=resume)
     with claim, tensor_threads(config.threads):
         if (out / POLICY).is_dir():

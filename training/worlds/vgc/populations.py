@@ -23,7 +23,12 @@ from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.run.threads import tensor_threads
 from anchorgym.training.worlds.vgc.config import SOLVERS, PopulationConfig
-from anchorgym.training.worlds.vgc.contenders import NAMES, battle_starts, newest_policy
+from anchorgym.training.worlds.vgc.contenders import (
+    NAMES,
+    battle_starts,
+    newest_policy,
+    team_source,
+)
 from anchorgym.training.worlds.vgc.learner import BattleLearner
 from anchorgym.training.worlds.vgc.match_runner import MatchRunner
 from anchorgym.training.worlds.vgc.network import BattleNet, Size
@@ -58,6 +63,8 @@ def train_population(
         ConfigError: the folder holds a run with other settings.
         RunBusyError: another process is working on the run.
     """
+    if config.battle.pastes is not None:
+        team_source(config.battle)  # which refuses teams before the folder is claimed
     claim = claimed(config, out, "anchorgym vgc train", resume=resume)
     with claim, tensor_threads(config.threads):
         run = Population(config, out, display or Display(None))

@@ -114,7 +114,10 @@ def _scratch(out: Path | None) -> Iterator[Path]:
         return
     out.mkdir(exist_ok=True)
     with alone(out):
-        yield out / "responses"
+        try:
+            yield out / "responses"
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt("repeat the command to go on from there") from interrupt
         shutil.rmtree(out / "responses", ignore_errors=True)
 
 

@@ -9,6 +9,7 @@ from anchorgym.training.commands import EXIT_OK
 from anchorgym.training.commands.command import (
     Command,
     Settings,
+    UsageError,
     folder,
     option,
     seed_option,
@@ -31,19 +32,25 @@ def run(known: Namespace, given: Settings) -> int:
     from anchorgym.training.worlds.vgc.evaluating import SPLITS, evaluate_league
     from anchorgym.training.worlds.vgc.report import draw, tables
 
+    players = distinct(_named(player) for player in known.players)
+    if len(players) < 2:
+        raise UsageError("a league needs two players: name another one")
     if note := Rules(seed=known.seed).rounding(known.games):
         print(f"note: {note}", file=sys.stderr)
-    results = evaluate_league(
-        distinct(_named(player) for player in known.players),
-        LeagueSettings.parse(given).battle,
-        known.out,
-        games=known.games,
-        splits=(known.only,) if known.only else tuple(SPLITS),
-        refine=known.refine,
-        seed=known.seed,
-        record=known.record,
-        display=Display(None if known.json else SafeConsole(stderr=True)),
-    )
+    try:
+        results = evaluate_league(
+            players,
+            LeagueSettings.parse(given).battle,
+            known.out,
+            games=known.games,
+            splits=(known.only,) if known.only else tuple(SPLITS),
+            refine=known.refine,
+            seed=known.seed,
+            record=known.record,
+            display=Display(None if known.json else SafeConsole(stderr=True)),
+        )
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt("repeat the command to go on from there") from interrupt
     with whole_file(known.out / "evaluation.png") as picture:
         draw(results, picture)
     if known.json:

@@ -36,6 +36,7 @@ class RemoteEngine:
         self.line = ThreadPoolExecutor(1)
         self.open: set[Hashable] = set()
         self.ready: list[tuple[Hashable, Generation]] = []
+        self.problem: Exception | None = None
 
     @property
     def version(self) -> int:
@@ -65,8 +66,11 @@ class RemoteEngine:
         if not self.engine.waiting:  # answered together with an earlier one
             return
         time.sleep(self.delay)
-        with self.lock:
-            answers = self.engine.poll()
+        try:
+            with self.lock:
+                answers = self.engine.poll()
+        except Exception as error:  # which a thread would keep for itself
+            self.problem, answers = error, []
         with self.arrived:
             self.ready += answers
             self.arrived.notify()
@@ -75,8 +79,10 @@ class RemoteEngine:
         if not self.open:
             return []
         with self.arrived:
-            self.arrived.wait_for(lambda: self.ready, timeout)
+            self.arrived.wait_for(lambda: self.ready or self.problem, timeout)
             ready, self.ready = self.ready, []
+        if self.problem is not None:
+            raise self.problem
         ready = [(key, generation) for key, generation in ready if key in self.open]
         self.open -= {key for key, _ in ready}
         return ready

@@ -51,6 +51,10 @@ def test_code_blocks_run(folder: Path, block: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_is_made_smaller_is_there() -> None:
+    assert [size for size in FEWER if not any(size in block for block in BLOCKS)] == []
+
+
 @pytest.mark.parametrize(
     ("source", "name"), [(CORRIDOR, CORRIDOR_ID), (HAGGLING, HAGGLING_ID)], ids=["one", "several"]
 )

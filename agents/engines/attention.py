@@ -34,7 +34,7 @@ _BLOCK = 64
 
 
 class Inputs(NamedTuple):
-    """What a layer attends with; softcap and sinks are None where a family has none."""
+    """Inputs of an attention layer; softcap and sinks are None where a family has none."""
 
     query: Tensor  # (batch, heads, n_new, width)
     key: Tensor  # (batch, kv_heads, n_total, width); query heads share them in groups
@@ -76,7 +76,7 @@ class Inputs(NamedTuple):
 
     @property
     def fusible(self) -> bool:
-        """Whether the fused kernel can do it: it knows neither softcaps nor sinks."""
+        """Whether the fused kernel can compute the layer: it knows neither softcaps nor sinks."""
         return self.softcap is None and self.sinks is None
 
 
@@ -256,7 +256,7 @@ def _for_transformers(kernel: Callable[[Inputs], Tensor]) -> Callable[..., tuple
 
 @cache
 def _register() -> None:
-    """Tell Transformers of the kernels and masks; it takes seconds to import, hence not before."""
+    """Register the kernels and masks with Transformers, on first use: its import takes seconds."""
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface
 

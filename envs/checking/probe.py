@@ -166,7 +166,7 @@ def shortened(env: Playable, fault: Fault) -> Fault:
 
 
 class Raised:
-    """What a block has raised, once it is left."""
+    """The exception that a `caught` block has raised, or None."""
 
     error: BaseException | None = None
 

@@ -267,7 +267,7 @@ def _find(folder: Path, name: str, number: int | None) -> Path:
 
 def _read(path: Path, kind: type) -> Any:
     try:
-        found = parse_json(path.read_bytes())
+        found = parse_json(path.read_bytes(), float)
     except (OSError, ValueError) as error:
         raise DataError(f"{str(path)!r} cannot be read: {error}. Download it again.") from error
     if not isinstance(found, kind):

@@ -30,6 +30,7 @@ def run(known: Namespace, given: Settings) -> int:
     from anchorgym.training.commands.environment import environment
     from anchorgym.training.evaluation.evaluate import training_split
     from anchorgym.training.evaluation.measurement import Measurement, Plan
+    from anchorgym.training.evaluation.partial import remove_partial
     from anchorgym.training.evaluation.players import load_player
     from anchorgym.training.rollout.env_pool import EnvPool
 
@@ -62,6 +63,8 @@ def run(known: Namespace, given: Settings) -> int:
     measurement = Measurement(plan, tuple(names))
     status = _measure(measurement, players, worlds, known)
     _show(measurement, known)
+    if known.out and measurement.complete:
+        remove_partial(known.out)
     if status == EXIT_INTERRUPTED:
         print("interrupted: a mode that was not finished is left out", file=sys.stderr)
     return status
@@ -97,8 +100,6 @@ def _measure(
             _show(measurement, known)
         _say_kept(known)
         raise
-    if partial is not None:
-        partial.remove()
     return EXIT_OK
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 MOST_NUMBER: Final = 2**63 - 1
-"""Largest whole number, which arrays can hold."""
+"""Largest whole number that an array can hold."""
 MOST_SEED: Final = MOST_NUMBER
 """Largest seed: torch takes no larger one."""
 MOST_WIDTH: Final = 65_536

@@ -40,9 +40,10 @@ class Section(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _is_a_number_of_arrays(cls, value: Any) -> Any:
-        if isinstance(value, int) and value > MOST_NUMBER:
-            raise ValueError(f"must be at most {MOST_NUMBER}")
+    def _fits_an_array(cls, value: Any) -> Any:
+        for number in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(number, int) and abs(number) > MOST_NUMBER:
+                raise ValueError(f"must be at most {MOST_NUMBER}")
         return value
 
     @classmethod

@@ -194,7 +194,7 @@ def compare(one: Evaluation, other: Evaluation) -> Comparison:
     """
     ours, theirs = _sound(one, other), _sound(other, one)
     if one.broken or other.broken:
-        same = [one.tasks[at] for at in ours] == [other.tasks[at] for at in theirs]
+        same = bool(ours) and [one.tasks[at] for at in ours] == [other.tasks[at] for at in theirs]
     else:
         same = one.panel == other.panel and len(ours) == len(theirs)
     if not same:
@@ -219,8 +219,9 @@ def compare(one: Evaluation, other: Evaluation) -> Comparison:
 
 def _sound(one: Evaluation, other: Evaluation) -> list[int]:
     """Return the places of one's tasks that were not broken when the other was measured."""
-    places = range(len(one.task_shares))
-    return [at for at in places if not other.broken or one.tasks[at] not in other.broken]
+    if not (one.broken or other.broken):
+        return list(range(len(one.task_shares)))
+    return [at for at, task in enumerate(one.tasks) if task not in other.broken]
 
 
 def paired_difference(after: Evaluation, before: Evaluation) -> Interval:

@@ -202,7 +202,8 @@ def _success_rows(found: Sequence[Evaluation], comparison: Comparison | None) ->
 
 def _type_rows(found: Sequence[Evaluation], comparison: Comparison | None) -> _Rows:
     for kind in filter(None, found[0].type_success):
-        difference = [comparison.by_type[kind].signed()] if comparison else []
+        gain = comparison.by_type.get(kind) if comparison else None
+        difference = [gain.signed() if gain else ""] if comparison else []
         tasks = str(found[0].by_type[kind][1] // found[0].samples)
         yield f"  {kind}", tasks, *(_of_type(evaluation, kind) for evaluation in found), *difference
 

@@ -17,7 +17,7 @@ def require_same(measurement: Measurement, folder: Path) -> None:
     """Check that a folder holds no other measurement, which would be replaced.
 
     Raises:
-        ConfigError: it holds one, of other settings or players.
+        ConfigError: it holds one, of other settings or of players with other names.
     """
     path = folder / "evaluation.json"
     if not path.exists():

@@ -53,8 +53,8 @@ class Partial:
         self._waves: dict[tuple[str, str, str], Wave] = {}
         if lines and lines[0] != head:
             raise ConfigError(
-                f"{self._path} holds a part of another evaluation, which would be lost: repeat its "
-                "command to go on there, or give another folder"
+                f"{self._path} holds a part of another evaluation, or its policy has changed: "
+                "repeat its own command to go on there, give another folder, or remove the file"
             )
         if not lines:
             write_file(self._path, json.dumps(head) + "\n")
@@ -69,9 +69,10 @@ class Partial:
         """Return the waves of a player in a mode."""
         return Waves(self._path, self._waves, player, mode)
 
-    def remove(self) -> None:
-        """Remove the file, once the results are written."""
-        remove(self._path)
+
+def remove_partial(folder: Path) -> None:
+    """Remove the waves of an evaluation whose results are written."""
+    remove(folder / _FILE)
 
 
 class Waves:

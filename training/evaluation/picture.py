@@ -112,12 +112,12 @@ def _tries(axis: Any, evaluations: Sequence[Evaluation]) -> None:
 
 def _differences(axis: Any, comparisons: dict[str, Comparison], kinds: Sequence[str]) -> None:
     for n, (mode, comparison) in enumerate(comparisons.items()):
-        intervals = [
-            comparison.difference if kind == _EVERYTHING else comparison.by_type[kind]
-            for kind in kinds
-        ]
+        gains = {_EVERYTHING: comparison.difference, **comparison.by_type}
         shift = 0.2 * ((len(comparisons) - 1) / 2 - n)
-        places = [row + shift for row in _rows(kinds)]
+        intervals = [gains[kind] for kind in kinds if kind in gains]
+        places = [
+            row + shift for row, kind in zip(_rows(kinds), kinds, strict=True) if kind in gains
+        ]
         look = {"color": _INK, "fmt": _MARKERS[mode]}
         _errorbars(axis, intervals, places, look, hollow=mode == "sampled")
     axis.axvline(0, color=_GREY, lw=1)

@@ -86,8 +86,8 @@ def elo_intervals(
     Beta(w + prior/2, l + prior/2) after w wins and l losses, whose prior is that of `elo`; ratings
     are fitted to the shares of all pairs. Resampling the games would give an interval of almost no
     width to a player who has won all of them, since each resample holds wins alone. Between players
-    over 1,000 points apart, a few dozen games say less than the prior does, and intervals are too
-    near to each other.
+    over 1,000 points apart, the prior outweighs a few dozen games, and the intervals lie too close
+    together.
 
     Args:
         wins: (n, n) number of games that the row player won, see `elo`.

@@ -142,7 +142,8 @@ def payoffs_of(result: ArrayLike, n: int, rules: Rules, pair: tuple[str, str]) -
     low, high = rules.bounds
     if not (np.isfinite(payoffs).all() and (payoffs >= low).all() and (payoffs <= high).all()):
         raise LeagueError(
-            f"{what} payoffs outside [{low}, {high}]: widen Rules.bounds (--league.bounds)"
+            f"{what} payoffs outside [{low}, {high}]: widen Rules.bounds (--league.bounds, in "
+            "a new run)"
         )
     if rules.zero_sum and np.abs(payoffs.sum(axis=1)).max(initial=0.0) > 1e-9:
         raise LeagueError(

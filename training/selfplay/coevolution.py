@@ -153,13 +153,13 @@ class Coevolution:
         self._log = MetricsLog(folder / "metrics.jsonl")
         if self._recovery.saved is None:
             self._join(0)
-            if config.payoff_games:
-                self.league.ensure(1)  # payoffs that the league refuses end a run before it learns
             self._save()
         else:
             self._done = self._recovery.saved.state["done"]
             self._history = self._recovery.saved.state["history"]
             self.roles.restore(self._recovery.saved)
+        if config.payoff_games and not self._history:
+            self.league.ensure(1)  # payoffs that the league refuses end a run before it learns
 
     def generations(self) -> Iterator[Generation]:
         """Run and yield the remaining generations."""

@@ -123,7 +123,7 @@ ENV = "mistakes_corridor:my/Corridor-v0"
         (f"vgc league random heuristic --games {10**20} --out x", "--games takes a number up to"),
         ("evaluate random --temperature 1e999", "--temperature takes a finite number"),
         ("vgc league nope random --out x", "no player 'nope'"),
-        ("vgc league random random --out x", "a league needs two players"),
+        ("vgc league random random --out x", "a league needs two different players"),
         # files
         ("train @nowhere.toml", "cannot read nowhere.toml: no such file"),
         ("train @broken.toml", "broken.toml is not TOML"),

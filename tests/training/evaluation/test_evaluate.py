@@ -26,6 +26,7 @@ from anchorgym.training import (
     rollout,
 )
 from anchorgym.training.evaluation.evaluate import summarise
+from anchorgym.training.evaluation.figures import as_text
 
 ALF = "anchorgym/ALFWorld-v0"
 
@@ -189,6 +190,19 @@ def test_a_game_that_breaks_between_two_evaluations_is_left_out_of_both() -> Non
     assert compare(before, after).difference.mean == -found.difference.mean
     with pytest.raises(PanelError):
         compare(replace(after, tasks=("a", "c", "e")), before)
+    with pytest.raises(PanelError):  # nothing is in common
+        compare(replace(after, broken=dict.fromkeys("bacd", "damaged")), before)
+
+
+def test_a_type_that_broke_between_two_evaluations_has_figures_and_no_gain() -> None:
+    names, kinds = ("a", "b", "c"), ("put", "put", "clean")
+    before = summarise([*played("ww", "put"), *played("l", "clean")], "valid", "p", 0.0)
+    before = replace(before, tasks=names, task_types=kinds)
+    after = summarise(played("wl", "put"), "valid", "q", 0.0, broken={"c": "damaged"})
+    after = replace(after, tasks=names[:2])
+    assert compare(before, after).by_type.keys() == {"put"}
+    shown = as_text([("before", before), ("after", after)], compare(before, after))
+    assert "clean" in shown
 
 
 @pytest.fixture(scope="module")

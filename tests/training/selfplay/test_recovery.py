@@ -57,7 +57,7 @@ def test_self_play_that_was_killed_meets_the_same_opponents(
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [LEAGUE, RESPONSES], ids=["league", "responses"])
 def test_self_play_can_be_killed_at_many_writes(settings: dict[str, Any], tmp_path: Path) -> None:
-    require_bit_exact(lambda folder: run(settings, folder), tmp_path, kills=80)
+    require_bit_exact(lambda folder: run(settings, folder), tmp_path, kills=120)
 
 
 @pytest.mark.slow

@@ -151,8 +151,9 @@ class RunOfTeams:
 
     def digest(self, team: str, response: int, seed: int) -> str:
         """Return a name for the training of a fresh attacker against a team."""
+        learnt = (self.folder / "metrics.jsonl").read_bytes()
         about = [str(self.folder.resolve()), self.config.model_dump_json(), team, response, seed]
-        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(about).encode() + learnt).hexdigest()[:16]
 
     def beginner(self) -> Policy:
         """Return the initial policy of a fresh attacker, which is that of the run's attackers."""

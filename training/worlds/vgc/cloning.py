@@ -86,13 +86,13 @@ def clone_battles(
         ConfigError: the folder holds a run of other settings.
     """
     shown = display or Display(None)
-    if config.battle.pastes is not None:
+    if config.battle.pastes is not None and not resume:
         team_source(config.battle)  # which refuses teams before the folder is claimed
     claim = claimed(config, out, "anchorgym vgc clone", resume=resume)
     with claim, tensor_threads(config.threads):
         if (out / POLICY).is_dir():
             lines = (out / _FITS).read_text(encoding="utf-8").splitlines()
-            yield from (Fit(**parse_json(line)) for line in lines)
+            yield from (Fit(**parse_json(line, float)) for line in lines)
             return
         known, bridge = knowledge(config.battle.format), Bridge()
         try:
@@ -219,7 +219,7 @@ class Imitation:
         """Restore what `save` has written."""
         load_parameters(self.net, load_tensors(folder, "model"))
         load_optimizer(self._optimizer, load_tensors(folder, "optimizer"))
-        about = parse_json((folder / _STATE).read_text(encoding="utf-8"))
+        about = parse_json((folder / _STATE).read_text(encoding="utf-8"), float)
         self.fits = [Fit(**fit) for fit in about["fits"]]
         self._rng.bit_generator.state = about["generator"]
         self._schedule.load_state_dict(about["schedule"])

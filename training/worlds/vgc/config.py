@@ -115,8 +115,8 @@ class PopulationConfig(RunConfig):
     battles: int = Field(96, ge=1)
     """Number of battles in each update."""
     games: int | None = Field(None, ge=2)
-    """Least number of games of each pair in the payoff table; by default 32, and 128 of an
-    exploiter with its target."""
+    """Least number of games of each pair in the payoff table; by default 32, or 128 between
+    an exploiter and its target."""
 
 
 class LeagueBattles(BattleConfig):

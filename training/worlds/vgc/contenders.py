@@ -62,7 +62,7 @@ def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
 
 
 def require_player(name: str) -> None:
-    """Refuse a name that nobody plays under, without loading anything.
+    """Check that there is a player of a name, without loading it.
 
     Raises:
         OptionError: there is no player of that name.

@@ -63,7 +63,7 @@ def train_population(
         ConfigError: the folder holds a run with other settings.
         RunBusyError: another process is working on the run.
     """
-    if config.battle.pastes is not None:
+    if config.battle.pastes is not None and not resume:
         team_source(config.battle)  # which refuses teams before the folder is claimed
     claim = claimed(config, out, "anchorgym vgc train", resume=resume)
     with claim, tensor_threads(config.threads):

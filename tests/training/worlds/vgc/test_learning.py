@@ -154,6 +154,7 @@ def test_a_population_goes_on_as_if_nothing_had_happened(
 def test_an_exploiter_is_measured_against_its_target(clone: Path, tmp_path: Path) -> None:
     config = settings(clone, method="exploiter", target="random", updates=1, games=2)
     monkey = train_population(config, tmp_path)
+    assert monkey.games_played() == 2
     gain = monkey.history[-1]["gains"]["player"]
     assert -1 <= gain["low"] <= gain["mean"] <= gain["high"] <= 1
 

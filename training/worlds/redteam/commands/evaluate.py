@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from anchorgym.training.worlds.redteam.report import RedTeamReport
 
 _COMMAND = "anchorgym redteam evaluate"
+_RESPONSES = "responses"
+"""Folder of the attackers that are trained for the measurement."""
 
 
 def run(known: Namespace, given: Settings) -> int:
     """Measure and print."""
     import json
+    import shutil
 
     from anchorgym.training.config.run_folders import claim
     from anchorgym.training.run.console import SafeConsole
@@ -50,6 +53,8 @@ def run(known: Namespace, given: Settings) -> int:
         claim(known.out, _COMMAND)
     console = SafeConsole(width=max(WIDTH, SafeConsole().width))
     reports = [_measured(folder, known) for folder in known.folders]
+    for run_folder in known.folders if known.out else ():
+        shutil.rmtree(_out(run_folder, known) / _RESPONSES, ignore_errors=True)
     if known.json:
         found = [report.to_json() for report in reports]
         print(json.dumps(found[0] if len(found) == 1 else found))
@@ -74,9 +79,7 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
     from anchorgym.training.worlds.redteam.measuring import measure_run
     from anchorgym.training.worlds.redteam.report import draw
 
-    out = known.out
-    if out is not None and len(known.folders) > 1:
-        out = out / folder.name
+    out = _out(folder, known) if known.out else None
     with _scratch(out) as scratch:
         report = measure_run(
             folder,
@@ -99,11 +102,11 @@ def _measured(folder: Path, known: Namespace) -> RedTeamReport:
 
 @contextmanager
 def _scratch(out: Path | None) -> Iterator[Path]:
-    """Give a folder for trainings, which is removed when all is measured and written.
+    """Give a folder for trainings.
 
-    In the folder of --out, it stays when the command is interrupted, and the same command goes on.
+    In the folder of --out, it stays until all runs are measured, so that a repeated command resumes
+    what was interrupted.
     """
-    import shutil
     import tempfile
 
     from anchorgym.training.config.run_folders import alone
@@ -115,10 +118,17 @@ def _scratch(out: Path | None) -> Iterator[Path]:
     out.mkdir(exist_ok=True)
     with alone(out):
         try:
-            yield out / "responses"
+            yield out / _RESPONSES
         except KeyboardInterrupt as interrupt:
-            raise KeyboardInterrupt("repeat the command to go on from there") from interrupt
-        shutil.rmtree(out / "responses", ignore_errors=True)
+            if (out / _RESPONSES).exists():
+                raise KeyboardInterrupt("repeat the command to go on from there") from interrupt
+            raise
+
+
+def _out(folder: Path, known: Namespace) -> Path:
+    """Return the folder for the results of a run."""
+    out: Path = known.out
+    return out if len(known.folders) == 1 else out / folder.name
 
 
 def _tell(folder: Path, known: Namespace, console: Console) -> None:

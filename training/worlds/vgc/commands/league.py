@@ -34,7 +34,7 @@ def run(known: Namespace, given: Settings) -> int:
 
     players = distinct(_named(player) for player in known.players)
     if len(players) < 2:
-        raise UsageError("a league needs two players: name another one")
+        raise UsageError(f"a league needs two different players, not {', '.join(players)} alone")
     if note := Rules(seed=known.seed).rounding(known.games):
         print(f"note: {note}", file=sys.stderr)
     try:

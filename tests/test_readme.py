@@ -78,7 +78,7 @@ def test_the_example_of_self_play_is_played_and_resumed(folder: Path) -> None:
 def test_the_example_environment_is_trained(folder: Path) -> None:
     done = anchorgym(
         folder,
-        *("train", "--env", CORRIDOR_ID, "--out", "run", "--rollout.iterations", "14"),
+        *("train", "--env", CORRIDOR_ID, "--out", "run", "--rollout.iterations", "6"),
         *("--clone.updates", "160", "--policy.vocabulary-tasks", "12", "--policy.hidden", "32"),
         *("--policy.layers", "1", "--rollout.tasks", "6", "--learner.learning-rate", "4e-3"),
         *("--evaluation.modes", '["greedy", "sampled"]'),

@@ -93,7 +93,7 @@ def test_half_open_connections_hold_neither_threads_nor_the_shop() -> None:
         for number in range(400):
             open_.enter_context(connect(server, UNFINISHED[number % len(UNFINISHED)]))
         assert "Page 1" in Visitor(server).search("shirts")
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads  # those of earlier tests may end meanwhile
         assert len(server.active_channels) <= MOST_CONNECTIONS
 
 

@@ -56,8 +56,8 @@ def test_self_play_that_was_killed_meets_the_same_opponents(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [LEAGUE, RESPONSES], ids=["league", "responses"])
-def test_self_play_can_be_killed_at_many_writes(settings: dict[str, Any], tmp_path: Path) -> None:
-    require_bit_exact(lambda folder: run(settings, folder), tmp_path, kills=120)
+def test_self_play_can_be_killed_at_any_write(settings: dict[str, Any], tmp_path: Path) -> None:
+    require_bit_exact(lambda folder: run(settings, folder), tmp_path, kills=None)
 
 
 @pytest.mark.slow

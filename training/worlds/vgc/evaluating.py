@@ -18,7 +18,7 @@ from anchorgym.envs.vgc.records import BattleRecord
 from anchorgym.envs.vgc.replays import keep, write_battles
 from anchorgym.training.config.run_folders import alone, claim, require_own
 from anchorgym.training.evaluation.statistics import Interval
-from anchorgym.training.league import League, Rules
+from anchorgym.training.league import League, LeagueError, Rules
 from anchorgym.training.league.ranking import alpha_rank, elo_intervals
 from anchorgym.training.league.roster import Roster
 from anchorgym.training.league.rules import FloatArray
@@ -112,13 +112,15 @@ def evaluate_league(
         display: progress display.
 
     Raises:
-        LeagueError: the folder holds the games of other players or teams.
+        LeagueError: the folder holds the games of other players or teams, or there is one player.
         OptionError: there is no such player; nothing is written then.
     """
     require_own(out, _COMMAND)
+    roster = Roster(out, players, config.model_dump())
+    if len(roster.players) < 2:
+        raise LeagueError(f"a league needs two different players, not {[*roster.players]} alone")
     for player in players.values():
         require_player(player)  # in an instant: the rest takes many seconds
-    roster = Roster(out, players, config.model_dump())
     known, bridge = knowledge(config.format), Bridge()
     try:
         runners = {

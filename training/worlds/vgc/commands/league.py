@@ -9,7 +9,6 @@ from anchorgym.training.commands import EXIT_OK
 from anchorgym.training.commands.command import (
     Command,
     Settings,
-    UsageError,
     folder,
     option,
     seed_option,
@@ -33,8 +32,6 @@ def run(known: Namespace, given: Settings) -> int:
     from anchorgym.training.worlds.vgc.report import draw, tables
 
     players = distinct(_named(player) for player in known.players)
-    if len(players) < 2:
-        raise UsageError(f"a league needs two different players, not {', '.join(players)} alone")
     if note := Rules(seed=known.seed).rounding(known.games):
         print(f"note: {note}", file=sys.stderr)
     try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import anchorgym, python
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
@@ -20,7 +19,10 @@ LONG = (CORRIDOR, HAGGLING)
 FEWER = {
     "range(20)": "range(2)",
     "generations=3": "generations=1, iterations=2",
-    "planner), kitchen.waiting": "planner)[:40], kitchen.waiting",
+    "import CriticScorer,": "import CollectConfig, CriticConfig, CriticScorer,",
+    "planner), kitchen.waiting": (
+        "planner, config=CollectConfig(40)), kitchen.waiting, CriticConfig(updates=100)"
+    ),
 }
 """Sizes of the README's code that are smaller here."""
 
@@ -33,21 +35,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False
-    )
-
-
-def anchorgym(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(folder, "-m", "anchorgym.training.cli", *arguments)
-
-
 @pytest.mark.parametrize("block", [b for b in BLOCKS if "train(" not in b and b not in LONG])
 def test_code_blocks_run(folder: Path, block: str) -> None:
     for size, smaller in FEWER.items():
         block = block.replace(size, smaller)
-    done = run(folder, "-c", block)
+    done = python(folder, block)
     assert done.returncode == 0, done.stderr
 
 

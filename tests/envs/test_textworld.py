@@ -59,20 +59,34 @@ PDDL = {
 }
 
 
+class Games:
+    """A folder with a game of each kind, `games / "KIND.z8"`, compiled when first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __truediv__(self, name: str) -> Path:
+        path = self._folder / name
+        if not path.exists():
+            _compile(path.stem, self._folder)
+        return path
+
+
 @pytest.fixture(scope="session")
-def games(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a compiled game of each kind."""
-    folder = tmp_path_factory.mktemp("textworld")
+def games(tmp_path_factory: pytest.TempPathFactory) -> Games:
+    return Games(tmp_path_factory.mktemp("textworld"))
+
+
+def _compile(kind: str, folder: Path) -> None:
+    options = textworld.GameOptions()
+    options.seeds = 7
+    options.path = str(folder / f"{kind}.z8")
+    _, make_game, _ = challenges.CHALLENGES[f"tw-{kind}"]
     with pytest.MonkeyPatch.context() as patch:
         # To find their walkthroughs, makers of games compile each one once more.
         patch.setattr(textworld.GameMaker, "compile", _save_logic)
-        for kind, settings in SETTINGS.items():
-            options = textworld.GameOptions()
-            options.seeds = 7
-            options.path = str(folder / f"{kind}.z8")
-            _, make_game, _ = challenges.CHALLENGES[f"tw-{kind}"]
-            textworld.generator.compile_game(make_game(settings, options), options)
-    return folder
+        game = make_game(SETTINGS[kind], options)
+    textworld.generator.compile_game(game, options)
 
 
 def _save_logic(maker: Any, path: str) -> str:
@@ -83,14 +97,14 @@ def _save_logic(maker: Any, path: str) -> str:
 
 
 @pytest.fixture
-def env(games: Path) -> TextWorldEnv:
+def env(games: Games) -> TextWorldEnv:
     made = make_env(games / "simple.z8")
     made.reset(seed=0)
     return made
 
 
 @pytest.fixture
-def story(games: Path, tmp_path: Path) -> TextWorldEnv:
+def story(games: Games, tmp_path: Path) -> TextWorldEnv:
     """The simple game without its .json: a story file of which nothing is known."""
     shutil.copy(games / "simple.z8", tmp_path)
     made = make_env(tmp_path / "simple.z8")
@@ -107,13 +121,13 @@ def make_env(games: object, **kwargs: Any) -> TextWorldEnv:
 @pytest.mark.parametrize(
     "kind", ["coin_collector", *(pytest.param(k, marks=pytest.mark.slow) for k in KINDS[1:])]
 )
-def test_compiled_games_keep_the_environment_contract(games: Path, kind: str) -> None:
+def test_compiled_games_keep_the_environment_contract(games: Games, kind: str) -> None:
     report = check_env(ENV, games=games / f"{kind}.z8", episodes=3)
     assert report.ok, str(report)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_game_s_own_expert_wins_and_a_win_pays_one(games: Path, kind: str) -> None:
+def test_the_game_s_own_expert_wins_and_a_win_pays_one(games: Games, kind: str) -> None:
     env = make_env(games / f"{kind}.z8")
     _, info = env.reset()
     earned, rewards = 0.0, []
@@ -137,7 +151,7 @@ def test_the_game_s_own_expert_wins_and_a_win_pays_one(games: Path, kind: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_games_play_as_in_the_stock_engine(games: Path, kind: str) -> None:
+def test_games_play_as_in_the_stock_engine(games: Games, kind: str) -> None:
     file, rng = games / f"{kind}.z8", random.Random(kind)
     infos = textworld.EnvInfos(admissible_commands=True, won=True, score=True, policy_commands=True)
     theirs, ours = textworld.start(str(file), infos), make_env(file)
@@ -182,7 +196,7 @@ def test_a_command_that_changes_nothing_costs_the_turn_and_is_undone(
         assert env.step(action)[:3] == other.step(action)[:3]
 
 
-def test_other_words_for_an_action_are_taken(games: Path) -> None:
+def test_other_words_for_an_action_are_taken(games: Games) -> None:
     env = make_env(games / "coin_collector.z8")
     _, info = env.reset()
     way = next(a for a in info["admissible_actions"] if a.startswith("go "))
@@ -212,7 +226,7 @@ def test_equal_states_have_equal_anchors_and_others_differ(env: TextWorldEnv) ->
     assert env.step(solved)[1] == 0
 
 
-def test_a_snapshot_is_returned_to_in_any_process(games: Path) -> None:
+def test_a_snapshot_is_returned_to_in_any_process(games: Games) -> None:
     env, other = (make_env(games / "cooking.z8") for _ in range(2))
     env.reset()
     for _ in range(2):
@@ -229,7 +243,7 @@ def test_a_snapshot_is_returned_to_in_any_process(games: Path) -> None:
         make_env(games / "simple.z8").restore(data)
 
 
-def test_a_game_can_be_lost(games: Path) -> None:
+def test_a_game_can_be_lost(games: Games) -> None:
     env = make_env(games / "cooking.z8")
     _, info = env.reset()
     while "cook" not in (action := env.expert_action("full")):
@@ -245,7 +259,7 @@ def test_a_game_can_be_lost(games: Path) -> None:
         env.expert_action("full")
 
 
-def test_a_story_file_alone_is_played_by_what_it_says(games: Path, story: TextWorldEnv) -> None:
+def test_a_story_file_alone_is_played_by_what_it_says(games: Games, story: TextWorldEnv) -> None:
     known = make_env(games / "simple.z8")
     observation, info = story.reset()
     assert observation == known.reset()[0]
@@ -276,7 +290,7 @@ def test_a_story_file_keeps_what_can_be_kept_of_the_contract(story: TextWorldEnv
 
 
 @pytest.mark.slow
-def test_no_fault_is_found_in_a_story_file_alone(games: Path, tmp_path: Path) -> None:
+def test_no_fault_is_found_in_a_story_file_alone(games: Games, tmp_path: Path) -> None:
     shutil.copy(games / "simple.z8", tmp_path)
     report = check_env(ENV, games=tmp_path, episodes=2)
     assert report.ok, str(report)
@@ -305,7 +319,7 @@ def test_a_game_in_pddl(tmp_path: Path) -> None:
     assert (observation, reward, terminated) == ("You are in the cellar.", 1.0, True)
 
 
-def test_a_thousand_resets_keep_no_memory(games: Path) -> None:
+def test_a_thousand_resets_keep_no_memory(games: Games) -> None:
     env = make_env([games / "coin_collector.z8", games / "simple.z8"])
     one, two = env.tasks()
     process, grown = psutil.Process(), []
@@ -351,7 +365,7 @@ def test_splits_are_subfolders_and_ids_name_content(tmp_path: Path) -> None:
     assert listed.find(listed.tasks("train")[1]) == tmp_path / "train" / "a.z8"
 
 
-def test_games_that_cannot_be_played_are_told_with_a_remedy(games: Path, tmp_path: Path) -> None:
+def test_games_that_cannot_be_played_are_told_with_a_remedy(games: Games, tmp_path: Path) -> None:
     for name in ("game.ulx", "game.json", "notes.txt"):
         (tmp_path / name).write_text("{}")
     for named, error, message in (
@@ -369,7 +383,7 @@ def test_games_that_cannot_be_played_are_told_with_a_remedy(games: Path, tmp_pat
 
 @pytest.mark.parametrize("part", ["story", "length", "start", "logic", "pddl"])
 def test_a_damaged_game_is_told_and_the_running_episode_goes_on(
-    games: Path, tmp_path: Path, part: str
+    games: Games, tmp_path: Path, part: str
 ) -> None:
     for name in ("coin_collector.z8", "coin_collector.json"):
         shutil.copy(games / name, tmp_path)
@@ -401,7 +415,7 @@ def damaged(whole: bytes, at: int, count: int) -> bytes:
 
 
 def test_a_game_whose_interpreter_halts_is_told_and_the_running_episode_goes_on(
-    games: Path, tmp_path: Path
+    games: Games, tmp_path: Path
 ) -> None:
     whole = (games / "coin_collector.z8").read_bytes()
     for name in ("coin_collector.z8", "coin_collector.json"):
@@ -419,7 +433,7 @@ def test_a_game_whose_interpreter_halts_is_told_and_the_running_episode_goes_on(
 
 
 def test_a_game_that_halts_on_its_way_is_told_and_another_can_be_started(
-    games: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    games: Games, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = make_env(games / "coin_collector.z8")
     env.reset()
@@ -443,13 +457,14 @@ def test_after_closing_only_a_reset_goes_on(env: TextWorldEnv) -> None:
     env.close()
 
 
-def test_without_the_extra(games: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: str) -> Any:
         raise ImportError(name)
 
+    (tmp_path / "game.z8").touch()
     monkeypatch.setattr(importlib, "import_module", refuse)
     with pytest.raises(MissingExtraError, match=r'pip install "anchorgym\[textworld\]"'):
-        TextWorldEnv(games=games)
+        TextWorldEnv(games=tmp_path)
 
 
 def test_the_stock_engine_is_imported_for_no_other_world() -> None:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import anchorgym, begin_anchorgym
 
 ANCHORGYM = (str(Path(sys.executable).with_name("anchorgym")),)
 ENV = "anchorgym/ALFWorld-v0"
@@ -62,13 +63,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def anchorgym(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **variables}
-    command = [*ANCHORGYM, *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-
-
 def test_modules_of_the_current_directory_are_found_and_hide_nothing(folder: Path) -> None:
+    words = ("--env", ENV, "--tasks", "2", "--env.max-turns", "3", "--json")
+    command = [*ANCHORGYM, "evaluate", "own:Gambler", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["policies"][0]["name"] == "own:Gambler"
+
+
+def test_an_algorithm_of_ones_own_has_options(folder: Path) -> None:
     done = anchorgym(folder, *LOUDER, "--algorithm.factor", "3")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["algorithm"]["factor"] == 3.0
@@ -78,13 +81,6 @@ def test_a_misspelt_option_of_ones_own_algorithm_gets_a_suggestion(folder: Path)
     done = anchorgym(folder, *LOUDER, "--algorithm.factr", "1")
     assert done.returncode == 2
     assert "Did you mean 'factor'" in done.stderr
-
-
-def test_a_policy_of_ones_own_plays(folder: Path) -> None:
-    words = ("--env", ENV, "--tasks", "2", "--env.max-turns", "3", "--json")
-    done = anchorgym(folder, "evaluate", "own:Gambler", *words)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["policies"][0]["name"] == "own:Gambler"
 
 
 @pytest.mark.parametrize(
@@ -150,15 +146,16 @@ def test_whoever_has_read_enough_may_close_the_pipe(folder: Path) -> None:
 
 
 def test_an_interrupted_run_says_how_it_is_gone_on_with(folder: Path) -> None:
-    command = [*ANCHORGYM, "overcooked", "train", "--out", "cook", "--ppo.iterations", "3"]
-    running = subprocess.Popen(command, cwd=folder, stdout=-3, stderr=subprocess.PIPE, text=True)
+    words = ("overcooked", "train", "--out", "cook", "--ppo.iterations", "3")
+    running = begin_anchorgym(folder, *words)
     deadline = time.monotonic() + 120
     while not (folder / "cook/config.json").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=120)
-    assert running.returncode == 130
-    assert said.strip() == ("interrupted: go on with `anchorgym overcooked train --resume cook`")
+    os.kill(running.pid, signal.SIGINT)
+    done = running.wait()
+    assert done.returncode == 130
+    told = "interrupted: go on with `anchorgym overcooked train --resume cook`"
+    assert done.stderr.strip() == told
     assert not (folder / "cook/policy").exists()
     assert anchorgym(folder, "overcooked", "train", "--resume", "cook").returncode == 0
     assert (folder / "cook/policy/cook.json").exists()

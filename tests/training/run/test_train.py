@@ -52,7 +52,7 @@ def settings(env: str, **changes: dict[str, Any]) -> TrainConfig:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("run")
-    job = settings("test/Rooms-v0", clone={"updates": 120}, rollout={"iterations": 25, "tasks": 6})
+    job = settings("test/Rooms-v0", clone={"updates": 80}, rollout={"iterations": 16, "tasks": 6})
     return train(job, folder / "run")
 
 
@@ -70,14 +70,14 @@ def test_the_run_leaves_what_it_promises(run: Run) -> None:
     phases = {record["phase"] for record in records}
     assert phases == {"policy", "clone", "before", "validate", "train", "anchors", "after"}
     steps = [record for record in records if record["phase"] == "train"]
-    assert [step["iteration"] for step in steps] == list(range(1, 26))
+    assert [step["iteration"] for step in steps] == list(range(1, 17))
     assert {"success", "loss", "entropy", "approximate_kl", "grad_norm"} <= steps[0].keys()
     result = json.loads((run.folder / "result.json").read_text())
     assert result["after"]["greedy"]["success"]["mean"] == run.after["greedy"].success.mean
     assert result["gain"]["greedy"]["mean"] == pytest.approx(run.gain("greedy").mean)
     assert list((run.folder / "tensorboard").glob("events.out.tfevents.*"))
     config = TrainConfig.parse(json.loads((run.folder / "config.json").read_text()))
-    assert config.rollout.iterations == 25
+    assert config.rollout.iterations == 16
 
 
 def test_the_saved_policy_plays_as_the_trained_one(run: Run) -> None:
@@ -97,7 +97,7 @@ def test_a_run_is_never_overwritten(run: Run) -> None:
 
 
 def test_an_expert_is_cloned(tmp_path: Path) -> None:
-    config = settings("test/CandidKeyDoor-v0", clone={"updates": 160}, rollout={"iterations": 0})
+    config = settings("test/CandidKeyDoor-v0", clone={"updates": 100}, rollout={"iterations": 0})
     run = train(config, tmp_path / "run")
     assert run.before["greedy"].success.mean == 1.0
     assert run.iteration == 0

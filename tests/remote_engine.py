@@ -57,6 +57,8 @@ class RemoteEngine:
             raise UnsupportedRequestError("constrained_decoding", "leave it free")
         if sampling.adaptive is not None:
             raise UnsupportedRequestError("per_token_temperature", "sample at one temperature")
+        if sampling.top_p < 1:
+            raise UnsupportedRequestError("nucleus", "draw from all tokens")
         with self.lock:
             self.engine.submit(session, tokens, sampling)
         self.open.add(session)

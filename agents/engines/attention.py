@@ -8,29 +8,34 @@ softcap and sinks reach the kernels as arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
-NAME, CACHED, PACKED = "anchorgym_plain", "anchorgym_cached", "anchorgym_packed"
+ROWS, LINE, CACHED = "anchorgym_rows", "anchorgym_line", "anchorgym_cached"
+_HALVES = (torch.bfloat16, torch.float16)
 
 MaskFunction = Callable[..., Tensor]
 """Whether a query attends to a key, from indices of row, head, query and key that broadcast."""
 
-_positions: ContextVar[Tensor] = ContextVar("positions")
-"""Positions (batch, n_new) of the tokens that the present forward pass reads, in their rows."""
+_reading: dict[int, Tensor | tuple[int, ...]] = {}
+"""What the present forward pass of a model reads, by the identity of its configuration: positions
+(batch, n_new) of new tokens, or lengths of the rows that share a line. It is no context variable,
+as a backward pass on a GPU computes layers again in a thread of its own."""
 
 _BLOCK = 64
 """Number of queries in a block; a block attends only to keys up to its own end."""
+_FUSED_WIDTH = 64
+"""Width of heads from which the fused kernel is as fast on a CPU, and needs much less memory."""
 
 
 class Inputs(NamedTuple):
@@ -46,8 +51,11 @@ class Inputs(NamedTuple):
 
     def attend(self) -> Tensor:
         """Return the mixed values (batch, heads, n_new, width), by plain products."""
-        assert self.allowed is not None
-        bias = _bias(self.allowed, self.query.dtype)
+        n_new, n_total = self.query.shape[2], self.key.shape[2]
+        if self.allowed is None:
+            bias = _future(n_new, n_total - n_new, self.key.dtype, self.key.device)
+        else:
+            bias = _bias(self.allowed, self.query.dtype)
         return self.attend_with(self.query * self.scaling, self.key, self.value, bias)
 
     def attend_with(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
@@ -68,23 +76,70 @@ class Inputs(NamedTuple):
         mixed = weights.reshape(batch, kv_heads, -1, n_total) @ value
         return mixed.view(batch, heads, n_new, value.shape[-1])
 
-    def attend_fused(self, key: Tensor, value: Tensor) -> Tensor:
-        """Return the mixed values (batch, heads, n_new, width), by torch's fused kernel."""
+    def attend_fused(self) -> Tensor:
+        """Return the mixed values (batch, heads, n_new, width), by torch's fused kernel.
+
+        Without a mask, a token attends to all tokens up to itself.
+        """
         return functional.scaled_dot_product_attention(
-            self.query, key, value, attn_mask=self.allowed, scale=self.scaling
+            self.query,
+            self.key,
+            self.value,
+            attn_mask=self.allowed,
+            is_causal=self.allowed is None,
+            scale=self.scaling,
+            enable_gqa=self.query.shape[1] != self.key.shape[1],
         )
+
+    def part(self, start: int, end: int) -> Inputs:
+        """Return the inputs of one row of a line, whose mask is that of the longest row."""
+        n = end - start
+        return self._replace(
+            query=self.query[:, :, start:end],
+            key=self.key[:, :, start:end],
+            value=self.value[:, :, start:end],
+            allowed=None if self.allowed is None else self.allowed[:, :, :n, :n],
+        )
+
+    def attend_grouped(self) -> Tensor:
+        """Return the mixed values of one new token, by torch's fused kernel.
+
+        The heads that share keys are taken as tokens, so that keys are read once for all of them.
+        """
+        batch, heads, _, width = self.query.shape
+        kv_heads, n_total = self.key.shape[1:3]
+        assert self.allowed is not None
+        group = heads // kv_heads
+        mixed = functional.scaled_dot_product_attention(
+            self.query.reshape(batch, kv_heads, group, width),
+            self.key,
+            self.value,
+            attn_mask=self.allowed.expand(batch, 1, group, n_total),
+            scale=self.scaling,
+        )
+        return mixed.reshape(batch, heads, 1, -1)
 
     @property
     def fusible(self) -> bool:
         """Whether the fused kernel can compute the layer: it knows neither softcaps nor sinks."""
         return self.softcap is None and self.sinks is None
 
+    @property
+    def fuses(self) -> bool:
+        """Whether the fused kernel is the better one."""
+        wide = self.query.is_cuda or self.query.shape[-1] >= _FUSED_WIDTH
+        return self.fusible and wide
 
-def plain_attention(layer: Inputs) -> Tensor:
+
+def row_attention(layer: Inputs) -> Tensor:
     """Attend causally over whole rows, without cache (padding comes last).
 
     Without a mask, a token attends to all tokens up to itself.
     """
+    return layer.attend_fused() if layer.fuses else _blocked_attention(layer)
+
+
+def _blocked_attention(layer: Inputs) -> Tensor:
     query, key, value, allowed = layer.query, layer.key, layer.value, layer.allowed
     length = query.shape[2]
     mixed = []
@@ -101,19 +156,43 @@ def plain_attention(layer: Inputs) -> Tensor:
 
 def cached_attention(layer: Inputs) -> Tensor:
     """Attend to cached keys; the heads of a group share them without copies."""
-    if layer.fusible and layer.key.shape[1] == layer.query.shape[1]:
-        return layer.attend_fused(layer.key, layer.value)
+    if layer.fuses and layer.allowed is not None and layer.query.shape[2] == 1:
+        return layer.attend_grouped()
+    if layer.fuses or (layer.fusible and layer.key.shape[1] == layer.query.shape[1]):
+        return layer.attend_fused()
     return layer.attend()
 
 
-def packed_attention(layer: Inputs) -> Tensor:
-    """Attend within the rows that share a line, without cache."""
-    if not layer.fusible:
-        return layer.attend()
-    heads = layer.query.shape[1] // layer.key.shape[1]  # that share keys and values
-    return layer.attend_fused(
-        *(of.repeat_interleave(heads, 1) if heads > 1 else of for of in (layer.key, layer.value))
+def line_attention(layer: Inputs, lengths: Sequence[int]) -> Tensor:
+    """Attend within each of the rows that share a line, without cache.
+
+    Args:
+        layer: inputs of one line; its mask, if any, is that of the longest row.
+        lengths: lengths of the rows, whose sum is that of the line.
+    """
+    query = layer.query
+    if query.is_cuda and layer.fusible and layer.allowed is None and query.dtype in _HALVES:
+        return _flash_attention(layer, lengths)
+    ends = list(accumulate(lengths))
+    starts = [0, *ends[:-1]]
+    return torch.cat([row_attention(layer.part(*row)) for row in zip(starts, ends, strict=True)], 2)
+
+
+def _flash_attention(layer: Inputs, lengths: Sequence[int]) -> Tensor:
+    """Attend within the rows of a line by the kernel for rows of different lengths, on a GPU."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    ends = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=layer.query.device)
+    query, key, value = (of[0].transpose(0, 1) for of in (layer.query, layer.key, layer.value))
+    longest = max(lengths)
+    mixed = varlen_attn(
+        *(query, key, value, ends, ends, longest, longest),
+        scale=layer.scaling,
+        window_size=(-1, 0),
+        enable_gqa=query.shape[1] != key.shape[1],
     )
+    assert isinstance(mixed, Tensor)
+    return mixed.transpose(0, 1)[None]
 
 
 def _bias(allowed: Tensor, dtype: torch.dtype) -> Tensor:
@@ -121,7 +200,7 @@ def _bias(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros_like(allowed, dtype=dtype).masked_fill_(~allowed, float("-inf"))
 
 
-def plain_mask(
+def row_mask(
     *, q_length: int, mask_function: MaskFunction, device: torch.device, **kwargs: Any
 ) -> Tensor | None:
     """Return a model's own mask over whole rows; None if it is the plain causal one.
@@ -131,68 +210,94 @@ def plain_mask(
         mask_function: the model's rule, made by `transformers.masking_utils`.
         device: device of the mask.
     """
-    from transformers.masking_utils import causal_mask_function
-
-    plain: object = causal_mask_function
-    if mask_function is plain:
-        return None
-    reach = torch.arange(q_length, device=device)
-    first = reach.new_zeros(1)[:, None, None, None]
-    allowed = mask_function(first, first, reach[None, None, :, None], reach[None, None, None, :])
-    return allowed.expand(1, 1, q_length, q_length)
+    return None if _is_plain(mask_function) else _own_mask(mask_function, 0, q_length, device)
 
 
 def cached_mask(
-    *, kv_length: int, mask_function: MaskFunction, device: torch.device, **kwargs: Any
-) -> Tensor:
+    *,
+    kv_length: int,
+    mask_function: MaskFunction,
+    device: torch.device,
+    config: PreTrainedConfig,
+    **kwargs: Any,
+) -> Tensor | None:
     """Return a model's own mask (batch, 1, n_new, n_total) of new tokens over cached ones.
+
+    It is None if it is the plain causal one of rows without cached tokens, and heads are wide.
 
     Args:
         kv_length: number of cached positions, those of the new tokens included.
         mask_function: the model's rule, made by `transformers.masking_utils`.
         device: device of the mask.
+        config: the model's configuration.
     """
-    positions = _positions.get()
+    positions = cast(Tensor, _reading[id(config)])
+    if positions.shape[1] == kv_length and _is_plain(mask_function) and _is_wide(config):
+        return None
     rows = torch.arange(len(positions), device=device)[:, None, None, None]
     reach = torch.arange(kv_length, device=device)[None, None, None]
     return mask_function(rows, torch.zeros_like(rows), positions[:, None, :, None], reach)
 
 
-def packed_mask(
-    *, q_length: int, mask_function: MaskFunction, device: torch.device, **kwargs: Any
-) -> Tensor:
-    """Return a model's own mask (n_lines, 1, length, length) of lines that hold several rows.
+def line_mask(
+    *, mask_function: MaskFunction, device: torch.device, config: PreTrainedConfig, **kwargs: Any
+) -> Tensor | None:
+    """Return a model's own mask of the longest row of a line; None if it is the causal one.
+
+    The masks of shorter rows are the upper left parts of it.
 
     Args:
-        q_length: length of the lines.
-        mask_function: the model's rule, made by `transformers.masking_utils`.
+        mask_function: the model's rule, made by `transformers.masking_utils`, which knows where
+            the rows of the line begin.
         device: device of the mask.
+        config: the model's configuration.
     """
-    rows = (_positions.get() == 0).cumsum(-1)  # a row begins where the positions begin anew
-    lines = torch.arange(len(rows), device=device)[:, None, None, None]
-    reach = torch.arange(q_length, device=device)
-    query, key = reach[None, None, :, None], reach[None, None, None, :]
-    allowed = mask_function(lines, torch.zeros_like(lines), query, key) & (key <= query)
-    return allowed & (rows[:, None, :, None] == rows[:, None, None, :])
+    lengths = cast("tuple[int, ...]", _reading[id(config)])
+    longest = max(lengths)
+    begin = sum(lengths[: lengths.index(longest)])
+    allowed = _own_mask(mask_function, begin, longest, device)
+    causal = torch.ones_like(allowed[0, 0]).tril()
+    return None if bool((allowed[0, 0] == causal).all()) else allowed
+
+
+def _is_plain(mask_function: MaskFunction) -> bool:
+    """Whether a model's rule is the causal one."""
+    from transformers.masking_utils import causal_mask_function
+
+    plain: object = causal_mask_function
+    return mask_function is plain
+
+
+def _is_wide(config: PreTrainedConfig) -> bool:
+    about: Any = config
+    width = getattr(about, "head_dim", None) or about.hidden_size // about.num_attention_heads
+    return bool(width >= _FUSED_WIDTH)
+
+
+def _own_mask(mask_function: MaskFunction, begin: int, length: int, device: torch.device) -> Tensor:
+    """Return a model's own mask (1, 1, length, length) of a row that begins at an index."""
+    reach = torch.arange(begin, begin + length, device=device)
+    first = torch.zeros(1, 1, 1, 1, dtype=torch.long, device=device)
+    allowed = mask_function(first, first, reach[None, None, :, None], reach[None, None, None, :])
+    return allowed.expand(1, 1, length, length)
 
 
 @contextmanager
-def training_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Use `plain_attention` inside the block, for forward passes over whole rows."""
-    with _attention(model, NAME):
-        yield
-
-
-@contextmanager
-def line_attention(model: PreTrainedModel, positions: Tensor) -> Iterator[None]:
-    """Use `packed_attention` inside the block, for a forward pass over packed lines.
+def training_attention(
+    model: PreTrainedModel, lengths: Sequence[int] | None = None
+) -> Iterator[None]:
+    """Use attention over whole rows inside the block, in forward and backward passes.
 
     Args:
         model: model whose attention is replaced.
-        positions: (n_lines, length) position of each token in its row; padding is at position 0.
+        lengths: lengths of the rows, if they share a line; None for one row a line.
     """
-    with _placed(positions), _attention(model, PACKED):
-        yield
+    if lengths is None:
+        with _attention(model, ROWS):
+            yield
+    else:
+        with _read(model, tuple(lengths)), _attention(model, LINE):
+            yield
 
 
 @contextmanager
@@ -203,17 +308,22 @@ def decoding_attention(model: PreTrainedModel, positions: Tensor) -> Iterator[No
         model: model whose attention is replaced.
         positions: (batch, n_new) positions of the new tokens in their rows.
     """
-    with _placed(positions), _attention(model, CACHED):
+    with _read(model, positions), _attention(model, CACHED):
         yield
 
 
 @contextmanager
-def _placed(positions: Tensor) -> Iterator[None]:
-    token = _positions.set(positions)
+def _read(model: PreTrainedModel, what: Tensor | tuple[int, ...]) -> Iterator[None]:
+    key = id(model.config)
+    before = _reading.get(key)
+    _reading[key] = what
     try:
         yield
     finally:
-        _positions.reset(token)
+        if before is None:
+            del _reading[key]
+        else:
+            _reading[key] = before
 
 
 @contextmanager
@@ -234,7 +344,10 @@ def _future(n_new: int, start: int, dtype: torch.dtype, device: torch.device) ->
     return torch.full(size, float("-inf"), dtype=dtype, device=device).triu(start + 1)
 
 
-def _for_transformers(kernel: Callable[[Inputs], Tensor]) -> Callable[..., tuple[Tensor, None]]:
+Kernel = Callable[[Inputs, "PreTrainedConfig"], Tensor]
+
+
+def _for_transformers(kernel: Kernel) -> Callable[..., tuple[Tensor, None]]:
     """Return a kernel as the layers call it: (batch, n_new, heads, width), and no weights."""
 
     def called(
@@ -249,9 +362,13 @@ def _for_transformers(kernel: Callable[[Inputs], Tensor]) -> Callable[..., tuple
         **kwargs: Any,
     ) -> tuple[Tensor, None]:
         layer = Inputs(query, key, value, attention_mask, scaling, softcap, s_aux)
-        return kernel(layer).transpose(1, 2), None
+        return kernel(layer, cast(Any, module).config).transpose(1, 2), None
 
     return called
+
+
+def _of_line(layer: Inputs, config: PreTrainedConfig) -> Tensor:
+    return line_attention(layer, cast("tuple[int, ...]", _reading[id(config)]))
 
 
 @cache
@@ -260,10 +377,11 @@ def _register() -> None:
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface
 
-    for name, kernel, mask in (
-        (NAME, plain_attention, plain_mask),
-        (CACHED, cached_attention, cached_mask),
-        (PACKED, packed_attention, packed_mask),
-    ):
+    kernels: dict[str, tuple[Kernel, Callable[..., Tensor | None]]] = {
+        ROWS: (lambda layer, config: row_attention(layer), row_mask),
+        LINE: (_of_line, line_mask),
+        CACHED: (lambda layer, config: cached_attention(layer), cached_mask),
+    }
+    for name, (kernel, mask) in kernels.items():
         AttentionInterface.register(name, _for_transformers(kernel))
         AttentionMaskInterface.register(name, mask)

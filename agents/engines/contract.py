@@ -52,7 +52,7 @@ class Stop(StrEnum):
     """Why a response ended."""
 
     EOS = "eos"
-    """The model wrote an end-of-turn token, which is the last token of the response."""
+    """The model wrote a token that ends a response, which is its last one."""
     LENGTH = "length"
     """The response was cut at `Sampling.max_tokens`."""
 
@@ -68,18 +68,26 @@ class Sampling:
             one temperature. Engines need the capability `per_token_temperature` for it.
         seed: seed of the sampling noise. A response depends only on its seed, its prompt and the
             weights, not on other requests; `derived` gives each request of a call its own seed.
+        top_p: share of the probability that the likeliest tokens have from which one is drawn; 1
+            draws from all. Engines need the capability `nucleus` for less. What is drawn so cannot
+            be trained on, as the learner knows nothing of the tokens that were left out.
+        stop_ids: tokens that end this response, beside those that end all of the engine's.
     """
 
     max_tokens: int = 8
     temperature: float = 1.0
     adaptive: AdaptiveTemperature | None = None
     seed: int = 0
+    top_p: float = 1.0
+    stop_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
             raise EngineError(f"max_tokens must be at least 1, got {self.max_tokens}")
         if not 0 <= self.temperature < float("inf"):
             raise EngineError(f"temperature must be finite and at least 0, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise EngineError(f"top_p must be above 0 and at most 1, got {self.top_p}")
 
     def derived(self, *parts: int | str) -> Sampling:
         """Return the same settings with a seed derived from the present one and from `parts`."""
@@ -116,6 +124,8 @@ class Capabilities:
     normalized over the tokens that it allows."""
     per_token_temperature: bool = False
     """`Sampling.adaptive` can set the temperature of each token."""
+    nucleus: bool = False
+    """`Sampling.top_p` can be less than 1."""
     shared_forks: bool = False
     """A fork reuses the keys and values of its shared prefix; without this capability a fork
     still works, but its tokens are read again."""

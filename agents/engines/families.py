@@ -154,8 +154,7 @@ def _learner_difference(
     ids = torch.tensor(padded, device=model.device)
     rows = torch.log_softmax(token_logits(model, row_states(model, ids)), -1)
     line = torch.tensor([[token for tokens in transcripts for token in tokens]])
-    places = torch.tensor([[i for tokens in transcripts for i in range(len(tokens))]])
-    states = row_states(model, line.to(model.device), places.to(model.device))
+    states = row_states(model, line.to(model.device), [len(tokens) for tokens in transcripts])
     packed = torch.log_softmax(token_logits(model, states), -1)[0]
     gaps, begin = [], 0
     for row, table in zip(rows, own, strict=True):

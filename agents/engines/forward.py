@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
-from anchorgym.agents.engines.attention import line_attention, training_attention
+from anchorgym.agents.engines.attention import training_attention
+from anchorgym.agents.engines.placing import has_fast_bfloat16
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 
 def fast_precision() -> AbstractContextManager[Any]:
-    """Compute in bfloat16 if the processor has it; emulated, it is 8 times slower than float32."""
-    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+    """Compute matrix products in bfloat16, over weights of float32, if the processor has it."""
+    if has_fast_bfloat16(torch.device("cpu")):
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()
 
@@ -27,20 +29,20 @@ def hidden_states(model: PreTrainedModel, ids: Tensor | None = None, **kwargs: A
     return cast(Tensor, body(input_ids=ids, **kwargs).last_hidden_state)
 
 
-def row_states(model: PreTrainedModel, ids: Tensor, positions: Tensor | None = None) -> Tensor:
+def row_states(model: PreTrainedModel, ids: Tensor, lengths: Sequence[int] | None = None) -> Tensor:
     """Return the last hidden states (n_lines, length, width) of whole rows, for training.
 
     Args:
         model: a causal language model.
         ids: (n_lines, length) tokens. Padding comes last and attention is causal, so padding needs
             no mask.
-        positions: (n_lines, length) position of each token in its row, where a line holds several
-            rows; None for one row a line. Rows that share a line do not attend to each other.
+        lengths: lengths of the rows that share one line, and that do not attend to each other; None
+            for one row a line.
     """
-    if positions is None:
-        with training_attention(model):
+    with training_attention(model, lengths):
+        if lengths is None:
             return hidden_states(model, ids, use_cache=False)
-    with line_attention(model, positions):
+        positions = torch.cat([torch.arange(n, device=ids.device) for n in lengths])[None]
         return hidden_states(model, ids, use_cache=False, position_ids=positions)
 
 

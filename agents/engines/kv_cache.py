@@ -35,7 +35,7 @@ class SlotCache(Cache):
         self._shelf: dict[Hashable, list[Tensor]] = {}
         self._lengths = self._counts(0)
         self._rows = self._counts(0)
-        self._whole = True
+        self._whole = self._fresh = True
         self._room = 0
 
     def row(self, session: Hashable) -> int:
@@ -65,6 +65,7 @@ class SlotCache(Cache):
         self._rows = torch.tensor(rows, dtype=torch.long, device=self._device)
         self._whole = rows == list(range(len(rows)))
         self._room = room
+        self._fresh = not bool(self._lengths[self._rows].any())
         self._fit(len(self._owners), int(self._lengths[self._rows].max()) + room)
 
     def positions(self, n_new: int) -> Tensor:
@@ -74,6 +75,7 @@ class SlotCache(Cache):
     def advance(self, counts: Tensor) -> None:
         """Keep the first `counts` (batch,) of the last appended tokens."""
         self._lengths[self._rows] += counts
+        self._fresh = False
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
@@ -88,6 +90,8 @@ class SlotCache(Cache):
         keys, values = self._keys[layer_idx], self._values[layer_idx]
         keys[where] = key_states.transpose(1, 2).to(self._dtype)
         values[where] = value_states.transpose(1, 2).to(self._dtype)
+        if self._fresh:
+            return key_states, value_states
         if self._whole:
             n = len(self._rows)
             return keys[:n, :, :total], values[:n, :, :total]

@@ -106,7 +106,8 @@ class TableEngine:
 
         Raises:
             EngineError: the request has no options, or the session has an open request.
-            UnsupportedRequestError: the request is constrained or has an adaptive temperature.
+            UnsupportedRequestError: the request is constrained, or wants an adaptive
+                temperature or a part of the probability.
         """
         self._require_idle(session)
         if allowed is not None:
@@ -117,6 +118,8 @@ class TableEngine:
             raise UnsupportedRequestError(
                 "per_token_temperature", "sample at one temperature, with adaptive=None"
             )
+        if sampling.top_p < 1:
+            raise UnsupportedRequestError("nucleus", "draw from all options, with top_p=1")
         asked = tuple(tokens) or self._sessions.get(session, ())
         if len(asked) < 2:
             raise EngineError(

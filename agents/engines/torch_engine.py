@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,10 +18,11 @@ from anchorgym.agents.engines.contract import (
     Stop,
     WeightSource,
 )
-from anchorgym.agents.engines.drawing import Choices, draw
+from anchorgym.agents.engines.drawing import Choices, draw, nucleus
 from anchorgym.agents.engines.factories import EngineOptionError, ServedModel
 from anchorgym.agents.engines.forward import hidden_states, position_limit, token_logits
 from anchorgym.agents.engines.kv_cache import SlotCache
+from anchorgym.agents.engines.reading import blocks, most_tokens, shared_beginnings
 from anchorgym.agents.engines.seeding import uniforms
 from anchorgym.agents.engines.trie import Trie
 from anchorgym.agents.engines.weights import check_version, put_weights
@@ -58,7 +59,7 @@ class TorchEngine:
     """
 
     capabilities = Capabilities(
-        constrained_decoding=True, per_token_temperature=True, shared_forks=True
+        constrained_decoding=True, per_token_temperature=True, nucleus=True, shared_forks=True
     )
 
     def __init__(
@@ -73,6 +74,7 @@ class TorchEngine:
         self.max_batch = max_batch
         self._version = 0
         self._limit = position_limit(model.config)
+        self._n_parameters = sum(weight.numel() for weight in model.parameters())
         self._cache = SlotCache(model)
         self._transcripts: dict[Hashable, list[int]] = {}
         self._waiting: dict[Hashable, tuple[Sampling, Trie | None]] = {}
@@ -207,9 +209,9 @@ class TorchEngine:
     def _generate(
         self, keys: list[Hashable], asked: list[tuple[Sampling, Trie | None]]
     ) -> list[Generation]:
-        chunks = [self._unread(key) for key in keys]
         sampling, tries = asked[0][0], [trie for _, trie in asked]
-        logits = token_logits(self.model, self._read(chunks, keys, sampling.max_tokens))
+        ends = (*self.eos_ids, *sampling.stop_ids)
+        logits = token_logits(self.model, self._read_all(keys, sampling.max_tokens))
 
         choices = Choices(tries) if any(tries) else None
         tokens: list[Tensor] = []
@@ -217,8 +219,8 @@ class TorchEngine:
         temperatures: list[Tensor] = []
         noise = uniforms([how.seed for how, _ in asked], sampling.max_tokens)
         draws = torch.from_numpy(noise).to(logits.device)
-        running = torch.ones(len(chunks), dtype=torch.bool, device=logits.device)
-        counts = torch.zeros(len(chunks), dtype=torch.long, device=logits.device)
+        running = torch.ones(len(keys), dtype=torch.bool, device=logits.device)
+        counts = torch.zeros(len(keys), dtype=torch.long, device=logits.device)
         for step in range(sampling.max_tokens):
             if choices is not None:
                 logits = choices.restrict(logits)
@@ -226,21 +228,48 @@ class TorchEngine:
             if sampling.adaptive is not None and temperature:
                 temperatures.append(sampling.adaptive.of(logits, sampling.temperature))
                 temperature = temperatures[-1][:, None]
+            if sampling.top_p < 1 and sampling.temperature:
+                logits = nucleus(logits, temperature, sampling.top_p)
             token, logprob = draw(logits, temperature, draws[:, step])
             if choices is not None:
                 choices.take(token.tolist())
             tokens.append(token)
             logprobs.append(logprob)
             counts += running
-            for eos_id in self.eos_ids:
-                running = running & (token != eos_id)
+            for end in ends:
+                running = running & (token != end)
             if step + 1 == sampling.max_tokens or not running.any():
                 break
             hidden = self._forward(token[:, None])
             logits = token_logits(self.model, hidden[:, 0])
             self._cache.advance(running.long())
         notes = None if choices is None else choices.allowed
-        return self._generations(tokens, logprobs, counts, notes, temperatures)
+        return self._generations(tokens, logprobs, counts, notes, temperatures, ends)
+
+    def _read_all(self, keys: list[Hashable], room: int) -> Tensor:
+        """Read what each session has yet to read; return the hidden state (batch, width) after it.
+
+        Sessions that begin alike read their common beginning once, and few sessions are read
+        together, so that what is computed of them fits into memory.
+        """
+        fresh = {key: self._transcripts[key] for key in keys if not self._cache.length(key)}
+        shared = shared_beginnings(fresh, self._n_parameters)
+        hidden: dict[Hashable, Tensor] = {}
+        for wave in ([k for k in keys if k not in shared], [k for k in keys if k in shared]):
+            for key in wave:
+                if key in shared:
+                    leader, length = shared[key]
+                    self._cache.fork(leader, key, length)
+            chunks = [self._unread(key) for key in wave]
+            for block in blocks([len(chunk) for chunk in chunks], most_tokens(self.model)):
+                some = [wave[i] for i in block]
+                states = self._read([chunks[i] for i in block], some, room)
+                if len(some) == len(keys):
+                    self._cache.select(keys, room=room)
+                    return states
+                hidden.update(zip(some, states, strict=True))
+        self._cache.select(keys, room=room)
+        return torch.stack([hidden[key] for key in keys])
 
     def _read(self, chunks: list[list[int]], keys: list[Hashable], room: int) -> Tensor:
         """Read a chunk into each session; return the hidden state (batch, width) after each.
@@ -266,7 +295,6 @@ class TorchEngine:
                 last[rows] = hidden
             left = [chunk[size:] for chunk in left]
             rows = [row for row in rows if left[row]]
-        self._cache.select(keys, room=room)
         assert last is not None
         return last
 
@@ -288,6 +316,7 @@ class TorchEngine:
         counts: Tensor,
         notes: list[list[tuple[int, ...]]] | None,
         temperatures: list[Tensor],
+        ends: Sequence[int],
     ) -> list[Generation]:
         token_rows = torch.stack(tokens, 1).tolist()
         logprob_rows = torch.stack(logprobs, 1).tolist()
@@ -295,7 +324,7 @@ class TorchEngine:
         out = []
         for row, n in enumerate(counts.tolist()):
             written = tuple(token_rows[row][:n])
-            stop = Stop.EOS if written[-1] in self.eos_ids else Stop.LENGTH
+            stop = Stop.EOS if written[-1] in ends else Stop.LENGTH
             allowed = () if notes is None else tuple(notes[row][:n])
             chosen = tuple(logprob_rows[row][:n])
             heat = () if heat_rows is None else tuple(heat_rows[row][:n])
@@ -305,11 +334,7 @@ class TorchEngine:
 
 def _alike(one: Sampling, other: Sampling) -> bool:
     """Whether two requests can be sampled in one batch; only their seeds may differ."""
-    return (one.max_tokens, one.temperature, one.adaptive) == (
-        other.max_tokens,
-        other.temperature,
-        other.adaptive,
-    )
+    return replace(one, seed=0) == replace(other, seed=0)
 
 
 @dataclass(frozen=True)

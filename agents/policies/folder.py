@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from anchorgym.agents.engines.families import UnsupportedModelError, probe, require_supported
+from anchorgym.agents.engines.placing import SAVED_DTYPE
 from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.texts import parse_json
@@ -28,6 +30,8 @@ _TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_t
 _LARGEST_FILE = 2**28
 """Most bytes of a JSON file: the largest tokenizers have about 40 MB."""
 _MOST_LAYERS = 1000
+_DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16}
+"""Data types of weights that are shorter than float32, as safetensors names them."""
 _SPARE_BYTES = 2**30
 """Most bytes of a model's tables that are no weights, such as masks of all positions."""
 
@@ -69,6 +73,8 @@ def damaged(path: Path, problem: object) -> NoReturn:
 def load_model(folder: Path) -> PreTrainedModel:
     """Load a causal language model in float32, and probe it; see `probe`.
 
+    The model gets the attribute `SAVED_DTYPE`, by which `place` chooses its data type.
+
     Raises:
         PolicyError: a file is missing or damaged, weights do not fit, or are no finite numbers.
         UnsupportedModelError: engine and learner would not compute the model as it does itself.
@@ -81,7 +87,7 @@ def load_model(folder: Path) -> PreTrainedModel:
     config = _config(folder)
     if (folder / GENERATION).exists():
         read_object(folder / GENERATION)
-    weights = _weights(folder)
+    weights, saved = _weights(folder)
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
     known: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
@@ -113,6 +119,7 @@ def load_model(folder: Path) -> PreTrainedModel:
         if not bool(torch.isfinite(parameter).all()):
             damaged(folder / WEIGHTS, f"{name} has values that are no finite numbers")
     probe(model.eval())
+    setattr(model, SAVED_DTYPE, saved)
     return model
 
 
@@ -175,8 +182,8 @@ def _sizes(values: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             yield from _sizes(value)
 
 
-def _weights(folder: Path) -> int:
-    """Return the number of weights in a folder, from the headers of its files.
+def _weights(folder: Path) -> tuple[int, torch.dtype]:
+    """Return the number of weights in a folder, and the data type of most, from its files' headers.
 
     Raises:
         PolicyError: a file is missing or damaged, or the index names one elsewhere.
@@ -197,14 +204,17 @@ def _weights(folder: Path) -> int:
             if not isinstance(name, str) or not name or Path(name).name != name:
                 damaged(folder / INDEX, f"it names {name!r}, which is no file of this folder")
         paths = [folder / name for name in sorted(set(names.values()))]
-    total = 0
+    sizes: Counter[str] = Counter()
     for path in paths:
         try:
             with safe_open(path, "pt") as file:
-                total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+                for name in file.keys():  # noqa: SIM118
+                    part = file.get_slice(name)
+                    sizes[part.get_dtype()] += math.prod(part.get_shape())
         except (OSError, SafetensorError, ValueError) as error:
             damaged(path, error)
-    return total
+    ((most, _),) = sizes.most_common(1) or [("", 0)]
+    return sizes.total(), _DTYPES.get(most, torch.float32)
 
 
 def _require_size(

@@ -104,8 +104,9 @@ class FactoredEmbedding(nn.Module):
 
 def factor_embedding(policy: ModelPolicy) -> None:
     """Train the embedding as a sum of shared parts until `fold_embedding` is called."""
-    parts = FactoredEmbedding(policy.tokenizer, policy.model.config.hidden_size)
     embedding = policy.model.get_input_embeddings()
+    table = cast(Tensor, embedding.weight)
+    parts = FactoredEmbedding(policy.tokenizer, table.shape[1]).to(table.device, table.dtype)
     head = policy.model.get_output_embeddings()
     for layer in (embedding, head):  # tied weights: the sum has to reach both
         parametrize.register_parametrization(layer, "weight", parts)

@@ -153,8 +153,9 @@ class Command:
 
     @property
     def plays_only(self) -> bool:
-        """Whether the only settings are those of the environment."""
-        return self.model is not None and set(self.model.model_fields) == {"env"}
+        """Whether the settings are those of play: the environment's, and how models run."""
+        fields = {} if self.model is None else self.model.model_fields
+        return "env" in fields and "seed" not in fields
 
     @property
     def words(self) -> tuple[Argument, ...]:

@@ -17,28 +17,36 @@ from anchorgym.training.commands.command import (
     switch,
     word,
 )
+from anchorgym.training.commands.environment import EnvironmentSettings
+from anchorgym.training.config.general import ModelConfig
 
 if TYPE_CHECKING:
+    from anchorgym.agents.engines import EngineFactory
     from anchorgym.envs import TextEnv
     from anchorgym.training.evaluation.measurement import Measurement
     from anchorgym.training.evaluation.players import Player
     from anchorgym.training.rollout.env_pool import EnvPool
 
 
+class EvaluationSettings(EnvironmentSettings, ModelConfig):
+    """Settings of an evaluation: the environment, and how language policies run."""
+
+
 def run(known: Namespace, given: Settings) -> int:
     """Play the panel and print the results."""
-    from anchorgym.training.commands.environment import environment
     from anchorgym.training.evaluation.evaluate import training_split
     from anchorgym.training.evaluation.measurement import Measurement, Plan
     from anchorgym.training.evaluation.partial import remove_partial
-    from anchorgym.training.evaluation.players import load_player
+    from anchorgym.training.evaluation.players import SCRIPTED, load_player
     from anchorgym.training.rollout.env_pool import EnvPool
 
-    env = environment(given)
+    settings = EvaluationSettings.parse(given)
+    env = settings.env
     # The environment is made with the evaluated split, as its data may lack others.
     arguments = {**({"split": known.panel} if known.panel else {}), **env.arguments}
     names = [known.policy, *([known.against] if known.against else [])]
-    players = [load_player(name, seed=known.seed) for name in names]
+    engine = None if all(name in SCRIPTED for name in names) else _engine(settings)
+    players = [load_player(name, seed=known.seed, engine=engine) for name in names]
     env_id = _env_id(env.id, players)
     worlds = EnvPool.of(env_id, **arguments)
     plan = Plan(
@@ -48,6 +56,7 @@ def run(known: Namespace, given: Settings) -> int:
         tasks=known.tasks,
         modes=_modes(known.mode, players),
         temperature=known.temperature,
+        top_p=known.top_p,
         samples=known.samples,
         seed=known.seed,
     )
@@ -137,6 +146,12 @@ def _show(measurement: Measurement, known: Namespace) -> None:
         console.print(table(columns, comparison, console.width))
 
 
+def _engine(settings: EvaluationSettings) -> EngineFactory:
+    from anchorgym.training.run.components import find_factory
+
+    return find_factory(settings)
+
+
 def _env_id(asked: str | None, players: Sequence[Player]) -> str:
     from anchorgym.training.config.section import ConfigError
 
@@ -183,6 +198,7 @@ COMMAND = Command(
         "anchorgym evaluate runs/NAME/policy --samples 8 --out figures",
         "anchorgym evaluate runs/A/policy --against runs/B/policy",
         "anchorgym evaluate expert --env anchorgym/ALFWorld-v0 --panel valid_seen",
+        "anchorgym evaluate MODEL --env anchorgym/ALFWorld-v0 --device cuda --dtype bfloat16",
     ),
     arguments=(
         word("policy", "PLAYER", "Player to measure, such as runs/NAME/policy.", required=True),
@@ -205,11 +221,19 @@ COMMAND = Command(
         option(
             "--temperature", "T", "Temperature of sampled play.", type=float, default=1.0, least=0
         ),
+        option(
+            "--top-p",
+            "P",
+            "Share of the probability that sampled play draws from, beginning with the likeliest "
+            "tokens.",
+            type=float,
+            default=1.0,
+        ),
         option("--samples", "K", "Episodes of each task in sampled play.", type=int, default=4),
         seed_option("Seed of every random draw of the play."),
         folder("--out", "Folder for evaluation.json, its picture, and all episodes."),
         switch("--json", "Print all figures as JSON."),
     ),
-    settings="anchorgym.training.commands.environment:EnvironmentSettings",
+    settings="anchorgym.training.commands.evaluate:EvaluationSettings",
     run=run,
 )

@@ -19,7 +19,7 @@ from anchorgym.training.commands.command import Settings, UsageError, folder, sw
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from anchorgym.training.config.sections import RunConfig
+    from anchorgym.training.config.general import RunConfig
 
 S = TypeVar("S", bound="RunConfig")
 

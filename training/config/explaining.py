@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.training.config.fields import all_paths, annotation_at, choices_of, names_in
-from anchorgym.training.config.renamed import RENAMED
+from anchorgym.training.config.renamed import present_name
 
 _TRUE_OR_FALSE = "must be true or false"
 _SAID = {
@@ -75,8 +75,8 @@ def _message(item: dict[str, Any]) -> str:
 
 def _unknown(model: type[BaseModel], parts: Sequence[str], given: Any) -> str:
     path, head = ".".join(parts), parts[:-1]
-    if path in RENAMED:
-        return f"{path}: this setting is now named {RENAMED[path]!r}."
+    if present := present_name(path):
+        return f"{path}: this setting is now named {present!r}."
     if isinstance(given, dict) and given:
         key = next(iter(given))
         said = f"there is no section {parts[-1]!r} (got {parts[-1]}.{key})"

@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from anchorgym.envs.errors import did_you_mean
-from anchorgym.training.config.limits import MOST_LAYERS, MOST_THREADS, MOST_WIDTH
+from anchorgym.training.config.general import PolicyRunConfig
+from anchorgym.training.config.limits import MOST_LAYERS, MOST_WIDTH
 from anchorgym.training.config.section import Section
 
 _ANCHOR = re.compile(r"state|observation|history:[1-9]\d{0,3}")
@@ -94,23 +95,6 @@ class PolicyConfig(Section):
         if self.kv_heads is not None and self.heads % self.kv_heads:
             raise ValueError(f"kv_heads must divide heads = {self.heads}")
         return self
-
-
-class EngineConfig(Section):
-    """Engine that writes the responses. Keys beyond the name are its own options."""
-
-    model_config = ConfigDict(
-        extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-    name: str = "torch"
-    """`torch` runs the model in this process, with the option `max_batch`, the most sessions that
-    are answered together; `module:Name` is the factory class of an engine of your own."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The engine's own options."""
-        return dict(self.model_extra or {})
 
 
 class CloneConfig(Section):
@@ -260,33 +244,11 @@ class RolloutConfig(Section):
         return self
 
 
-class DriverConfig(Section):
-    """Driver, which lets episodes meet engines. Keys beyond the name are its own options."""
-
-    model_config = ConfigDict(
-        extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-    name: str = "lock_step"
-    """`lock_step`, where all episodes take their turns together, or `module:Name`."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The driver's own options."""
-        return dict(self.model_extra or {})
-
-
 class LearnerConfig(Section):
     """Updates of the policy's weights from the episodes that were played."""
 
     name: str = Field("auto", pattern=r"^(auto|[^:]+:[^:]+)$")
     """`auto`, which fits the kind of policy, or `module:Name` of a learner of your own."""
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    """Device that the policy is trained and played on: `cpu`, `cuda`, `cuda:N`, `mps`, or `auto`
-    for the best available."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Data type of matrix products when the policy is trained; weights and optimizer are float32
-    in any case."""
     learning_rate: float = Field(3e-4, gt=0)
     """Highest learning rate of AdamW during the run."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -302,9 +264,15 @@ class LearnerConfig(Section):
     """Number of passes over the episodes of an iteration."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Largest norm of the gradient; longer gradients are scaled down to it."""
+    micro_tokens: int | None = Field(None, ge=1)
+    """Most tokens of a forward and backward pass; a larger mini-batch is taken in parts, with the
+    same gradient. By default as many as there is memory for."""
+    recompute: bool | None = None
+    """Whether layers are computed again in the backward pass, which takes a third more time and
+    little memory (gradient checkpointing); by default for rows longer than `micro_tokens`."""
     packing: bool = False
-    """Whether several short sequences share a row of `policy.max_context` tokens; none of them
-    attends to another."""
+    """Whether the sequences of a pass share one line without padding; none of them attends to
+    another."""
 
 
 class EvaluationConfig(Section):
@@ -328,28 +296,7 @@ class EvaluationConfig(Section):
     """Number of iterations between two validations."""
 
 
-class CheckpointConfig(Section):
-    """Checkpoints, from which an interrupted run is resumed."""
-
-    seconds: float = Field(30.0, ge=0)
-    """Least number of seconds between two checkpoints; 0 saves after every step that a run can go
-    on from, such as an iteration, an epoch, or a pool of demonstrations."""
-    keep: int = Field(2, ge=1)
-    """Number of checkpoints that are kept; older ones are removed."""
-
-
-class RunConfig(Section):
-    """General settings of all commands that train."""
-
-    seed: int = Field(0, ge=0)
-    """Seed of every random draw of the run."""
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
-    """Number of threads of tensor operations; more than 1 rarely pays on shared cores. By default
-    the environment variable OMP_NUM_THREADS says it, and 1 where that is not set."""
-    checkpoint: CheckpointConfig = CheckpointConfig()
-
-
-class TrainConfig(RunConfig):
+class TrainConfig(PolicyRunConfig):
     """Configuration of a run: clone the expert, improve by reinforcement learning, evaluate.
 
     `env`, `policy`, `engine`, `algorithm` and `driver` may be given by their id or name alone.
@@ -357,11 +304,9 @@ class TrainConfig(RunConfig):
 
     env: EnvConfig = EnvConfig()
     policy: PolicyConfig = PolicyConfig()
-    engine: EngineConfig = EngineConfig()
     clone: CloneConfig = CloneConfig()
     algorithm: AlgorithmConfig = AlgorithmConfig()
     rollout: RolloutConfig = RolloutConfig()
-    driver: DriverConfig = DriverConfig()
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
@@ -377,7 +322,7 @@ class TrainConfig(RunConfig):
     def _env_by_id(cls, value: Any) -> Any:
         return {"id": value} if isinstance(value, str) else value
 
-    @field_validator("policy", "engine", "algorithm", "driver", mode="before")
+    @field_validator("policy", "algorithm", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
         return {"name": str(value)} if isinstance(value, str | Path) else value

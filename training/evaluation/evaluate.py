@@ -58,6 +58,7 @@ def evaluate(
     split: str,
     tasks: int | None = None,
     temperature: float = 0.0,
+    top_p: float = 1.0,
     samples: int = 1,
     max_response: int | None = None,
     seed: int = 0,
@@ -78,7 +79,7 @@ def evaluate(
         envs: pool of environments, or the id of one.
         split: split of the tasks; it may differ from the one that the environments were made with.
         tasks: number of tasks, see `sub_panel`; all by default.
-        temperature: sampling temperature of responses; 0 is greedy.
+        temperature, top_p: sampling of responses, see `Sampling`; temperature 0 is greedy.
         samples: number of episodes of each task.
         max_response: longest response, in tokens; by default the policy's own limit.
         seed: seed of the worlds' randomness and of the sampling.
@@ -95,7 +96,7 @@ def evaluate(
     envs = EnvPool.of(envs) if isinstance(envs, str) else envs
     spec, panel = envs.first.spec, _panel(envs.first, split, tasks, samples)
     chosen = sub_panel(panel, tasks)
-    sampling = Sampling(policy.max_response if max_response is None else max_response, temperature)
+    sampling = Sampling(max_response or policy.max_response, temperature, top_p=top_p)
     tries = _Tries(policy, envs, sampling, driver, BrokenTasks(), before)
     episodes = _play(tries, _waves(chosen, samples, seed), seed, observe)
     trained_on, broken = trained_on or training_split(envs.first), tries.broken.problems

@@ -44,6 +44,8 @@ class Plan:
     modes: tuple[str, ...] = ("greedy", "sampled")
     temperature: float = 1.0
     """Temperature of sampled play."""
+    top_p: float = 1.0
+    """Share of the probability that sampled play draws from, see `Sampling.top_p`."""
     samples: int = 4
     """Number of episodes of a task in sampled play."""
     seed: int = 0
@@ -53,6 +55,10 @@ class Plan:
             raise ConfigError(
                 f"--temperature: sampling needs one above 0, got {self.temperature:g}; for greedy "
                 "play alone give --mode greedy"
+            )
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(
+                f"--top-p: a share of the probability is above 0 and at most 1, got {self.top_p:g}"
             )
         if self.tasks is not None and self.tasks < 1:
             raise ConfigError(f"--tasks: an evaluation plays at least 1 task, got {self.tasks}")
@@ -141,6 +147,7 @@ def measure(
                     split=plan.split,
                     tasks=plan.tasks,
                     temperature=plan.temperature if mode == "sampled" else 0.0,
+                    top_p=plan.top_p if mode == "sampled" else 1.0,
                     samples=samples,
                     seed=plan.seed,
                     observe=_Watch(phase, player.name, mode, records if keep_episodes else None),

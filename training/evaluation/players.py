@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.scripted import ExpertPolicy, RandomPolicy
+
+if TYPE_CHECKING:
+    from anchorgym.agents.engines import EngineFactory
 
 SCRIPTED = ("expert", "random")
 
@@ -22,13 +26,14 @@ class Player:
     """Id of the environment that the policy was made for; empty for scripted players."""
 
 
-def load_player(name: str, *, seed: int = 0) -> Player:
+def load_player(name: str, *, seed: int = 0, engine: EngineFactory | None = None) -> Player:
     """Return the player of a name.
 
     Args:
         name: `expert` (the environment's honest expert), `random` (admissible actions at random),
             the folder of a saved policy, or `module:Name` for a loader of the user's own.
         seed: seed of the player's random draws.
+        engine: factory of the engine of a saved policy; by default one in this process.
 
     Raises:
         PolicyError: the folder holds no saved policy, or the loader returns none.
@@ -41,6 +46,6 @@ def load_player(name: str, *, seed: int = 0) -> Player:
     from anchorgym.agents.policies.model import ModelPolicy
     from anchorgym.training.run.policies import named_policy
 
-    policy = named_policy(name, seed=seed, known=SCRIPTED)
+    policy = named_policy(name, engine=engine, seed=seed, known=SCRIPTED)
     env_id = policy.env_id if isinstance(policy, ModelPolicy) else ""
     return Player(name, lambda: policy, env_id)

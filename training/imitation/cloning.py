@@ -12,7 +12,6 @@ from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.training.config.sections import CloneConfig
 from anchorgym.training.learning.cloning_learner import CloningLearner, demonstration_batches
 from anchorgym.training.learning.demonstrations import Demonstration
-from anchorgym.training.learning.devices import DtypeName
 
 _CORRECTED = 3
 """One in this many rows is from a corrected episode."""
@@ -46,8 +45,7 @@ class Cloning:
         seed: seed of the order of batches.
         corrections: function that returns corrected episodes, from (number of the pool, number of
             episodes); after the share `corrections_from` of the updates they are every third row.
-        device: name of the device, see `resolve_device`.
-        dtype: data type of matrix products.
+        micro_tokens: most tokens of a pass, see `CloningLearner`.
     """
 
     def __init__(
@@ -59,11 +57,10 @@ class Cloning:
         updates: int,
         seed: int,
         corrections: Callable[[int, int], list[Demonstration]] | None = None,
-        device: str = "auto",
-        dtype: DtypeName = "float32",
+        micro_tokens: int | None = None,
     ) -> None:
         self.learner = CloningLearner(
-            policy, config, updates=updates, seed=seed, device=device, dtype=dtype
+            policy, config, updates=updates, seed=seed, micro_tokens=micro_tokens
         )
         self._policy, self._config, self._updates, self._seed = policy, config, updates, seed
         self._demonstrations, self._corrections = demonstrations, corrections

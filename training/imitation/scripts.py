@@ -17,7 +17,6 @@ from anchorgym.training.config.sections import CloneConfig, PolicyConfig
 from anchorgym.training.imitation.cloning import CloneStep, Cloning
 from anchorgym.training.imitation.demonstrations import ImitationSession
 from anchorgym.training.learning.demonstrations import Demonstration
-from anchorgym.training.learning.devices import DtypeName
 from anchorgym.training.learning.table_learner import add_counts
 from anchorgym.training.rollout.drivers import SamplingRule
 from anchorgym.training.rollout.env_pool import EnvPool
@@ -176,8 +175,6 @@ def clone(
     updates: int,
     seed: int = 0,
     recovery: Recovery | None = None,
-    device: str = "auto",
-    dtype: DtypeName = "float32",
 ) -> Iterator[CloneStep]:
     """Clone scripts: train a policy in place on the seats of `agents`; yield after each update.
 
@@ -190,8 +187,6 @@ def clone(
         updates: number of optimizer steps.
         seed: seed of the matches and of the order of batches.
         recovery: checkpoints to resume from, and to save between two pools.
-        device: name of the device, see `resolve_device`.
-        dtype: data type of matrix products.
     """
 
     def pool(number: int) -> Iterator[Demonstration]:
@@ -199,9 +194,7 @@ def clone(
         longest = config.max_tokens or pupil.max_context
         return (row for row in shown if len(row.tokens) <= longest)
 
-    with Cloning(
-        pupil, pool, config, updates=updates, seed=seed, device=device, dtype=dtype
-    ) as cloning:
+    with Cloning(pupil, pool, config, updates=updates, seed=seed) as cloning:
         if recovery and recovery.saved:
             cloning.learner.load(recovery.saved.part("cloning"))
         while cloning.done < updates:

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from anchorgym.agents.engines.forward import fast_precision, row_states, token_logits
+from anchorgym.agents.engines.forward import fast_precision, row_states
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.tiny import factor_embedding, fold_embedding
 from anchorgym.training.config.sections import CloneConfig
 from anchorgym.training.learning.contract import Sizes, SplitError, Statistics, means
-from anchorgym.training.learning.demonstrations import DONE, MISTAKE, READ, Demonstration
-from anchorgym.training.learning.devices import (
-    DtypeName,
-    autocast,
-    resolve_device,
-    resolve_dtype,
-)
+from anchorgym.training.learning.demonstrations import DONE, PADDING, READ, Demonstration
 from anchorgym.training.learning.gradient_learner import GradientLearner
+from anchorgym.training.learning.micro_batches import micro_batches, usual_budget
 from anchorgym.training.learning.muon import Muon
-from anchorgym.training.learning.token_batch import pad_rows
+from anchorgym.training.learning.scoring import cross_entropies
+from anchorgym.training.learning.token_batch import pad_rows, padded_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel  # noqa: F401  (ruff does not see it in quotes)
@@ -39,8 +35,11 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
     The loss is the cross-entropy of the expert's tokens plus `observation_weight` times that of
     the tokens that are read. The learning rate warms up, stays constant, and falls to 2 % over the
     last 60 % of the updates. Muon trains the matrices inside the layers, AdamW the embeddings and
-    norms: at the same CPU time the loss was 10 to 15 % lower than with AdamW alone. With dtype
-    float32, a CPU that has bfloat16 still computes products in it.
+    norms: at the same CPU time the loss was 10 to 15 % lower than with AdamW alone. Weights of
+    float32 on a CPU that has bfloat16 are multiplied in it.
+
+    A mini-batch with more tokens than `micro_tokens` is taken in parts, with the same gradient up
+    to rounding.
 
     The policy has a factored embedding until `close` folds it.
 
@@ -49,8 +48,7 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         config: settings of the optimizers.
         updates: number of updates of the learning rate schedule.
         seed: seed of the draw of read tokens that are predicted.
-        device: name of the device, see `resolve_device`.
-        dtype: data type of matrix products.
+        micro_tokens: most tokens of a pass; by default as many as there is memory for.
     """
 
     def __init__(
@@ -60,20 +58,15 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         *,
         updates: int,
         seed: int,
-        device: str = "auto",
-        dtype: DtypeName = "float32",
+        micro_tokens: int | None = None,
     ) -> None:
         if policy.template.name == "tiny":  # only its tokens have kinds and numbers
             factor_embedding(policy)
-        super().__init__(
-            policy.model,
-            device=resolve_device(device),
-            dtype=resolve_dtype(dtype),
-            max_grad_norm=_MAX_GRAD_NORM,
-        )
+        super().__init__(policy.model, max_grad_norm=_MAX_GRAD_NORM)
         self.config, self._policy = config, policy
         self._updates, self._seed, self._share = updates, seed, 1.0
-        named = list(self.model.named_parameters())
+        self._budget = micro_tokens or usual_budget(self.model)
+        named = list(self.masters.named().items())
         inner = [p for name, p in named if p.dim() == 2 and ".layers." in name]
         chosen = {id(p) for p in inner}
         outer = [p for _, p in named if id(p) not in chosen]
@@ -107,14 +100,17 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
                 "a share of what is read is drawn from a whole mini-batch: give it whole, or set "
                 "clone.observation_share to 1"
             )
-        self.model.train()
-        done, read = self._losses(rows, of)
-        loss = done + self.config.observation_weight * read
-        self._backward(loss)
+        self.model.eval()  # without dropout
+        predicted = _Predicted.of(rows, self._looked_at(rows))
+        parts = micro_batches([len(row.tokens) for row in rows], self._budget)
+        if of is None and len(parts) > 1:
+            of = predicted.counts()
+        losses = [self._losses(predicted.take(part), of) for part in parts]
+        done, read = (sum(of_kind) for of_kind in zip(*losses, strict=True))
         return {
-            "loss": loss.item(),
-            "action_loss": done.item(),
-            "observation_loss": read.item(),
+            "loss": done + self.config.observation_weight * read,
+            "action_loss": done,
+            "observation_loss": read,
         }
 
     def step(self) -> Statistics:
@@ -134,40 +130,81 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         counts = {"learning_rate": rate, "rows": len(rows), "steps": len(records)}
         return {**means(records), **counts}
 
-    def _losses(self, rows: Sequence[Demonstration], of: Sizes | None) -> tuple[Tensor, Tensor]:
-        """Return the losses of the imitated tokens, and of a share of the read tokens."""
-        ids = pad_rows([row.tokens for row in rows], torch.long)
-        kinds = pad_rows([row.kinds for row in rows], torch.long, fill=MISTAKE)[:, 1:].flatten()
-        targets = ids.clone()
-        for i, row in enumerate(rows):
-            for position, token in row.instead.items():
-                targets[i, position] = token
-        targets = targets[:, 1:].flatten().to(self.device)
-        drawn = self._looked_at(kinds)
-        ids, kinds = ids.to(self.device), kinds.to(self.device)
+    def _losses(self, predicted: _Predicted, of: Sizes | None) -> tuple[float, float]:
+        """Go backward; return the losses of the imitated tokens, and of the read ones."""
         with self._precision():
-            hidden = row_states(self.model, ids)[:, :-1].flatten(0, 1)
-            if drawn is not None:
-                drawn = drawn.to(self.device)
-                hidden, targets, kinds = hidden[drawn], targets[drawn], kinds[drawn]
-            logits = token_logits(self.model, hidden)
-        losses = functional.cross_entropy(logits, targets, reduction="none")
+            hidden = row_states(self.model, predicted.ids.to(self.device))[:, :-1].flatten(0, 1)
+            targets, kinds = (
+                part.flatten().to(self.device) for part in (predicted.targets, predicted.kinds)
+            )
+            if predicted.looked_at is not None:
+                chosen = predicted.looked_at.flatten().to(self.device)
+                hidden, targets, kinds = hidden[chosen], targets[chosen], kinds[chosen]
+            losses = cross_entropies(self.model, hidden, targets)
         n_done, n_read = (None, None) if of is None else (of["done"], of["read"])
-        return _mean(losses, kinds == DONE, n_done), _mean(losses, kinds == READ, n_read)
+        done, read = _mean(losses, kinds == DONE, n_done), _mean(losses, kinds == READ, n_read)
+        self._backward(done + self.config.observation_weight * read)
+        return done.item(), read.item()
 
-    def _looked_at(self, kinds: Tensor) -> Tensor | None:
-        """Return a mask of the tokens to predict, (n_tokens,); None for all tokens."""
-        share = self.config.observation_share
+    def _looked_at(self, rows: Sequence[Demonstration]) -> Tensor | None:
+        """Return a mask of the tokens to predict, (n_rows, length - 1); None for all tokens."""
+        kinds, share = _kinds(rows), self.config.observation_share
+        if not self.config.observation_weight:
+            return kinds == DONE
         if share == 1:
             return None
         seed = random.Random(f"{self._seed}/read/{self.version}").getrandbits(63)
-        drawn = torch.rand(len(kinds), generator=torch.Generator().manual_seed(seed)) < share
-        return (kinds == DONE) | ((kinds == READ) & drawn)
+        drawn = torch.rand(kinds.numel(), generator=torch.Generator().manual_seed(seed)) < share
+        return (kinds == DONE) | ((kinds == READ) & drawn.view(kinds.shape))
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.dtype == torch.float32 and self.device.type == "cpu":
             return fast_precision()
-        return autocast(self.device, self.dtype)
+        return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """What is predicted of some rows, as tensors (n_rows, length - 1) beside `ids`."""
+
+    ids: Tensor
+    """(n_rows, length) tokens, padded at the end."""
+    targets: Tensor
+    """The token to predict at each position."""
+    kinds: Tensor
+    """Its kind."""
+    looked_at: Tensor | None
+    """Whether it is predicted; None for all."""
+
+    @classmethod
+    def of(cls, rows: Sequence[Demonstration], looked_at: Tensor | None) -> _Predicted:
+        """Make tensors of rows."""
+        ids = pad_rows([row.tokens for row in rows], torch.long)
+        targets = ids.clone()
+        for i, row in enumerate(rows):
+            for position, token in row.instead.items():
+                targets[i, position] = token
+        return cls(ids, targets[:, 1:], _kinds(rows), looked_at)
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of imitated and of read tokens that are predicted."""
+        kinds = self.kinds if self.looked_at is None else self.kinds[self.looked_at]
+        return {"done": int((kinds == DONE).sum()), "read": int((kinds == READ).sum())}
+
+    def take(self, rows: Sequence[int]) -> _Predicted:
+        """Return some of the rows, without the padding that only others need."""
+        if len(rows) == len(self.ids):
+            return self
+        kinds = self.kinds[list(rows)]
+        longest = int((kinds != PADDING).sum(1).max()) + 1
+        n = padded_length(longest)
+        looked_at = None if self.looked_at is None else self.looked_at[list(rows), : n - 1]
+        chosen = self.ids[list(rows), :n], self.targets[list(rows), : n - 1]
+        return _Predicted(*chosen, kinds[:, : n - 1], looked_at)
+
+
+def _kinds(rows: Sequence[Demonstration]) -> Tensor:
+    return pad_rows([row.kinds for row in rows], torch.long, fill=PADDING)[:, 1:]
 
 
 def demonstration_batches(

@@ -78,7 +78,7 @@ class Learner(Protocol[RowsT]):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The data type of matrix products; weights and optimizer are float32."""
+        """The data type of the policy's weights; the optimizer is float32."""
         ...
 
     def set_learning_rate(self, rate: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-READ, DONE, MISTAKE = 0, 1, 2
+READ, DONE, MISTAKE, PADDING = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -13,8 +12,8 @@ from torch import Tensor, nn
 from anchorgym.agents.engines.contract import Engine
 from anchorgym.envs.texts import parse_json
 from anchorgym.training.learning.contract import DivergedError, LearnerStateError, Statistics
+from anchorgym.training.learning.master_weights import MasterWeights
 from anchorgym.training.learning.tensors import (
-    Tensors,
     load_optimizer,
     load_parameters,
     load_tensors,
@@ -32,23 +31,23 @@ ModelT = TypeVar("ModelT", bound=nn.Module)
 class GradientLearner(Generic[ModelT]):
     """A network with one or more optimizers, each of which trains some of the parameters.
 
-    A subclass makes `optimizers` and computes the loss; see `Learner`.
+    A subclass makes `optimizers` of the `masters` and computes the loss; see `Learner`. Device and
+    data type are those of the network's weights.
 
     Args:
-        model: network to train, in place; it is moved to the device.
-        device: device of the weights.
-        dtype: data type of matrix products; bfloat16 is autocast, over float32 weights.
+        model: network to train, in place.
         max_grad_norm: largest norm of the gradient; longer gradients are clipped.
     """
 
-    def __init__(
-        self, model: ModelT, *, device: torch.device, dtype: torch.dtype, max_grad_norm: float
-    ) -> None:
-        self.model: ModelT = model.to(device)
+    def __init__(self, model: ModelT, *, max_grad_norm: float) -> None:
+        self.model: ModelT = model
+        self.masters = MasterWeights(model)
+        """The trainable weights in float32."""
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         """Optimizers by the name of their file in a saved state."""
         self.version = 0
-        self._device, self._dtype = device, dtype
+        some = next(model.parameters())
+        self._device, self._dtype = some.device, some.dtype
         self._max_grad_norm = max_grad_norm
 
     @property
@@ -58,7 +57,7 @@ class GradientLearner(Generic[ModelT]):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The data type of matrix products."""
+        """The data type of the network's weights; optimizers keep them in float32."""
         return self._dtype
 
     def set_learning_rate(self, rate: float) -> None:
@@ -69,9 +68,11 @@ class GradientLearner(Generic[ModelT]):
 
     def step(self) -> Statistics:
         """Take a step with the accumulated gradient; return `grad_norm`, before clipping."""
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._max_grad_norm)
+        masters = self.masters.named().values()
+        norm = nn.utils.clip_grad_norm_(masters, self._max_grad_norm)
         for optimizer in self.optimizers.values():
             optimizer.step()
+        self.masters.put_back()
         self.drop_gradients()
         self.model.eval()
         return {"grad_norm": norm.item()}
@@ -85,13 +86,14 @@ class GradientLearner(Generic[ModelT]):
         """Write weights, optimizers and version; see `Learner.save`."""
         folder.mkdir(parents=True, exist_ok=True)
         states = {name: optimizer_tensors(of) for name, of in self.optimizers.items()}
-        save_tensors(folder, model=parameters_of(self.model), **states, **self._others())
+        save_tensors(folder, model=self.masters.named(), **states)
         write_version(folder, type(self).__name__, self.version)
 
     def load(self, folder: Path) -> None:
         """Restore a saved state; see `Learner.load`."""
         self.version = read_version(folder, type(self).__name__)
-        load_parameters(self.model, load_tensors(folder, "model"))
+        load_parameters(self.masters.named(), load_tensors(folder, "model"))
+        self.masters.put_back()
         for name, optimizer in self.optimizers.items():
             load_optimizer(optimizer, load_tensors(folder, name))
 
@@ -99,12 +101,18 @@ class GradientLearner(Generic[ModelT]):
         """Load the weights into an engine; one in this process shares them in place."""
         engine.load_weights(parameters_of(self.model), self.version)
 
-    def _others(self) -> Mapping[str, Tensors]:
-        """Return further tensors to save, by the name of their file."""
-        return {}
-
     def _backward(self, loss: Tensor) -> None:
         """Accumulate the gradient of a loss.
+
+        Raises:
+            DivergedError: the loss is not finite.
+        """
+        self._require_finite(loss)
+        with self.masters.collecting():
+            torch.autograd.backward(loss)
+
+    def _require_finite(self, loss: Tensor) -> None:
+        """Check a loss.
 
         Raises:
             DivergedError: the loss is not finite.
@@ -114,7 +122,6 @@ class GradientLearner(Generic[ModelT]):
                 "the loss is no longer finite: lower learner.learning_rate, or raise "
                 "algorithm.kl_coef"
             )
-        torch.autograd.backward(loss)
 
 
 def write_version(folder: Path, learner: str, version: int) -> None:

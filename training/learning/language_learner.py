@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,36 +16,49 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from anchorgym.agents.engines.forward import row_states, token_logits
+from anchorgym.agents.engines.attention import training_attention
+from anchorgym.agents.engines.forward import row_states
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.gigpo import Algorithm, Totals
 from anchorgym.training.config.sections import LearnerConfig
-from anchorgym.training.learning.contract import Sizes, SplitError, Statistics, means
-from anchorgym.training.learning.devices import autocast, resolve_device, resolve_dtype
-from anchorgym.training.learning.gradient_learner import GradientLearner
-from anchorgym.training.learning.minibatches import FlatTokens, minibatches, totals_of
-from anchorgym.training.learning.rows import TokenRow
-from anchorgym.training.learning.tensors import (
-    Tensors,
-    load_parameters,
-    load_tensors,
-    parameters_of,
+from anchorgym.training.learning.contract import (
+    LearnerStateError,
+    Sizes,
+    SplitError,
+    Statistics,
+    means,
 )
+from anchorgym.training.learning.gradient_learner import GradientLearner
+from anchorgym.training.learning.micro_batches import micro_batches, recomputing, usual_budget
+from anchorgym.training.learning.minibatches import (
+    FlatTokens,
+    minibatches,
+    sampling_temperatures,
+    totals_of,
+)
+from anchorgym.training.learning.rows import TokenRow
+from anchorgym.training.learning.scoring import scores
 from anchorgym.training.learning.token_batch import TokenBatch, choice_mask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+_SUMS = ("loss", "policy_loss")
+"""Statistics of parts that add up to those of their mini-batch; others are means over tokens."""
+
 
 class LanguageLearner(GradientLearner["PreTrainedModel"]):
     """Trains a language model with AdamW; see `Learner`.
 
+    A mini-batch with more tokens than `config.micro_tokens` is taken in parts, with the same
+    gradient up to rounding. The reference model of a KL penalty is the policy as it is now: it is
+    not saved, so a learner that goes on has to be made with the same policy.
+
     Args:
         policy: policy to train, in place.
         algorithm: algorithm that defines the loss.
-        config: settings of optimizer, device and data type.
+        config: settings of the optimizer, and of the memory that it takes.
         temperature: sampling temperature of the responses.
     """
 
@@ -54,17 +70,12 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         *,
         temperature: float,
     ) -> None:
-        super().__init__(
-            policy.model,
-            device=resolve_device(config.device),
-            dtype=resolve_dtype(config.dtype),
-            max_grad_norm=config.max_grad_norm,
-        )
+        super().__init__(policy.model, max_grad_norm=config.max_grad_norm)
         self.algorithm, self.config, self.temperature = algorithm, config, temperature
         self.version = policy.engine.version
-        self._capacity = policy.max_context if config.packing else None
+        self._budget = config.micro_tokens or usual_budget(self.model)
         self.optimizers["optimizer"] = torch.optim.AdamW(
-            self.model.parameters(),
+            self.masters.named().values(),
             config.learning_rate,
             (0.9, 0.99),
             weight_decay=0.0,
@@ -80,14 +91,14 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         found: list[NDArray[np.float64]] = [np.zeros(0)] * len(rows)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i].tokens))
         for start in range(0, len(order), self.config.minibatch):
-            part = order[start : start + self.config.minibatch]
-            tokens = TokenBatch.of([rows[i] for i in part], self._capacity)
-            part = [part[i] for i in tokens.order]
-            batch = [rows[i] for i in part]
-            _, entropy = self._score(self.model, tokens, self._choices(batch), self.temperature)
-            ends = np.cumsum([len(row.logprobs) for row in batch])[:-1]
-            for i, values in zip(part, np.split(entropy.double().cpu().numpy(), ends), strict=True):
-                found[i] = values
+            some = order[start : start + self.config.minibatch]
+            for part in self._parts([rows[i] for i in some]):
+                batch = [rows[some[i]] for i in part]
+                _, entropy = self._score(self.model, batch, self.temperature)
+                ends = np.cumsum([len(row.logprobs) for row in batch])[:-1]
+                values = np.split(entropy.double().cpu().numpy(), ends)
+                for i, of_row in zip(part, values, strict=True):
+                    found[some[i]] = of_row
         return np.concatenate([np.zeros(0), *found])
 
     def sizes(self, rows: Sequence[TokenRow]) -> Sizes:
@@ -99,22 +110,16 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         if of is not None and not self.algorithm.divisible:
             raise SplitError(
                 f"the loss of {type(self.algorithm).__name__} is no sum over parts of a "
-                "mini-batch: give it whole, and lower learner.minibatch if it is too large"
+                "mini-batch: give it whole, and lower learner.micro_tokens if it is too large"
             )
         self.model.eval()  # dropout would train other distributions than those that were sampled
-        tokens = TokenBatch.of(rows, self._capacity)
-        batch = [rows[i] for i in tokens.order]
-        choices = self._choices(batch)
-        view = FlatTokens(batch, self.device, None if of is None else Totals(**of))
-        temperature = view.temperatures(self.temperature)
-        logprobs, entropy = self._score(self.model, tokens, choices, temperature)
-        reference = None
-        if self._reference is not None:
-            with torch.no_grad():
-                reference, _ = self._score(self._reference, tokens, choices, temperature)
-        loss, measured = self.algorithm.loss(view, logprobs, entropy, reference, view.advantages)
-        self._backward(loss)
-        return {"loss": loss.item(), **measured.floats()}
+        parts = [[rows[i] for i in part] for part in self._parts(rows)]
+        if len(parts) == 1:
+            return self._whole(rows, of)
+        if self.algorithm.divisible and self.algorithm.minibatch_unit == "turn":
+            whole = self.sizes(rows) if of is None else of
+            return _joined([(self._whole(part, whole), totals_of(part).tokens) for part in parts])
+        return self._token_by_token(parts, of)
 
     def update(self, rows: Sequence[TokenRow], seed: int) -> Statistics:
         """Take the optimizer steps of one update; see `Learner.update`."""
@@ -130,42 +135,131 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         counts = {"learning_rate": rate, "rows": len(rows), "steps": len(records)}
         return {**means(records), **counts}
 
-    def load(self, folder: Path) -> None:
-        """Restore a saved state; see `Learner.load`."""
-        super().load(folder)
+    def save(self, folder: Path) -> None:
+        """Write the state, without the reference model; see `Learner.save`."""
+        super().save(folder)
         if self._reference is not None:
-            load_parameters(self._reference, load_tensors(folder, "reference"))
+            (folder / _REFERENCE).write_text(_digest(self._reference) + "\n", encoding="ascii")
 
-    def _others(self) -> Mapping[str, Tensors]:
-        if self._reference is None:
-            return {}
-        return {"reference": parameters_of(self._reference)}
+    def load(self, folder: Path) -> None:
+        """Restore a saved state; see `Learner.load`.
 
-    def _choices(self, rows: Sequence[TokenRow]) -> Tensor | None:
-        """Return a mask of the allowed tokens at each written token, or None; see `choice_mask`."""
-        mask = choice_mask(rows, self.model.config.vocab_size)
-        return None if mask is None else mask.to(self.device)
+        Raises:
+            LearnerStateError: there is none, or it has another reference model.
+        """
+        if self._reference is not None:
+            path = folder / _REFERENCE
+            saved = path.read_text(encoding="ascii").strip() if path.exists() else ""
+            if saved != _digest(self._reference):
+                raise LearnerStateError(
+                    f"{folder} was trained with another reference model: make the learner with the "
+                    "policy that the training began with"
+                )
+        super().load(folder)
+
+    # Passes ---------------------------------------------------------------------------------
+
+    def _parts(self, rows: Sequence[TokenRow]) -> list[list[int]]:
+        return micro_batches([len(row) for row in rows], self._budget, packed=self.config.packing)
+
+    def _whole(self, rows: Sequence[TokenRow], of: Sizes | None) -> Statistics:
+        """Take one pass over all rows of a mini-batch, or of a part of one."""
+        view = FlatTokens(rows, self.device, None if of is None else Totals(**of))
+        reference = self._referred(rows)
+        with self._computing(rows):
+            logprobs, entropy = self._score(self.model, rows)
+            loss, measured = self.algorithm.loss(
+                view, logprobs, entropy, reference, view.advantages
+            )
+            self._backward(loss)
+        return {"loss": loss.item(), **measured.floats()}
+
+    def _token_by_token(self, parts: Sequence[Sequence[TokenRow]], of: Sizes | None) -> Statistics:
+        """Take two passes over parts of a mini-batch whose loss is no sum over them.
+
+        The first gives the log-probabilities of all tokens, and the loss its derivative by each of
+        them. With these derivatives, the second is a sum over parts.
+        """
+        rows = list(chain.from_iterable(parts))
+        view = FlatTokens(rows, self.device, None if of is None else Totals(**of))
+        with torch.no_grad():
+            scored = [self._score(self.model, part) for part in parts]
+        logprobs, entropy = (torch.cat(of).requires_grad_() for of in zip(*scored, strict=True))
+        found = [self._referred(part) for part in parts]
+        reference = None if found[0] is None else torch.cat([of for of in found if of is not None])
+        loss, measured = self.algorithm.loss(view, logprobs, entropy, reference, view.advantages)
+        self._require_finite(loss)
+        slopes = torch.autograd.grad(
+            loss, (logprobs, entropy), allow_unused=True, materialize_grads=True
+        )
+        sizes = [len(of_part) for of_part, _ in scored]
+        by_part = zip(*(slope.split(sizes) for slope in slopes), strict=True)
+        for part, slopes_of_part in zip(parts, by_part, strict=True):
+            with self._computing(part):
+                outputs = self._score(self.model, part)
+                terms = [(o * s).sum() for o, s in zip(outputs, slopes_of_part, strict=True)]
+                self._backward(sum(terms[1:], terms[0]))
+        return {"loss": loss.item(), **measured.floats()}
+
+    @contextmanager
+    def _computing(self, rows: Sequence[TokenRow]) -> Iterator[None]:
+        """Keep the model as it is between a forward and its backward pass.
+
+        A row that alone exceeds the budget is computed again going backward.
+        """
+        again = self.config.recompute
+        if again is None:
+            again = any(len(row) > self._budget for row in rows)
+        with ExitStack() as stack:
+            if again:
+                stack.enter_context(training_attention(self.model, self._tokens(rows).lengths))
+                stack.enter_context(recomputing(self.model))
+            yield
+
+    def _tokens(self, rows: Sequence[TokenRow]) -> TokenBatch:
+        return TokenBatch.of(rows, packed=self.config.packing)
+
+    @torch.no_grad()
+    def _referred(self, rows: Sequence[TokenRow]) -> Tensor | None:
+        """Return the log-probabilities of the reference model, if there is one."""
+        return None if self._reference is None else self._score(self._reference, rows)[0]
 
     def _score(
-        self,
-        model: PreTrainedModel,
-        tokens: TokenBatch,
-        choices: Tensor | None,
-        temperature: float | Tensor,
+        self, model: PreTrainedModel, rows: Sequence[TokenRow], temperature: float | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return logprob and entropy of each written token, row by row: (n_written,).
+        """Return log-probability and entropy of each written token, row by row: (n_written,).
 
-        Both are of the distribution that was sampled from, with its temperature (one number, or
-        (n_written, 1)) and its allowed choices.
+        Both are of the distribution that was sampled from, with its choices and its temperatures,
+        or with one temperature for all tokens.
         """
-        tokens = tokens.to(self.device)
-        with autocast(self.device, self.dtype):
-            hidden = row_states(model, tokens.ids, tokens.positions)
-            logits = token_logits(model, hidden[:, :-1][tokens.written])
-        logits = logits / temperature
-        if choices is not None:
-            logits = logits.masked_fill(~choices, float("-inf"))
-        table = functional.log_softmax(logits, -1)
-        logprobs = table.gather(1, tokens.ids[:, 1:][tokens.written][:, None])[:, 0]
-        finite = table if choices is None else table.masked_fill(~choices, 0.0)
-        return logprobs, -(table.exp() * finite).sum(-1)
+        tokens = self._tokens(rows).to(self.device)
+        hidden = row_states(model, tokens.ids, tokens.lengths)[:, :-1][tokens.written]
+        written = tokens.ids[:, 1:][tokens.written]
+        mask = choice_mask(rows, model.config.vocab_size)
+        choices = None if mask is None else mask.to(self.device)
+        heat: float | Tensor | None = temperature
+        if heat is None:
+            heat = sampling_temperatures(rows, self.temperature, self.device)
+        return scores(model, hidden, written, choices, heat)
+
+
+_REFERENCE = "reference.txt"
+"""File with the digest of the reference model."""
+
+
+def _digest(model: PreTrainedModel) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, weight in model.named_parameters():
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _joined(parts: Sequence[tuple[Mapping[str, float], int]]) -> Statistics:
+    """Return the statistics of a mini-batch from those of its parts and their written tokens."""
+    whole = max(1, sum(n for _, n in parts))
+    names = parts[0][0]
+    return {
+        name: sum(values[name] * (1 if name in _SUMS else n / whole) for values, n in parts)
+        for name in names
+    }

@@ -72,13 +72,6 @@ class FlatTokens:
             for name in self._rows[0].columns
         }
 
-    def temperatures(self, usual: float) -> float | Tensor:
-        """Return the sampling temperature: one number, or (n_tokens, 1)."""
-        if not any(row.temperatures for row in self._rows):
-            return usual
-        parts = (row.temperatures or [usual] * len(row.logprobs) for row in self._rows)
-        return self._tensor([value for part in parts for value in part])[:, None]
-
     def _of_rows(self, key: Callable[[TokenRow], int]) -> Tensor:
         keys = self._tensor([key(row) for row in self._rows])
         index: Tensor = torch.unique(keys, return_inverse=True)[1]
@@ -124,6 +117,16 @@ def minibatch_epochs(
         else:
             order = torch.from_numpy(rng.permutation(n_rows))
         yield from order.split(size)
+
+
+def sampling_temperatures(
+    rows: Sequence[TokenRow], usual: float, device: torch.device
+) -> float | Tensor:
+    """Return the sampling temperature of written tokens: one number, or (n_tokens, 1)."""
+    if not any(row.temperatures for row in rows):
+        return usual
+    parts = (row.temperatures or [usual] * len(row.logprobs) for row in rows)
+    return torch.tensor([value for part in parts for value in part], device=device)[:, None]
 
 
 def totals_of(rows: Sequence[TokenRow]) -> Totals:

@@ -167,11 +167,6 @@ def _require_possible(algorithm: Algorithm, config: LearnerConfig) -> None:
             f"{name} wants a temperature for each token, but a table draws one option a turn, at "
             "the temperature of the rollout: choose another algorithm, or a language policy"
         )
-    if config.device not in ("auto", "cpu") or config.dtype != "float32":
-        raise LearnerError(
-            f"a table is float32 numbers on the CPU, not {config.dtype} on {config.device}: leave "
-            "learner.device and learner.dtype out"
-        )
 
 
 class _Choices:

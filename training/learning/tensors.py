@@ -23,13 +23,12 @@ def parameters_of(model: nn.Module) -> Tensors:
 
 
 @torch.no_grad()
-def load_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Set a model's parameters to tensors from `parameters_of`, in place.
+def load_parameters(named: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Set parameters to tensors of the same names, in place.
 
     Raises:
         LearnerStateError: the tensors are of another model.
     """
-    named = dict(model.named_parameters())
     shapes = {name: parameter.shape for name, parameter in named.items()}
     if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
         raise LearnerStateError(

@@ -1,4 +1,4 @@
-"""Training rows as padded or packed tensors, with masks of attention and of allowed tokens."""
+"""Training rows as padded or packed tensors, and masks of allowed tokens."""
 
 from __future__ import annotations
 
@@ -15,86 +15,55 @@ LENGTH_STEP = 16
 """Rows are padded to a multiple of this length, as kernels are prepared anew for each shape."""
 
 
+def padded_length(length: int) -> int:
+    """Return a length, rounded up to a multiple of `LENGTH_STEP`."""
+    return -(-length // LENGTH_STEP) * LENGTH_STEP
+
+
 def pad_rows(rows: Sequence[Sequence[Any]], dtype: torch.dtype, fill: float = 0) -> Tensor:
     """Stack rows into (n_rows, length), padded with `fill` at the end.
 
-    The length is that of the longest row, rounded up to a multiple of `LENGTH_STEP`.
+    The length is that of the longest row, rounded up by `padded_length`.
     """
-    length = -(-max(map(len, rows)) // LENGTH_STEP) * LENGTH_STEP
-    out = torch.full((len(rows), length), fill, dtype=dtype)
+    out = torch.full((len(rows), padded_length(max(map(len, rows)))), fill, dtype=dtype)
     for i, row in enumerate(rows):
         out[i, : len(row)] = torch.tensor(row, dtype=dtype)
     return out
 
 
-def pack_rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Pack sequences into rows of `capacity` tokens by first fit, the longest first.
-
-    Args:
-        lengths: (n_sequences,) lengths in tokens; one longer than `capacity` gets its own row.
-        capacity: most tokens of a row with several sequences.
-
-    Returns:
-        The indices of the sequences in each row.
-    """
-    rows: list[list[int]] = []
-    room: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        for row, left in enumerate(room):
-            if lengths[i] <= left:
-                rows[row].append(i)
-                room[row] -= lengths[i]
-                break
-        else:
-            rows.append([i])
-            room.append(capacity - lengths[i])
-    return rows
-
-
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
-    """Training rows as tensors on a device; if packed, a line holds several rows.
+    """Training rows as tensors on a device: one row a line, or all rows in one line.
 
     Attributes:
         ids: (n_lines, length) tokens, padded at the end.
         written: (n_lines, length - 1) True where the next token was sampled.
-        positions: (n_lines, length) position of each token in its row, by which rows that share a
-            line are told apart; padding is at position 0. None if not packed.
-        order: indices of the rows, in the order of their written tokens in `written`.
+        lengths: lengths of the rows that share the line, with its padding as a last row; None for
+            one row a line. Rows of a line do not attend to each other.
     """
 
     ids: Tensor
     written: Tensor
-    positions: Tensor | None
-    order: list[int]
+    lengths: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[TokenRow], capacity: int | None = None) -> TokenBatch:
-        """Make a batch with one row a line, or packed lines of `capacity` tokens."""
-        if capacity is None:
+    def of(cls, rows: Sequence[TokenRow], *, packed: bool = False) -> TokenBatch:
+        """Make a batch of rows, whose written tokens come in the order of the rows."""
+        if not packed:
             ids = pad_rows([row.tokens for row in rows], torch.long)
-            written = pad_rows([row.written for row in rows], torch.bool)[:, 1:]
-            return cls(ids, written, None, list(range(len(rows))))
-        packs = pack_rows([len(row) for row in rows], capacity)
-        parts = [[rows[i] for i in pack] for pack in packs]
-        return cls(
-            ids=pad_rows([[t for row in part for t in row.tokens] for part in parts], torch.long),
-            # A row's first token must not be predicted from the last token of the row before it.
-            written=pad_rows(
-                [[w for row in part for w in (False, *row.written[1:])] for part in parts],
-                torch.bool,
-            )[:, 1:],
-            positions=pad_rows(
-                [[p for row in part for p in range(len(row))] for part in parts], torch.long
-            ),
-            order=[i for pack in packs for i in pack],
-        )
+            return cls(ids, pad_rows([row.written for row in rows], torch.bool)[:, 1:])
+        ids = pad_rows([[token for row in rows for token in row.tokens]], torch.long)
+        # A row's first token must not be predicted from the last token of the row before it.
+        written = [flag for row in rows for flag in (False, *row.written[1:])]
+        lengths = [len(row) for row in rows]
+        padding = ids.shape[1] - sum(lengths)
+        if padding:
+            lengths.append(padding)
+        return cls(ids, pad_rows([written], torch.bool)[:, 1:], tuple(lengths))
 
     def to(self, device: torch.device) -> TokenBatch:
         """Return the batch on another device."""
-        positions = None if self.positions is None else self.positions.to(device)
-        ids, written = self.ids.to(device), self.written.to(device)
-        return TokenBatch(ids, written, positions, self.order)
+        return TokenBatch(self.ids.to(device), self.written.to(device), self.lengths)
 
 
 def choice_mask(rows: Sequence[TokenRow], n_tokens: int) -> Tensor | None:

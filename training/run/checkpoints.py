@@ -21,8 +21,9 @@ from anchorgym.envs.durable import remove_leftovers, whole_folder
 from anchorgym.envs.errors import AnchorgymError, reason_of
 from anchorgym.envs.texts import parse_json
 
-FORMAT = 2
-"""Version of the format; in format 1 checkpoints held all tensors, in 2 learners save them."""
+FORMAT = 3
+"""Version of the format: in format 1 checkpoints held all tensors, in 2 learners saved them with
+their reference model, in 3 without it."""
 _STATE = "checkpoint.json"
 
 

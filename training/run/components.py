@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
+
 from anchorgym.agents.engines import (
     EngineFactory,
     EngineOptionError,
@@ -13,6 +15,7 @@ from anchorgym.agents.engines import (
     UnsupportedRequestError,
     engine_factory,
 )
+from anchorgym.agents.engines.placing import PlacedFactory, resolve_device
 from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
 from anchorgym.agents.policies.tiny import build_tiny
 from anchorgym.agents.prompts.template import TinyTemplate
@@ -23,11 +26,11 @@ from anchorgym.envs.plugins import PluginError, require_methods
 from anchorgym.envs.texts import is_well_formed
 from anchorgym.gigpo import Algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOptionError
+from anchorgym.training.config.general import ModelConfig
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import (
     STRATEGIES,
     AlgorithmConfig,
-    EngineConfig,
     PolicyConfig,
     TrainConfig,
 )
@@ -109,7 +112,7 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     if config.rollout.hints != "off" and not expert:
         raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
     find_learner(config.learner.name)
-    engine = find_factory(config.engine)
+    engine = find_factory(config)
     _require_capabilities(config, algorithm, engine)
     if policy is None and config.policy.name != "tiny":
         policy = _loaded_policy(config, engine)
@@ -127,12 +130,15 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     )
 
 
-def find_factory(config: EngineConfig) -> EngineFactory:
-    """Return the engine factory that settings name.
+def find_factory(models: ModelConfig) -> EngineFactory:
+    """Return the engine factory that settings name, which places policies on their device.
 
     Raises:
         ConfigError: the engine does not exist, or does not take these options.
+        DeviceError: this machine has no such device.
     """
+    config = models.engine
+    resolve_device(models.device)
     try:
         made = engine_factory(config.name, **config.options)
     except (UnknownEngineError, PluginError) as error:
@@ -141,7 +147,7 @@ def find_factory(config: EngineConfig) -> EngineFactory:
         raise ConfigError(f"engine.{error.option}: {error}") from error
     named = f"engine.name: {config.name!r}"
     require_methods(made, ("make", "capabilities"), "an engine factory", named)
-    return made
+    return PlacedFactory(made, models.device, models.dtype)
 
 
 def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: EngineFactory) -> None:
@@ -185,11 +191,18 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
     values["algorithm"] |= asdict(components.algorithm)
     values["env"]["max_turns"] = components.eval_envs.first.max_turns
     values["clone"]["updates"] = config.clone_updates
+    if config.dtype == "auto":
+        loaded = components.policy
+        values["dtype"] = "float32" if loaded is None else _dtype_name(loaded.model.dtype)
     values["evaluation"] |= {
         "split": components.panels.test,
         "validation_split": components.panels.validation,
     }
     return TrainConfig.parse(values)
+
+
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _loaded_policy(config: TrainConfig, engine: EngineFactory) -> ModelPolicy:

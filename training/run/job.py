@@ -26,7 +26,6 @@ from anchorgym.training.inspect.plotting.anchors import draw_anchors
 from anchorgym.training.inspect.plotting.curve import draw_curve
 from anchorgym.training.inspect.recording import Recorder
 from anchorgym.training.learning.demonstrations import Demonstration
-from anchorgym.training.learning.devices import place_policy
 from anchorgym.training.learning.learners import learner_for
 from anchorgym.training.learning.schedules import learning_rate
 from anchorgym.training.rollout.timers import Timers
@@ -44,8 +43,10 @@ from anchorgym.training.run.results import Run, write_result
 START = "start"
 """Folder of the initial policy, which gives tokenizer and model shape to a resumed run."""
 
-_POLICY, _CLONING, _LEARNER = "policy", "cloning", "learner"
-"""Parts of a checkpoint, in the phases of evaluation, cloning and reinforcement learning."""
+CLONE, BEST, LAST = "clone", "policy", "last"
+"""Folders of the policies after cloning, of the best iteration, and of the last one."""
+_CLONING, _LEARNER = "cloning", "learner"
+"""Parts of a checkpoint, in the phases of cloning and reinforcement learning."""
 _TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
 """Sampling temperature of the final evaluations, by mode."""
 
@@ -95,7 +96,6 @@ class Job:
     def run(self) -> Run:
         """Run to the end; an interruption still writes the policy and the curve."""
         self.policy = self._first_policy()
-        place_policy(self.policy, self.config.learner.device)
         work = {
             "clone": self._clone,
             "before": self._before,
@@ -106,11 +106,11 @@ class Job:
             for phase in PHASES[PHASES.index(self.at.phase) :]:
                 if phase != self.at.phase:
                     self.at.phase, self.at.done, self._saved = phase, 0, None
-                    self._save({_POLICY: self.policy})
+                    self._save({})
                 work[phase]()
         except KeyboardInterrupt:
-            if not (self.folder / "policy").exists():
-                self._write_policy("policy")
+            if not (self.folder / BEST).exists():
+                self._write_policy(BEST)
             self._draw()
             raise
         run = self._result()
@@ -121,12 +121,10 @@ class Job:
     # Phases ---------------------------------------------------------------------------------
 
     def _first_policy(self) -> ModelPolicy:
-        """Return the checkpoint's policy, or that of `start/`, which is made if missing."""
+        """Return the policy that the phase began with; that of `start/` is made if missing."""
         if self.components.policy is not None and self._saved:
             self.display.say(f"resumed    {self.at.phase} {self.at.done or ''}".rstrip())
-            if _POLICY in self._saved.parts:
-                return self._load(self._saved.part(_POLICY))
-            return self.components.policy  # the learner will load its weights
+            return self._written(self.at.policy)
         for remark in remarks(self.config, self.components):
             self.display.say(remark)
         policy = self.components.policy or new_policy(self.config, self.components, self.display)
@@ -134,8 +132,7 @@ class Job:
         size = policy.n_parameters
         self.display.say(f"policy     {size:,} parameters, {len(policy.tokenizer):,} words")
         self.log.write("policy", parameters=size, words=len(policy.tokenizer))
-        with whole_folder(self.folder / START) as fresh:
-            policy.save(fresh)
+        self._write_policy(START, policy)
         # Load it from disk, as a resumed run does.
         return self._load(self.folder / START)
 
@@ -149,8 +146,7 @@ class Job:
             updates=updates,
             seed=self.config.seed,
             corrections=self._corrections() if correct else None,
-            device=self.config.learner.device,
-            dtype=self.config.learner.dtype,
+            micro_tokens=self.config.learner.micro_tokens,
         )
         parts = {_CLONING: cloning.learner}
         self.timers.start()
@@ -167,7 +163,8 @@ class Job:
                 self.timers.lap("clone")
                 self._save(parts, now=False)
         cloning.learner.publish(self.policy.engine)
-        self._write_policy("clone")
+        self._write_policy(CLONE)
+        self.at.policy = CLONE
 
     @cached_property
     def _max_tokens(self) -> int:
@@ -213,7 +210,8 @@ class Job:
         config, algorithm = self.config, self.components.algorithm
         last = config.rollout.iterations
         if last == 0:
-            self._write_policy("policy")
+            self._write_policy(BEST)
+            self.at.policy = BEST
             return
         learner = learner_for(
             self.policy, algorithm, config.learner, temperature=config.rollout.temperature
@@ -248,8 +246,11 @@ class Job:
                     self._validate(number)
                 self._save({_LEARNER: learner}, now=False)
         if self.at.best != last:
-            self._write_policy("last")
-            self.policy = self._best_policy()
+            self._write_policy(LAST)
+            # A resumed run repeats the iterations after its checkpoint bit for bit, so a policy
+            # that was written after the checkpoint is the same one.
+            self.policy = self._written(BEST)
+        self.at.policy = BEST
 
     def _validate(self, iteration: int) -> None:
         panels = self.components.panels
@@ -266,8 +267,7 @@ class Job:
         better = not panels.chooses or success.mean >= self.at.best_success
         if better:
             self.at.best, self.at.best_success = iteration, success.mean
-            self._write_policy("policy")
-            self.at.best_files = file_hashes(self.folder / "policy")
+            self._write_policy(BEST)
         self.at.validated = iteration
         self.timers.lap("evaluation")
         self.log.write(
@@ -280,21 +280,19 @@ class Job:
             best=better,
         )
 
-    def _best_policy(self) -> ModelPolicy:
-        """Load `policy/`, which holds the best policy of the validation curve.
+    def _written(self, name: str) -> ModelPolicy:
+        """Load a policy that the run has written.
 
-        A resumed run repeats the iterations after its checkpoint bit for bit, so a policy that was
-        written there after the checkpoint is the same one.
+        Raises:
+            CheckpointError: the folder does not hold that policy any more.
         """
-        folder = self.folder / "policy"
-        if file_hashes(folder) != self.at.best_files:
+        folder = self.folder / name
+        if file_hashes(folder) != self.at.written[name]:
             raise CheckpointError(
-                f"{folder} is not the policy of iteration {self.at.best} any more, which the run "
-                "has written there: put it back, or begin the run again in another folder"
+                f"{folder} is not the policy any more that the run has written there: put it back, "
+                "or begin the run again in another folder"
             )
-        policy = self._load(folder)
-        place_policy(policy, self.config.learner.device)
-        return policy
+        return self._load(folder)
 
     def _load(self, folder: Path) -> ModelPolicy:
         """Load a policy of the run, with the run's engine."""
@@ -343,7 +341,7 @@ class Job:
                 f"{when:<10} {figures.panel_name} {mode:<8} success {figures.success} %, "
                 f"rewards {figures.returns:.3f}"
             )
-            self._save({_POLICY: self.policy})
+            self._save({})
 
     # Details --------------------------------------------------------------------------------
 
@@ -361,9 +359,10 @@ class Job:
         self._recovery.save(state, parts)
         self.timers.lap("checkpoints")
 
-    def _write_policy(self, name: str) -> None:
+    def _write_policy(self, name: str, policy: ModelPolicy | None = None) -> None:
         with whole_folder(self.folder / name) as fresh:
-            self.policy.save(fresh)
+            (policy or self.policy).save(fresh)
+        self.at.written[name] = file_hashes(self.folder / name)
 
     def _draw(self) -> None:
         title = f"{self.config.algorithm.name} on {self.config.env.id}"

@@ -27,8 +27,10 @@ class Progress:
     best: int = 0
     """Iteration of the best validation, the latest if several are equal."""
     best_success: float = -1.0
-    best_files: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of the files in `policy/`, which holds the policy of that iteration."""
+    policy: str = "start"
+    """Folder of the policy with which the phase began, but for reinforcement's learner."""
+    written: dict[str, dict[str, str]] = field(default_factory=dict)
+    """SHA-256 of the files of policies that the run has written, by folder."""
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Final evaluations, by "before" or "after" and by mode."""
     cpu_seconds: dict[str, float] = field(default_factory=dict)

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from anchorgym.envs.durable import remove, remove_leftovers, sync, write_file
-from anchorgym.training.config.sections import CheckpointConfig
+from anchorgym.training.config.general import CheckpointConfig
 from anchorgym.training.run.checkpoints import Checkpoint, CheckpointError, Checkpoints, Saves
 
+_COST = 20
 _WRITTEN = "written"
 """Key of the written files in the state of a checkpoint."""
 
@@ -107,17 +108,24 @@ class Recovery:
             )
         written.roll_back(folder, mark)
         remove_leftovers(folder)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._took = time.monotonic(), 0.0
 
     def due(self) -> bool:
-        """Whether the last checkpoint is old enough for the next one."""
-        return time.monotonic() - self._saved_at >= self._seconds
+        """Whether the last checkpoint is old enough for the next one.
+
+        Checkpoints of large models take long: at most one part in `_COST` of the time is theirs,
+        unless the settings ask for all of them.
+        """
+        least = max(self._seconds, _COST * self._took) if self._seconds else 0.0
+        return time.monotonic() - self._saved_at >= least
 
     def save(self, state: Mapping[str, Any], parts: Mapping[str, Saves] | None = None) -> None:
         """Write a checkpoint, see `Checkpoints.save`."""
+        began = time.monotonic()
         mark = self._written.mark(self._folder)
         self._checkpoints.save({**state, _WRITTEN: mark}, parts)
         self._saved_at = time.monotonic()
+        self._took = self._saved_at - began
 
 
 def _cut(path: Path, size: int | None) -> None:

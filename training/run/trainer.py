@@ -71,7 +71,7 @@ def train(
             if (folder / RESULT).exists():
                 raise RunFinishedError(f"{folder} is finished: there is nothing to resume")
             if Checkpoints(folder / "checkpoints").newest():
-                engine = find_factory(config.engine)
+                engine = find_factory(config)
                 policy = load_policy(folder / START, engine=engine)
         components = assemble(config, policy)
         config = completed(config, components)

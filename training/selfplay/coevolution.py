@@ -124,7 +124,7 @@ class Coevolution:
         )
         self._initial_policies.warm_up()
         fresh = self._initial_policies.fresh
-        engine = find_factory(config.engine)
+        engine = find_factory(config)
         self._players = Players(folder / "players", fresh, self._frozen, self._empty, engine)
         self.roles = self._make_roles()
         self.trained = tuple(

@@ -7,18 +7,16 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from anchorgym.training.config.general import PolicyRunConfig
 from anchorgym.training.config.run_folders import read_settings
 from anchorgym.training.config.section import Section
 from anchorgym.training.config.sections import (
     CLONE_UPDATES,
     AlgorithmConfig,
     CloneConfig,
-    DriverConfig,
-    EngineConfig,
     EnvConfig,
     LearnerConfig,
     PolicyConfig,
-    RunConfig,
 )
 from anchorgym.training.selfplay.schedules import ScheduleConfig
 
@@ -127,17 +125,14 @@ class BestResponseConfig(Section):
     """Number of generations between two such measurements; the last one is always measured."""
 
 
-class CoevolveConfig(RunConfig):
+class CoevolveConfig(PolicyRunConfig):
     """Configuration of co-evolution: roles play each other, learn, and join a league."""
 
     env: EnvConfig
     """World of several agents: any PettingZoo environment."""
     roles: dict[str, RoleConfig] = Field(default_factory=dict)
     """Roles by name; by default agents are grouped by their names without the number."""
-    engine: EngineConfig = EngineConfig()
-    """Engine that writes the responses of roles that follow a language model."""
     schedule: ScheduleConfig = ScheduleConfig()
-    driver: DriverConfig = DriverConfig()
     league: LeagueConfig = LeagueConfig()
     generations: int = Field(10, ge=1)
     """Number of generations; after each one, every trained role joins the league."""
@@ -154,20 +149,10 @@ class CoevolveConfig(RunConfig):
     0 plays none."""
     best_response: BestResponseConfig = BestResponseConfig()
 
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _engine_by_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
     @field_validator("env", mode="before")
     @classmethod
     def _env_by_id(cls, value: Any) -> Any:
         return {"id": value} if isinstance(value, str) else value
-
-    @field_validator("driver", mode="before")
-    @classmethod
-    def _driver_by_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _shared_policies_exist(self) -> Self:

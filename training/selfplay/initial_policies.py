@@ -57,7 +57,7 @@ class InitialPolicies:
         self._config, self._settings, self._envs = config, settings, envs
         self._folder, self._makers, self._display = folder, makers, display
         self._others: dict[str, Policy] = {}
-        self._engine = find_factory(config.engine)
+        self._engine = find_factory(config)
 
     def warm_up(self) -> None:
         """Let every role clone its scripts, if that is not done yet.
@@ -106,7 +106,7 @@ class InitialPolicies:
         shutil.rmtree(self._cloning(role), ignore_errors=True)
 
     def _clone(self, role: str, pupil: ModelPolicy) -> None:
-        warmup, learner = self._settings[role][0].warmup, self._settings[role][0].learner
+        warmup = self._settings[role][0].warmup
         recovery = Recovery(
             self._cloning(role), Written((f"../{role}.jsonl",)), self._config.checkpoint
         )
@@ -120,8 +120,6 @@ class InitialPolicies:
             updates=warmup.updates,
             seed=self._config.seed,
             recovery=recovery,
-            device=learner.device,
-            dtype=learner.dtype,
         )
         done = recovery.saved.state["done"] if recovery.saved else 0
         try:

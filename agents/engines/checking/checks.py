@@ -264,6 +264,41 @@ def temperatures(trial: Trial) -> Iterator[Fault]:
         yield Fault(wrong, "take the log-probability at the token's own temperature")
 
 
+def nuclei(trial: Trial) -> Iterator[Fault]:
+    """the likeliest tokens alone are drawn, with their probabilities among them; or refused"""
+    engine, tokens = trial.engine, trial.subject.prompts[0]
+    table = trial.subject.distribution(trial.weights, tokens, 1.0)
+    order = sorted(range(len(table)), key=lambda token: -table[token])
+    top_p = 0.5 * math.exp(table[order[0]])  # of which the likeliest token alone is enough
+    key, sampling = trial.key(), Sampling(1, top_p=top_p)
+    if not engine.capabilities.nucleus:
+        with trial.refusal(UnsupportedRequestError, "top_p below 1") as faults:
+            engine.submit(key, tokens, sampling)
+        yield from faults
+        return
+    engine.submit(key, tokens, sampling)
+    generation = trial.collect()[key]
+    if table[generation.tokens[0]] < table[order[0]] - trial.tolerance:
+        yield Fault(f"token {generation.tokens[0]} was drawn beyond top_p", "leave it out")
+    elif not abs(generation.logprobs[0]) <= trial.tolerance:
+        said = f"{generation.logprobs[0]:.4f} for the only token that is left"
+        yield Fault(said, "take the log-probability among the tokens that are left")
+
+
+def endings(trial: Trial) -> Iterator[Fault]:
+    """a response ends with the tokens that its request names, too"""
+    engine, tokens = trial.engine, trial.subject.prompts[0]
+    written = trial.ask(tokens).tokens
+    key = trial.key()
+    engine.submit(key, tokens, replace(GREEDY, stop_ids=written[:1]))
+    generation = trial.collect()[key]
+    if generation.tokens != written[:1] or generation.stop != Stop.EOS:
+        yield Fault(
+            f"{generation.tokens} with stop {generation.stop!r} after stop_ids={written[:1]}",
+            "end the response with that token, and keep it",
+        )
+
+
 def weights(trial: Trial) -> Iterator[Fault]:
     """other weights answer from `load_weights` on, in open sessions too"""
     engine, (first, second) = trial.engine, trial.subject.prompts[:2]
@@ -307,5 +342,7 @@ ALL: Final[tuple[Check, ...]] = (
     freeing,
     constraints,
     temperatures,
+    nuclei,
+    endings,
     weights,
 )

@@ -8,25 +8,31 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anchorgym.agents.engines.attention import Inputs, plain_attention, training_attention
+from anchorgym.agents.engines.attention import (
+    Inputs,
+    line_attention,
+    row_attention,
+    training_attention,
+)
 
-BATCH, HEADS, LENGTH, WIDTH = 2, 4, 9, 8
+BATCH, HEADS, LENGTH = 2, 4, 9
 
 
-def leaves(kv_heads: int) -> list[Tensor]:
+def leaves(kv_heads: int, width: int, batch: int = BATCH, length: int = LENGTH) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     return [
-        torch.randn(BATCH, heads, LENGTH, WIDTH, generator=generator).requires_grad_()
+        torch.randn(batch, heads, length, width, generator=generator).requires_grad_()
         for heads in (HEADS, kv_heads, kv_heads)
     ]
 
 
+@pytest.mark.parametrize("width", [8, 64])
 @pytest.mark.parametrize("kv_heads", [4, 2, 1])
-def test_values_and_gradients_equal_the_fused_kernel(kv_heads: int) -> None:
+def test_values_and_gradients_equal_the_fused_kernel(kv_heads: int, width: int) -> None:
     scale = 0.3
-    query, key, value = plain = leaves(kv_heads)
-    mixed = plain_attention(Inputs(query, key, value, None, scale, softcap=None, sinks=None))
-    query, key, value = fused = leaves(kv_heads)
+    query, key, value = plain = leaves(kv_heads, width)
+    mixed = row_attention(Inputs(query, key, value, None, scale, softcap=None, sinks=None))
+    query, key, value = fused = leaves(kv_heads, width)
     truth = functional.scaled_dot_product_attention(
         query, key, value, is_causal=True, scale=scale, enable_gqa=True
     )
@@ -36,6 +42,33 @@ def test_values_and_gradients_equal_the_fused_kernel(kv_heads: int) -> None:
     (truth * weight).sum().backward()
     for ours, theirs in zip(plain, fused, strict=True):
         assert torch.allclose(ours.grad, theirs.grad, atol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "window"), [(8, None), (64, None), (8, 3), (64, 3)])
+def test_rows_of_a_line_attend_to_themselves_alone(width: int, window: int | None) -> None:
+    lengths = (5, 1, 12, 2)
+    allowed = None
+    if window:
+        reach = torch.arange(max(lengths))
+        allowed = (reach[None] <= reach[:, None]) & (reach[None] > reach[:, None] - window)
+        allowed = allowed[None, None]
+    query, key, value = line = leaves(2, width, 1, sum(lengths))
+    mixed = line_attention(Inputs(query, key, value, allowed, 0.3, None, None), lengths)
+    query, key, value = apart = leaves(2, width, 1, sum(lengths))
+    truth = []
+    for begin, n in zip((0, 5, 6, 18), lengths, strict=True):
+        rows = [of[:, :, begin : begin + n] for of in (query, key, value)]
+        mask = None if allowed is None else allowed[:, :, :n, :n]
+        truth.append(
+            functional.scaled_dot_product_attention(
+                *rows, attn_mask=mask, is_causal=mask is None, scale=0.3, enable_gqa=True
+            )
+        )
+    assert torch.allclose(mixed, torch.cat(truth, 2), atol=1e-5)
+    mixed.square().sum().backward()
+    torch.cat(truth, 2).square().sum().backward()
+    for ours, theirs in zip(line, apart, strict=True):
+        assert torch.allclose(ours.grad, theirs.grad, atol=1e-4)
 
 
 def test_a_model_gives_the_same_logits_and_goes_back_to_its_own_attention() -> None:

@@ -174,9 +174,26 @@ def heedless(engine: Any) -> Mapping[str, Any]:
     return {"submit": lambda key, tokens, how, allowed=None: submit(key, tokens, how)}
 
 
+def without(**settings: Any) -> Change:
+    """Return what ignores settings of the sampling."""
+
+    def change(engine: Any) -> Mapping[str, Any]:
+        submit = engine.submit
+        return {
+            "submit": lambda key, tokens, how, allowed=None: submit(
+                key, tokens, replace(how, **settings), allowed
+            )
+        }
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "check"),
     [
+        (without(top_p=1.0), "nuclei"),
+        (without(stop_ids=()), "endings"),
+        (altered(stop="length"), "endings"),
         (altered(logprobs=lambda g: tuple(x + 0.1 for x in g.logprobs)), "logprobs"),
         (altered(tokens=lambda g: g.tokens[:-1], logprobs=lambda g: g.logprobs[:-1]), "responses"),
         (altered(version=7), "responses"),

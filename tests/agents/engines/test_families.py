@@ -57,9 +57,9 @@ def test_what_a_learner_reads_has_the_logprobs_of_the_model(name: str) -> None:
     length = max(PROMPTS) + 7
     padded = torch.tensor([row + [0] * (length - len(row)) for row in rows])
     line = torch.tensor([[token for row in rows for token in row] + [0] * 7])
-    places = torch.tensor([[i for row in rows for i in range(len(row))] + [0] * 7])
+    lengths = [*map(len, rows), 7]
     alone = torch.log_softmax(token_logits(model, row_states(model, padded)), -1)
-    packed = torch.log_softmax(token_logits(model, row_states(model, line, places)), -1)[0]
+    packed = torch.log_softmax(token_logits(model, row_states(model, line, lengths)), -1)[0]
     begin = 0
     for row, table in zip(rows, alone, strict=True):
         truth = own(model, row)

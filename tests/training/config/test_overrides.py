@@ -184,6 +184,10 @@ def test_run_folders_with_former_names_are_read() -> None:
     assert config.evaluation.validation_tasks == 7
     battles = PopulationConfig.parse_json('{"ppo": {"trace": 0.5, "largest_gradient": 2}}')
     assert (battles.ppo.gae_lambda, battles.ppo.max_grad_norm) == (0.5, 2)
+    play = CoevolveConfig.parse_json(
+        '{"env": "me/A-v0", "roles": {"a": {"learner": {"device": "cpu", "dtype": "bfloat16"}}}}'
+    )
+    assert (play.device, play.dtype) == ("cpu", "bfloat16")
     paths = {row.path for model in (TrainConfig, PopulationConfig) for row in describe(model)}
     assert set(RENAMED.values()) <= paths
     assert not set(RENAMED) & paths

@@ -23,7 +23,7 @@ from anchorgym.envs import make, make_parallel
 from anchorgym.gigpo import Algorithm, make_algorithm
 from anchorgym.training import ConfigError, EnvPool, Episode, Start, TrainConfig, train
 from anchorgym.training.config.sections import CloneConfig, LearnerConfig
-from anchorgym.training.learning import cloning_learner
+from anchorgym.training.learning import cloning_learner, language_learner, scoring
 from anchorgym.training.learning.cloning_learner import CloningLearner
 from anchorgym.training.learning.columns import turn_batch
 from anchorgym.training.learning.contract import (
@@ -33,7 +33,6 @@ from anchorgym.training.learning.contract import (
     SplitError,
 )
 from anchorgym.training.learning.demonstrations import Demonstration
-from anchorgym.training.learning.devices import DeviceError, available_devices, resolve_device
 from anchorgym.training.learning.language_learner import LanguageLearner
 from anchorgym.training.learning.learner_batch import compute_advantages
 from anchorgym.training.learning.learners import learner_for
@@ -130,8 +129,65 @@ def test_a_minibatch_in_parts_is_the_minibatch(name: str) -> None:
 def test_a_loss_that_is_no_sum_of_parts_is_refused_in_parts() -> None:
     learner = language(make_algorithm("drpo"))
     rows = [TokenRow([1, 2], [False, True], [-1.0], [1.0], [()], [0])]
-    with pytest.raises(SplitError, match=r"DRPO is no sum over parts .* learner\.minibatch"):
+    with pytest.raises(SplitError, match=r"DRPO is no sum over parts .* learner\.micro_tokens"):
         learner.forward_backward(rows, of=learner.sizes(rows))
+
+
+@pytest.mark.parametrize(
+    ("name", "memory"),
+    [
+        *((name, {"micro_tokens": 100}) for name in (*ALGORITHMS, "drpo")),
+        *((name, {"micro_tokens": 1, "packing": True}) for name in ("gigpo", "drpo", "dr_grpo")),
+        ("grpo", {"micro_tokens": 300, "packing": True}),
+        ("grpo", {"recompute": True}),
+        ("grpo", {"recompute": True, "packing": True, "micro_tokens": 200}),
+        ("copo", {"recompute": True, "micro_tokens": 100}),
+    ],
+)
+def test_less_memory_gives_the_same_gradient(
+    name: str, memory: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    algorithm = make_algorithm(name, **{"kl_coef": 0.0, **ALGORITHMS.get(name, {})})
+    whole, sparing = language(algorithm), language(algorithm, **memory)
+    rows = rows_for(whole, new_policy())
+    assert rows_for(sparing, new_policy()) == rows
+    expected = whole.forward_backward(rows)
+    monkeypatch.setattr(scoring, "MOST_LOGITS", 7 * whole.model.config.vocab_size)
+    passes = []
+    row_states = language_learner.row_states
+
+    def counted(*arguments: Any) -> Tensor:
+        passes.append(arguments[1].numel())
+        return row_states(*arguments)
+
+    monkeypatch.setattr(language_learner, "row_states", counted)
+    found = sparing.forward_backward(rows)
+    assert found == pytest.approx(expected, abs=1e-5)
+    if budget := memory.get("micro_tokens"):
+        assert len(passes) > 1
+        assert max(passes) <= max(budget, 16 * -(-max(map(len, rows)) // 16))
+    exact = gradient(whole.model)
+    assert exact.abs().max() > 1e-4
+    assert (gradient(sparing.model) - exact).abs().max() < 1e-5 * max(1.0, float(exact.abs().max()))
+    np.testing.assert_allclose(whole.entropies(rows), sparing.entropies(rows), atol=1e-5)
+
+
+def test_what_is_computed_again_needs_less_memory() -> None:
+    kept = {}
+    for recompute in (False, True):
+        learner = language(make_algorithm("grpo", kl_coef=0.0), recompute=recompute)
+        rows = rows_for(learner, new_policy())
+        saved: list[int] = []
+
+        def note(tensor: Tensor, saved: list[int] = saved) -> Tensor:
+            saved.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            learner.forward_backward(rows)
+        kept[recompute] = sum(saved)
+        assert not any("forward" in vars(module) for module in learner.model.modules())
+    assert kept[True] < 0.5 * kept[False]
 
 
 def demonstrations() -> list[Demonstration]:
@@ -149,6 +205,40 @@ def demonstrations() -> list[Demonstration]:
 
 def cloning(policy: ModelPolicy, **config: Any) -> CloningLearner:
     return CloningLearner(policy, CloneConfig(batch=4, **config), updates=9, seed=3)
+
+
+@pytest.mark.parametrize("config", [{}, {"observation_weight": 0.0}, {"observation_share": 0.5}])
+def test_demonstrations_within_a_budget_give_the_same_gradient(
+    config: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cloning_learner, "fast_precision", nullcontext)
+    whole, sparing = cloning(new_policy(), **config), cloning(new_policy(), **config)
+    sparing._budget = 40
+    rows = demonstrations()
+    expected = whole.forward_backward(rows)
+    monkeypatch.setattr(scoring, "MOST_LOGITS", 7 * whole.model.config.vocab_size)
+    assert sparing.forward_backward(rows) == pytest.approx(expected, abs=1e-5)
+    assert (gradient(sparing.model) - gradient(whole.model)).abs().max() < 1e-5
+
+
+def test_read_tokens_that_have_no_weight_are_not_predicted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cloning_learner, "fast_precision", nullcontext)
+    none, little = (cloning(new_policy(), observation_weight=weight) for weight in (0.0, 1e-12))
+    rows = demonstrations()
+    predicted = []
+    real = cloning_learner.cross_entropies
+
+    def counted(model: Any, hidden: Tensor, targets: Tensor) -> Tensor:
+        predicted.append(len(targets))
+        return real(model, hidden, targets)
+
+    monkeypatch.setattr(cloning_learner, "cross_entropies", counted)
+    losses = [learner.forward_backward(rows)["action_loss"] for learner in (none, little)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+    assert predicted[0] == none.sizes(rows)["done"] < predicted[1]
+    assert (gradient(none.model) - gradient(little.model)).abs().max() < 1e-6
 
 
 def test_demonstrations_in_parts_are_the_minibatch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,8 +291,9 @@ def test_a_language_learner_goes_on_to_the_last_bit(tmp_path: Path) -> None:
     whole.update(rows, 0)
     whole.save(tmp_path / "learner")
     files = {path.name for path in (tmp_path / "learner").iterdir()}
-    parts = ("model", "optimizer", "reference")
-    assert files == {"learner.json", *(f"{part}.safetensors" for part in parts)}
+    parts = ("model", "optimizer")
+    named = (f"{part}.safetensors" for part in parts)
+    assert files == {"learner.json", "reference.txt", *named}
     resumed = language(algorithm, minibatch=4)
     resumed.load(tmp_path / "learner")
     assert resumed.version == whole.version == 1
@@ -256,14 +347,18 @@ def test_an_engine_is_given_weights_under_their_version() -> None:
     assert policy.engine.version == learner.version == 1
 
 
-def test_bfloat16_computes_coarser_and_keeps_float32_weights() -> None:
+def test_bfloat16_computes_coarser_and_keeps_float32_masters() -> None:
     found = {}
-    for dtype in ("float32", "bfloat16"):
-        learner = language(make_algorithm("grpo", kl_coef=0.0), dtype=dtype)
-        rows = rows_for(learner, new_policy())
-        found[dtype] = learner.forward_backward(rows)
+    for dtype in (torch.float32, torch.bfloat16):
+        policy = new_policy()
+        policy.model.to(dtype)
+        learner = LanguageLearner(
+            policy, make_algorithm("grpo", kl_coef=0.0), LearnerConfig(), temperature=0.7
+        )
+        found[dtype] = learner.forward_backward(rows_for(learner, new_policy()))
         learner.step()
-        assert {p.dtype for p in learner.model.parameters()} == {torch.float32}
+        assert {p.dtype for p in learner.model.parameters()} == {dtype}
+        assert all(p.grad is None for p in learner.model.parameters())
         moments = [
             value
             for of in learner.optimizers["optimizer"].state.values()
@@ -271,30 +366,46 @@ def test_bfloat16_computes_coarser_and_keeps_float32_weights() -> None:
             if name != "step"
         ]
         assert {moment.dtype for moment in moments} == {torch.float32}
+        for name, master in learner.masters.named().items():
+            assert torch.equal(master.to(dtype), learner.model.get_parameter(name))
     assert learner.dtype == torch.bfloat16
-    assert found["bfloat16"] != found["float32"]
+    assert found[torch.bfloat16] != found[torch.float32]
     for name in ("loss", "entropy"):
-        assert found["bfloat16"][name] == pytest.approx(found["float32"][name], abs=0.02)
+        assert found[torch.bfloat16][name] == pytest.approx(found[torch.float32][name], abs=0.02)
+
+
+def test_updates_that_bfloat16_cannot_tell_apart_add_up() -> None:
+    policy = new_policy()
+    policy.model.to(torch.bfloat16)
+    config = LearnerConfig(learning_rate=1e-6)
+    learner = LanguageLearner(policy, make_algorithm("grpo", kl_coef=0.0), config, temperature=0.7)
+    rows = rows_for(learner, new_policy())
+    before = [weight.detach().clone() for weight in learner.masters.named().values()]
+    for _ in range(20):
+        learner.forward_backward(rows)
+        learner.step()
+    after = list(learner.masters.named().values())
+    moved = torch.cat([(a - b).abs().flatten() for a, b in zip(after, before, strict=True)])
+    assert moved.quantile(0.5) > 5e-6
+    assert (
+        sum(int((a.bfloat16() != b.bfloat16()).sum()) for a, b in zip(after, before, strict=True))
+        > 0
+    )
 
 
 def test_cloning_in_bfloat16_has_about_the_same_losses() -> None:
     config, rows = CloneConfig(batch=4), demonstrations()
     losses = []
-    for dtype in ("float32", "bfloat16"):
-        learner = CloningLearner(new_policy(), config, updates=9, seed=0, dtype=dtype)  # type: ignore[arg-type]
+    for dtype in (torch.float32, torch.bfloat16):
+        policy = new_policy()
+        policy.model.to(dtype)
+        learner = CloningLearner(policy, config, updates=9, seed=0)
         losses.append(learner.forward_backward(rows)["action_loss"])
         learner.step()
-        assert {p.dtype for p in learner.model.parameters()} == {torch.float32}
+        assert {p.dtype for p in learner.model.parameters()} == {dtype}
+        learner.close()
+        assert policy.model.get_input_embeddings().weight.dtype == dtype
     assert losses[0] == pytest.approx(losses[1], abs=0.03)
-
-
-def test_a_device_that_is_not_there_is_named_with_those_that_are() -> None:
-    assert resolve_device("cpu") == torch.device("cpu")
-    assert str(resolve_device("auto")) in available_devices()
-    with pytest.raises(DeviceError, match=r"no device 'cuda:9' .* has cpu.* learner\.device"):
-        resolve_device("cuda:9")
-    with pytest.raises(ConfigError, match=r"learner\.device"):
-        TrainConfig.parse({"learner": {"device": "gpu"}})
 
 
 class OwnLearner(LanguageLearner):
@@ -340,7 +451,6 @@ def test_a_table_refuses_what_it_cannot_do() -> None:
     for name, options, config, said in (
         ("grpo", {"kl_coef": 0.1}, {}, "kl_coef to 0"),
         ("hapo", {"kl_coef": 0.0}, {}, "a temperature for each token"),
-        ("grpo", {"kl_coef": 0.0}, {"dtype": "bfloat16"}, "float32 numbers on the CPU"),
     ):
         algorithm = make_algorithm(name, **options)
         with pytest.raises(LearnerError, match=said):

@@ -22,7 +22,7 @@ from anchorgym.gigpo import make_algorithm
 from anchorgym.training import EnvPool, Episode, Start, TrainConfig, rollout, train
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.language_learner import LanguageLearner
-from anchorgym.training.learning.minibatches import FlatTokens, minibatches
+from anchorgym.training.learning.minibatches import FlatTokens, minibatches, sampling_temperatures
 from anchorgym.training.learning.rows import all_rows, training_rows
 from anchorgym.training.rollout.fork_store import ForkStore
 from anchorgym.training.rollout.types import Origin
@@ -145,7 +145,7 @@ def test_a_loss_sees_turns_trajectories_and_columns() -> None:
     assert torch.bincount(view.trajectory).tolist() == per_episode
     assert torch.equal(view.columns["number"], torch.as_tensor(column, dtype=torch.float32))
     assert [a for row in rows for a in row.advantages] == (column + 1).tolist()
-    assert view.temperatures(0.7) == 0.7
+    assert sampling_temperatures(rows, 0.7, torch.device("cpu")) == 0.7
 
 
 @pytest.mark.parametrize("name", ["ssb", "hapo"])

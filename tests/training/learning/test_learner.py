@@ -23,7 +23,7 @@ from anchorgym.envs import make
 from anchorgym.gigpo import make_algorithm
 from anchorgym.training import EnvPool, Episode, Start, rollout
 from anchorgym.training.config.sections import LearnerConfig
-from anchorgym.training.learning.contract import DivergedError, require_finite
+from anchorgym.training.learning.contract import DivergedError, LearnerStateError, require_finite
 from anchorgym.training.learning.language_learner import LanguageLearner
 from anchorgym.training.learning.rows import TokenRow, training_rows
 
@@ -274,10 +274,12 @@ def test_a_learner_that_goes_on_keeps_the_reference_it_began_with(tmp_path: Path
     for seed in range(2):
         learner.update(rows, seed)
     learner.save(tmp_path / "state")
-    other = new_policy()
-    other.model.load_state_dict(policy.model.state_dict())  # as a resumed run finds its policy
-    again = new_learner(other, kl_coef=0.5, learning_rate=0.01)
+    assert "reference" not in {path.stem for path in (tmp_path / "state").glob("*.safetensors")}
+    again = new_learner(new_policy(), kl_coef=0.5, learning_rate=0.01)
     again.load(tmp_path / "state")
     held = learner.forward_backward(rows)
     assert held["reference_kl"] > 1e-4
     assert again.forward_backward(rows) == held
+    moved = new_learner(policy, kl_coef=0.5, learning_rate=0.01)
+    with pytest.raises(LearnerStateError, match="another reference model"):
+        moved.load(tmp_path / "state")

@@ -17,8 +17,9 @@ from anchorgym.gigpo import make_algorithm
 from anchorgym.training import EnvPool, Episode, Start, rollout
 from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.language_learner import LanguageLearner
-from anchorgym.training.learning.rows import episode_rows, training_rows
-from anchorgym.training.learning.token_batch import TokenBatch, choice_mask, pack_rows
+from anchorgym.training.learning.micro_batches import micro_batches
+from anchorgym.training.learning.rows import TokenRow, episode_rows, training_rows
+from anchorgym.training.learning.token_batch import TokenBatch, choice_mask
 
 WORLD = "test/CandidKeyDoor-v0"
 TEMPERATURE = 0.8
@@ -80,12 +81,10 @@ def check_fidelity(policy: ModelPolicy, episodes: list[Episode], packing: bool) 
     assert marked == sampled
     logprobs = [p for e in episodes for turn in e.turns for p in turn.logprobs]
     assert [p for row in rows for p in row.logprobs] == logprobs
-    batch = TokenBatch.of(rows, 512 if packing else None)
-    rows = [rows[i] for i in batch.order]
     choices = choice_mask(rows, policy.model.config.vocab_size)
     assert (choices is not None) == policy.constrained
     with torch.no_grad():
-        again, _ = learner_of(policy)._score(policy.model, batch, choices, TEMPERATURE)
+        again, _ = learner_of(policy, packing=packing)._score(policy.model, rows)
     before = torch.tensor([p for row in rows for p in row.logprobs])
     assert (again - before).abs().max() < 1e-5
 
@@ -144,13 +143,14 @@ def test_a_window_is_a_row_a_turn_and_a_transcript_one_an_episode() -> None:
         assert len(row) == sum(len(t.context) + len(t.response) for t in episode.turns)
 
 
-@given(st.lists(st.integers(1, 60), min_size=1), st.integers(20, 80))
-def test_packing_keeps_every_sequence_once_and_fills_rows_to_their_capacity(
-    lengths: list[int], capacity: int
+@given(st.lists(st.integers(1, 60), min_size=1), st.integers(1, 300), st.booleans())
+def test_parts_of_a_minibatch_hold_every_row_once_within_the_budget(
+    lengths: list[int], budget: int, packed: bool
 ) -> None:
-    rows = pack_rows(lengths, capacity)
-    assert sorted(i for row in rows for i in row) == list(range(len(lengths)))
-    for row in rows:
-        assert len(row) == 1 or sum(lengths[i] for i in row) <= capacity
-    halves = [row for row in rows if sum(lengths[i] for i in row) * 2 <= capacity]
-    assert len(halves) <= 1  # two of those would have shared a row
+    parts = micro_batches(lengths, budget, packed=packed)
+    assert sorted(i for part in parts for i in part) == list(range(len(lengths)))
+    for part in parts:
+        rows = [TokenRow([0] * lengths[i], [False] * lengths[i]) for i in part]
+        assert len(part) == 1 or TokenBatch.of(rows, packed=packed).ids.numel() <= budget
+    if len(parts) == 1:
+        assert parts[0] == list(range(len(lengths)))  # in the order that they came in

@@ -11,7 +11,7 @@ import worlds  # noqa: F401  (registers the test worlds)
 
 from anchorgym.agents import RandomPolicy, Sampling
 from anchorgym.training import ConfigError, EnvPool, Start, TrainConfig, rollout, train
-from anchorgym.training.config.sections import DriverConfig
+from anchorgym.training.config.general import DriverConfig
 from anchorgym.training.rollout.drivers import LockStepDriver, make_driver
 from anchorgym.training.rollout.errors import DriverError
 from anchorgym.training.run.components import assemble

@@ -230,7 +230,7 @@ def test_an_optimizer_goes_on_to_the_last_bit(tmp_path: Path, kind: str) -> None
     read = Checkpoints(tmp_path).newest()
     assert read is not None
     second = model(seed=1)
-    load_parameters(second, load_tensors(read.part("learner"), "model"))
+    load_parameters(parameters_of(second), load_tensors(read.part("learner"), "model"))
     optimizer = make(second)
     load_optimizer(optimizer, load_tensors(read.part("learner"), "optimizer"))
     steps(second, optimizer, range(3, 6))
@@ -241,4 +241,4 @@ def test_an_optimizer_goes_on_to_the_last_bit(tmp_path: Path, kind: str) -> None
 
 def test_weights_of_another_model_are_refused() -> None:
     with pytest.raises(LearnerStateError, match="another model"):
-        load_parameters(model(), parameters_of(nn.Linear(4, 8)))
+        load_parameters(parameters_of(model()), parameters_of(nn.Linear(4, 8)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anchorgym.training.config.sections import CheckpointConfig
+from anchorgym.training.config.general import CheckpointConfig
 from anchorgym.training.run.checkpoints import CheckpointError
 from anchorgym.training.run.reading import MetricsError, read_metrics
 from anchorgym.training.run.recovery import Recovery, Written

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.envs.plugins import PluginError, is_reference, load_object, require_methods
+from anchorgym.training.config.general import DriverConfig
 from anchorgym.training.config.section import ConfigError
-from anchorgym.training.config.sections import DriverConfig
 from anchorgym.training.rollout.drivers.contract import Driver, Finished, SamplingRule
 from anchorgym.training.rollout.drivers.lock_step import LockStepDriver
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from anchorgym.training.config.general import RunConfig
 from anchorgym.training.config.section import Section
-from anchorgym.training.config.sections import RunConfig
 
 
 class PPOConfig(Section):

@@ -196,12 +196,7 @@ class CookLearner(GradientLearner[CookNet]):
     """
 
     def __init__(self, net: CookNet, config: PPOConfig) -> None:
-        super().__init__(
-            net,
-            device=torch.device("cpu"),
-            dtype=torch.float32,
-            max_grad_norm=config.max_grad_norm,
-        )
+        super().__init__(net, max_grad_norm=config.max_grad_norm)
         self.config, self.entropy_coef = config, config.entropy
         self.optimizers["adam"] = torch.optim.Adam(net.parameters(), eps=1e-5)
 

@@ -103,7 +103,7 @@ class RunOfTeams:
                 f"{folder} holds a run of {self.config.env.id}, which has no attackers"
             )
         self.generations = _generations(folder)
-        self._engine = find_factory(self.config.engine)
+        self._engine = find_factory(self.config)
         self._players = Players(
             folder / "players", lambda role: self._table(), self._frozen, self._table, self._engine
         )

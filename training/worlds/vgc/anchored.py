@@ -23,8 +23,8 @@ from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
 from anchorgym.envs.vgc.records import BattleRecord, SavedBattle, seed_of
 from anchorgym.gigpo import TurnBatch, make_algorithm
+from anchorgym.training.config.general import RunConfig
 from anchorgym.training.config.run_folders import claimed
-from anchorgym.training.config.sections import RunConfig
 from anchorgym.training.evaluation.statistics import difference_interval
 from anchorgym.training.run.checkpoints import Checkpoint
 from anchorgym.training.run.display import Display

@@ -217,7 +217,7 @@ class Imitation:
 
     def load(self, folder: Path) -> None:
         """Restore what `save` has written."""
-        load_parameters(self.net, load_tensors(folder, "model"))
+        load_parameters(parameters_of(self.net), load_tensors(folder, "model"))
         load_optimizer(self._optimizer, load_tensors(folder, "optimizer"))
         about = parse_json((folder / _STATE).read_text(encoding="utf-8"), float)
         self.fits = [Fit(**fit) for fit in about["fits"]]

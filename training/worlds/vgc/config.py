@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from anchorgym.training.config.general import RunConfig
 from anchorgym.training.config.limits import MOST_LAYERS, MOST_WIDTH
 from anchorgym.training.config.section import Section
-from anchorgym.training.config.sections import RunConfig
 
 Method = Literal["self-play", "fictitious-play", "double-oracle", "exploiter"]
 SOLVERS: dict[Method, str] = {

@@ -70,12 +70,7 @@ class BattleLearner(GradientLearner[BattleNet]):
     def __init__(
         self, net: BattleNet, config: PPOConfig, *, dual_clip: float | None = None
     ) -> None:
-        super().__init__(
-            net,
-            device=torch.device("cpu"),
-            dtype=torch.float32,
-            max_grad_norm=config.max_grad_norm,
-        )
+        super().__init__(net, max_grad_norm=config.max_grad_norm)
         self.config, self.dual_clip = config, dual_clip
         self.values_only = False
         """Whether only the value is trained, and the policy stays unchanged."""

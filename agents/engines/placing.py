@@ -1,0 +1,129 @@
+"""Devices and data types of language models: where a policy's weights lie, and in which precision.
+
+Engine, learner and cloning all follow the model: they compute on its device, in its data type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+
+from anchorgym.agents.engines.contract import Capabilities, Engine
+from anchorgym.agents.engines.factories import EngineFactory, ServedModel, engine_factory
+from anchorgym.envs.errors import AnchorgymError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+DtypeName = Literal["auto", "float32", "bfloat16"]
+SAVED_DTYPE = "anchorgym_saved_dtype"
+"""Attribute of a loaded model: the data type that its weights were saved in."""
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class DeviceError(AnchorgymError, ValueError):
+    """A device that this machine does not have."""
+
+
+def available_devices() -> tuple[str, ...]:
+    """Return the devices of this machine; the last one is what `auto` selects."""
+    graphics = [f"cuda:{n}" for n in reversed(range(torch.cuda.device_count()))]
+    apple = ["mps"] if torch.backends.mps.is_available() else []
+    return ("cpu", *apple, *graphics)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device named `cpu`, `cuda`, `cuda:N`, `mps`, or `auto` for the best available.
+
+    Raises:
+        DeviceError: this machine has no such device; the message lists those that it has.
+    """
+    here = available_devices()
+    if name == "auto":
+        return torch.device(here[-1])
+    if name == "cuda" and "cuda:0" in here:
+        return torch.device("cuda:0")
+    if name not in here:
+        raise DeviceError(
+            f"there is no device {name!r} on this machine, which has {', '.join(here)}: set "
+            "--device to one of them, or to auto"
+        )
+    return torch.device(name)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16; a CPU that has to emulate it is 8 times slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False
+
+
+def resolve_dtype(name: DtypeName, model: nn.Module, device: torch.device) -> torch.dtype:
+    """Return the data type of a model's weights on a device.
+
+    `auto` is the one that they were saved in, if the device computes in it: bfloat16 for most
+    pretrained models, float32 for policies that are built from nothing.
+    """
+    if name != "auto":
+        return _DTYPES[name]
+    saved = getattr(model, SAVED_DTYPE, torch.float32)
+    if saved == torch.float32 or not has_fast_bfloat16(device):
+        return torch.float32
+    return torch.bfloat16
+
+
+def place(model: PreTrainedModel, device: str, dtype: DtypeName) -> None:
+    """Move the weights of a model to a device and a data type, in place.
+
+    Raises:
+        DeviceError: this machine has no such device, see `resolve_device`.
+    """
+    where = resolve_device(device)
+    nn.Module.to(model, where, resolve_dtype(dtype, model, where))
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFactory:
+    """A factory of engines whose models are placed first.
+
+    Args:
+        factory: factory that makes the engines.
+        device: name of the device, see `resolve_device`.
+        dtype: name of the data type, see `resolve_dtype`.
+    """
+
+    factory: EngineFactory
+    device: str = "auto"
+    dtype: DtypeName = "auto"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The capabilities of the engines beyond sampling."""
+        return self.factory.capabilities
+
+    def make(self, served: ServedModel) -> Engine:
+        """Place a model, and return an engine that samples from it."""
+        place(served.model, self.device, self.dtype)
+        return self.factory.make(served)
+
+
+def placed_engines(
+    name: str = "torch", *, device: str = "auto", dtype: DtypeName = "auto", **options: Any
+) -> PlacedFactory:
+    """Return the factory of an engine with its options, and with a place for the models.
+
+    `load_policy(folder, engine=placed_engines(device="cuda"))` loads a policy onto a GPU.
+
+    Raises:
+        DeviceError: this machine has no such device.
+        UnknownEngineError: there is no engine of that name.
+        PluginError: the module cannot be imported, or does not define the class.
+        EngineOptionError: the engine does not take an option, or not that value.
+    """
+    resolve_device(device)
+    return PlacedFactory(engine_factory(name, **options), device, dtype)

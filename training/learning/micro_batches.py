@@ -1,0 +1,90 @@
+"""Parts of a mini-batch that a forward and backward pass has memory for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from anchorgym.training.learning.token_batch import padded_length
+
+_CPU_MEMORY = 2 * 2**30
+"""Bytes that activations may take on a CPU."""
+_GPU_SHARE = 0.3
+"""Share of a GPU's memory that activations may take."""
+_WIDTHS, _FEED_FORWARD = 18, 4
+"""Activations that a layer keeps of a token, in widths of the model and of its feed-forward."""
+
+
+def activation_bytes(config: PreTrainedConfig, dtype: torch.dtype) -> int:
+    """Return an estimate of the bytes that layers keep of a token for the backward pass."""
+    about: Any = config
+    wide = getattr(about, "intermediate_size", None) or 4 * about.hidden_size
+    kept = _WIDTHS * about.hidden_size + _FEED_FORWARD * wide
+    return int(about.num_hidden_layers * kept * dtype.itemsize)
+
+
+def usual_budget(model: PreTrainedModel) -> int:
+    """Return the number of tokens whose activations fit into a model's device."""
+    if model.device.type == "cuda":
+        memory = _GPU_SHARE * torch.cuda.get_device_properties(model.device).total_memory
+    else:
+        memory = _CPU_MEMORY
+    return max(1, int(memory / activation_bytes(model.config, model.dtype)))
+
+
+def micro_batches(lengths: Sequence[int], budget: int, *, packed: bool = False) -> list[list[int]]:
+    """Split rows into parts that have at most `budget` tokens, padding included.
+
+    Rows that fit together stay in order; otherwise rows of about equal length share a part. A row
+    that is longer than the budget gets a part of its own.
+
+    Args:
+        lengths: (n_rows,) lengths in tokens.
+        budget: most tokens of a part.
+        packed: whether the rows of a part share a line, which needs no padding.
+
+    Returns:
+        The indices of the rows of each part.
+    """
+    order = list(range(len(lengths)))
+    if _size(lengths, packed) <= budget:
+        return [order]
+    parts: list[list[int]] = [[]]
+    for i in sorted(order, key=lambda i: lengths[i]):
+        if parts[-1] and _size([lengths[j] for j in (*parts[-1], i)], packed) > budget:
+            parts.append([])
+        parts[-1].append(i)
+    return parts
+
+
+def _size(lengths: Sequence[int], packed: bool) -> int:
+    if packed:
+        return padded_length(sum(lengths))
+    return padded_length(max(lengths, default=0)) * len(lengths)
+
+
+@contextmanager
+def recomputing(model: PreTrainedModel) -> Iterator[None]:
+    """Keep only the inputs of layers inside the block, and compute them again going backward.
+
+    The backward pass has to be inside the block too.
+    """
+    layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    for layer in layers:
+        forward: Any = partial(
+            checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False
+        )
+        nn.Module.__setattr__(layer, "forward", forward)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            nn.Module.__delattr__(layer, "forward")

@@ -83,8 +83,7 @@ def evaluate(
         samples: number of episodes of each task.
         max_response: longest response, in tokens; by default the policy's own limit.
         seed: seed of the worlds' randomness and of the sampling.
-        observe: callback that receives each episode once, when it has finished; `start.group` is
-            the index of its task in the panel.
+        observe: receives each episode when it has finished; `start.group` is its task's index.
         driver: driver of the episodes; by default lock-step.
         trained_on: split of training tasks; by default `training_split` of the environment.
         before: waves of episodes that were played before an interruption.
@@ -94,12 +93,12 @@ def evaluate(
         BrokenTaskError: no task can be started.
     """
     envs = EnvPool.of(envs) if isinstance(envs, str) else envs
-    spec, panel = envs.first.spec, _panel(envs.first, split, tasks, samples)
-    chosen = sub_panel(panel, tasks)
+    panel = _panel(envs.first, split, tasks, samples)
+    spec, chosen = envs.first.spec, sub_panel(panel, tasks)
     sampling = Sampling(max_response or policy.max_response, temperature, top_p=top_p)
     tries = _Tries(policy, envs, sampling, driver, BrokenTasks(), before)
     episodes = _play(tries, _waves(chosen, samples, seed), seed, observe)
-    trained_on, broken = trained_on or training_split(envs.first), tries.broken.problems
+    broken = tries.broken.problems
     return summarise(
         episodes,
         split,
@@ -110,7 +109,7 @@ def evaluate(
         seed=seed,
         split_tasks=len(panel),
         broken=broken,
-        training_tasks=split == trained_on,
+        training_tasks=split == (trained_on or training_split(envs.first)),
     )
 
 

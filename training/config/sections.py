@@ -106,13 +106,15 @@ class CloneConfig(Section):
     batch: int = Field(8, ge=1)
     """Number of episodes in each update of cloning."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Learning rate of AdamW, which updates embeddings and norms."""
-    matrix_learning_rate: float = Field(0.02, gt=0)
-    """Learning rate of Muon, which updates the weight matrices."""
+    """Learning rate of AdamW, which updates embeddings and norms; 5e-5 for a pretrained model."""
+    matrix_learning_rate: float = Field(0.02, ge=0)
+    """Learning rate of Muon, which updates the weight matrices; 0, as for a pretrained model,
+    leaves them to AdamW."""
     weight_decay: float = Field(0.05, ge=0)
-    """Weight decay of AdamW and Muon."""
+    """Weight decay of AdamW and Muon; 0 for a pretrained model."""
     observation_weight: float = Field(0.3, ge=0)
-    """Weight of the loss on predicting observations, beside the loss on actions."""
+    """Weight of the loss on predicting observations, beside the loss on actions; 0 for a pretrained
+    model."""
     observation_share: float = Field(1.0, gt=0, le=1)
     """Share of observation tokens that are predicted, drawn anew in each update; less than 1 saves
     time where observations are long."""
@@ -250,7 +252,7 @@ class LearnerConfig(Section):
     name: str = Field("auto", pattern=r"^(auto|[^:]+:[^:]+)$")
     """`auto`, which fits the kind of policy, or `module:Name` of a learner of your own."""
     learning_rate: float = Field(3e-4, gt=0)
-    """Highest learning rate of AdamW during the run."""
+    """Highest learning rate of AdamW during the run; 2e-5 for a pretrained model."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Course of the learning rate after the warm-up; `linear` and `cosine` fall to its share
     `final` in the last iteration."""

@@ -68,10 +68,13 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         self._budget = micro_tokens or usual_budget(self.model)
         named = list(self.masters.named().items())
         inner = [p for name, p in named if p.dim() == 2 and ".layers." in name]
+        if not config.matrix_learning_rate:
+            inner = []
         chosen = {id(p) for p in inner}
         outer = [p for _, p in named if id(p) not in chosen]
         decay = config.weight_decay
-        self.optimizers["muon"] = Muon(inner, weight_decay=decay)
+        if inner:
+            self.optimizers["muon"] = Muon(inner, weight_decay=decay)
         self.optimizers["adamw"] = torch.optim.AdamW(
             outer, betas=(0.9, 0.98), weight_decay=decay, fused=True
         )

@@ -15,6 +15,7 @@ from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.contract import LearnerError, PolicyLearner
 from anchorgym.training.learning.language_learner import LanguageLearner
 from anchorgym.training.learning.table_learner import TableLearner
+from anchorgym.training.learning.usual import usual_learner
 
 AUTO = "auto"
 """Name that selects the learner by the kind of policy."""
@@ -58,7 +59,7 @@ def learner_for(
         ConfigError: `config.name` names no usable learner.
         DeviceError: this machine has no such device.
     """
-    make = find_learner(config.name)
+    make, config = find_learner(config.name), usual_learner(config, policy)
     if make is None:
         fitting = [made for kind, made in _LEARNERS.items() if isinstance(policy, kind)]
         if not fitting:

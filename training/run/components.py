@@ -37,6 +37,7 @@ from anchorgym.training.config.sections import (
 from anchorgym.training.imitation.teachers import Teacher, find_teacher, sample_words
 from anchorgym.training.learning.algorithms import configured_algorithm
 from anchorgym.training.learning.learners import find_learner
+from anchorgym.training.learning.usual import usual_clone, usual_learner
 from anchorgym.training.rollout.drivers import Driver, LockStepDriver, make_driver
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.strategies import find_strategy
@@ -186,8 +187,12 @@ def _algorithm(config: TrainConfig) -> Algorithm:
 
 
 def completed(config: TrainConfig, components: Components) -> TrainConfig:
-    """Return the settings with all defaults filled in, those of the algorithm included."""
-    values = config.model_dump(mode="json")
+    """Return the settings with all defaults filled in, those of algorithm and policy included."""
+    kind = {
+        "clone": usual_clone(config.clone, components.policy),
+        "learner": usual_learner(config.learner, components.policy),
+    }
+    values = config.model_copy(update=kind).model_dump(mode="json")
     values["algorithm"] |= asdict(components.algorithm)
     values["env"]["max_turns"] = components.eval_envs.first.max_turns
     values["clone"]["updates"] = config.clone_updates

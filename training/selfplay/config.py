@@ -58,11 +58,13 @@ class WarmupConfig(Section):
     batch: int = Field(8, ge=1)
     """Number of transcripts in each optimizer step."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Learning rate of AdamW, which updates embeddings and norms."""
-    matrix_learning_rate: float = Field(0.02, gt=0)
-    """Learning rate of Muon, which updates the weight matrices."""
+    """Learning rate of AdamW, which updates embeddings and norms; 5e-5 for a pretrained model."""
+    matrix_learning_rate: float = Field(0.02, ge=0)
+    """Learning rate of Muon, which updates the weight matrices; 0, as for a pretrained model,
+    leaves them to AdamW."""
     observation_weight: float = Field(0.3, ge=0)
-    """Weight of the loss on predicting observations, beside the loss on actions."""
+    """Weight of the loss on predicting observations, beside the loss on actions; 0 for a pretrained
+    model."""
     max_tokens: int | None = Field(None, ge=32)
     """Longest transcript, in tokens; longer ones are left out. By default as long as the policy can
     read."""
@@ -70,7 +72,7 @@ class WarmupConfig(Section):
     @property
     def cloning(self) -> CloneConfig:
         """Settings of cloning that a role shares with a policy of one agent."""
-        return CloneConfig(**self.model_dump(exclude={"scripts", "matches"}))
+        return CloneConfig(**self.model_dump(exclude={"scripts", "matches"}, exclude_unset=True))
 
 
 class RoleConfig(Section):
@@ -89,7 +91,8 @@ class RoleConfig(Section):
     """Returns that are compared with each other: those of all agents of the role, or those of each
     agent by itself."""
     learner: LearnerConfig = LearnerConfig()
-    """Update of the policy; the learning rate of a table is 1 unless it is set."""
+    """Update of the policy; the learning rate is 1 for a table, and 2e-5 for a pretrained model,
+    unless it is set."""
 
     @field_validator("algorithm", "policy", mode="before")
     @classmethod

@@ -14,6 +14,7 @@ from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.agents.policies.tabular import TabularPolicy
 from anchorgym.envs.durable import whole_folder
 from anchorgym.training.imitation.scripts import clone, count, new_language_policy
+from anchorgym.training.learning.usual import usual_clone
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.run.components import find_factory
@@ -116,7 +117,7 @@ class InitialPolicies:
             self._pupils(role),
             self._envs,
             self._cast,
-            warmup.cloning,
+            usual_clone(warmup.cloning, pupil),
             updates=warmup.updates,
             seed=self._config.seed,
             recovery=recovery,

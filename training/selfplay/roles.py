@@ -18,6 +18,7 @@ from anchorgym.training.learning.contract import PolicyLearner, require_finite
 from anchorgym.training.learning.learner_batch import LearnerBatch, compute_advantages, explored
 from anchorgym.training.learning.learners import learner_for
 from anchorgym.training.learning.schedules import learning_rate
+from anchorgym.training.learning.usual import usual_learner
 from anchorgym.training.rollout.types import Episode, Match
 from anchorgym.training.run.checkpoints import Checkpoint
 
@@ -106,7 +107,7 @@ class Roles:
         self.learners: dict[str, PolicyLearner] = {}
         """Learners by the first role that follows the policy."""
         self._learner_of: dict[str, str] = {}
-        self._config = config
+        self._config: dict[str, LearnerConfig] = {}
         owners: dict[int, str] = {}
         for role in roles:
             owner = self.roles[owners.setdefault(id(role.policy), role.name)]
@@ -119,8 +120,10 @@ class Roles:
                 )
             self._learner_of[role.name] = owner.name
             if owner.name not in self.learners:
+                settings = usual_learner(config[owner.name], role.policy)
+                self._config[owner.name] = settings
                 self.learners[owner.name] = learner_for(
-                    role.policy, role.algorithm, config[owner.name], temperature=temperature
+                    role.policy, role.algorithm, settings, temperature=temperature
                 )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -51,6 +51,10 @@ class PromptSettings(BaseModel):
     max_response: int = Field(8, ge=1)
     end_tokens: tuple[str, ...] = ()
     """Tokens that end a response, beside those that the model and its chat format name."""
+    system: str = ""
+    """System message of a chat model; by default that of its chat format, if it has one."""
+    think: bool = True
+    """Whether a chat model is asked to think before it acts."""
 
     @classmethod
     def for_chat(cls) -> Self:
@@ -91,9 +95,7 @@ class ModelPolicy(LanguagePolicy):
         self.prompt_settings = prompt = prompt or PromptSettings()
         self.env_id = env_id
         named = _end_ids(model, tokenizer, prompt.end_tokens)
-        template: Template = (
-            TinyTemplate(tokenizer) if prompt.template == "tiny" else ChatTemplate(tokenizer, named)
-        )
+        template = _template(tokenizer, prompt, named)
         if prompt.constrained and prompt.template != "tiny":
             raise PolicyError(
                 "constrained decoding needs responses that are an action alone: set "
@@ -133,7 +135,9 @@ class ModelPolicy(LanguagePolicy):
             ForeignFilesError: the folder holds files that are not those of a policy.
         """
         prompt = self.prompt_settings
-        left_out = None if prompt.end_tokens else {"end_tokens"}  # which others cannot read
+        usual = PromptSettings()
+        new = ("end_tokens", "system", "think")  # which earlier versions cannot read
+        left_out = {name for name in new if getattr(prompt, name) == getattr(usual, name)}
         settings = {"env_id": self.env_id, **prompt.model_dump(exclude=left_out)}
         with whole_folder(Path(folder)) as fresh:
             with no_progress_bars():
@@ -202,6 +206,19 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
         return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
     except TemplateError as error:
         raise TemplateError(f"{folder / TOKENIZER}: {error}") from error
+
+
+def _template(
+    tokenizer: PreTrainedTokenizerFast, prompt: PromptSettings, end_ids: Sequence[int]
+) -> Template:
+    if prompt.template == "chat":
+        return ChatTemplate(tokenizer, end_ids, system=prompt.system, think=prompt.think)
+    if prompt.system or not prompt.think:
+        raise PolicyError(
+            "policy.system and policy.think are for chat models, and this policy knows the words "
+            "of one environment alone: leave them out"
+        )
+    return TinyTemplate(tokenizer)
 
 
 def _end_ids(

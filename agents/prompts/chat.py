@@ -22,12 +22,14 @@ from anchorgym.agents.prompts.template import PastTurn, TemplateError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_SYSTEM = "@@system@@"
 _FIRST, _REPLY, _SECOND = "@@user-one@@", "@@assistant@@", "@@user-two@@"
 
 _ASK = (
     f"Think about what to do next inside {THINK} {END_THINK}, then write exactly one action inside "
     f"{ACTION} {END_ACTION}."
 )
+_ASK_AT_ONCE = f"Write exactly one action inside {ACTION} {END_ACTION}, and nothing else."
 _THOUGHTS = (
     (THINK, END_THINK),
     ("[THINK]", "[/THINK]"),
@@ -50,32 +52,46 @@ class ChatTemplate:
         end_ids: tokens that are known to end a response. The first of them that the chat template
             writes after a reply closes a turn; without one, the marker with which it goes on after
             a reply does.
+        system: system message before the first turn; "" leaves it to the chat format, which may
+            have one of its own.
+        think: whether responses are to think first; without, they are an action alone, and a chat
+            format that can switch thoughts off does so.
 
     Raises:
-        TemplateError: the tokenizer has no chat template, or one that changes its messages or
-            that does not close a reply.
+        TemplateError: the tokenizer has no chat template, or one that changes its messages, that
+            takes no system message, or that does not close a reply.
     """
 
     name = "chat"
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, end_ids: Sequence[int] | None = None
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        end_ids: Sequence[int] | None = None,
+        *,
+        system: str = "",
+        think: bool = True,
     ) -> None:
-        self.tokenizer = tokenizer
-        opened = (("user", _FIRST),)
+        self.tokenizer, self._think = tokenizer, think
+        opened = (*((("system", _SYSTEM),) if system else ()), ("user", _FIRST))
         alone, both = render(
-            tokenizer, [opened, (*opened, ("assistant", _REPLY), ("user", _SECOND))]
+            tokenizer,
+            [opened, (*opened, ("assistant", _REPLY), ("user", _SECOND))],
+            think=think,
         )
         opening, ending = _around(alone, _FIRST)
         _, rest = _around(both, _REPLY)
         between, _ = _around(rest, _SECOND)
         backend = tokenizer.backend_tokenizer
         backend.encode_special_tokens = False  # these parts are the model's own format
-        self._opening, self._between, self._ending = (
+        self._between, self._ending, *before = (
             list(backend.encode(part, add_special_tokens=False).ids)
-            for part in (opening, between, ending)
+            for part in (between, ending, *(_around(opening, _SYSTEM) if system else (opening,)))
         )
         self._plain = PlainEncoder(tokenizer)
+        self._opening: list[int] = before[0]
+        if system:
+            self._opening = [*before[0], *self._plain.encode(system), *before[1]]
         known = [tokenizer.eos_token_id] if end_ids is None else end_ids
         self.eos_id: int = self._closer(frozenset(known))
         self._thoughts = [
@@ -130,7 +146,7 @@ class ChatTemplate:
 
     def response(self, action: str) -> list[int]:
         """Return the tokens of an action without thoughts, closed by the end of the turn."""
-        before = self._closing or f"{THINK}{END_THINK}"
+        before = self._closing or (f"{THINK}{END_THINK}" if self._think else "")
         tokens = self._plain.encode_with(
             (f"{before}{ACTION}", True), (action, False), (END_ACTION, True)
         )
@@ -162,7 +178,8 @@ class ChatTemplate:
 
     def _asked(self, said: str) -> list[int]:
         """Return the tokens of a message of the world's text, and of what is asked."""
-        return self._plain.encode_with((said, False), (_ASK, True))
+        ask = _ASK if self._think else _ASK_AT_ONCE
+        return self._plain.encode_with((said, False), (ask, True))
 
     def _closer(self, known: frozenset[int]) -> int:
         """Return the token that closes a reply in the chat format."""
@@ -197,6 +214,10 @@ class ChatTemplate:
 
 def _around(text: str, mark: str) -> tuple[str, str]:
     before, found, after = text.partition(mark)
+    if not found and mark == _SYSTEM:
+        raise TemplateError(
+            "the tokenizer's chat template takes no system message: leave policy.system empty"
+        )
     if not found or mark in after:
         raise TemplateError("the tokenizer's chat template changes or repeats what is said")
     return before, after

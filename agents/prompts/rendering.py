@@ -8,7 +8,7 @@ import resource
 import warnings
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anchorgym.agents.prompts.template import TemplateError
 
@@ -26,7 +26,11 @@ Messages = tuple[tuple[str, str], ...]
 
 
 def render(
-    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Messages], seconds: int = SECONDS
+    tokenizer: PreTrainedTokenizerBase,
+    conversations: Sequence[Messages],
+    seconds: int = SECONDS,
+    *,
+    think: bool = True,
 ) -> list[str]:
     """Render conversations, each up to where the assistant's next message begins.
 
@@ -37,6 +41,8 @@ def render(
         tokenizer: tokenizer with a chat template.
         conversations: pairs of (role, content) for each.
         seconds: longest time for all of them.
+        think: whether a chat format that can switch thoughts off, by `enable_thinking`, leaves
+            them on.
 
     Raises:
         TemplateError: there is no chat template, it cannot be used, or it exceeds the limits.
@@ -44,11 +50,11 @@ def render(
     template = tokenizer.chat_template
     if not isinstance(template, (str, dict)):
         raise TemplateError("the tokenizer has no chat template: it is not one of a chat model")
-    key = f"{template}\n{tokenizer.special_tokens_map}", tuple(conversations)
+    key = f"{template}\n{tokenizer.special_tokens_map}\n{think}", tuple(conversations)
     if key not in _rendered:
         if len(_rendered) >= _MOST_KEPT:
             _rendered.clear()
-        _rendered[key] = _render_apart(tokenizer, key[1], seconds)
+        _rendered[key] = _render_apart(tokenizer, key[1], seconds, think)
     return _rendered[key]
 
 
@@ -57,12 +63,15 @@ _rendered: dict[tuple[str, tuple[Messages, ...]], list[str]] = {}
 
 
 def _render_apart(
-    tokenizer: PreTrainedTokenizerBase, conversations: tuple[Messages, ...], seconds: int
+    tokenizer: PreTrainedTokenizerBase,
+    conversations: tuple[Messages, ...],
+    seconds: int,
+    think: bool,
 ) -> list[str]:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     work = context.Process(
-        target=_render_all, args=(tokenizer, conversations, seconds, theirs), daemon=True
+        target=_render_all, args=(tokenizer, conversations, seconds, think, theirs), daemon=True
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the child runs no other thread's code
@@ -91,17 +100,20 @@ def _render_all(
     tokenizer: PreTrainedTokenizerBase,
     conversations: tuple[Messages, ...],
     seconds: int,
+    think: bool,
     out: Connection,
 ) -> None:
     """Render in the process of its own, and send (texts, what went wrong)."""
     try:
         _limit(seconds)
+        switches: dict[str, Any] = {} if think else {"enable_thinking": False}
         texts = [
             str(
                 tokenizer.apply_chat_template(
                     [{"role": role, "content": content} for role, content in messages],
                     tokenize=False,
                     add_generation_prompt=True,
+                    **switches,
                 )
             )
             for messages in conversations

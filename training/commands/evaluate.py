@@ -19,6 +19,7 @@ from anchorgym.training.commands.command import (
 )
 from anchorgym.training.commands.environment import EnvironmentSettings
 from anchorgym.training.config.general import ModelConfig
+from anchorgym.training.config.sections import PromptConfig
 
 if TYPE_CHECKING:
     from anchorgym.agents.engines import EngineFactory
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 class EvaluationSettings(EnvironmentSettings, ModelConfig):
     """Settings of an evaluation: the environment, and how language policies run."""
+
+    policy: PromptConfig = PromptConfig()
 
 
 def run(known: Namespace, given: Settings) -> int:
@@ -46,7 +49,8 @@ def run(known: Namespace, given: Settings) -> int:
     arguments = {**({"split": known.panel} if known.panel else {}), **env.arguments}
     names = [known.policy, *([known.against] if known.against else [])]
     engine = None if all(name in SCRIPTED for name in names) else _engine(settings)
-    players = [load_player(name, seed=known.seed, engine=engine) for name in names]
+    prompt = settings.policy.prompt_changes()
+    players = [load_player(name, seed=known.seed, engine=engine, prompt=prompt) for name in names]
     env_id = _env_id(env.id, players)
     worlds = EnvPool.of(env_id, **arguments)
     plan = Plan(
@@ -59,6 +63,7 @@ def run(known: Namespace, given: Settings) -> int:
         top_p=known.top_p,
         samples=known.samples,
         seed=known.seed,
+        prompt=prompt,
     )
     there = len(worlds.first.tasks(plan.split))
     if plan.tasks is not None and plan.tasks > there:
@@ -199,6 +204,7 @@ COMMAND = Command(
         "anchorgym evaluate runs/A/policy --against runs/B/policy",
         "anchorgym evaluate expert --env anchorgym/ALFWorld-v0 --panel valid_seen",
         "anchorgym evaluate MODEL --env anchorgym/ALFWorld-v0 --device cuda --dtype bfloat16",
+        "anchorgym evaluate MODEL --env anchorgym/ALFWorld-v0 --policy.think false",
     ),
     arguments=(
         word("policy", "PLAYER", "Player to measure, such as runs/NAME/policy.", required=True),

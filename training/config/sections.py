@@ -44,7 +44,39 @@ class EnvConfig(Section):
         return {**limit, **(self.model_extra or {})}
 
 
-class PolicyConfig(Section):
+class PromptConfig(Section):
+    """Prompts of language policies; what is not set stays as the policy was saved."""
+
+    max_context: int = Field(1536, ge=64)
+    """Longest context of prompt and responses, in tokens; an episode that outgrows it is cut."""
+    max_response: int | None = Field(None, ge=1)
+    """Longest response, in tokens; by default as many as the longest known action needs."""
+    form: Literal["transcript", "window"] = "transcript"
+    """Prompt before each response: the growing `transcript` of the episode, or a `window` of its
+    last turns that is written anew each turn."""
+    history: int = Field(2, ge=0)
+    """Number of past turns that a window shows."""
+    shows_actions: Literal["none", "new", "all"] = "none"
+    """Admissible actions that the prompt lists: none, all, or only the new ones that the first turn
+    of the episode did not offer."""
+    constrained: bool = False
+    """Whether decoding is constrained to admissible actions; training uses the same mask."""
+    end_tokens: tuple[str, ...] = ()
+    """Tokens that end a response of a chat model, beside those that the model, its tokenizer and
+    its chat format name, such as `["<end_of_turn>"]`."""
+    system: str = ""
+    """System message of a chat model; by default that of its chat format, if it has one."""
+    think: bool = True
+    """Whether a chat model is asked to think before it acts, in `<think> </think>`."""
+
+    def prompt_changes(self) -> dict[str, Any]:
+        """Return the prompt settings that were set explicitly, which override a saved policy's."""
+        set_ = self.model_fields_set & PromptConfig.model_fields.keys()
+        values = {name: getattr(self, name) for name in PromptConfig.model_fields if name in set_}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class PolicyConfig(PromptConfig):
     """Policy to train: a small model built from nothing, or one that was saved before."""
 
     name: str = "tiny"
@@ -60,33 +92,8 @@ class PolicyConfig(Section):
     """Number of key and value heads, which must divide `heads`; by default as many as `heads`."""
     feed_forward: int = Field(384, ge=8, le=MOST_WIDTH)
     """Width of the feed-forward layers of a `tiny` policy."""
-    max_context: int = Field(1536, ge=64)
-    """Longest context of prompt and responses, in tokens; an episode that outgrows it is cut."""
-    max_response: int | None = Field(None, ge=1)
-    """Longest response, in tokens; by default as many as the longest known action needs."""
     vocabulary_tasks: int = Field(600, ge=1)
     """Number of training tasks whose texts make up the vocabulary of a `tiny` policy."""
-    form: Literal["transcript", "window"] = "transcript"
-    """Prompt before each response: the growing `transcript` of the episode, or a `window` of its
-    last turns that is written anew each turn."""
-    history: int = Field(2, ge=0)
-    """Number of past turns that a window shows."""
-    shows_actions: Literal["none", "new", "all"] = "none"
-    """Admissible actions that the prompt lists: none, all, or only the new ones that the first turn
-    of the episode did not offer."""
-    constrained: bool = False
-    """Whether decoding is constrained to admissible actions; training uses the same mask."""
-    end_tokens: tuple[str, ...] = ()
-    """Tokens that end a response of a chat model, beside those that the model, its tokenizer and
-    its chat format name, such as `["<end_of_turn>"]`."""
-
-    def prompt_changes(self) -> dict[str, Any]:
-        """Return the prompt settings that were set explicitly, which override a saved policy's."""
-        names = (
-            *("form", "history", "shows_actions", "constrained"),
-            *("max_context", "max_response", "end_tokens"),
-        )
-        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

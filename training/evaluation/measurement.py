@@ -49,6 +49,8 @@ class Plan:
     samples: int = 4
     """Number of episodes of a task in sampled play."""
     seed: int = 0
+    prompt: Mapping[str, Any] = field(default_factory=dict)
+    """Prompt settings of language policies, in place of those that they were saved with."""
 
     def __post_init__(self) -> None:
         if "sampled" in self.modes and not 0 < self.temperature < float("inf"):

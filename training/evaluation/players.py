@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.scripted import ExpertPolicy, RandomPolicy
@@ -26,7 +26,13 @@ class Player:
     """Id of the environment that the policy was made for; empty for scripted players."""
 
 
-def load_player(name: str, *, seed: int = 0, engine: EngineFactory | None = None) -> Player:
+def load_player(
+    name: str,
+    *,
+    seed: int = 0,
+    engine: EngineFactory | None = None,
+    prompt: Mapping[str, Any] | None = None,
+) -> Player:
     """Return the player of a name.
 
     Args:
@@ -34,6 +40,7 @@ def load_player(name: str, *, seed: int = 0, engine: EngineFactory | None = None
             the folder of a saved policy, or `module:Name` for a loader of the user's own.
         seed: seed of the player's random draws.
         engine: factory of the engine of a saved policy; by default one in this process.
+        prompt: prompt settings of a saved policy that replace its own.
 
     Raises:
         PolicyError: the folder holds no saved policy, or the loader returns none.
@@ -47,5 +54,8 @@ def load_player(name: str, *, seed: int = 0, engine: EngineFactory | None = None
     from anchorgym.training.run.policies import named_policy
 
     policy = named_policy(name, engine=engine, seed=seed, known=SCRIPTED)
-    env_id = policy.env_id if isinstance(policy, ModelPolicy) else ""
-    return Player(name, lambda: policy, env_id)
+    if not isinstance(policy, ModelPolicy):
+        return Player(name, lambda: policy, "")
+    if prompt:
+        policy = policy.with_prompt(**prompt)
+    return Player(name, lambda: policy, policy.env_id)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from anchorgym.training.learning.token_batch import padded_length
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 _CPU_MEMORY = 2 * 2**30
 """Bytes that activations may take on a CPU."""
@@ -77,6 +78,8 @@ def recomputing(model: PreTrainedModel) -> Iterator[None]:
 
     The backward pass has to be inside the block too.
     """
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
     layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
     for layer in layers:
         forward: Any = partial(

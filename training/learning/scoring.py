@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
-from transformers import PreTrainedModel
 
 from anchorgym.agents.engines.forward import token_logits
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 MOST_LOGITS = 2**24
 """Most logits that are held at once: 64 MB in float32, a few times over."""

@@ -104,7 +104,7 @@ def test_the_settings_of_train_show_choices_and_defaults(
     said = page(capsys, "train")
     assert '--policy.form transcript | window  (default: "transcript")' in said
     assert "--rollout.group-size INTEGER >= 2  (default: 8)" in said
-    assert "Weight decay of AdamW and Muon." in said
+    assert "Weight decay of AdamW and Muon;" in said
 
 
 @pytest.mark.parametrize("name", ["", *ALL])

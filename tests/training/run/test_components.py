@@ -10,6 +10,7 @@ from remote_engine import RemoteFactory
 from small_policies import small_policy
 
 from anchorgym.agents.engines import UnsupportedRequestError
+from anchorgym.agents.engines.placing import PlacedFactory
 from anchorgym.envs import UnknownTaskError, register
 from anchorgym.training import ConfigError, TrainConfig
 from anchorgym.training.run.components import assemble
@@ -92,7 +93,7 @@ def test_an_engine_that_is_none_is_named_by_its_setting() -> None:
 
 def test_what_an_engine_cannot_do_is_refused_before_anything_is_made() -> None:
     engine = "remote_engine:RemoteFactory"
-    assert assemble(job(engine=engine)).engine == RemoteFactory()
+    assert assemble(job(engine=engine)).engine == PlacedFactory(RemoteFactory())
     with pytest.raises(UnsupportedRequestError, match=r"policy\.constrained") as error:
         assemble(job(engine=engine, policy={"constrained": True}))
     assert error.value.capability == "constrained_decoding"

@@ -248,7 +248,7 @@ def test_a_chat_model_can_be_cloned(tmp_path: Path) -> None:
     config = settings(
         "test/CandidKeyDoor-v0",
         policy={"name": str(chat_model(tmp_path / "model")), "max_response": 60},
-        clone={"updates": 20, "corrections": 0.0},
+        clone={"updates": 20, "corrections": 0.0, "learning_rate": 2e-3},
         rollout={"iterations": 0},
         evaluation={"tasks": 1},
     )

@@ -179,7 +179,7 @@ def claimed(settings: Section, folder: Path, command: str, *, resume: bool) -> I
         if goes_on:
             require_equal(settings, read_settings(type(settings), folder, command), folder)
         else:
-            write_file(folder / CONFIG, settings.model_dump_json(indent=2) + "\n")
+            write_file(folder / CONFIG, settings.to_text())
         yield goes_on
 
 

@@ -13,6 +13,9 @@ from anchorgym.training.config.explaining import explain
 from anchorgym.training.config.limits import MOST_NUMBER
 from anchorgym.training.config.renamed import with_present_names
 
+_GIVEN = "given"
+"""Key of the settings that were set, beside all settings."""
+
 
 class ConfigError(AnchorgymError, ValueError):
     """A setting that does not exist or cannot have that value; the message names it."""
@@ -58,9 +61,32 @@ class Section(BaseModel):
         except ValidationError as error:
             raise ConfigError(explain(cls, error)) from error
 
+    def as_given(self, given: Section) -> Self:
+        """Return the same settings, of which those of `given` alone count as set.
+
+        What a setting stands for may depend on whether it was set: a saved policy keeps its own
+        prompt settings where none were given.
+        """
+        marked = self.model_copy(
+            update={
+                name: _marked(value, getattr(given, name))
+                for name, value in self
+                if name in type(given).model_fields
+            }
+        )
+        marked.__pydantic_fields_set__ = set(given.model_fields_set)
+        return marked
+
+    def to_text(self) -> str:
+        """Return all settings as JSON text, and those that were set as `given` beside them."""
+        values, given = (
+            self.model_dump(mode="json", exclude_unset=unset) for unset in (False, True)
+        )
+        return json.dumps({**values, _GIVEN: given}, indent=2) + "\n"
+
     @classmethod
     def parse_json(cls, text: str) -> Self:
-        """Validate the output of `model_dump_json`, of this or an earlier version.
+        """Validate the output of `to_text`, of this or an earlier version.
 
         Raises:
             ConfigError: settings are wrong; the message explains each.
@@ -71,7 +97,11 @@ class Section(BaseModel):
             raise ConfigError(f"settings that are not JSON: {error}") from error
         if not isinstance(values, dict):
             raise ConfigError(f"settings are a JSON object, not {type(values).__name__}")
-        return cls.parse(with_present_names(values))
+        given = values.pop(_GIVEN, None)
+        found = cls.parse(with_present_names(values))
+        if not isinstance(given, dict):
+            return found
+        return found.as_given(cls.parse(with_present_names(given)))
 
 
 def changed_fields(before: Section, after: Section) -> list[str]:
@@ -82,6 +112,15 @@ def changed_fields(before: Section, after: Section) -> list[str]:
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     ]
+
+
+def _marked(value: Any, given: Any) -> Any:
+    """Return settings within settings of which those of `given` alone count as set."""
+    if isinstance(value, Section) and isinstance(given, Section):
+        return value.as_given(given)
+    if isinstance(value, dict) and isinstance(given, dict):
+        return {key: _marked(of, given.get(key)) for key, of in value.items()}
+    return value
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

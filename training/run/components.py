@@ -203,7 +203,7 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
         "split": components.panels.test,
         "validation_split": components.panels.validation,
     }
-    return TrainConfig.parse(values)
+    return TrainConfig.parse(values).as_given(config)
 
 
 def _dtype_name(dtype: torch.dtype) -> str:

@@ -81,7 +81,7 @@ def train(
         else:
             claim(folder, "anchorgym train")
             stack.enter_context(alone(folder))
-            write_file(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
+            write_file(folder / CONFIG, config.to_text())
         # Nothing is taken back before it is known that the run goes on.
         recovery = Recovery(folder, WRITTEN, config.checkpoint)
         elapsed = recovery.saved.state.get("elapsed", 0.0) if recovery.saved else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import random
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import worlds  # noqa: F401  (registers the test worlds)
+from chat_models import chat_model
 from killing import KILLED, Moments, in_a_child, left_by
 
 from anchorgym.training import (
@@ -21,6 +23,7 @@ from anchorgym.training import (
     train,
 )
 from anchorgym.training.cli import main
+from anchorgym.training.run.job import Job
 from anchorgym.training.run.results import RESULT
 from anchorgym.training.run.trainer import read_config
 
@@ -144,3 +147,27 @@ def test_mistakes_with_resume_are_named(
     words = [word.format(run=tmp_path) for word in arguments]
     assert main(["train", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_was_not_set_is_not_set_by_going_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chat model keeps the form of its prompts, even if a run is ended before it has begun."""
+    job = settings(rollout={"iterations": 1}, clone={"updates": 0}, evaluation={"tasks": 1})
+    values = job.model_dump(exclude_unset=True)
+    values["policy"] = {"name": str(chat_model(tmp_path / "model")), "max_response": 7}
+    config = TrainConfig.parse(values)
+
+    def interrupted(job: Job) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tmp_path / "run")
+    run = train(read_config(tmp_path / "run"), tmp_path / "run", resume=True)
+    prompt = run.policy.prompt_settings
+    assert (prompt.form, prompt.shows_actions, prompt.max_response) == ("window", "all", 7)
+    kept = json.loads((tmp_path / "run/config.json").read_text())
+    assert kept["given"]["policy"] == values["policy"]
+    assert kept["learner"]["epochs"] == 1

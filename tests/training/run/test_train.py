@@ -76,7 +76,7 @@ def test_the_run_leaves_what_it_promises(run: Run) -> None:
     assert result["after"]["greedy"]["success"]["mean"] == run.after["greedy"].success.mean
     assert result["gain"]["greedy"]["mean"] == pytest.approx(run.gain("greedy").mean)
     assert list((run.folder / "tensorboard").glob("events.out.tfevents.*"))
-    config = TrainConfig.parse(json.loads((run.folder / "config.json").read_text()))
+    config = TrainConfig.parse_json((run.folder / "config.json").read_text())
     assert config.rollout.iterations == 16
 
 

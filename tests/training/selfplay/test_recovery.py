@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from killing import require_bit_exact
 
 from anchorgym.training.selfplay import CoevolveConfig, coevolve
+from anchorgym.training.selfplay.config import read_coevolve_config
 
 SMALL: dict[str, Any] = {
     "env": "test/Cards-v0",
@@ -43,8 +45,27 @@ WARMED = {
 
 
 def run(settings: dict[str, Any], folder: Path) -> None:
-    for _ in coevolve(CoevolveConfig.parse({**SMALL, **settings}), folder, resume=True):
+    """Begin a run, or go on with it as `--resume` does: with the settings in its folder."""
+    begun = (folder / "config.json").exists()
+    config = read_coevolve_config(folder) if begun else CoevolveConfig.parse({**SMALL, **settings})
+    for _ in coevolve(config, folder, resume=True):
         pass
+
+
+def test_a_run_that_is_gone_on_with_learns_at_the_same_rates(tmp_path: Path) -> None:
+    """A table's learning rate is that of tables only where none was given."""
+    settings = {"roles": {"player": {"learner": {"epochs": 1}}}, "payoff_games": 0}
+    run(settings, tmp_path / "whole")
+    generations = coevolve(CoevolveConfig.parse({**SMALL, **settings}), tmp_path / "cut")
+    next(generations)
+    generations.close()
+    run(settings, tmp_path / "cut")
+    for last in ("whole", "cut"):
+        records = [json.loads(line) for line in (tmp_path / last / "metrics.jsonl").open()]
+        rates = [record["learning_rate"] for record in records if "learning_rate" in record]
+        assert rates == [1.0] * 6
+    tables = [tmp_path / last / "players/player-3/table.safetensors" for last in ("whole", "cut")]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
 
 
 @pytest.mark.parametrize("settings", [LEAGUE, RESPONSES], ids=["league", "responses"])

@@ -10,7 +10,9 @@ from typing import Any
 from pydantic import ConfigDict, Field, field_validator
 
 from anchorgym.training.commands.command import Settings, UsageError
+from anchorgym.training.config.general import ModelConfig
 from anchorgym.training.config.section import Section
+from anchorgym.training.config.sections import PromptConfig
 
 
 class EnvironmentSection(Section):
@@ -46,6 +48,12 @@ class EnvironmentSettings(Section):
     @classmethod
     def _env_by_id(cls, value: Any) -> Any:
         return {"id": value} if isinstance(value, str) else value
+
+
+class EvaluationSettings(EnvironmentSettings, ModelConfig):
+    """Settings of an evaluation: the environment, and how language policies run."""
+
+    policy: PromptConfig = PromptConfig()
 
 
 def environment(given: Settings) -> EnvironmentSection:

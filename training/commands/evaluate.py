@@ -17,26 +17,19 @@ from anchorgym.training.commands.command import (
     switch,
     word,
 )
-from anchorgym.training.commands.environment import EnvironmentSettings
-from anchorgym.training.config.general import ModelConfig
-from anchorgym.training.config.sections import PromptConfig
 
 if TYPE_CHECKING:
     from anchorgym.agents.engines import EngineFactory
     from anchorgym.envs import TextEnv
+    from anchorgym.training.commands.environment import EvaluationSettings
     from anchorgym.training.evaluation.measurement import Measurement
     from anchorgym.training.evaluation.players import Player
     from anchorgym.training.rollout.env_pool import EnvPool
 
 
-class EvaluationSettings(EnvironmentSettings, ModelConfig):
-    """Settings of an evaluation: the environment, and how language policies run."""
-
-    policy: PromptConfig = PromptConfig()
-
-
 def run(known: Namespace, given: Settings) -> int:
     """Play the panel and print the results."""
+    from anchorgym.training.commands.environment import EvaluationSettings
     from anchorgym.training.evaluation.evaluate import training_split
     from anchorgym.training.evaluation.measurement import Measurement, Plan
     from anchorgym.training.evaluation.partial import remove_partial
@@ -240,6 +233,6 @@ COMMAND = Command(
         folder("--out", "Folder for evaluation.json, its picture, and all episodes."),
         switch("--json", "Print all figures as JSON."),
     ),
-    settings="anchorgym.training.commands.evaluate:EvaluationSettings",
+    settings="anchorgym.training.commands.environment:EvaluationSettings",
     run=run,
 )

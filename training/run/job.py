@@ -28,11 +28,13 @@ from anchorgym.training.inspect.recording import Recorder
 from anchorgym.training.learning.demonstrations import Demonstration
 from anchorgym.training.learning.learners import learner_for
 from anchorgym.training.learning.schedules import learning_rate
+from anchorgym.training.learning.usual import is_pretrained
 from anchorgym.training.rollout.timers import Timers
 from anchorgym.training.rollout.types import Episode
 from anchorgym.training.run.checkpoints import CheckpointError, Saves, file_hashes
 from anchorgym.training.run.components import Components, new_policy
 from anchorgym.training.run.display import Display
+from anchorgym.training.run.first_look import first_look
 from anchorgym.training.run.iterations import Iterations
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.progress import PHASES, Progress
@@ -134,7 +136,18 @@ class Job:
         self.log.write("policy", parameters=size, words=len(policy.tokenizer))
         self._write_policy(START, policy)
         # Load it from disk, as a resumed run does.
-        return self._load(self.folder / START)
+        policy = self._load(self.folder / START)
+        if is_pretrained(policy):
+            self._look(policy)
+        return policy
+
+    def _look(self, policy: ModelPolicy) -> None:
+        """Say what a pretrained model writes before it is trained."""
+        look = first_look(policy, self.config, self.components)
+        for line in look.advice(policy, expert=self.components.expert):
+            self.display.say(line)
+        self.log.write("look", **asdict(look))
+        self.timers.lap("first look")
 
     def _clone(self) -> None:
         updates = self.config.clone_updates

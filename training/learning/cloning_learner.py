@@ -175,7 +175,7 @@ class _Predicted:
     targets: Tensor
     """The token to predict at each position."""
     kinds: Tensor
-    """Its kind."""
+    """The kind of that token: DONE, READ, MISTAKE or PADDING."""
     looked_at: Tensor | None
     """Whether it is predicted; None for all."""
 

@@ -28,7 +28,7 @@ class Progress:
     """Iteration of the best validation, the latest if several are equal."""
     best_success: float = -1.0
     policy: str = "start"
-    """Folder of the policy with which the phase began, but for reinforcement's learner."""
+    """Folder of the policy with which the phase began; a learner's saved state goes on from it."""
     written: dict[str, dict[str, str]] = field(default_factory=dict)
     """SHA-256 of the files of policies that the run has written, by folder."""
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)

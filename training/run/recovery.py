@@ -20,6 +20,7 @@ from anchorgym.training.config.general import CheckpointConfig
 from anchorgym.training.run.checkpoints import Checkpoint, CheckpointError, Checkpoints, Saves
 
 _COST = 20
+"""Least time between two checkpoints, as a multiple of what the last one took."""
 _WRITTEN = "written"
 """Key of the written files in the state of a checkpoint."""
 

@@ -157,7 +157,7 @@ def _clone(model: Any) -> str:
         rows.append(row)
     template = SimpleNamespace(name="chat")
     policy: Any = SimpleNamespace(model=model, template=template)
-    config = CloneConfig(observation_weight=0.0)
+    config = CloneConfig(learning_rate=5e-5, matrix_learning_rate=0.0, observation_weight=0.0)
     learner = CloningLearner(policy, config, updates=10, seed=0)
     learner.update(rows[:2], 0)
     began = time.process_time()

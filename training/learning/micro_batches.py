@@ -16,7 +16,7 @@ from anchorgym.training.learning.token_batch import padded_length
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-_CPU_MEMORY = 2 * 2**30
+_CPU_MEMORY = 2**30
 """Bytes that activations may take on a CPU."""
 _GPU_SHARE = 0.3
 """Share of a GPU's memory that activations may take."""

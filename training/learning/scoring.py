@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ def scores(
 
     Both are of the distribution that was sampled from, with its temperature and its choices. Many
     tokens over a large vocabulary are taken in parts, whose logits are computed again in the
-    backward pass.
+    backward pass; there, `_Scores` passes over the logits a third as often as autograd would.
 
     Args:
         model: a causal language model.
@@ -48,9 +48,11 @@ def scores(
         allowed = None if choices is None else choices[part]
         args = (model, hidden[part], tokens[part], allowed, heat)
         if torch.is_grad_enabled():
-            found.append(checkpoint(_scores, *args, use_reentrant=False, preserve_rng_state=False))
+            found.append(
+                checkpoint(_part_scores, *args, use_reentrant=False, preserve_rng_state=False)
+            )
         else:
-            found.append(_scores(*args))
+            found.append(_part_scores(*args))
     logprobs, entropies = zip(*found, strict=True)
     return torch.cat(logprobs), torch.cat(entropies)
 
@@ -86,6 +88,57 @@ def _scores(
     logprobs = table.gather(1, tokens[:, None])[:, 0]
     finite = table if choices is None else table.masked_fill(~choices, 0.0)
     return logprobs, -(table.exp() * finite).sum(-1)
+
+
+def _part_scores(
+    model: PreTrainedModel,
+    hidden: Tensor,
+    tokens: Tensor,
+    choices: Tensor | None,
+    temperature: float | Tensor,
+) -> tuple[Tensor, Tensor]:
+    logits = token_logits(model, hidden)
+    if not isinstance(temperature, float) or temperature != 1.0:
+        logits = logits / temperature
+    if choices is not None:
+        logits = logits.masked_fill(~choices, float("-inf"))
+    apply: Callable[..., tuple[Tensor, Tensor]] = _Scores.apply
+    return apply(logits, tokens, choices is not None)
+
+
+class _Scores(torch.autograd.Function):
+    """Log-probabilities and entropies of tokens, with few passes over the logits.
+
+    With p the distribution and H its entropy, the derivatives by logit j are [j = token] - p_j of
+    the log-probability, and -p_j (log p_j + H) of the entropy.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, tokens: Tensor, masked: bool) -> tuple[Tensor, Tensor]:
+        table = functional.log_softmax(logits, -1)
+        finite = table.clamp(min=_LEAST) if masked else table
+        entropies = -torch.linalg.vecdot(table.exp(), finite)
+        ctx.save_for_backward(table, tokens, entropies)
+        ctx.masked = masked
+        return table.gather(1, tokens[:, None])[:, 0], entropies
+
+    @staticmethod
+    def backward(
+        ctx: Any, by_logprob: Tensor, by_entropy: Tensor
+    ) -> tuple[Tensor | None, None, None]:
+        table, tokens, entropies = ctx.saved_tensors
+        slopes = table.exp()
+        if by_entropy.any():
+            finite = table.clamp(min=_LEAST) if ctx.masked else table
+            factor = (finite + entropies[:, None]).mul_(by_entropy[:, None])
+            slopes *= factor.add_(by_logprob[:, None]).neg_()
+        else:
+            slopes *= -by_logprob[:, None]
+        return slopes.scatter_add_(1, tokens[:, None], by_logprob[:, None]), None, None
+
+
+_LEAST = torch.finfo(torch.float32).min
+"""Log-probability of a token that was not allowed, which is multiplied by a probability of 0."""
 
 
 def _cross_entropies(model: PreTrainedModel, hidden: Tensor, targets: Tensor) -> Tensor:

@@ -111,6 +111,7 @@ def _generate(model: Any, what: str, episodes: int) -> str:
 def _train(model: Any, **memory: bool) -> str:
     import torch
 
+    from anchorgym.agents.engines import Capabilities
     from anchorgym.gigpo import make_algorithm
     from anchorgym.training.config.sections import LearnerConfig
     from anchorgym.training.learning.language_learner import LanguageLearner
@@ -130,7 +131,10 @@ def _train(model: Any, **memory: bool) -> str:
         )
         for i, length in enumerate(lengths)
     ]
-    policy: Any = SimpleNamespace(model=model, engine=SimpleNamespace(version=0))
+    policy: Any = SimpleNamespace(
+        model=model,
+        engine=SimpleNamespace(version=0, capabilities=Capabilities(exact_logprobs=True)),
+    )
     config = LearnerConfig(minibatch=n, learning_rate=1e-6, **memory)  # type: ignore[arg-type]
     learner = LanguageLearner(policy, make_algorithm("grpo", kl_coef=0.0), config, temperature=1.0)
     learner.update(rows[:2], 0)

@@ -282,6 +282,15 @@ class LearnerConfig(Section):
     packing: bool = False
     """Whether the sequences of a pass share one line without padding; none of them attends to
     another."""
+    correction: Literal["auto", "off", "token", "turn"] = "auto"
+    """Correction of the difference between the log-probabilities of an engine and those of the
+    learner: the loss of each `token`, or of each response (`turn`), is weighted with the ratio of
+    its probabilities. `auto` is `token` for an engine with computations of its own, such as vLLM,
+    which costs a further forward pass, and `off` for `torch`."""
+    correction_cap: float = Field(2.0, ge=1)
+    """Largest weight of a token in that correction."""
+    correction_limit: float = Field(8.0, gt=1)
+    """Ratio beyond which, or below whose inverse, tokens are left out of the loss as outliers."""
 
 
 class EvaluationConfig(Section):

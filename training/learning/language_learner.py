@@ -37,6 +37,7 @@ from anchorgym.training.learning.minibatches import (
     sampling_temperatures,
     totals_of,
 )
+from anchorgym.training.learning.mismatch import corrected
 from anchorgym.training.learning.rows import TokenRow
 from anchorgym.training.learning.scoring import scores
 from anchorgym.training.learning.token_batch import TokenBatch, choice_mask
@@ -51,9 +52,10 @@ _SUMS = ("loss", "policy_loss")
 class LanguageLearner(GradientLearner["PreTrainedModel"]):
     """Trains a language model with AdamW; see `Learner`.
 
-    A mini-batch with more tokens than `config.micro_tokens` is taken in parts, with the same
-    gradient up to rounding. The reference model of a KL penalty is the policy as it is now: it is
-    not saved, so a learner that goes on has to be made with the same policy.
+    Where the engine's log-probabilities are not those of this model, an update corrects for the
+    difference; see `mismatch`. A mini-batch with more tokens than `config.micro_tokens` is taken in
+    parts, with the same gradient up to rounding. The reference model of a KL penalty is the policy
+    as it is now: it is not saved, so a learner that goes on has to be made with the same policy.
 
     Args:
         policy: policy to train, in place.
@@ -73,6 +75,7 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         super().__init__(policy.model, max_grad_norm=config.max_grad_norm)
         self.algorithm, self.config, self.temperature = algorithm, config, temperature
         self.version = policy.engine.version
+        self._exact = policy.engine.capabilities.exact_logprobs
         self._budget = config.micro_tokens or usual_budget(self.model)
         self.optimizers["optimizer"] = torch.optim.AdamW(
             self.masters.named().values(),
@@ -85,21 +88,9 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         if algorithm.kl_coef:
             self._reference = copy.deepcopy(self.model).requires_grad_(False).eval()
 
-    @torch.no_grad()
     def entropies(self, rows: Sequence[TokenRow]) -> NDArray[np.float64]:
         """Return the entropy of each written token's distribution, (n_tokens,) in nats."""
-        found: list[NDArray[np.float64]] = [np.zeros(0)] * len(rows)
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i].tokens))
-        for start in range(0, len(order), self.config.minibatch):
-            some = order[start : start + self.config.minibatch]
-            for part in self._parts([rows[i] for i in some]):
-                batch = [rows[some[i]] for i in part]
-                _, entropy = self._score(self.model, batch, self.temperature)
-                ends = np.cumsum([len(row.logprobs) for row in batch])[:-1]
-                values = np.split(entropy.double().cpu().numpy(), ends)
-                for i, of_row in zip(part, values, strict=True):
-                    found[some[i]] = of_row
-        return np.concatenate([np.zeros(0), *found])
+        return np.concatenate([np.zeros(0), *self._scored(rows, 1, self.temperature)])
 
     def sizes(self, rows: Sequence[TokenRow]) -> Sizes:
         """Return the numbers of tokens, rows, turns, trajectories and groups of a mini-batch."""
@@ -124,6 +115,7 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
     def update(self, rows: Sequence[TokenRow], seed: int) -> Statistics:
         """Take the optimizer steps of one update; see `Learner.update`."""
         config, unit, rng = self.config, self.algorithm.minibatch_unit, random.Random(seed)
+        rows, mismatch = self._corrected(rows)
         self.drop_gradients()
         records = [
             {**self.forward_backward(batch), **self.step()}
@@ -133,7 +125,7 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         self.version += 1
         rate = self.optimizers["optimizer"].param_groups[0]["lr"]
         counts = {"learning_rate": rate, "rows": len(rows), "steps": len(records)}
-        return {**means(records), **counts}
+        return {**means(records), **counts, **mismatch}
 
     def save(self, folder: Path) -> None:
         """Write the state, without the reference model; see `Learner.save`."""
@@ -158,6 +150,34 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         super().load(folder)
 
     # Passes ---------------------------------------------------------------------------------
+
+    def _corrected(self, rows: Sequence[TokenRow]) -> tuple[Sequence[TokenRow], Statistics]:
+        """Return rows corrected for the mismatch with the engine, and statistics of it."""
+        config, how = self.config, self.config.correction
+        if how == "auto":
+            how = "off" if self._exact else "token"
+        if how == "off" or not rows:
+            return rows, {}
+        own = self._scored(rows, 0)
+        return corrected(rows, own, how, cap=config.correction_cap, limit=config.correction_limit)
+
+    @torch.no_grad()
+    def _scored(
+        self, rows: Sequence[TokenRow], which: int, temperature: float | None = None
+    ) -> list[NDArray[np.float64]]:
+        """Return log-probability (0) or entropy (1) of each row's written tokens, (n_written,)."""
+        found: list[NDArray[np.float64]] = [np.zeros(0)] * len(rows)
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i].tokens))
+        for start in range(0, len(order), self.config.minibatch):
+            some = order[start : start + self.config.minibatch]
+            for part in self._parts([rows[i] for i in some]):
+                batch = [rows[some[i]] for i in part]
+                values = self._score(self.model, batch, temperature)[which]
+                ends = np.cumsum([len(row.logprobs) for row in batch])[:-1]
+                of_rows = np.split(values.double().cpu().numpy(), ends)
+                for i, of_row in zip(part, of_rows, strict=True):
+                    found[some[i]] = of_row
+        return found
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[int]]:
         return micro_batches([len(row) for row in rows], self._budget, packed=self.config.packing)

@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Final, NoReturn, cast
 from anchorgym.envs.alfworld.data import SPLITS, game_source
 from anchorgym.envs.alfworld.engine import World
 from anchorgym.envs.alfworld.expert import honest_action
+from anchorgym.envs.alfworld.goal import TASK_TYPES
 from anchorgym.envs.alfworld.solver import UnsolvableError, full_action
 from anchorgym.envs.alfworld.text import DIALECTS, NOTHING_HAPPENS
 from anchorgym.envs.core import JSON, ExpertKind, Outcome, TextEnv
-from anchorgym.envs.errors import NoExpertError, OptionError, ResetNeededError
+from anchorgym.envs.errors import NoExpertError, OptionError, ResetNeededError, did_you_mean
 
 
 class _NoGame:
@@ -46,13 +47,14 @@ class ALFWorldEnv(TextEnv):
         dialect: the words of the game: "2.1.2", or those up to "2.1.1" that published prompts
             are written in (`put X in/on Y`, "You arrive at loc 24.", no `help`); see `text.py`.
         split: train, valid_seen or valid_unseen (scenes that no training game takes place in).
+        task_types: the official names of the task types that `tasks` lists; by default all six.
         max_turns: the number of turns after which an episode is truncated.
         render_mode: None, or "ansi".
 
     Raises:
         DataError: the data named is missing or broken.
         UnknownSplitError: there is no such split.
-        OptionError: there is no such dialect.
+        OptionError: there is no such dialect, or no such task type.
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS
@@ -67,6 +69,7 @@ class ALFWorldEnv(TextEnv):
         data: str | os.PathLike[str] | None = None,
         dialect: str = "2.1.2",
         split: str = "train",
+        task_types: str | Sequence[str] = (),
         max_turns: int = 50,
         render_mode: str | None = None,
     ) -> None:
@@ -74,7 +77,14 @@ class ALFWorldEnv(TextEnv):
         if dialect not in DIALECTS:
             raise OptionError(f"there is no dialect {dialect!r}: choose {' or '.join(DIALECTS)}")
         self.dialect = dialect
+        self._task_types = frozenset([task_types] if isinstance(task_types, str) else task_types)
+        for name in sorted(self._task_types.difference(TASK_TYPES.values())):
+            raise OptionError(
+                f"there is no task type {name!r}.{did_you_mean(name, TASK_TYPES.values())} There "
+                f"are {', '.join(TASK_TYPES.values())}"
+            )
         self._source = game_source(data)
+        self._of_types: dict[str, tuple[str, ...]] = {}
         self._source.tasks(split)  # data that is missing is reported here, not at the first reset
         self.world = _NO_GAME
 
@@ -85,7 +95,17 @@ class ALFWorldEnv(TextEnv):
             UnknownSplitError: there is no such split.
             DataError: its data is missing or broken.
         """
-        return self._source.tasks(self.split if split is None else split)
+        return self._listed(self.split if split is None else split)
+
+    def _listed(self, split: str) -> Sequence[str]:
+        tasks = self._source.tasks(split)
+        if not self._task_types:
+            return tasks
+        if split not in self._of_types:
+            self._of_types[split] = tuple(
+                task for task in tasks if self._source.task_type(task) in self._task_types
+            )
+        return self._of_types[split]
 
     def task_type(self, task: str) -> str:
         """Return which of the six official task types a task is of."""

@@ -132,6 +132,19 @@ def test_the_older_dialect_says_what_published_prompts_show(small_data: Path) ->
     assert (observation, reward) == ("You put the bowl 1 in/on the fridge 1.", 1.0)
 
 
+def test_tasks_of_some_types_are_those_of_all_in_their_order() -> None:
+    two = ("look_at_obj_in_light", "pick_two_obj_and_place")
+    every, some, one = make(), make(task_types=two), make(task_types=two[0])
+    for split in ("train", "valid_unseen"):
+        expected = [task for task in every.tasks(split) if every.task_type(task) in two]
+        assert list(some.tasks(split)) == expected
+        assert {one.task_type(task) for task in one.tasks(split)} == {two[0]}
+    _, info = one.reset(seed=3)
+    assert one.task_type(info["task_id"]) == two[0]
+    with pytest.raises(OptionError, match=r"no task type 'look'.*pick_two_obj_and_place"):
+        make(task_types="look")
+
+
 def test_dialects_share_states_and_not_snapshots() -> None:
     new, old = make(), make(dialect="2.1.1")
     assert (new.dialect, old.dialect) == ("2.1.2", "2.1.1")

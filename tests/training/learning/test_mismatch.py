@@ -88,7 +88,7 @@ def test_noise_of_an_engine_is_measured() -> None:
 
 
 def test_corrected_rows_start_from_the_learner() -> None:
-    """The clipped ratio is that of the learner before and after a step, whatever the engine said."""
+    """The clipped ratio is that of the learner before and after a step, not of the engine."""
     rows, learner = rows_and_learner(correction="token", correction_cap=1, correction_limit=1e9)
     given = noisy(rows, 2.0)
     fixed, _ = learner._corrected(given)

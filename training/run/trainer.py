@@ -21,6 +21,7 @@ from anchorgym.training.config.run_folders import (
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.run.checkpoints import Checkpoints
 from anchorgym.training.run.components import assemble, completed, find_factory
+from anchorgym.training.run.deterministic import deterministic_kernels
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.job import START, Job
 from anchorgym.training.run.metrics import MetricsLog
@@ -90,6 +91,7 @@ def train(
         if log.left_out:
             display.say(log.left_out)
         stack.enter_context(tensor_threads(config.threads))
+        stack.enter_context(deterministic_kernels(config.device))
         return Job(config, components, folder, log, display, recovery).run()
 
 

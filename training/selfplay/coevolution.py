@@ -30,6 +30,7 @@ from anchorgym.training.rollout.play import play_matches
 from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.rollout.types import Match, Start
 from anchorgym.training.run.components import find_factory
+from anchorgym.training.run.deterministic import deterministic_kernels
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.recovery import Recovery, Written
@@ -94,6 +95,7 @@ def coevolve(
     with (
         claimed(config, folder, "anchorgym selfplay", resume=resume),
         tensor_threads(config.threads),
+        deterministic_kernels(config.device),
     ):
         recovery = Recovery(folder, WRITTEN, config.checkpoint)
         if recovery.saved is not None and recovery.saved.state["done"] >= config.generations:

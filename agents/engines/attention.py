@@ -34,6 +34,8 @@ as a backward pass on a GPU computes layers again in a thread of its own."""
 
 _BLOCK = 64
 """Number of queries in a block; a block attends only to keys up to its own end."""
+_FEW_HEADS = 4
+"""Number of heads that share keys up to which, in 16 bits, they had better be read for each head."""
 _FUSED_WIDTH = 64
 """Width of heads from which the fused kernel is as fast on a CPU, and needs much less memory."""
 
@@ -157,7 +159,9 @@ def _blocked_attention(layer: Inputs) -> Tensor:
 def cached_attention(layer: Inputs) -> Tensor:
     """Attend to cached keys; the heads of a group share them without copies."""
     if layer.fuses and layer.allowed is not None and layer.query.shape[2] == 1:
-        return layer.attend_grouped()
+        few = layer.query.shape[1] <= _FEW_HEADS * layer.key.shape[1]
+        half = layer.query.dtype in _HALVES
+        return layer.attend_fused() if half and few else layer.attend_grouped()
     if layer.fuses or (layer.fusible and layer.key.shape[1] == layer.query.shape[1]):
         return layer.attend_fused()
     return layer.attend()

@@ -7,7 +7,6 @@ where the processor computes in it, and float32 elsewhere.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from language_models import build, generation, peak_memory, prompts_of, rows_of, training
 
 PROMPT, RESPONSE, TRAINED = 410, 48, (8, 400, 256)
 """Tokens of a prompt and of its response; rows of a mini-batch, and their read and written tokens.
@@ -47,100 +48,28 @@ def measure(name: str) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     what, _, count = name.partition(" ")
-    model, dtype = smollm()
+    model = build("135M", "cpu")
     if what in ("prefill", "decode", "siblings"):
         speed = _generate(model, what, int(count))
     elif what == "clone":
         speed = _clone(model)
     else:
-        speed = _train(model, recompute=count == "recomputing", packing=count == "packed")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"speed": f"{speed} ({str(dtype).removeprefix('torch.')})", "memory": peak}
-
-
-def smollm() -> tuple[Any, Any]:
-    """Return a model of random weights, and its data type."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from anchorgym.agents.engines.placing import has_fast_bfloat16
-
-    torch.manual_seed(0)
-    dtype = torch.bfloat16 if has_fast_bfloat16(torch.device("cpu")) else torch.float32
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        max_position_embeddings=8192,
-        tie_word_embeddings=True,
-        attn_implementation="sdpa",
-    )
-    return LlamaForCausalLM(config).to(dtype).eval(), dtype
+        memory = {"recompute": count == "recomputing", "packing": count == "packed"}
+        speed = f"{training(model, rows_of(model, *TRAINED), **memory):.0f} tokens/s"
+    dtype = str(model.dtype).removeprefix("torch.")
+    return {"speed": f"{speed} ({dtype})", "memory": peak_memory(model)}
 
 
 def _generate(model: Any, what: str, episodes: int) -> str:
-    import torch
-
-    from anchorgym.agents import Sampling
     from anchorgym.agents.engines.torch_engine import TorchEngine
 
     engine = TorchEngine(model, ())
-    generator = torch.Generator().manual_seed(1)
-    group = 8 if what == "siblings" else 1
-    prompts = torch.randint(0, 49152, (episodes // group, PROMPT), generator=generator).tolist()
-    longest = RESPONSE if what == "decode" else 1
-    spent = []
-    for response in (1, longest) if longest > 1 else (longest,):
-        began = time.process_time()
-        for i in range(episodes):
-            engine.submit(i, prompts[i // group], Sampling(response, seed=i))
-        while engine.waiting:
-            engine.poll()
-        spent.append(time.process_time() - began)
-        for i in range(episodes):
-            engine.free(i)
-    if what == "decode":
-        seconds = spent[1] - spent[0]
-        return f"{episodes * (RESPONSE - 1) / seconds:.0f} tokens/s"
-    return f"{episodes * PROMPT / spent[0]:.0f} tokens/s"
-
-
-def _train(model: Any, **memory: bool) -> str:
-    import torch
-
-    from anchorgym.agents.engines import Capabilities
-    from anchorgym.gigpo import make_algorithm
-    from anchorgym.training.config.sections import LearnerConfig
-    from anchorgym.training.learning.language_learner import LanguageLearner
-    from anchorgym.training.learning.rows import TokenRow
-
-    n, read, written = TRAINED
-    generator = torch.Generator().manual_seed(1)
-    lengths = [read + written - 40 * (i % 3) for i in range(n)]
-    rows = [
-        TokenRow(
-            torch.randint(0, 49152, (length,), generator=generator).tolist(),
-            [False] * (length - written) + [True] * written,
-            [-10.8] * written,
-            [1.0 - 2 * (i % 2)] * written,
-            [()] * written,
-            [0] * written,
-        )
-        for i, length in enumerate(lengths)
-    ]
-    policy: Any = SimpleNamespace(
-        model=model,
-        engine=SimpleNamespace(version=0, capabilities=Capabilities(exact_logprobs=True)),
-    )
-    config = LearnerConfig(minibatch=n, learning_rate=1e-6, **memory)  # type: ignore[arg-type]
-    learner = LanguageLearner(policy, make_algorithm("grpo", kl_coef=0.0), config, temperature=1.0)
-    learner.update(rows[:2], 0)
-    began = time.process_time()
-    learner.update(rows, 0)
-    return f"{sum(lengths) / (time.process_time() - began):.0f} tokens/s"
+    prompts = prompts_of(model, episodes, PROMPT, group=8 if what == "siblings" else 1)
+    first = generation(engine, model, prompts, 1)
+    if what != "decode":
+        return f"{episodes * PROMPT / first:.0f} tokens/s"
+    seconds = generation(engine, model, prompts, RESPONSE) - first
+    return f"{episodes * (RESPONSE - 1) / seconds:.0f} tokens/s"
 
 
 def _clone(model: Any) -> str:

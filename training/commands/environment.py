@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from anchorgym.training.commands.command import Settings, UsageError
 from anchorgym.training.config.general import ModelConfig
@@ -43,11 +43,6 @@ class EnvironmentSettings(Section):
     """Settings of a command that plays in an environment."""
 
     env: EnvironmentSection = EnvironmentSection()
-
-    @field_validator("env", mode="before")
-    @classmethod
-    def _env_by_id(cls, value: Any) -> Any:
-        return {"id": value} if isinstance(value, str) else value
 
 
 class EvaluationSettings(EnvironmentSettings, ModelConfig):

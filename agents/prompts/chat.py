@@ -32,8 +32,8 @@ _ASK = (
 )
 _ASK_AT_ONCE = f"Write exactly one action inside {ACTION} {END_ACTION}, and nothing else."
 _ASK_CALL = (
-    f"Think about what to do next inside {THINK} {END_THINK}, then call the tool {ACT} with exactly "
-    "one action."
+    f"Think about what to do next inside {THINK} {END_THINK}, then call the tool {ACT} with "
+    "exactly one action."
 )
 _ASK_CALL_AT_ONCE = f"Call the tool {ACT} with exactly one action, and write nothing else."
 _THOUGHTS = (
@@ -166,7 +166,9 @@ class ChatTemplate:
         opens, closes = ACTION, END_ACTION
         if self._calls is not None:
             opens, closes, action = self._calls.before, self._calls.after, in_json(action)
-        tokens = self._plain.encode_with((f"{before}{opens}", True), (action, False), (closes, True))
+        tokens = self._plain.encode_with(
+            (f"{before}{opens}", True), (action, False), (closes, True)
+        )
         return [*tokens, self.eos_id]
 
     def parse(self, tokens: Sequence[int]) -> Decision:

@@ -41,12 +41,15 @@ class Switches(NamedTuple):
         return {**thoughts, **({"tools": [TOOL]} if self.tools else {})}
 
 
+_USUAL = Switches()
+
+
 def render(
     tokenizer: PreTrainedTokenizerBase,
     conversations: Sequence[Messages],
     seconds: int = SECONDS,
     *,
-    switches: Switches = Switches(),
+    switches: Switches = _USUAL,
 ) -> list[str]:
     """Render conversations, each up to where the assistant's next message begins.
 

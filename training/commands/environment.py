@@ -51,6 +51,10 @@ class EvaluationSettings(EnvironmentSettings, ModelConfig):
     policy: PromptConfig = PromptConfig()
 
 
+class PlaySettings(EnvironmentSettings, ModelConfig):
+    """Settings of play: the environment, and how language policies run."""
+
+
 def environment(given: Settings) -> EnvironmentSection:
     """Return the environment section of the settings.
 
@@ -67,7 +71,15 @@ def named_environment(given: Settings, command: str) -> tuple[str, dict[str, Any
         UsageError: no environment is named.
         ConfigError: there are other settings, or wrong values.
     """
-    env = environment(given)
+    return require_named(environment(given), command)
+
+
+def require_named(env: EnvironmentSection, command: str) -> tuple[str, dict[str, Any]]:
+    """Return the id of an environment section and its arguments.
+
+    Raises:
+        UsageError: no environment is named.
+    """
     if env.id is None:
         raise UsageError(
             f"name an environment: `anchorgym {command} ENV`. `anchorgym envs` lists them"

@@ -11,6 +11,7 @@ from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
 from anchorgym.training.commands.command import (
     Command,
     Settings,
+    UsageError,
     folder,
     option,
     seed_option,
@@ -33,7 +34,12 @@ def run(known: Namespace, given: Settings) -> int:
     from anchorgym.training.evaluation.evaluate import training_split
     from anchorgym.training.evaluation.measurement import Measurement, Plan
     from anchorgym.training.evaluation.partial import remove_partial
-    from anchorgym.training.evaluation.players import SCRIPTED, load_player
+    from anchorgym.training.evaluation.players import (
+        SCRIPTED,
+        load_player,
+        played_examples,
+        prompted,
+    )
     from anchorgym.training.rollout.env_pool import EnvPool
 
     settings = EvaluationSettings.parse(given)
@@ -44,12 +50,20 @@ def run(known: Namespace, given: Settings) -> int:
     engine = None if all(name in SCRIPTED for name in names) else _engine(settings)
     prompt = settings.policy.prompt_changes()
     players = [load_player(name, seed=known.seed, engine=engine, prompt=prompt) for name in names]
+    asked = sorted(settings.policy.model_fields_set)
+    _require_prompted(players, asked)
     env_id = _env_id(env.id, players)
     worlds = EnvPool.of(env_id, **arguments)
+    split = known.panel or _split(worlds.first)
+    if "examples" in asked:
+        n = settings.policy.examples
+        shown = played_examples(env_id, arguments, split, n, known.seed)
+        players = [prompted(player, examples=shown) for player in players]
+        prompt["examples"] = n
     plan = Plan(
         env_id=env_id,
         arguments=arguments,
-        split=known.panel or _split(worlds.first),
+        split=split,
         tasks=known.tasks,
         modes=_modes(known.mode, players),
         temperature=known.temperature,
@@ -160,6 +174,18 @@ def _env_id(asked: str | None, players: Sequence[Player]) -> str:
     for other in sorted(set(known) - {env_id}):
         _warn(f"the policy knows the words of {other} only")
     return env_id
+
+
+def _require_prompted(players: Sequence[Player], asked: Sequence[str]) -> None:
+    """Check that settings of prompts change something."""
+    if not asked:
+        return
+    unread = [player.name for player in players if not player.reads_prompts]
+    flags = ", ".join(f"--policy.{name.replace('_', '-')}" for name in asked)
+    if len(unread) == len(players):
+        raise UsageError(f"{unread[0]} reads no prompts: leave out {flags}")
+    for name in unread:
+        _warn(f"{name} reads no prompts, so {flags} changes the other player alone")
 
 
 def _split(env: TextEnv) -> str:

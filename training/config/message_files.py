@@ -30,5 +30,7 @@ def read_message(file: str) -> str:
         said = getattr(error, "strerror", None) or error
         raise ConfigError(f"policy.template_file: cannot read {file}: {said}") from error
     if not text.strip():
-        raise ConfigError(f"policy.template_file: {file} is empty: write {{{{ observation }}}} in it")
+        raise ConfigError(
+            f"policy.template_file: {file} is empty: write {{{{ observation }}}} in it"
+        )
     return text

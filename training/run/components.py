@@ -200,7 +200,7 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
     }
     values = config.model_copy(update=kind).model_dump(mode="json")
     values["algorithm"] |= asdict(components.algorithm)
-    if components.policy is not None:
+    if components.policy is not None and config.policy.name != "tiny":
         values["policy"] |= _prompt_values(components.policy)
     values["env"]["max_turns"] = components.eval_envs.first.max_turns
     values["clone"]["updates"] = config.clone_updates

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from anchorgym.agents.engines import EngineFactory
 from anchorgym.envs.durable import write_file
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
@@ -97,6 +98,7 @@ def evaluate_league(
     seed: int = 0,
     record: int = 0,
     display: Display | None = None,
+    engine: EngineFactory | None = None,
 ) -> list[SplitResult]:
     """Evaluate players against each other on seen and unseen teams; stored games are reused.
 
@@ -110,6 +112,7 @@ def evaluate_league(
         seed: seed of teams and randomness.
         record: number of last battles that are recorded in `battles.jsonl`.
         display: progress display.
+        engine: factory of the engines of chat models; by default one in this process.
 
     Raises:
         LeagueError: the folder holds the games of other players or teams, or there is one player.
@@ -124,11 +127,13 @@ def evaluate_league(
     known, bridge = knowledge(config.format), Bridge()
     try:
         runners = {
-            split: MatchRunner(config, bridge, known, roster.players.__getitem__, SPLITS[split])
+            split: MatchRunner(
+                config, bridge, known, roster.players.__getitem__, SPLITS[split], engine
+            )
             for split in splits
         }
         for player in players.values():  # a policy that cannot be loaded leaves nothing behind
-            contender(player, known, bridge)
+            contender(player, known, bridge, engine)
         claim(out, _COMMAND)
         with alone(out):
             roster.write()

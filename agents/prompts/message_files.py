@@ -103,9 +103,11 @@ class FileMessage:
             tree = environment.parse(source)
             _Check().visit(tree, ())
             self._template = environment.from_string(source)
+        except TemplateError:
+            raise
         except TemplateSyntaxError as error:
             _refuse(error.lineno, str(error.message))
-        except RecursionError:
+        except (RecursionError, MemoryError):
             _refuse(1, "blocks or brackets go too deep")
         except Exception as error:  # what the checks let through can still fail to compile
             _refuse(1, " ".join(str(error).split())[:200])

@@ -46,11 +46,11 @@ class Call(NamedTuple):
 
 def parse_call(text: str) -> Call:
     """Return the first call in a response without its thoughts, in any format that is known."""
-    found = [(text.find(opener), opener) for opener in OPENERS if opener in text]
-    if found:
-        start, opener = min(found)
-        text = text[start + len(opener) :]
     text = text.strip()
+    if not text.startswith("{"):  # a bare call may hold a marker in its action
+        found = [(text.find(opener), opener) for opener in OPENERS if opener in text]
+        start, opener = min(found, default=(0, ""))
+        text = text[start + len(opener) :].strip()
     if text.startswith(ACT):  # Mistral's newer format names the tool before its arguments
         rest = text[len(ACT) :].strip().removeprefix("[ARGS]").strip()
         if rest.startswith("{"):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anchorgym.agents.engines import EngineFactory
     from anchorgym.envs import TextEnv
     from anchorgym.training.commands.environment import EvaluationSettings
-    from anchorgym.training.evaluation.measurement import Measurement
+    from anchorgym.training.evaluation.measurement import Measurement, Plan
     from anchorgym.training.evaluation.players import Player
     from anchorgym.training.rollout.env_pool import EnvPool
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 def run(known: Namespace, given: Settings) -> int:
     """Play the panel and print the results."""
     from anchorgym.training.commands.environment import EvaluationSettings
-    from anchorgym.training.evaluation.evaluate import training_split
     from anchorgym.training.evaluation.measurement import Measurement, Plan
     from anchorgym.training.evaluation.partial import remove_partial
     from anchorgym.training.evaluation.players import (
@@ -72,15 +71,7 @@ def run(known: Namespace, given: Settings) -> int:
         seed=known.seed,
         prompt=prompt,
     )
-    there = len(worlds.first.tasks(plan.split))
-    if plan.tasks is not None and plan.tasks > there:
-        _warn(f"{plan.split} holds {there} tasks, not {plan.tasks}: all of them are played")
-    if plan.split == training_split(worlds.first):
-        _warn(
-            f"{plan.split} holds training tasks: these figures do not show how a policy that was "
-            "trained on them does on others. Give the environment splits of held-out tasks, or "
-            "name one with --panel"
-        )
+    _warn_of_tasks(plan, worlds.first)
     measurement = Measurement(plan, tuple(names))
     status = _measure(measurement, players, worlds, known)
     _show(measurement, known)
@@ -89,6 +80,20 @@ def run(known: Namespace, given: Settings) -> int:
     if status == EXIT_INTERRUPTED:
         print("interrupted: a mode that was not finished is left out", file=sys.stderr)
     return status
+
+
+def _warn_of_tasks(plan: Plan, env: TextEnv) -> None:
+    from anchorgym.training.evaluation.evaluate import training_split
+
+    there = len(env.tasks(plan.split))
+    if plan.tasks is not None and plan.tasks > there:
+        _warn(f"{plan.split} holds {there} tasks, not {plan.tasks}: all of them are played")
+    if plan.split == training_split(env):
+        _warn(
+            f"{plan.split} holds training tasks: these figures do not show how a policy that was "
+            "trained on them does on others. Give the environment splits of held-out tasks, or "
+            "name one with --panel"
+        )
 
 
 def _measure(

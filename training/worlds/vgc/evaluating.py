@@ -124,12 +124,10 @@ def evaluate_league(
         raise LeagueError(f"a league needs two different players, not {[*roster.players]} alone")
     for player in players.values():
         require_player(player)  # in an instant: the rest takes many seconds
-    known, bridge = knowledge(config.format), Bridge()
+    known, bridge, where = knowledge(config.format), Bridge(), roster.players.__getitem__
     try:
         runners = {
-            split: MatchRunner(
-                config, bridge, known, roster.players.__getitem__, SPLITS[split], engine
-            )
+            split: MatchRunner(config, bridge, known, where, SPLITS[split], engine)
             for split in splits
         }
         for player in players.values():  # a policy that cannot be loaded leaves nothing behind
@@ -144,9 +142,7 @@ def evaluate_league(
                 league.add(*players)
                 _fill(league, games, refine, split, display or Display(None))
                 results.append(result_of(league, split))
-            if played:
-                kept = [keep(bridge, battle, (one, two)) for one, two, battle in played]
-                write_battles(out / "battles.jsonl", kept)
+            _record(out, bridge, played)
             _write(out, config, results)
     finally:
         bridge.close()
@@ -168,6 +164,12 @@ def result_of(league: League, split: str) -> SplitResult:
         for i, name in enumerate(names)
     )
     return SplitResult(split, names, shares, league.games_played(), standings)
+
+
+def _record(out: Path, bridge: Bridge, played: Sequence[tuple[str, str, BattleRecord]]) -> None:
+    if played:
+        kept = [keep(bridge, battle, (one, two)) for one, two, battle in played]
+        write_battles(out / "battles.jsonl", kept)
 
 
 def _write(out: Path, config: BattleConfig, results: Sequence[SplitResult]) -> None:

@@ -86,6 +86,20 @@ def test_a_template_is_read_once_and_saved_as_text(model: Path, tmp_path: Path) 
     assert load_policy(tmp_path / "saved").prompt_settings == parts.policy.prompt_settings
 
 
+def test_a_run_goes_on_with_its_prompts(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "message.jinja"
+    file.write_text("Seen: {{ observation }}\n{{ ask }}\n")
+    policy = {"name": str(model), "examples": 3, "template_file": str(file), "think": False}
+    config = TrainConfig.parse({"env": HELD_OUT, "policy": policy})
+    parts = assemble(config)
+    begun = completed(config, parts)
+    assert parts.policy is not None
+    parts.policy.save(tmp_path / "start")
+    file.write_text("{{ other }}")
+    again = TrainConfig.parse_json(begun.to_text())
+    assert completed(again, assemble(again, load_policy(tmp_path / "start"))) == begun
+
+
 def test_a_template_that_is_wrong_ends_a_dry_run(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,9 +38,9 @@ def remarks(config: TrainConfig, components: Components) -> Iterator[str]:
 def _keeps_what_is_dropped(policy: ModelPolicy) -> bool:
     """Whether transcripts hold thoughts that the model's chat format would leave out."""
     template, prompt = policy.template, policy.prompt_settings
-    if not isinstance(template, ChatTemplate) or prompt.form == "window" or not prompt.think:
+    if not isinstance(template, ChatTemplate) or prompt.form == "window" or prompt.tools:
         return False
-    return template.drops_thoughts
+    return prompt.think and template.drops_thoughts
 
 
 def trained_on(split: str, config: TrainConfig, components: Components) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.scripted import ExpertPolicy, RandomPolicy
-from anchorgym.training.config.section import ConfigError
 from anchorgym.training.rollout.env_pool import EnvPool
 
 if TYPE_CHECKING:
@@ -97,20 +96,12 @@ def played_examples(
         ConfigError: the training tasks are those of the evaluation.
     """
     from anchorgym.training.evaluation.evaluate import training_split
-    from anchorgym.training.imitation.teachers import find_teacher
     from anchorgym.training.imitation.worked_examples import worked_examples
 
-    if not n:
-        return ()
-    trained = training_split(EnvPool.of(env_id, **arguments).first)
-    if trained == split:
-        raise ConfigError(
-            f"policy.examples: they would come from {split}, the tasks that are played: name "
-            "held-out tasks with --panel, or leave them out"
-        )
+    played = EnvPool.of(env_id, **arguments).first
+    trained = training_split(played)
     env = EnvPool.of(env_id, **{**arguments, "split": trained}).first
-    panel = tuple(env.tasks(trained))
-    return worked_examples(env, panel, find_teacher(env, panel)[0], n, seed)
+    return worked_examples(env, env.tasks(trained), played.tasks(split), n, seed)
 
 
 def _language_player(name: str, policy: ModelPolicy) -> Player:

@@ -10,7 +10,7 @@ from anchorgym.agents.policies.scripted import ScriptedPolicy
 from anchorgym.agents.prompts.examples import Example
 from anchorgym.envs import TextEnv
 from anchorgym.training.config.section import ConfigError
-from anchorgym.training.imitation.teachers import Teacher
+from anchorgym.training.imitation.teachers import Teacher, find_teacher
 from anchorgym.training.rollout.broken import BrokenTasks
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.errors import BrokenTaskError
@@ -23,26 +23,38 @@ _MOST_EMPTY = 50
 
 
 def worked_examples(
-    env: TextEnv, panel: Sequence[str], teacher: Teacher, n: int, seed: int
+    env: TextEnv, panel: Sequence[str], measured: Sequence[str], n: int, seed: int
 ) -> tuple[Example, ...]:
-    """Return the first `n` turns of a teacher's episodes on tasks of a panel.
+    """Return the first `n` turns of episodes on training tasks.
+
+    They are the expert's, or those of random play if there is no expert.
 
     Args:
         env: environment, in which the tasks are.
         panel: training tasks; each is played once before any is played again.
-        teacher: player of the turns.
+        measured: tasks that success is measured on, which are left out.
         n: number of turns.
         seed: seed of the choice of tasks and of the play.
 
     Raises:
-        ConfigError: episodes end before their first turn, or cannot be started.
+        ConfigError: there is no other training task, or episodes end before their first turn.
     """
+    if n == 0:
+        return ()
+    held_out = frozenset(measured)
+    panel = [task for task in panel if task not in held_out]
+    if not panel:
+        raise ConfigError(
+            "policy.examples: there are no training tasks beside those that success is measured "
+            "on: measure on held-out tasks, or leave the examples out"
+        )
+    teacher, _ = find_teacher(env, panel)
     rng, broken = random.Random(f"{seed}/examples"), BrokenTasks()
     examples: list[Example] = []
     tasks: list[str] = []
     empty = 0
     while len(examples) < n:
-        tasks = tasks or rng.sample(list(panel), len(panel))
+        tasks = tasks or rng.sample(panel, len(panel))
         player = _Noting(teacher, rng)
         start = Start(tasks.pop(), 0, rng.getrandbits(31))
         try:

@@ -200,3 +200,13 @@ def test_scripted_players_refuse_settings_of_prompts(
     against = ["--against", str(model), "--mode", "greedy"]
     assert main(["evaluate", "expert", *against, *words, *asked]) == 0
     assert "changes the other player alone" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("words", [["play", HELD_OUT, "--policy"], ["vgc", "league", "random"]])
+def test_commands_that_load_a_model_take_its_device(
+    model: Path, tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = f"language:{model}" if words[0] == "vgc" else str(model)
+    out = ["--out", str(tmp_path / "league")] if words[0] == "vgc" else []
+    assert main([*words, named, *out, "--device", "cuda:9"]) == 2
+    assert "no device 'cuda:9'" in " ".join(capsys.readouterr().err.split())

@@ -53,6 +53,8 @@ class Decision:
     action: str
     text: str = ""
     """The policy's response as text."""
+    problem: str = ""
+    """Why no action could be read, to be told in the next prompt; "" leaves it to the world."""
 
 
 class Session(Protocol):

@@ -13,11 +13,11 @@ from anchorgym.agents.engines.contract import (
     new_key,
 )
 from anchorgym.agents.policies.base import Decision, Prompt, View
+from anchorgym.agents.prompts.shown import ShownActions, shown_actions
 from anchorgym.agents.prompts.template import PastTurn, Template
 from anchorgym.envs import TextEnv
 
 Form = Literal["transcript", "window"]
-ShownActions = Literal["none", "new", "all"]
 
 UNCONSTRAINED: Final = "set policy.constrained to false, or take another engine"
 """Remedy in the error message of an engine without constrained decoding."""
@@ -85,6 +85,8 @@ class _Memory(NamedTuple):
     """Reason why the last response ended; "" before the first."""
     past: tuple[PastTurn, ...] = ()
     """The last turns, at most those that a window shows."""
+    problem: str = ""
+    """Why the last response could not be read; "" if it could."""
 
 
 class LanguageSession:
@@ -107,10 +109,13 @@ class LanguageSession:
         if policy.constrained and view.admissible_actions:
             allowed = template.choices(view.admissible_actions, policy.max_response)
         view = view._replace(admissible_actions=self._shown(view.admissible_actions))
+        if memory.problem:
+            view = view._replace(action_valid=False, reason=memory.problem)
+        n_past = len(self._memories) - 1
         if policy.form == "window":
-            tokens = template.window(observation, view, memory.past, len(self._memories) - 1)
+            tokens = template.window(observation, view, memory.past, n_past)
         else:
-            tokens = template.turn(observation, view, memory.stop)
+            tokens = template.turn(observation, view, memory.stop, n_past)
         before = 0 if restart else memory.length
         if before + len(tokens) + policy.max_response > policy.max_context:
             return None
@@ -126,7 +131,7 @@ class LanguageSession:
         closed = generation.tokens[-1:] == (self._policy.template.eos_id,)
         # A response that another token has ended is closed in the prompt, like one that was cut.
         stop = generation.stop if closed else Stop.LENGTH
-        self._remember(len(generation.tokens), decision.action, stop)
+        self._remember(len(generation.tokens), decision.action, stop, decision.problem)
         return decision
 
     def write(self, action: str) -> list[int]:
@@ -158,17 +163,13 @@ class LanguageSession:
 
     def _shown(self, admissible: tuple[str, ...]) -> tuple[str, ...]:
         """Return the admissible actions that the prompt shows."""
-        if self._policy.shows_actions == "none":
-            return ()
-        if self._policy.shows_actions == "all":
-            return admissible
         if self._first is None:
             self._first = frozenset(admissible)
-        return tuple(action for action in admissible if action not in self._first)
+        return shown_actions(self._policy.shows_actions, admissible, self._first)
 
-    def _remember(self, n_tokens: int, action: str, stop: str) -> None:
+    def _remember(self, n_tokens: int, action: str, stop: str, problem: str = "") -> None:
         shown = self._policy.history
         past = (*self._memories[-1].past, PastTurn(self._observation, action))
         self._memories.append(
-            _Memory(self._length + n_tokens, stop, past[max(0, len(past) - shown) :])
+            _Memory(self._length + n_tokens, stop, past[max(0, len(past) - shown) :], problem)
         )

@@ -22,8 +22,10 @@ from anchorgym.agents.policies.folder import (
     load_tokenizer,
     read_object,
 )
-from anchorgym.agents.policies.language import UNCONSTRAINED, Form, LanguagePolicy, ShownActions
+from anchorgym.agents.policies.language import UNCONSTRAINED, Form, LanguagePolicy
 from anchorgym.agents.prompts.chat import ChatTemplate
+from anchorgym.agents.prompts.examples import MOST, Example, situations
+from anchorgym.agents.prompts.shown import ShownActions
 from anchorgym.agents.prompts.template import Template, TemplateError, TinyTemplate
 from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.durable import whole_folder
@@ -33,7 +35,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 SETTINGS_FILE = "anchorgym_policy.json"
-_CHAT_RESPONSE = 256
+LARGE = 10**9
+"""Number of weights from which a model is large: what is published is of models of that size."""
+_CHAT_RESPONSE, _LARGE_RESPONSE = 256, 512
+_NEW = ("end_tokens", "system", "think", "tools", "message", "examples")
+"""Settings that earlier versions cannot read, which are saved only where they are used."""
 
 
 class PromptSettings(BaseModel):
@@ -55,11 +61,25 @@ class PromptSettings(BaseModel):
     """System message of a chat model; by default that of its chat format, if it has one."""
     think: bool = True
     """Whether a chat model is asked to think before it acts."""
+    tools: bool = False
+    """Whether a chat model acts by calls of a tool."""
+    message: str = ""
+    """Template of a chat model's user messages; "" stands for GiGPO's prompt. See `FileMessage`."""
+    examples: tuple[Example, ...] = Field((), max_length=MOST)
+    """Worked examples, which every conversation of a chat model begins with."""
 
     @classmethod
-    def for_chat(cls) -> Self:
-        """Return the settings of GiGPO's prompt: the last two turns and the admissible actions."""
-        return cls(template="chat", form="window", shows_actions="all", max_response=_CHAT_RESPONSE)
+    def for_chat(cls, n_parameters: int = 0) -> Self:
+        """Return the settings of GiGPO's prompt: the last two turns and the admissible actions.
+
+        The longest response is that of GiGPO's experiments (arXiv 2505.10978), 512 tokens, for
+        models of their size, and half of it for smaller ones.
+
+        Args:
+            n_parameters: number of the model's weights.
+        """
+        longest = _LARGE_RESPONSE if n_parameters >= LARGE else _CHAT_RESPONSE
+        return cls(template="chat", form="window", shows_actions="all", max_response=longest)
 
 
 class ModelPolicy(LanguagePolicy):
@@ -112,6 +132,8 @@ class ModelPolicy(LanguagePolicy):
         """Tokens that end a response; the first closes a turn of the prompt's format."""
         served = ServedModel(model, tokenizer, self.end_ids, folder)
         positions = position_limit(model.config) or 0
+        max_context = min(positions, prompt.max_context or positions)
+        _require_room(prompt, template, max_context)
         super().__init__(
             template,
             engine.make(served),
@@ -119,7 +141,7 @@ class ModelPolicy(LanguagePolicy):
             history=prompt.history,
             shows_actions=prompt.shows_actions,
             constrained=prompt.constrained,
-            max_context=min(positions, prompt.max_context or positions),
+            max_context=max_context,
             max_response=prompt.max_response,
         )
 
@@ -136,9 +158,8 @@ class ModelPolicy(LanguagePolicy):
         """
         prompt = self.prompt_settings
         usual = PromptSettings()
-        new = ("end_tokens", "system", "think")  # which earlier versions cannot read
-        left_out = {name for name in new if getattr(prompt, name) == getattr(usual, name)}
-        settings = {"env_id": self.env_id, **prompt.model_dump(exclude=left_out)}
+        left_out = {name for name in _NEW if getattr(prompt, name) == getattr(usual, name)}
+        settings = {"env_id": self.env_id, **prompt.model_dump(mode="json", exclude=left_out)}
         with whole_folder(Path(folder)) as fresh:
             with no_progress_bars():
                 self.model.save_pretrained(fresh)
@@ -188,7 +209,7 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
     if settings.is_file():
         env_id, prompt = _read_settings(settings)
     elif (folder / CONFIG).is_file() and (folder / TOKENIZER).is_file():
-        env_id, prompt = "", PromptSettings.for_chat()
+        env_id, prompt = "", None
     else:
         raise PolicyError(
             f"{folder} holds no policy ({SETTINGS_FILE} is missing) and no Hugging Face model "
@@ -202,6 +223,7 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
             f"{folder / TOKENIZER} has {len(tokenizer)} tokens, but the model of {CONFIG} only "
             f"{model.config.vocab_size}: they are not of one model"
         )
+    prompt = prompt or PromptSettings.for_chat(model.num_parameters())
     try:
         return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
     except TemplateError as error:
@@ -212,13 +234,48 @@ def _template(
     tokenizer: PreTrainedTokenizerFast, prompt: PromptSettings, end_ids: Sequence[int]
 ) -> Template:
     if prompt.template == "chat":
-        return ChatTemplate(tokenizer, end_ids, system=prompt.system, think=prompt.think)
-    if prompt.system or not prompt.think:
+        return _chat_template(tokenizer, prompt, end_ids)
+    if prompt.system or not prompt.think or prompt.tools or prompt.message or prompt.examples:
         raise PolicyError(
-            "policy.system and policy.think are for chat models, and this policy knows the words "
-            "of one environment alone: leave them out"
+            "policy.system, think, tools, template_file and examples are for chat models, and this "
+            "policy knows the words of one environment alone: leave them out"
         )
     return TinyTemplate(tokenizer)
+
+
+def _chat_template(
+    tokenizer: PreTrainedTokenizerFast, prompt: PromptSettings, end_ids: Sequence[int]
+) -> ChatTemplate:
+    message = None
+    if prompt.message:
+        from anchorgym.agents.prompts.message_files import FileMessage
+
+        message = FileMessage(prompt.message)
+    examples = situations(
+        prompt.examples,
+        window=prompt.form == "window",
+        history=prompt.history,
+        shows=prompt.shows_actions,
+    )
+    return ChatTemplate(
+        tokenizer,
+        end_ids,
+        system=prompt.system,
+        think=prompt.think,
+        tools=prompt.tools,
+        message=message,
+        examples=list(examples),
+    )
+
+
+def _require_room(prompt: PromptSettings, template: Template, max_context: int) -> None:
+    """Check that worked examples leave room for a turn."""
+    shared = template.n_shared if isinstance(template, ChatTemplate) else 0
+    if prompt.examples and shared + prompt.max_response >= max_context:
+        raise PolicyError(
+            f"the {len(prompt.examples)} worked examples take {shared} of the {max_context} tokens "
+            f"of a context, which leaves no room for a turn: lower policy.examples"
+        )
 
 
 def _end_ids(

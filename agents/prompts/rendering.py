@@ -8,9 +8,10 @@ import resource
 import warnings
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anchorgym.agents.prompts.template import TemplateError
+from anchorgym.agents.prompts.tool_calls import ACT, CALL_ID, TOOL
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -23,6 +24,24 @@ _LONGEST = 100_000
 """Most characters of a chat format around three short messages."""
 
 Messages = tuple[tuple[str, str], ...]
+"""Pairs of (role, content). The role `call` is the assistant's with a call of the tool `act`."""
+
+
+class Switches(NamedTuple):
+    """What a chat format is asked for beside its messages."""
+
+    think: bool = True
+    """Whether a format that can switch thoughts off, by `enable_thinking`, leaves them on."""
+    tools: bool = False
+    """Whether it describes the tool `act`."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of `apply_chat_template`."""
+        thoughts = {} if self.think else {"enable_thinking": False}
+        return {**thoughts, **({"tools": [TOOL]} if self.tools else {})}
+
+
+_USUAL = Switches()
 
 
 def render(
@@ -30,7 +49,7 @@ def render(
     conversations: Sequence[Messages],
     seconds: int = SECONDS,
     *,
-    think: bool = True,
+    switches: Switches = _USUAL,
 ) -> list[str]:
     """Render conversations, each up to where the assistant's next message begins.
 
@@ -39,10 +58,9 @@ def render(
 
     Args:
         tokenizer: tokenizer with a chat template.
-        conversations: pairs of (role, content) for each.
+        conversations: messages of each.
         seconds: longest time for all of them.
-        think: whether a chat format that can switch thoughts off, by `enable_thinking`, leaves
-            them on.
+        switches: what is asked for beside the messages.
 
     Raises:
         TemplateError: there is no chat template, it cannot be used, or it exceeds the limits.
@@ -50,11 +68,11 @@ def render(
     template = tokenizer.chat_template
     if not isinstance(template, (str, dict)):
         raise TemplateError("the tokenizer has no chat template: it is not one of a chat model")
-    key = f"{template}\n{tokenizer.special_tokens_map}\n{think}", tuple(conversations)
+    key = f"{template}\n{tokenizer.special_tokens_map}\n{switches}", tuple(conversations)
     if key not in _rendered:
         if len(_rendered) >= _MOST_KEPT:
             _rendered.clear()
-        _rendered[key] = _render_apart(tokenizer, key[1], seconds, think)
+        _rendered[key] = _render_apart(tokenizer, key[1], seconds, switches)
     return _rendered[key]
 
 
@@ -66,12 +84,12 @@ def _render_apart(
     tokenizer: PreTrainedTokenizerBase,
     conversations: tuple[Messages, ...],
     seconds: int,
-    think: bool,
+    switches: Switches,
 ) -> list[str]:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     work = context.Process(
-        target=_render_all, args=(tokenizer, conversations, seconds, think, theirs), daemon=True
+        target=_render_all, args=(tokenizer, conversations, seconds, switches, theirs), daemon=True
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the child runs no other thread's code
@@ -100,20 +118,20 @@ def _render_all(
     tokenizer: PreTrainedTokenizerBase,
     conversations: tuple[Messages, ...],
     seconds: int,
-    think: bool,
+    switches: Switches,
     out: Connection,
 ) -> None:
     """Render in the process of its own, and send (texts, what went wrong)."""
     try:
         _limit(seconds)
-        switches: dict[str, Any] = {} if think else {"enable_thinking": False}
+        asked = switches.arguments()
         texts = [
             str(
                 tokenizer.apply_chat_template(
-                    [{"role": role, "content": content} for role, content in messages],
+                    [_message(role, content) for role, content in messages],
                     tokenize=False,
                     add_generation_prompt=True,
-                    **switches,
+                    **asked,
                 )
             )
             for messages in conversations
@@ -128,6 +146,15 @@ def _render_all(
         out.send(([], said or type(error).__name__))
     finally:
         os._exit(0)  # nothing of the parent's is to be cleaned up here
+
+
+def _message(role: str, content: str) -> dict[str, Any]:
+    if role == "call":
+        function = {"name": ACT, "arguments": {"action": content}}
+        call = {"id": CALL_ID, "type": "function", "function": function}
+        return {"role": "assistant", "content": "", "tool_calls": [call]}
+    about = {"name": ACT, "tool_call_id": CALL_ID} if role == "tool" else {}
+    return {"role": role, "content": content, **about}
 
 
 def _limit(seconds: int) -> None:

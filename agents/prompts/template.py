@@ -36,7 +36,7 @@ class Template(Protocol):
     name: str
     eos_id: int
 
-    def turn(self, observation: str, view: View, before: str) -> list[int]:
+    def turn(self, observation: str, view: View, before: str, n_past: int = 0) -> list[int]:
         """Return the tokens that a turn appends to a transcript, up to the start of the response.
 
         Args:
@@ -44,6 +44,7 @@ class Template(Protocol):
             view: goal, and the admissible actions to show.
             before: stop reason of the previous response ("eos" or "length"); "" in the first turn.
                 A response that was cut is closed here, with tokens that were not sampled.
+            n_past: number of past turns.
         """
         ...
 
@@ -112,7 +113,7 @@ class TinyTemplate:
         self._encode = encode
         self.choices = lru_cache(maxsize=4096)(self._choices)
 
-    def turn(self, observation: str, view: View, before: str) -> list[int]:
+    def turn(self, observation: str, view: View, before: str, n_past: int = 0) -> list[int]:
         """Return the tokens that a turn appends to a transcript; see `Template.turn`."""
         tokens = [self.eos_id] if before == "length" else []
         tokens += [self._obs, *self._encode(observation)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from anchorgym.training.commands.command import Settings, UsageError
 from anchorgym.training.config.general import ModelConfig
@@ -44,16 +44,15 @@ class EnvironmentSettings(Section):
 
     env: EnvironmentSection = EnvironmentSection()
 
-    @field_validator("env", mode="before")
-    @classmethod
-    def _env_by_id(cls, value: Any) -> Any:
-        return {"id": value} if isinstance(value, str) else value
-
 
 class EvaluationSettings(EnvironmentSettings, ModelConfig):
     """Settings of an evaluation: the environment, and how language policies run."""
 
     policy: PromptConfig = PromptConfig()
+
+
+class PlaySettings(EnvironmentSettings, ModelConfig):
+    """Settings of play: the environment, and how language policies run."""
 
 
 def environment(given: Settings) -> EnvironmentSection:
@@ -72,7 +71,15 @@ def named_environment(given: Settings, command: str) -> tuple[str, dict[str, Any
         UsageError: no environment is named.
         ConfigError: there are other settings, or wrong values.
     """
-    env = environment(given)
+    return require_named(environment(given), command)
+
+
+def require_named(env: EnvironmentSection, command: str) -> tuple[str, dict[str, Any]]:
+    """Return the id of an environment section and its arguments.
+
+    Raises:
+        UsageError: no environment is named.
+    """
     if env.id is None:
         raise UsageError(
             f"name an environment: `anchorgym {command} ENV`. `anchorgym envs` lists them"

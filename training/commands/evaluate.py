@@ -11,6 +11,7 @@ from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
 from anchorgym.training.commands.command import (
     Command,
     Settings,
+    UsageError,
     folder,
     option,
     seed_option,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from anchorgym.agents.engines import EngineFactory
     from anchorgym.envs import TextEnv
     from anchorgym.training.commands.environment import EvaluationSettings
-    from anchorgym.training.evaluation.measurement import Measurement
+    from anchorgym.training.evaluation.measurement import Measurement, Plan
     from anchorgym.training.evaluation.players import Player
     from anchorgym.training.rollout.env_pool import EnvPool
 
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
 def run(known: Namespace, given: Settings) -> int:
     """Play the panel and print the results."""
     from anchorgym.training.commands.environment import EvaluationSettings
-    from anchorgym.training.evaluation.evaluate import training_split
     from anchorgym.training.evaluation.measurement import Measurement, Plan
     from anchorgym.training.evaluation.partial import remove_partial
-    from anchorgym.training.evaluation.players import SCRIPTED, load_player
+    from anchorgym.training.evaluation.players import (
+        SCRIPTED,
+        load_player,
+        played_examples,
+        prompted,
+    )
     from anchorgym.training.rollout.env_pool import EnvPool
 
     settings = EvaluationSettings.parse(given)
@@ -44,12 +49,20 @@ def run(known: Namespace, given: Settings) -> int:
     engine = None if all(name in SCRIPTED for name in names) else _engine(settings)
     prompt = settings.policy.prompt_changes()
     players = [load_player(name, seed=known.seed, engine=engine, prompt=prompt) for name in names]
+    asked = sorted(settings.policy.model_fields_set)
+    _require_prompted(players, asked)
     env_id = _env_id(env.id, players)
     worlds = EnvPool.of(env_id, **arguments)
+    split = known.panel or _split(worlds.first)
+    if "examples" in asked:
+        n = settings.policy.examples
+        shown = played_examples(env_id, arguments, split, n, known.seed)
+        players = [prompted(player, examples=shown) for player in players]
+        prompt["examples"] = n
     plan = Plan(
         env_id=env_id,
         arguments=arguments,
-        split=known.panel or _split(worlds.first),
+        split=split,
         tasks=known.tasks,
         modes=_modes(known.mode, players),
         temperature=known.temperature,
@@ -58,15 +71,7 @@ def run(known: Namespace, given: Settings) -> int:
         seed=known.seed,
         prompt=prompt,
     )
-    there = len(worlds.first.tasks(plan.split))
-    if plan.tasks is not None and plan.tasks > there:
-        _warn(f"{plan.split} holds {there} tasks, not {plan.tasks}: all of them are played")
-    if plan.split == training_split(worlds.first):
-        _warn(
-            f"{plan.split} holds training tasks: these figures do not show how a policy that was "
-            "trained on them does on others. Give the environment splits of held-out tasks, or "
-            "name one with --panel"
-        )
+    _warn_of_tasks(plan, worlds.first)
     measurement = Measurement(plan, tuple(names))
     status = _measure(measurement, players, worlds, known)
     _show(measurement, known)
@@ -75,6 +80,20 @@ def run(known: Namespace, given: Settings) -> int:
     if status == EXIT_INTERRUPTED:
         print("interrupted: a mode that was not finished is left out", file=sys.stderr)
     return status
+
+
+def _warn_of_tasks(plan: Plan, env: TextEnv) -> None:
+    from anchorgym.training.evaluation.evaluate import training_split
+
+    there = len(env.tasks(plan.split))
+    if plan.tasks is not None and plan.tasks > there:
+        _warn(f"{plan.split} holds {there} tasks, not {plan.tasks}: all of them are played")
+    if plan.split == training_split(env):
+        _warn(
+            f"{plan.split} holds training tasks: these figures do not show how a policy that was "
+            "trained on them does on others. Give the environment splits of held-out tasks, or "
+            "name one with --panel"
+        )
 
 
 def _measure(
@@ -160,6 +179,18 @@ def _env_id(asked: str | None, players: Sequence[Player]) -> str:
     for other in sorted(set(known) - {env_id}):
         _warn(f"the policy knows the words of {other} only")
     return env_id
+
+
+def _require_prompted(players: Sequence[Player], asked: Sequence[str]) -> None:
+    """Check that settings of prompts change something."""
+    if not asked:
+        return
+    unread = [player.name for player in players if not player.reads_prompts]
+    flags = ", ".join(f"--policy.{name.replace('_', '-')}" for name in asked)
+    if len(unread) == len(players):
+        raise UsageError(f"{unread[0]} reads no prompts: leave out {flags}")
+    for name in unread:
+        _warn(f"{name} reads no prompts, so {flags} changes the other player alone")
 
 
 def _split(env: TextEnv) -> str:

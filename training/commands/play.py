@@ -12,6 +12,8 @@ from anchorgym.training.commands import EXIT_INTERRUPTED, EXIT_OK
 from anchorgym.training.commands.command import Command, Settings, UsageError, option, seed_option
 
 if TYPE_CHECKING:
+    from anchorgym.agents.engines import EngineFactory
+    from anchorgym.training.commands.environment import PlaySettings
     from anchorgym.training.inspect.trajectories import EpisodeRecord
     from anchorgym.training.play.playing import Game
     from anchorgym.training.play.screen import Screen
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 def run(known: Namespace, given: Settings) -> int:
     """Play one task."""
     from anchorgym.envs.registration import is_parallel
-    from anchorgym.training.commands.environment import named_environment
+    from anchorgym.training.commands.environment import PlaySettings, require_named
 
     if known.auto is not None and known.policy is None:
         raise UsageError("--auto needs a player to watch: give --policy PLAYER")
-    known.env, arguments = named_environment(given, "play")
+    settings = PlaySettings.parse(given)
+    known.env, arguments = require_named(settings.env, "play")
+    known.engine = _engine(settings) if known.policy or vars(known)["with"] else None
     known.others = vars(known)["with"]
     if is_parallel(known.env):
         from anchorgym.training.play.round_table import sit_down
@@ -78,7 +82,7 @@ class _Table:
         from anchorgym.training.rollout.types import StopReason
 
         known, game = self.known, self.game
-        policy = load_player(known.policy, seed=self.seed).make()
+        policy = load_player(known.policy, seed=self.seed, engine=known.engine).make()
         auto = known.auto is not None
         self._introduce(
             f"{known.policy} plays. " + ("" if auto else "Enter shows the next turn, q leaves.")
@@ -150,6 +154,12 @@ class _Table:
         self.screen.say(f"recorded  {self.known.record}")
 
 
+def _engine(settings: PlaySettings) -> EngineFactory:
+    from anchorgym.training.run.components import find_factory
+
+    return find_factory(settings)
+
+
 def _check_writable(record: Path | None) -> None:
     """Check that the record can be written, before the game begins."""
     from anchorgym.training.config.run_folders import require_own_file
@@ -186,6 +196,7 @@ COMMAND = Command(
     examples=(
         "anchorgym play corridor:me/Corridor-v0",
         "anchorgym play anchorgym/ALFWorld-v0 --policy runs/NAME/policy --auto 1",
+        "anchorgym play anchorgym/ALFWorld-v0 --policy runs/NAME/policy --device cuda",
         "anchorgym play haggling:me/Haggling-v0 --seat player_1 --with player_0=random",
     ),
     arguments=(
@@ -217,7 +228,7 @@ COMMAND = Command(
         ),
         option("--record", "FILE", "File to write the episode to.", type=Path),
     ),
-    settings="anchorgym.training.commands.environment:EnvironmentSettings",
+    settings="anchorgym.training.commands.environment:PlaySettings",
     takes_environment=True,
     run=run,
 )

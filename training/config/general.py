@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from anchorgym.training.config.limits import MOST_THREADS
 from anchorgym.training.config.section import Section
@@ -78,11 +78,6 @@ class ModelConfig(Section):
     engine: EngineConfig = EngineConfig()
     """Engine that writes the responses of language policies."""
 
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _engine_by_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
 
 class PolicyRunConfig(RunConfig, ModelConfig):
     """General settings of commands that train language policies.
@@ -91,8 +86,3 @@ class PolicyRunConfig(RunConfig, ModelConfig):
     """
 
     driver: DriverConfig = DriverConfig()
-
-    @field_validator("driver", mode="before")
-    @classmethod
-    def _driver_by_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.texts import parse_json
 from anchorgym.training.config.explaining import explain
+from anchorgym.training.config.fields import SHORT, names_in
 from anchorgym.training.config.limits import MOST_NUMBER
 from anchorgym.training.config.renamed import with_present_names
 
@@ -40,6 +42,21 @@ class Section(BaseModel):
 
     # Settings within settings are validated without `__init__`, so that errors have whole paths.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sections_by_name(cls, values: Any) -> Any:
+        """Take the id or name of a section in place of the section; see `SHORT`."""
+        if not isinstance(values, dict):
+            return values
+        return {name: cls._by_name(name, value) for name, value in values.items()}
+
+    @classmethod
+    def _by_name(cls, name: str, value: Any) -> Any:
+        key, field = SHORT.get(name), cls.model_fields.get(name)
+        if key is None or field is None or not isinstance(value, str | Path):
+            return value
+        return {key: str(value)} if key in names_in(field.annotation) else value
 
     @field_validator("*")
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -11,11 +10,18 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.training.config.general import PolicyRunConfig
 from anchorgym.training.config.limits import MOST_LAYERS, MOST_WIDTH
+from anchorgym.training.config.message_files import read_message
 from anchorgym.training.config.section import Section
 
 _ANCHOR = re.compile(r"state|observation|history:[1-9]\d{0,3}")
 CLONE_UPDATES = 380
 """Default number of optimizer steps of cloning a new policy."""
+LEAST_CONTEXT = 64
+"""Least number of tokens of a context."""
+MOST_EXAMPLES = 64
+"""Most worked examples of a policy; equal to `anchorgym.agents.prompts.examples.MOST`."""
+_CHAT = ("end_tokens", "system", "think", "tools", "template_file", "examples")
+"""Prompt settings that only chat models have."""
 Exploration = Literal["none", "episodic", "global", "product"]
 """Kinds of novelty bonus; equal to `anchorgym.gigpo.novelty.Novelty`."""
 STRATEGIES = ("independent", "adaptive", "fork", "tree")
@@ -47,10 +53,11 @@ class EnvConfig(Section):
 class PromptConfig(Section):
     """Prompts of language policies; what is not set stays as the policy was saved."""
 
-    max_context: int = Field(1536, ge=64)
+    max_context: int = Field(1536, ge=LEAST_CONTEXT)
     """Longest context of prompt and responses, in tokens; an episode that outgrows it is cut."""
     max_response: int | None = Field(None, ge=1)
-    """Longest response, in tokens; by default as many as the longest known action needs."""
+    """Longest response, in tokens; by default as many as the longest known action needs, and for a
+    pretrained model 256, or 512 for one of a billion weights or more."""
     form: Literal["transcript", "window"] = "transcript"
     """Prompt before each response: the growing `transcript` of the episode, or a `window` of its
     last turns that is written anew each turn."""
@@ -68,12 +75,38 @@ class PromptConfig(Section):
     """System message of a chat model; by default that of its chat format, if it has one."""
     think: bool = True
     """Whether a chat model is asked to think before it acts, in `<think> </think>`."""
+    tools: bool = False
+    """Whether a chat model acts by calls of a tool, in the way in which it was trained to use
+    tools, in place of `<action> </action>`."""
+    template_file: str = ""
+    """File with a template of a chat model's user messages, in Jinja's language, such as
+    `{{ goal }} {{ observation }} {{ ask }}`; it may also place actions, history, turns, valid and
+    reason. By default the messages are those of GiGPO."""
+    examples: int = Field(0, ge=0, le=MOST_EXAMPLES)
+    """Number of turns of the expert's play, or of random play without an expert, that every
+    conversation of a chat model begins with. They come from training tasks."""
 
     def prompt_changes(self) -> dict[str, Any]:
-        """Return the prompt settings that were set explicitly, which override a saved policy's."""
+        """Return the prompt settings that were set explicitly, which override a saved policy's.
+
+        The template of messages is read from its file. Worked examples are left out: they have to
+        be played first.
+
+        Raises:
+            ConfigError: the file of the template cannot be read.
+        """
         set_ = self.model_fields_set & PromptConfig.model_fields.keys()
         values = {name: getattr(self, name) for name in PromptConfig.model_fields if name in set_}
-        return {name: value for name, value in values.items() if value is not None}
+        changes = {name: value for name, value in values.items() if value is not None}
+        changes.pop("examples", None)
+        if "template_file" in changes:
+            changes["message"] = read_message(changes.pop("template_file"))
+        return changes
+
+    def chat_changes(self) -> list[str]:
+        """Return the names of settings for chat models alone that were set to other values."""
+        usual = PromptConfig()
+        return [name for name in _CHAT if getattr(self, name) != getattr(usual, name)]
 
 
 class PolicyConfig(PromptConfig):
@@ -96,6 +129,16 @@ class PolicyConfig(PromptConfig):
     """Number of training tasks whose texts make up the vocabulary of a `tiny` policy."""
 
     @model_validator(mode="after")
+    def _belongs_to_its_kind(self) -> Self:
+        changes = self.chat_changes()
+        if self.name == "tiny" and changes:
+            raise ValueError(
+                f"{', '.join(changes)} can be set of a chat model only, and `tiny` is built from "
+                "nothing: name the folder of a chat model, or leave this out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _divides(self) -> Self:
         if self.hidden % (2 * self.heads):
             raise ValueError(f"hidden must be a multiple of 2 * heads = {2 * self.heads}")
@@ -110,6 +153,9 @@ class CloneConfig(Section):
     updates: int | None = Field(None, ge=0)
     """Number of optimizer steps of cloning; by default 380 for a new policy and 0 for a loaded
     one."""
+    teacher: Literal["auto", "expert", "random"] = "auto"
+    """Play that is cloned: the `expert`'s, `random` play of admissible actions, which shows how
+    actions are written and not which are good, or `auto`: the expert's if there is one."""
     batch: int = Field(8, ge=1)
     """Number of episodes in each update of cloning."""
     learning_rate: float = Field(2e-3, gt=0)
@@ -159,7 +205,7 @@ class AlgorithmConfig(Section):
     """Weight of the exploration bonus, which is at most 1 in each turn."""
     kl_coef: float = Field(0.0, ge=0)
     """Weight of the divergence from the policy at the start of training; any value above 0 costs a
-    second forward pass."""
+    second forward pass. For a pretrained model the algorithm's own value, .01 in GiGPO."""
 
     @field_validator("anchor")
     @classmethod
@@ -259,7 +305,8 @@ class LearnerConfig(Section):
     name: str = Field("auto", pattern=r"^(auto|[^:]+:[^:]+)$")
     """`auto`, which fits the kind of policy, or `module:Name` of a learner of your own."""
     learning_rate: float = Field(3e-4, gt=0)
-    """Highest learning rate of AdamW during the run; 2e-5 for a pretrained model."""
+    """Highest learning rate of AdamW during the run; 2e-5 for a pretrained model, and 1e-6 for one
+    of a billion weights or more."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Course of the learning rate after the warm-up; `linear` and `cosine` fall to its share
     `final` in the last iteration."""
@@ -334,13 +381,3 @@ class TrainConfig(PolicyRunConfig):
         if self.clone.updates is not None:
             return self.clone.updates
         return CLONE_UPDATES if self.policy.name == "tiny" else 0
-
-    @field_validator("env", mode="before")
-    @classmethod
-    def _env_by_id(cls, value: Any) -> Any:
-        return {"id": value} if isinstance(value, str) else value
-
-    @field_validator("policy", "algorithm", mode="before")
-    @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        return {"name": str(value)} if isinstance(value, str | Path) else value

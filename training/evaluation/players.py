@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.scripted import ExpertPolicy, RandomPolicy
+from anchorgym.training.rollout.env_pool import EnvPool
 
 if TYPE_CHECKING:
     from anchorgym.agents.engines import EngineFactory
+    from anchorgym.agents.policies.model import ModelPolicy
+    from anchorgym.agents.prompts.examples import Example
 
 SCRIPTED = ("expert", "random")
 
@@ -24,6 +27,8 @@ class Player:
     """Returns the policy, with its own random draws reset."""
     env_id: str
     """Id of the environment that the policy was made for; empty for scripted players."""
+    reads_prompts: bool = False
+    """Whether the policy is a language policy with settings of prompts."""
 
 
 def load_player(
@@ -58,4 +63,46 @@ def load_player(
         return Player(name, lambda: policy, "")
     if prompt:
         policy = policy.with_prompt(**prompt)
-    return Player(name, lambda: policy, policy.env_id)
+    return _language_player(name, policy)
+
+
+def prompted(player: Player, **changes: Any) -> Player:
+    """Return a player with other settings of prompts; one without prompts stays as it is.
+
+    Raises:
+        PolicyError: a setting cannot have that value.
+    """
+    from anchorgym.agents.policies.model import ModelPolicy
+
+    policy = player.make()
+    if not isinstance(policy, ModelPolicy):
+        return player
+    return _language_player(player.name, policy.with_prompt(**changes))
+
+
+def played_examples(
+    env_id: str, arguments: Mapping[str, Any], split: str, n: int, seed: int
+) -> tuple[Example, ...]:
+    """Return worked examples for players, from training tasks of an environment.
+
+    Args:
+        env_id: id of the environment.
+        arguments: its keyword arguments.
+        split: split that the players are evaluated on.
+        n: number of turns.
+        seed: seed of the examples.
+
+    Raises:
+        ConfigError: the training tasks are those of the evaluation.
+    """
+    from anchorgym.training.evaluation.evaluate import training_split
+    from anchorgym.training.imitation.worked_examples import worked_examples
+
+    played = EnvPool.of(env_id, **arguments).first
+    trained = training_split(played)
+    env = EnvPool.of(env_id, **{**arguments, "split": trained}).first
+    return worked_examples(env, env.tasks(trained), played.tasks(split), n, seed)
+
+
+def _language_player(name: str, policy: ModelPolicy) -> Player:
+    return Player(name, lambda: policy, policy.env_id, reads_prompts=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from anchorgym.agents.policies.base import View
 from anchorgym.agents.policies.scripted import ScriptedPolicy
@@ -26,21 +27,42 @@ Teacher = Callable[[TextEnv, View, random.Random], str]
 """Returns the next action in the environment's present episode."""
 
 
-def find_teacher(env: TextEnv, tasks: Sequence[str] = ()) -> tuple[Teacher, bool]:
+def find_teacher(
+    env: TextEnv,
+    tasks: Sequence[str] = (),
+    kind: Literal["auto", "expert", "random"] = "auto",
+) -> tuple[Teacher, bool]:
     """Return the environment's honest expert, or else random play, and whether it is the expert.
 
     Whether there is an expert is tested in the first of the tasks that can be started, by default
     in one that the environment draws. Random play over admissible actions teaches the vocabulary of
     a world; the value of actions is then left to reinforcement learning.
 
+    Args:
+        env: environment.
+        tasks: its training tasks.
+        kind: `expert` or `random` asks for that teacher, `auto` for the expert if there is one.
+
     Raises:
         BrokenTaskError: none of the tasks can be started.
-        ConfigError: the environment has neither an expert nor admissible actions.
+        ConfigError: the environment has neither an expert nor admissible actions, or not the
+            teacher that was asked for.
     """
     info = _first_sound(env, tasks) if tasks else env.reset(seed=0)[1]
+    if kind == "random":
+        if not _complete(info["admissible_actions"]):
+            raise ConfigError(
+                f"clone.teacher: {type(env).__name__} lists no admissible actions to play at random"
+            )
+        return _random_action, False
     try:
         env.expert_action("honest")
     except NoExpertError:
+        if kind == "expert":
+            raise ConfigError(
+                f"clone.teacher: {type(env).__name__} has no honest expert: choose random, or "
+                "implement expert_action"
+            ) from None
         if not _complete(info["admissible_actions"]):
             raise ConfigError(
                 f"{type(env).__name__} has neither an honest expert nor admissible actions to "

@@ -46,7 +46,7 @@ def sit_down(known: argparse.Namespace, arguments: dict[str, Any]) -> int:
     seed = random.randrange(2**31) if known.seed is None else known.seed
     screen = Screen(SafeConsole())
     start = start_for(env, seat, known.task, seed)
-    seats: dict[str, Policy] = fill_seats(env, known.policy, known.others, seed)
+    seats: dict[str, Policy] = fill_seats(env, known.policy, known.others, seed, known.engine)
     if seat is None:
         seats = {agent: Announced(policy, screen) for agent, policy in seats.items()}
     else:

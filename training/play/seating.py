@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from anchorgym.agents.engines import EngineFactory
 from anchorgym.agents.engines.contract import Generation
 from anchorgym.agents.policies.base import Decision, Policy, Prompt, Session, View
 from anchorgym.agents.policies.human import Desk, HumanPolicy
@@ -149,7 +150,11 @@ def find_seat(env: Any, name: str | None) -> str:
 
 
 def fill_seats(
-    env: Any, everybody: str | None, given: Sequence[str], seed: int
+    env: Any,
+    everybody: str | None,
+    given: Sequence[str],
+    seed: int,
+    engine: EngineFactory | None = None,
 ) -> dict[str, Policy]:
     """Return the policy of each agent.
 
@@ -159,25 +164,26 @@ def fill_seats(
             any.
         given: `SEAT=PLAYER` assignments, in which a seat may be a pattern such as `defender_*`.
         seed: seed of the policies' random draws.
+        engine: factory of the engines of saved policies; by default one in this process.
 
     Raises:
         OptionError: an assignment is not of the form SEAT=PLAYER.
         RoleError: a pattern matches no agent.
         PolicyError: a folder holds no policy.
     """
-    usual = UsualPolicy(seed) if everybody is None else load_seat(env, everybody, seed)
+    usual = UsualPolicy(seed) if everybody is None else load_seat(env, everybody, seed, engine)
     seats: dict[str, Policy] = dict.fromkeys(env.possible_agents, usual)
     for assignment in given:
         pattern, equals, player = assignment.partition("=")
         if not equals:
             raise OptionError(f"--with takes SEAT=PLAYER, got {assignment!r}")
         seats |= dict.fromkeys(
-            agents_of([pattern], env.possible_agents), load_seat(env, player, seed)
+            agents_of([pattern], env.possible_agents), load_seat(env, player, seed, engine)
         )
     return seats
 
 
-def load_seat(env: Any, name: str, seed: int) -> Policy:
+def load_seat(env: Any, name: str, seed: int, engine: EngineFactory | None = None) -> Policy:
     """Return the policy of a name.
 
     Args:
@@ -185,6 +191,7 @@ def load_seat(env: Any, name: str, seed: int) -> Policy:
         name: `expert`, `random`, `script:NAME,NAME`, the folder of a saved policy, table or
             world-specific player, or `module:Name` for the user's own loader.
         seed: seed of the policy's random draws.
+        engine: factory of the engine of a saved policy; by default one in this process.
 
     Raises:
         PolicyError: the folder holds no policy, or the loader returns none.
@@ -201,7 +208,7 @@ def load_seat(env: Any, name: str, seed: int) -> Policy:
     loader = find_player_loader(Path(name))
     if loader is not None:
         return loader.load(Path(name), env, seed)
-    return named_policy(name, seed=seed, known=SCRIPTED)
+    return named_policy(name, engine=engine, seed=seed, known=SCRIPTED)
 
 
 def start_for(env: Any, seat: str | None, task: str | None, seed: int) -> Start:

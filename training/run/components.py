@@ -29,15 +29,18 @@ from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOp
 from anchorgym.training.config.general import ModelConfig
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import (
+    LEAST_CONTEXT,
     STRATEGIES,
     AlgorithmConfig,
     PolicyConfig,
+    PromptConfig,
     TrainConfig,
 )
 from anchorgym.training.imitation.teachers import Teacher, find_teacher, sample_words
+from anchorgym.training.imitation.worked_examples import worked_examples
 from anchorgym.training.learning.algorithms import configured_algorithm
 from anchorgym.training.learning.learners import find_learner
-from anchorgym.training.learning.usual import usual_clone, usual_learner
+from anchorgym.training.learning.usual import usual_clone, usual_learner, usual_options
 from anchorgym.training.rollout.drivers import Driver, LockStepDriver, make_driver
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.strategies import find_strategy
@@ -100,7 +103,7 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
         AnchorgymError: a component does not exist, does not take its settings, or has no tasks.
     """
     env = config.env
-    algorithm = _algorithm(config)
+    algorithm = _algorithm(config, policy)
     arguments = {**env.arguments, "split": env.split}
     eval_envs = EnvPool.of(env.id, **arguments)
     limit = min(eval_envs.first.max_turns, config.rollout.max_turns)
@@ -109,14 +112,16 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     if not eval_envs.first.tasks():
         raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
     panels = _panels(eval_envs.first, config)
-    teacher, expert = find_teacher(eval_envs.first, panels.train)
-    if config.rollout.hints != "off" and not expert:
+    teacher, expert = find_teacher(eval_envs.first, panels.train, config.clone.teacher)
+    if config.rollout.hints != "off" and not (expert or find_teacher(eval_envs.first)[1]):
         raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
     find_learner(config.learner.name)
     engine = find_factory(config)
     _require_capabilities(config, algorithm, engine)
     if policy is None and config.policy.name != "tiny":
         policy = _loaded_policy(config, engine)
+        policy = _with_examples(policy, config, eval_envs.first, panels)
+        algorithm = _algorithm(config, policy)
     return Components(
         algorithm,
         eval_envs,
@@ -166,9 +171,10 @@ def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: Eng
         )
 
 
-def _algorithm(config: TrainConfig) -> Algorithm:
+def _algorithm(config: TrainConfig, policy: ModelPolicy | None) -> Algorithm:
+    options = usual_options(config.algorithm, policy)
     try:
-        algorithm = configured_algorithm(config.algorithm.name, **config.algorithm.options)
+        algorithm = configured_algorithm(config.algorithm.name, **options)
     except OptionError as error:
         hint = ""
         if isinstance(error, UnknownOptionError) and "Did you mean" not in str(error):
@@ -194,6 +200,8 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
     }
     values = config.model_copy(update=kind).model_dump(mode="json")
     values["algorithm"] |= asdict(components.algorithm)
+    if components.policy is not None and config.policy.name != "tiny":
+        values["policy"] |= _prompt_values(components.policy)
     values["env"]["max_turns"] = components.eval_envs.first.max_turns
     values["clone"]["updates"] = config.clone_updates
     if config.dtype == "auto":
@@ -215,6 +223,28 @@ def _loaded_policy(config: TrainConfig, engine: EngineFactory) -> ModelPolicy:
     policy = trainable_policy(config.policy.name, engine=engine, seed=config.seed, known=("tiny",))
     changes = config.policy.prompt_changes()
     return policy.with_prompt(**changes) if changes else policy
+
+
+def _with_examples(
+    policy: ModelPolicy, config: TrainConfig, env: TextEnv, panels: Panels
+) -> ModelPolicy:
+    """Return a policy with worked examples of training tasks, if the settings name their number."""
+    n = config.policy.examples
+    if "examples" not in config.policy.model_fields_set:
+        return policy
+    shown = worked_examples(env, panels.train, env.tasks(panels.test), n, config.seed)
+    return policy.with_prompt(examples=shown)
+
+
+def _prompt_values(policy: ModelPolicy) -> dict[str, Any]:
+    """Return the prompt settings of a loaded policy, as those of a run."""
+    prompt = policy.prompt_settings.model_dump(mode="json")
+    values = {name: prompt[name] for name in PromptConfig.model_fields if name in prompt}
+    return {
+        **values,
+        "max_context": max(policy.max_context, LEAST_CONTEXT),
+        "examples": len(policy.prompt_settings.examples),
+    }
 
 
 def new_policy(config: TrainConfig, components: Components, display: Display) -> ModelPolicy:

@@ -33,8 +33,14 @@ class FirstLook:
     example: str
     """A response that could not be read, or else one whose action was invalid; "" without any."""
 
-    def advice(self, policy: ModelPolicy, *, expert: bool) -> Iterator[str]:
-        """Yield a line on what was seen, and one on what to try where that is little."""
+    def advice(self, policy: ModelPolicy, *, expert: bool, held_out: bool = True) -> Iterator[str]:
+        """Yield a line on what was seen, and one on what to try where that is little.
+
+        Args:
+            policy: policy that was looked at.
+            expert: whether the environment's expert is cloned.
+            held_out: whether success is measured on other tasks than those of training.
+        """
         yield (
             f"first look {self.readable} of {self.turns} turns could be read as an action, "
             f"{self.valid} of these were valid"
@@ -51,7 +57,9 @@ class FirstLook:
             tries.append(f"{longer}{shorter}, as most responses were cut")
         if 2 * self.readable < self.turns:
             who = "the expert" if expert else "random play"
-            tries.append(f"--clone.updates 20, which shows it how {who} writes actions")
+            tries.append(f"--clone.updates 20, a warm-up on how {who} writes actions")
+            if held_out and not policy.prompt_settings.examples:
+                tries.append(f"--policy.examples 4, which shows it turns of {who} in every prompt")
         elif policy.shows_actions != "all":
             tries.append("--policy.shows-actions all, which lists what is possible")
         if tries:

@@ -144,7 +144,8 @@ class Job:
     def _look(self, policy: ModelPolicy) -> None:
         """Say what a pretrained model writes before it is trained."""
         look = first_look(policy, self.config, self.components)
-        for line in look.advice(policy, expert=self.components.expert):
+        held_out = self.components.panels.test != self.config.env.split
+        for line in look.advice(policy, expert=self.components.expert, held_out=held_out):
             self.display.say(line)
         self.log.write("look", **asdict(look))
         self.timers.lap("first look")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from anchorgym.agents.policies.model import ModelPolicy
+from anchorgym.agents.prompts.chat import ChatTemplate
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.run.components import Components
 
@@ -12,7 +14,9 @@ def remarks(config: TrainConfig, components: Components) -> Iterator[str]:
     """Yield a line on each thing that is not as it should best be."""
     panels, policy = components.panels, components.policy
     known = policy.env_id if policy else ""
-    if not components.expert:
+    if config.clone.teacher == "random":
+        yield "teacher    random play, which shows what can be written"
+    elif not components.expert:
         yield "teacher    no honest expert: random play shows what can be written"
     if panels.test == config.env.split:
         yield (
@@ -22,8 +26,21 @@ def remarks(config: TrainConfig, components: Components) -> Iterator[str]:
         )
     elif panels.validation == config.env.split and panels.chooses:
         yield f"validation {panels.validation_tasks} training tasks are held out"
+    if policy is not None and _keeps_what_is_dropped(policy):
+        yield (
+            "remark     the model's chat format drops earlier thoughts, and transcripts keep them, "
+            "as they were sampled: --policy.form window shows earlier actions alone"
+        )
     if known not in ("", config.env.id):
         yield f"warning    the policy knows the words of {known} only"
+
+
+def _keeps_what_is_dropped(policy: ModelPolicy) -> bool:
+    """Whether transcripts hold thoughts that the model's chat format would leave out."""
+    template, prompt = policy.template, policy.prompt_settings
+    if not isinstance(template, ChatTemplate) or prompt.form == "window" or prompt.tools:
+        return False
+    return prompt.think and template.drops_thoughts
 
 
 def trained_on(split: str, config: TrainConfig, components: Components) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from anchorgym.training.config.general import PolicyRunConfig
 from anchorgym.training.config.run_folders import read_settings
@@ -94,11 +94,6 @@ class RoleConfig(Section):
     """Update of the policy; the learning rate is 1 for a table, and 2e-5 for a pretrained model,
     unless it is set."""
 
-    @field_validator("algorithm", "policy", mode="before")
-    @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        return {"name": str(value)} if isinstance(value, str | Path) else value
-
     @model_validator(mode="after")
     def _words_come_from_somewhere(self) -> Self:
         if self.policy.name == TINY and not self.warmup.scripts:
@@ -151,11 +146,6 @@ class CoevolveConfig(PolicyRunConfig):
     """Number of league games in each generation, between the players whose payoff is least certain;
     0 plays none."""
     best_response: BestResponseConfig = BestResponseConfig()
-
-    @field_validator("env", mode="before")
-    @classmethod
-    def _env_by_id(cls, value: Any) -> Any:
-        return {"id": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _shared_policies_exist(self) -> Self:

@@ -164,6 +164,8 @@ class InitialPolicies:
         loaded = named_policy(
             settings.name, engine=self._engine, seed=seed, known=(TABULAR, TINY, *SCRIPTED)
         )
+        if settings.examples:
+            raise RoleError(f"{role}: examples are drawn in worlds of one agent only")
         changes = settings.prompt_changes()
         if not changes:
             return loaded

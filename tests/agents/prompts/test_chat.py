@@ -315,8 +315,10 @@ def test_prompt_settings_are_kept_and_can_be_changed_for_an_evaluation(
     asked: list[str] = []
     turn = ChatTemplate.turn
 
-    def noted(template: ChatTemplate, observation: str, view: View, before: str) -> list[int]:
-        tokens = turn(template, observation, view, before)
+    def noted(
+        template: ChatTemplate, observation: str, view: View, before: str, n_past: int
+    ) -> list[int]:
+        tokens = turn(template, observation, view, before, n_past)
         asked.append(read(template, tokens))
         return tokens
 

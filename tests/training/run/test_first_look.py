@@ -30,7 +30,7 @@ def test_what_cannot_be_read_is_shown_before_anything_is_trained(
     assert "first look 0 of 24 turns could be read as an action" in said
     assert "the model wrote: '" in said
     assert "try --policy.max-response 24, or --policy.think false" in said
-    assert "--clone.updates 20, which shows it how random play writes actions" in said
+    assert "--clone.updates 20, a warm-up on how random play writes actions" in said
     records = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     (look,) = [record for record in records if record["phase"] == "look"]
     assert (look["turns"], look["readable"], look["valid"]) == (24, 0, 0)

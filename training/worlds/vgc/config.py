@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anchorgym.training.config.general import RunConfig
+from anchorgym.training.config.general import ModelConfig, RunConfig
 from anchorgym.training.config.limits import MOST_LAYERS, MOST_WIDTH
 from anchorgym.training.config.section import Section
 
@@ -126,7 +126,7 @@ class LeagueBattles(BattleConfig):
     """Number of teams of training that are played with, and of unseen ones."""
 
 
-class LeagueSettings(Section):
-    """Settings of a league of battle players."""
+class LeagueSettings(ModelConfig):
+    """Settings of a league of battle players, and how the chat models among them run."""
 
     battle: LeagueBattles = LeagueBattles()

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from anchorgym.agents.engines import EngineFactory
 from anchorgym.envs.errors import OptionError, did_you_mean
 from anchorgym.envs.vgc.arena import Contender, Programs
 from anchorgym.envs.vgc.bridge import Bridge
@@ -38,13 +39,16 @@ NAMES: Final = (*_PROGRAMS, *SEARCHES)
 """Names of untrained players; the oracle sees hidden information, and serves as an upper bound."""
 
 
-def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
+def contender(
+    name: str, known: Knowledge, bridge: Bridge, engine: EngineFactory | None = None
+) -> Contender:
     """Return the player of a name: one of `NAMES`, or the folder of a policy.
 
     Args:
         name: a folder may end in `:greedy`; `language:FOLDER` is a chat model.
         known: knowledge of the format.
         bridge: bridge to the simulator, for players that look ahead.
+        engine: factory of the engine of a chat model; by default one in this process.
 
     Raises:
         OptionError: there is no player of that name.
@@ -55,7 +59,8 @@ def contender(name: str, known: Knowledge, bridge: Bridge) -> Contender:
     if name in SEARCHES:
         return SearchPlayer(bridge, known, oracle=name == "oracle-search")
     if name.startswith(LANGUAGE):
-        return LanguagePlayer(chat_model(Path(name.removeprefix(LANGUAGE))), known)
+        folder = Path(name.removeprefix(LANGUAGE))
+        return LanguagePlayer(chat_model(folder, engine=engine), known)
     require_player(name)
     net, _ = load_policy(newest_policy(Path(name.removesuffix(GREEDY))))
     return TokenPlayer(net, known, greedy=name.endswith(GREEDY))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from anchorgym.agents.engines import EngineFactory
 from anchorgym.envs.durable import write_file
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import knowledge
@@ -97,6 +98,7 @@ def evaluate_league(
     seed: int = 0,
     record: int = 0,
     display: Display | None = None,
+    engine: EngineFactory | None = None,
 ) -> list[SplitResult]:
     """Evaluate players against each other on seen and unseen teams; stored games are reused.
 
@@ -110,6 +112,7 @@ def evaluate_league(
         seed: seed of teams and randomness.
         record: number of last battles that are recorded in `battles.jsonl`.
         display: progress display.
+        engine: factory of the engines of chat models; by default one in this process.
 
     Raises:
         LeagueError: the folder holds the games of other players or teams, or there is one player.
@@ -121,14 +124,14 @@ def evaluate_league(
         raise LeagueError(f"a league needs two different players, not {[*roster.players]} alone")
     for player in players.values():
         require_player(player)  # in an instant: the rest takes many seconds
-    known, bridge = knowledge(config.format), Bridge()
+    known, bridge, where = knowledge(config.format), Bridge(), roster.players.__getitem__
     try:
         runners = {
-            split: MatchRunner(config, bridge, known, roster.players.__getitem__, SPLITS[split])
+            split: MatchRunner(config, bridge, known, where, SPLITS[split], engine)
             for split in splits
         }
         for player in players.values():  # a policy that cannot be loaded leaves nothing behind
-            contender(player, known, bridge)
+            contender(player, known, bridge, engine)
         claim(out, _COMMAND)
         with alone(out):
             roster.write()
@@ -139,9 +142,7 @@ def evaluate_league(
                 league.add(*players)
                 _fill(league, games, refine, split, display or Display(None))
                 results.append(result_of(league, split))
-            if played:
-                kept = [keep(bridge, battle, (one, two)) for one, two, battle in played]
-                write_battles(out / "battles.jsonl", kept)
+            _record(out, bridge, played)
             _write(out, config, results)
     finally:
         bridge.close()
@@ -163,6 +164,12 @@ def result_of(league: League, split: str) -> SplitResult:
         for i, name in enumerate(names)
     )
     return SplitResult(split, names, shares, league.games_played(), standings)
+
+
+def _record(out: Path, bridge: Bridge, played: Sequence[tuple[str, str, BattleRecord]]) -> None:
+    if played:
+        kept = [keep(bridge, battle, (one, two)) for one, two, battle in played]
+        write_battles(out / "battles.jsonl", kept)
 
 
 def _write(out: Path, config: BattleConfig, results: Sequence[SplitResult]) -> None:

@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from anchorgym.agents.engines import EngineFactory
 from anchorgym.envs.vgc.arena import Contender, Fixture, play
 from anchorgym.envs.vgc.bridge import Bridge
 from anchorgym.envs.vgc.knowledge import Knowledge
@@ -28,6 +29,7 @@ class MatchRunner:
         known: knowledge of the format.
         where: function that maps a player's name to the name for `contender`; by default the same.
         split: split of the teams.
+        engine: factory of the engines of chat models.
     """
 
     def __init__(
@@ -37,18 +39,21 @@ class MatchRunner:
         known: Knowledge,
         where: Callable[[str], str] = str,
         split: str = "train",
+        engine: EngineFactory | None = None,
     ) -> None:
         self.config, self.bridge, self.known, self.split = config, bridge, known, split
         self.teams = team_source(config)
         self.records: deque[tuple[str, str, BattleRecord]] = deque(maxlen=0)
         """Latest battles with the players of p1 and p2; set a longer deque to keep some."""
-        self._where = where
+        self._where, self._engine = where, engine
         self._players: dict[str, Contender] = {}
 
     def player(self, name: str) -> Contender:
         """Return the player of a name, always the same object."""
         if name not in self._players:
-            self._players[name] = contender(self._where(name), self.known, self.bridge)
+            self._players[name] = contender(
+                self._where(name), self.known, self.bridge, self._engine
+            )
         return self._players[name]
 
     def play(self, row: str, column: str, n: int, seed: int) -> NDArray[np.float64]:

@@ -25,19 +25,23 @@ def run(known: Namespace, given: Settings) -> int:
     from anchorgym.envs.durable import whole_file
     from anchorgym.training.league import Rules
     from anchorgym.training.league.roster import distinct
+    from anchorgym.training.run.components import find_factory
     from anchorgym.training.run.console import SafeConsole
     from anchorgym.training.run.display import Display
     from anchorgym.training.worlds.vgc.config import LeagueSettings
+    from anchorgym.training.worlds.vgc.contenders import LANGUAGE
     from anchorgym.training.worlds.vgc.evaluating import SPLITS, evaluate_league
     from anchorgym.training.worlds.vgc.report import draw, tables
 
+    settings = LeagueSettings.parse(given)
+    engine = find_factory(settings) if any(LANGUAGE in player for player in known.players) else None
     players = distinct(_named(player) for player in known.players)
     if note := Rules(seed=known.seed).rounding(known.games):
         print(f"note: {note}", file=sys.stderr)
     try:
         results = evaluate_league(
             players,
-            LeagueSettings.parse(given).battle,
+            settings.battle,
             known.out,
             games=known.games,
             splits=(known.only,) if known.only else tuple(SPLITS),
@@ -45,6 +49,7 @@ def run(known: Namespace, given: Settings) -> int:
             seed=known.seed,
             record=known.record,
             display=Display(None if known.json else SafeConsole(stderr=True)),
+            engine=engine,
         )
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt("repeat the command to go on from there") from interrupt

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from anchorgym.agents.engines.adapters import merge_adapters
 from anchorgym.agents.engines.contract import UnsupportedRequestError
 from anchorgym.agents.engines.factories import EngineFactory, ServedModel, SharedEngine
 from anchorgym.agents.engines.families import require_supported
 from anchorgym.agents.engines.forward import position_limit
+from anchorgym.agents.policies.adapters import (
+    Adapters,
+    Base,
+    adapters_of,
+    attach,
+    base_of,
+    linear_layers,
+    load_adapted,
+    save_adapters,
+    weights_digest,
+)
 from anchorgym.agents.policies.folder import (
+    ADAPTER,
     CONFIG,
     GENERATION,
     TOKENIZER,
@@ -33,6 +47,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 SETTINGS_FILE = "anchorgym_policy.json"
+_BASE_DIGEST = "base_sha256"
+"""Key of the digest of the base model of adapters, beside the prompt settings."""
 _CHAT_RESPONSE = 256
 
 
@@ -72,6 +88,7 @@ class ModelPolicy(LanguagePolicy):
         env_id: environment whose vocabulary the model has; "" for general language models.
         engine: factory of the engine; by default an engine in this process.
         folder: folder that model and tokenizer were read from, if any.
+        base: base model of the adapters that `model` has, if any.
 
     Raises:
         PolicyError: the settings contradict each other.
@@ -88,9 +105,12 @@ class ModelPolicy(LanguagePolicy):
         env_id: str = "",
         engine: EngineFactory | None = None,
         folder: Path | None = None,
+        base: Base | None = None,
     ) -> None:
         require_supported(model)
         self.model = model
+        self.base = base
+        """Base model of the policy's adapters (LoRA); None if the whole model is trained."""
         self.tokenizer = tokenizer
         self.prompt_settings = prompt = prompt or PromptSettings()
         self.env_id = env_id
@@ -110,7 +130,7 @@ class ModelPolicy(LanguagePolicy):
         self._factory, self._folder = engine, folder
         self.end_ids: tuple[int, ...] = tuple(dict.fromkeys((template.eos_id, *named)))
         """Tokens that end a response; the first closes a turn of the prompt's format."""
-        served = ServedModel(model, tokenizer, self.end_ids, folder)
+        served = ServedModel(model, tokenizer, self.end_ids, None if base else folder)
         positions = position_limit(model.config) or 0
         super().__init__(
             template,
@@ -128,8 +148,53 @@ class ModelPolicy(LanguagePolicy):
         """Number of weights."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
+    @property
+    def adapters(self) -> Adapters | None:
+        """Size and place of the policy's adapters; None without any."""
+        return adapters_of(self.model)
+
+    def add_adapters(
+        self, rank: int, alpha: float, targets: str | Sequence[str] = "all-linear", *, seed: int = 0
+    ) -> None:
+        """Train low-rank adapters (LoRA) from now on; the model's own weights stay as they are.
+
+        The policy stays the same at first. Its folders hold the adapters alone.
+
+        Args:
+            rank: rank of the adapters.
+            alpha: the adapters' product is scaled by `alpha / rank`.
+            targets: `all-linear`, `attention`, or names of layers, see `linear_layers`.
+            seed: seed of the adapters.
+
+        Raises:
+            MissingExtraError: peft is not installed.
+            PolicyError: the policy has adapters already, was never saved as a whole, or has no such
+                layers.
+        """
+        if self.adapters is not None:
+            raise PolicyError(
+                f"the policy has adapters of rank {self.adapters.rank} already: train these, or "
+                "write them into a whole model with `anchorgym export` first"
+            )
+        if self._folder is None:
+            raise PolicyError(
+                "adapters need a base model in a folder, which their own folder names: save the "
+                "policy, and load it from there"
+            )
+        adapters = Adapters(rank, alpha, linear_layers(self.model, targets))
+        base = Base(self._folder.resolve(), weights_digest(self._folder))
+        attach(self.model, adapters, seed=seed)
+        self.base = base
+
+    def merge_adapters(self) -> None:
+        """Turn adapters into changes of the model's own weights, which are then saved whole."""
+        merge_adapters(self.model)
+        self.base = None
+
     def save(self, folder: str | Path) -> None:
         """Write model, tokenizer and settings as safetensors and JSON, all or nothing.
+
+        Of a policy with adapters, these are written alone, in the format of peft.
 
         Raises:
             ForeignFilesError: the folder holds files that are not those of a policy.
@@ -139,9 +204,14 @@ class ModelPolicy(LanguagePolicy):
         new = ("end_tokens", "system", "think")  # which earlier versions cannot read
         left_out = {name for name in new if getattr(prompt, name) == getattr(usual, name)}
         settings = {"env_id": self.env_id, **prompt.model_dump(exclude=left_out)}
+        if self.base is not None:
+            settings[_BASE_DIGEST] = self.base.sha256
         with whole_folder(Path(folder)) as fresh:
             with no_progress_bars():
-                self.model.save_pretrained(fresh)
+                if self.base is None:
+                    self.model.save_pretrained(fresh)
+                else:
+                    save_adapters(self.model, self.base, fresh)
                 self.tokenizer.save_pretrained(fresh)
             (fresh / SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
@@ -163,6 +233,7 @@ class ModelPolicy(LanguagePolicy):
             env_id=self.env_id,
             engine=SharedEngine(self.engine) if same else self._factory,
             folder=self._folder,
+            base=self.base,
         )
 
 
@@ -184,10 +255,14 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
         UnsupportedRequestError: the policy goes beyond the engine's capabilities.
     """
     folder = Path(folder)
-    settings = folder / SETTINGS_FILE
-    if settings.is_file():
-        env_id, prompt = _read_settings(settings)
-    elif (folder / CONFIG).is_file() and (folder / TOKENIZER).is_file():
+    base = base_of(folder) if (folder / ADAPTER).is_file() else None
+    # What a folder of adapters does not hold is its base model's.
+    places = (folder,) if base is None else (folder, base.folder)
+    settings = _first(SETTINGS_FILE, places)
+    digest = ""
+    if settings is not None:
+        env_id, prompt, digest = _read_settings(settings)
+    elif base is not None or ((folder / CONFIG).is_file() and (folder / TOKENIZER).is_file()):
         env_id, prompt = "", PromptSettings.for_chat()
     else:
         raise PolicyError(
@@ -195,17 +270,29 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
             "with config.json and tokenizer.json: give the folder that a run has saved, such as "
             "runs/NAME/policy"
         )
-    tokenizer = load_tokenizer(folder)
-    model = load_model(folder)
+    tokens = (_first(TOKENIZER, places) or folder / TOKENIZER).parent
+    tokenizer = load_tokenizer(tokens)
+    if base is None:
+        model = load_model(folder)
+    else:
+        base = replace(base, sha256=digest or weights_digest(base.folder))
+        model = load_adapted(folder, base)
     if len(tokenizer) > model.config.vocab_size:
         raise PolicyError(
-            f"{folder / TOKENIZER} has {len(tokenizer)} tokens, but the model of {CONFIG} only "
+            f"{tokens / TOKENIZER} has {len(tokenizer)} tokens, but the model of {CONFIG} only "
             f"{model.config.vocab_size}: they are not of one model"
         )
     try:
-        return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
+        return ModelPolicy(
+            model, tokenizer, prompt, env_id=env_id, engine=engine, folder=folder, base=base
+        )
     except TemplateError as error:
-        raise TemplateError(f"{folder / TOKENIZER}: {error}") from error
+        raise TemplateError(f"{tokens / TOKENIZER}: {error}") from error
+
+
+def _first(name: str, places: Sequence[Path]) -> Path | None:
+    """Return the first file of a name; None if no place has one."""
+    return next((path for place in places if (path := place / name).is_file()), None)
 
 
 def _template(
@@ -253,12 +340,16 @@ def _end_ids(
     return tuple(dict.fromkeys(found))
 
 
-def _read_settings(path: Path) -> tuple[str, PromptSettings]:
+def _read_settings(path: Path) -> tuple[str, PromptSettings, str]:
+    """Return the environment's id, the prompt settings, and the digest of a base model."""
     settings = read_object(path)
+    digest = settings.pop(_BASE_DIGEST, "")
     env_id = settings.pop("env_id", None)
     if not isinstance(env_id, str):
         raise PolicyError(f"{path} is damaged (env_id is no text): save the policy again")
-    return env_id, _validated(settings, str(path))
+    if not isinstance(digest, str):
+        raise PolicyError(f"{path} is damaged ({_BASE_DIGEST} is no text): save the policy again")
+    return env_id, _validated(settings, str(path)), digest
 
 
 def _validated(settings: dict[str, object], source: str) -> PromptSettings:

@@ -104,6 +104,20 @@ class PolicyConfig(PromptConfig):
         return self
 
 
+class LoraConfig(Section):
+    """Low-rank adapters (LoRA), which are trained in place of a pretrained model's own weights."""
+
+    rank: int = Field(0, ge=0, le=MOST_WIDTH)
+    """Rank of the adapters, such as 32; 0 trains the whole model, or the adapters that a loaded
+    policy has. Learning rates are 10 times those of a whole model unless they are set."""
+    alpha: float = Field(32, gt=0)
+    """Numerator of the scale `alpha / rank` of what the adapters add."""
+    targets: Literal["all-linear", "attention"] | tuple[str, ...] = "all-linear"
+    """Layers that are adapted: `all-linear` for all linear layers but the output layer, which
+    learns as well as the whole model; `attention` for those of attention alone; or a list of names
+    such as `["q_proj", "v_proj"]`."""
+
+
 class CloneConfig(Section):
     """Behaviour cloning of the environment's expert before reinforcement learning begins."""
 
@@ -113,7 +127,8 @@ class CloneConfig(Section):
     batch: int = Field(8, ge=1)
     """Number of episodes in each update of cloning."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Learning rate of AdamW, which updates embeddings and norms; 5e-5 for a pretrained model."""
+    """Learning rate of AdamW, which updates embeddings and norms; 5e-5 for a pretrained model, and
+    5e-4 for adapters of one (LoRA)."""
     matrix_learning_rate: float = Field(0.02, ge=0)
     """Learning rate of Muon, which updates the weight matrices; 0, as for a pretrained model,
     leaves them to AdamW."""
@@ -259,7 +274,8 @@ class LearnerConfig(Section):
     name: str = Field("auto", pattern=r"^(auto|[^:]+:[^:]+)$")
     """`auto`, which fits the kind of policy, or `module:Name` of a learner of your own."""
     learning_rate: float = Field(3e-4, gt=0)
-    """Highest learning rate of AdamW during the run; 2e-5 for a pretrained model."""
+    """Highest learning rate of AdamW during the run; 2e-5 for a pretrained model, and 2e-4 for
+    adapters of one (LoRA)."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Course of the learning rate after the warm-up; `linear` and `cosine` fall to its share
     `final` in the last iteration."""
@@ -313,6 +329,7 @@ class TrainConfig(PolicyRunConfig):
 
     env: EnvConfig = EnvConfig()
     policy: PolicyConfig = PolicyConfig()
+    lora: LoraConfig = LoraConfig()
     clone: CloneConfig = CloneConfig()
     algorithm: AlgorithmConfig = AlgorithmConfig()
     rollout: RolloutConfig = RolloutConfig()

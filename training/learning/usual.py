@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from anchorgym.agents.policies.model import ModelPolicy
-from anchorgym.training.config.section import Section
+from anchorgym.training.config.section import ConfigError, Section
 from anchorgym.training.config.sections import CloneConfig, LearnerConfig
 
 LEARNER: Final[Mapping[str, Any]] = {"learning_rate": 2e-5}
@@ -19,6 +19,9 @@ CLONE: Final[Mapping[str, Any]] = {
     "observation_weight": 0.0,
 }
 """Cloning with a pretrained model, which knows language and is to learn actions alone."""
+_ADAPTERS: Final = 10
+"""Learning rate of adapters as a multiple of that of a whole model, in supervised and in
+reinforcement learning: Schulman et al. (2025), "LoRA Without Regret"."""
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -28,14 +31,38 @@ def is_pretrained(policy: object) -> bool:
     return isinstance(policy, ModelPolicy) and policy.prompt_settings.template == "chat"
 
 
+def is_adapted(policy: object) -> bool:
+    """Whether adapters (LoRA) of a policy are trained in place of its whole model."""
+    return isinstance(policy, ModelPolicy) and policy.adapters is not None
+
+
 def usual_learner(config: LearnerConfig, policy: object) -> LearnerConfig:
     """Return settings of a learner, with those for the kind of policy where none were given."""
+    if is_adapted(policy):
+        return _filled(config, _adapted(LEARNER))
     return _filled(config, LEARNER) if is_pretrained(policy) else config
 
 
 def usual_clone(config: CloneConfig, policy: object) -> CloneConfig:
-    """Return settings of cloning, with those for the kind of policy where none were given."""
+    """Return settings of cloning, with those for the kind of policy where none were given.
+
+    Raises:
+        ConfigError: a learning rate of Muon was given for a policy with adapters.
+    """
+    if is_adapted(policy):
+        found = _filled(config, _adapted(CLONE))
+        if found.matrix_learning_rate:
+            raise ConfigError(
+                "clone.matrix_learning_rate: adapters (LoRA) are trained by AdamW alone: leave it "
+                "out"
+            )
+        return found
     return _filled(config, CLONE) if is_pretrained(policy) else config
+
+
+def _adapted(usual: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of a whole pretrained model for adapters of one."""
+    return {**usual, "learning_rate": _ADAPTERS * usual["learning_rate"]}
 
 
 def _filled(section: SectionT, usual: Mapping[str, Any]) -> SectionT:

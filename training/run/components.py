@@ -31,6 +31,7 @@ from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import (
     STRATEGIES,
     AlgorithmConfig,
+    LoraConfig,
     PolicyConfig,
     TrainConfig,
 )
@@ -42,7 +43,7 @@ from anchorgym.training.rollout.drivers import Driver, LockStepDriver, make_driv
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.strategies import find_strategy
 from anchorgym.training.run.display import Display
-from anchorgym.training.run.policies import trainable_policy
+from anchorgym.training.run.policies import add_adapters, trainable_policy
 
 _HELD_OUT = ("test", "valid_unseen", "valid_seen", "valid", "dev")
 """Names of held-out splits, the most informative first."""
@@ -115,6 +116,11 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     find_learner(config.learner.name)
     engine = find_factory(config)
     _require_capabilities(config, algorithm, engine)
+    if config.lora.rank and config.policy.name == "tiny":
+        raise ConfigError(
+            "lora.rank: a policy that is built from nothing has no weights to keep: name a saved "
+            "policy or a pretrained model as --policy, or leave lora.rank out"
+        )
     if policy is None and config.policy.name != "tiny":
         policy = _loaded_policy(config, engine)
     return Components(
@@ -194,6 +200,9 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
     }
     values = config.model_copy(update=kind).model_dump(mode="json")
     values["algorithm"] |= asdict(components.algorithm)
+    adapters = components.policy.adapters if components.policy else None
+    if adapters is not None:
+        values["lora"] = {k: v for k, v in asdict(adapters).items() if k in LoraConfig.model_fields}
     values["env"]["max_turns"] = components.eval_envs.first.max_turns
     values["clone"]["updates"] = config.clone_updates
     if config.dtype == "auto":
@@ -213,6 +222,7 @@ def _dtype_name(dtype: torch.dtype) -> str:
 def _loaded_policy(config: TrainConfig, engine: EngineFactory) -> ModelPolicy:
     """Load a policy with its saved prompt settings, except for those that `config` sets."""
     policy = trainable_policy(config.policy.name, engine=engine, seed=config.seed, known=("tiny",))
+    add_adapters(policy, config.lora, seed=config.seed)
     changes = config.policy.prompt_changes()
     return policy.with_prompt(**changes) if changes else policy
 

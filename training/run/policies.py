@@ -13,6 +13,8 @@ from anchorgym.agents.policies.folder import PolicyError
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.envs.plugins import is_reference, load_object
+from anchorgym.training.config.section import ConfigError
+from anchorgym.training.config.sections import LoraConfig
 
 
 def named_policy(
@@ -66,6 +68,36 @@ def trainable_policy(
             "such as load_policy returns, has weights that a run can update"
         )
     return policy
+
+
+def add_adapters(policy: ModelPolicy, config: LoraConfig, *, seed: int) -> None:
+    """Add the adapters (LoRA) that settings ask for to a loaded policy.
+
+    A policy that has adapters already goes on with these.
+
+    Raises:
+        ConfigError: its adapters are others, or the model has no such layers.
+        MissingExtraError: peft is not installed.
+    """
+    if not config.rank:
+        return
+    there = policy.adapters
+    if there is None:
+        try:
+            policy.add_adapters(config.rank, config.alpha, config.targets, seed=seed)
+        except PolicyError as error:
+            raise ConfigError(f"lora: {error}") from error
+        return
+    asked = config.targets if isinstance(config.targets, tuple) else there.targets
+    has = {"rank": there.rank, "alpha": there.alpha, "targets": list(there.targets)}
+    wants = {"rank": config.rank, "alpha": config.alpha, "targets": sorted(asked)}
+    for name in config.model_fields_set & wants.keys():
+        if wants[name] != has[name]:
+            raise ConfigError(
+                f"lora.{name}: the policy's adapters have {has[name]} already, not {wants[name]}: "
+                "leave the lora settings out to train these on, or write them into a whole model "
+                "with `anchorgym export` first"
+            )
 
 
 def _loaded(reference: str, seed: int) -> Policy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from anchorgym.agents.engines.adapters import adapter_weights
 from anchorgym.training.config.sections import TrainConfig
 from anchorgym.training.run.components import Components
 
@@ -12,6 +13,9 @@ def remarks(config: TrainConfig, components: Components) -> Iterator[str]:
     """Yield a line on each thing that is not as it should best be."""
     panels, policy = components.panels, components.policy
     known = policy.env_id if policy else ""
+    if policy is not None and (adapters := policy.adapters) is not None:
+        trained = sum(weight.numel() for weight in adapter_weights(policy.model).values())
+        yield f"adapters   {trained:,} weights of rank {adapters.rank} are trained alone"
     if not components.expert:
         yield "teacher    no honest expert: random play shows what can be written"
     if panels.test == config.env.split:

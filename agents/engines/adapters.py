@@ -72,7 +72,8 @@ def merged_weight(layer: Any) -> Tensor:
     weight: Tensor = layer.base_layer.weight
     down, up = (getattr(layer, part)[NAME].weight.float() for part in ("lora_A", "lora_B"))
     scaling: float = layer.scaling[NAME]
-    return (weight.float() + scaling * (up @ down)).to(weight.dtype)
+    merged: Tensor = weight.float() + scaling * (up @ down)
+    return merged.to(weight.dtype)
 
 
 class PlainWeights(Mapping[str, Tensor]):

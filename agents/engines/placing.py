@@ -78,9 +78,11 @@ def resolve_dtype(name: DtypeName, model: nn.Module, device: torch.device) -> to
     pretrained models, float32 for policies that are built from nothing.
     """
     dtype = named_dtype(name, model)
-    if name != "auto" or dtype == torch.float32 or has_fast_bfloat16(device):
+    if name != "auto":
         return dtype
-    return torch.float32
+    if dtype == torch.float32 or not has_fast_bfloat16(device):
+        return torch.float32
+    return torch.bfloat16
 
 
 def place(model: PreTrainedModel, device: str, dtype: DtypeName) -> None:

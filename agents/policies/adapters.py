@@ -48,6 +48,10 @@ _WITHOUT_EFFECT = (
 """Settings that say how adapters were begun or trained, and that change nothing in a saved one."""
 
 
+_FEED_FORWARD = ("w1", "w2", "w3", "gate_proj", "up_proj", "down_proj")
+"""Names of feed-forward layers, which are those of experts too."""
+
+
 class BaseModelError(PolicyError):
     """A base model that is not where its adapters say, or whose weights are others."""
 
@@ -92,13 +96,16 @@ def adapters_of(model: nn.Module) -> Adapters | None:
 def linear_layers(model: PreTrainedModel, targets: str | Sequence[str]) -> tuple[str, ...]:
     """Return the last parts of the names of the layers that `targets` means, sorted.
 
+    In a mixture of experts only attention and what is beside the feed-forward layers is adapted:
+    the experts are no linear layers, and peft takes the names of others for theirs.
+
     Args:
-        model: a causal language model.
+        model: a causal language model without adapters.
         targets: `all-linear` (all linear layers but the output layer), `attention` (those of
             attention alone), or names.
 
     Raises:
-        PolicyError: a name is that of no linear layer inside the model.
+        PolicyError: the model has no such layers.
     """
     head = model.get_output_embeddings()
     paths = [
@@ -106,21 +113,32 @@ def linear_layers(model: PreTrainedModel, targets: str | Sequence[str]) -> tuple
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and module is not head
     ]
+    if any(weight.dim() > 2 for weight in model.parameters()):
+        paths = [path for path in paths if path[-1] not in _FEED_FORWARD]
     known = sorted({path[-1] for path in paths})
+    wanted = (targets,) if isinstance(targets, str) else tuple(targets)
     if targets == ALL_LINEAR:
-        return tuple(known)
-    if targets == ATTENTION:
-        inside = {path[-1] for path in paths if any("attn" in part for part in path[:-1])}
-        elsewhere = {path[-1] for path in paths if not any("attn" in part for part in path[:-1])}
-        return tuple(sorted(inside - elsewhere))
-    names = (targets,) if isinstance(targets, str) else targets
-    for name in names:
+        wanted = tuple(known)
+    elif targets == ATTENTION:
+        inside, outside = ({p[-1] for p in paths if _attends(p) is side} for side in (True, False))
+        wanted = tuple(inside - outside)
+    for name in wanted:
         if name not in known:
             raise PolicyError(
-                f"the model has no linear layers {name!r}.{did_you_mean(name, known)} It has "
-                f"{', '.join(known)}; {ALL_LINEAR!r} and {ATTENTION!r} stand for several"
+                f"the model has no linear layers {name!r} to adapt.{did_you_mean(name, known)} It "
+                f"has {', '.join(known)}; {ALL_LINEAR!r} and {ATTENTION!r} stand for several"
             )
-    return tuple(sorted(set(names)))
+    if not wanted:
+        raise PolicyError(
+            f"the model has no linear layers of the kind {targets!r} to adapt: it has "
+            f"{', '.join(known) or 'none'}"
+        )
+    return tuple(sorted(set(wanted)))
+
+
+def _attends(path: Sequence[str]) -> bool:
+    """Whether a layer is inside of an attention module."""
+    return any("attn" in part or "attention" in part for part in path[:-1])
 
 
 def attach(model: PreTrainedModel, adapters: Adapters, *, seed: int = 0) -> None:
@@ -134,7 +152,7 @@ def attach(model: PreTrainedModel, adapters: Adapters, *, seed: int = 0) -> None
     """
     with requires_extra("lora", "a policy with adapters (LoRA)"):
         from peft import LoraConfig, inject_adapter_in_model
-    alpha = adapters.alpha
+    alpha: Any = adapters.alpha
     config = LoraConfig(
         r=adapters.rank,
         lora_alpha=int(alpha) if alpha == int(alpha) else alpha,
@@ -173,7 +191,7 @@ def weights_digest(folder: Path) -> str:
 
 def save_adapters(model: PreTrainedModel, base: Base, folder: Path) -> None:
     """Write the adapters of a model into a folder, in peft's format."""
-    config: Any = model.peft_config[NAME]  # type: ignore[index]
+    config: Any = model.peft_config[NAME]
     values = {**config.to_dict(), "base_model_name_or_path": str(base.folder)}
     values["inference_mode"] = True
     plain = {k: sorted(v) if isinstance(v, set) else v for k, v in sorted(values.items())}

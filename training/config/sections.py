@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -116,6 +117,18 @@ class LoraConfig(Section):
     """Layers that are adapted: `all-linear` for all linear layers but the output layer, which
     learns as well as the whole model; `attention` for those of attention alone; or a list of names
     such as `["q_proj", "v_proj"]`."""
+
+    def require_base(self, policy: str, *, new: Collection[str]) -> None:
+        """Check that a policy has weights to adapt.
+
+        Raises:
+            ValueError: it is one of those that are built from nothing.
+        """
+        if self.rank and policy in new:
+            raise ValueError(
+                f"lora.rank: the policy {policy!r} is built from nothing and has no weights to "
+                "keep: name a saved policy or a pretrained model, or leave lora.rank out"
+            )
 
 
 class CloneConfig(Section):
@@ -342,6 +355,11 @@ class TrainConfig(PolicyRunConfig):
         if self.clone.updates is not None:
             return self.clone.updates
         return CLONE_UPDATES if self.policy.name == "tiny" else 0
+
+    @model_validator(mode="after")
+    def _has_a_base(self) -> Self:
+        self.lora.require_base(self.policy.name, new=("tiny",))
+        return self
 
     @field_validator("env", mode="before")
     @classmethod

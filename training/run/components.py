@@ -116,11 +116,6 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
     find_learner(config.learner.name)
     engine = find_factory(config)
     _require_capabilities(config, algorithm, engine)
-    if config.lora.rank and config.policy.name == "tiny":
-        raise ConfigError(
-            "lora.rank: a policy that is built from nothing has no weights to keep: name a saved "
-            "policy or a pretrained model as --policy, or leave lora.rank out"
-        )
     if policy is None and config.policy.name != "tiny":
         policy = _loaded_policy(config, engine)
     return Components(

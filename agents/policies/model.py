@@ -275,8 +275,8 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
     if base is None:
         model = load_model(folder)
     else:
+        model = load_adapted(folder, replace(base, sha256=digest))
         base = replace(base, sha256=digest or weights_digest(base.folder))
-        model = load_adapted(folder, base)
     if len(tokenizer) > model.config.vocab_size:
         raise PolicyError(
             f"{tokens / TOKENIZER} has {len(tokenizer)} tokens, but the model of {CONFIG} only "

@@ -19,15 +19,20 @@ from typing import Any
 PROMPT, RESPONSE, TRAINED = 410, 48, (8, 400, 256)
 """Tokens of a prompt and of its response; rows of a mini-batch, and their read and written tokens.
 """
+RANK = 16
+"""Rank of the adapters (LoRA) that are trained in place of the whole model."""
 BARS = {
     "prefill 16": "",
     "prefill 64": "≥ 700 tokens/s in bfloat16, ≤ 3 GB",
     "siblings 64": "",
     "decode 16": "",
     "decode 64": "≥ 250 tokens/s in bfloat16, ≤ 3 GB",
+    "decode 64 adapters": "",
     "train": "≥ 220 tokens/s in bfloat16, ≤ 4.5 GB",
     "train recomputing": "",
     "train packed": "≥ the figure without packing",
+    "train adapters": "",
+    "train adapters recomputing": "",
     "clone": "≤ 5 CPU s an update in bfloat16",
 }
 
@@ -46,14 +51,18 @@ def measure(name: str) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    what, _, count = name.partition(" ")
+    what, *how = name.split()
     model, dtype = smollm()
+    if "adapters" in how:
+        from anchorgym.agents.policies.adapters import Adapters, attach, linear_layers
+
+        attach(model, Adapters(RANK, 32, linear_layers(model, "all-linear")))
     if what in ("prefill", "decode", "siblings"):
-        speed = _generate(model, what, int(count))
+        speed = _generate(model, what, int(how[0]))
     elif what == "clone":
         speed = _clone(model)
     else:
-        speed = _train(model, recompute=count == "recomputing", packing=count == "packed")
+        speed = _train(model, recompute="recomputing" in how, packing="packed" in how)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {"speed": f"{speed} ({str(dtype).removeprefix('torch.')})", "memory": peak}
 

@@ -173,6 +173,38 @@ def attach(model: PreTrainedModel, adapters: Adapters, *, seed: int = 0) -> None
         weight.requires_grad_(True)
 
 
+def attach_new(
+    model: PreTrainedModel,
+    folder: Path | None,
+    rank: int,
+    alpha: float,
+    targets: str | Sequence[str],
+    *,
+    seed: int = 0,
+) -> Base:
+    """Add untrained adapters to the model of a folder; see `attach` and `linear_layers`.
+
+    Raises:
+        MissingExtraError: peft is not installed.
+        PolicyError: the model has adapters already, is in no folder, or has no such layers.
+    """
+    there = adapters_of(model)
+    if there is not None:
+        raise PolicyError(
+            f"the policy has adapters of rank {there.rank} already: train these, or write them "
+            "into a whole model with `anchorgym export` first"
+        )
+    if folder is None:
+        raise PolicyError(
+            "adapters need a base model in a folder, which their own folder names: save the "
+            "policy, and load it from there"
+        )
+    adapters = Adapters(rank, alpha, linear_layers(model, targets))
+    base = Base(folder.resolve(), weights_digest(folder))
+    attach(model, adapters, seed=seed)
+    return base
+
+
 def weights_digest(folder: Path) -> str:
     """Return the SHA-256 of the weights in a model's folder.
 

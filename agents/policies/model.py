@@ -19,9 +19,8 @@ from anchorgym.agents.policies.adapters import (
     Adapters,
     Base,
     adapters_of,
-    attach,
+    attach_new,
     base_of,
-    linear_layers,
     load_adapted,
     save_adapters,
     weights_digest,
@@ -171,20 +170,7 @@ class ModelPolicy(LanguagePolicy):
             PolicyError: the policy has adapters already, was never saved as a whole, or has no such
                 layers.
         """
-        if self.adapters is not None:
-            raise PolicyError(
-                f"the policy has adapters of rank {self.adapters.rank} already: train these, or "
-                "write them into a whole model with `anchorgym export` first"
-            )
-        if self._folder is None:
-            raise PolicyError(
-                "adapters need a base model in a folder, which their own folder names: save the "
-                "policy, and load it from there"
-            )
-        adapters = Adapters(rank, alpha, linear_layers(self.model, targets))
-        base = Base(self._folder.resolve(), weights_digest(self._folder))
-        attach(self.model, adapters, seed=seed)
-        self.base = base
+        self.base = attach_new(self.model, self._folder, rank, alpha, targets, seed=seed)
 
     def merge_adapters(self) -> None:
         """Turn adapters into changes of the model's own weights, which are then saved whole."""

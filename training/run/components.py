@@ -27,11 +27,11 @@ from anchorgym.envs.texts import is_well_formed
 from anchorgym.gigpo import Algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOptionError
 from anchorgym.training.config.general import ModelConfig
+from anchorgym.training.config.lora import LoraConfig
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import (
     STRATEGIES,
     AlgorithmConfig,
-    LoraConfig,
     PolicyConfig,
     TrainConfig,
 )

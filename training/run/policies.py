@@ -14,8 +14,8 @@ from anchorgym.agents.policies.folder import PolicyError
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.envs.plugins import is_reference, load_object
+from anchorgym.training.config.lora import LoraConfig
 from anchorgym.training.config.section import ConfigError
-from anchorgym.training.config.sections import LoraConfig
 
 
 def named_policy(

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from anchorgym.training.config.general import PolicyRunConfig
+from anchorgym.training.config.lora import LoraConfig
 from anchorgym.training.config.run_folders import read_settings
 from anchorgym.training.config.section import Section
 from anchorgym.training.config.sections import (
@@ -16,7 +17,6 @@ from anchorgym.training.config.sections import (
     CloneConfig,
     EnvConfig,
     LearnerConfig,
-    LoraConfig,
     PolicyConfig,
 )
 from anchorgym.training.selfplay.schedules import ScheduleConfig

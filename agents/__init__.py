@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from anchorgym.agents.engines.torch_engine import TorchEngine
     from anchorgym.agents.policies.folder import PolicyError
     from anchorgym.agents.policies.language import LanguagePolicy
-    from anchorgym.agents.policies.model import ModelPolicy, PromptSettings, load_policy
+    from anchorgym.agents.policies.model import ModelPolicy, load_policy
+    from anchorgym.agents.policies.prompt_settings import PromptSettings
     from anchorgym.agents.policies.tiny import build_tiny
     from anchorgym.agents.prompts.chat import ChatTemplate
     from anchorgym.agents.prompts.template import Template, TemplateError, TinyTemplate
@@ -64,7 +65,7 @@ _LAZY = {
     "LanguagePolicy": "policies.language",
     "ModelPolicy": "policies.model",
     "PolicyError": "policies.folder",
-    "PromptSettings": "policies.model",
+    "PromptSettings": "policies.prompt_settings",
     "Sampling": "engines.contract",
     "Template": "prompts.template",
     "TemplateError": "prompts.template",

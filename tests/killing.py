@@ -21,6 +21,7 @@ from anchorgym.training.run.metrics import MetricsLog
 
 KILLED = -signal.SIGKILL
 _TENSORS = (
+    "agents.policies.adapters",
     "agents.policies.tabular",
     "training.learning.tensors",
     "training.worlds.overcooked.games",
@@ -104,7 +105,7 @@ def _half_a_line(log: MetricsLog, phase: str, **_: Any) -> None:
     log._file.flush()
 
 
-def _half_the_tensors(tensors: dict[str, Any], path: Path) -> None:
+def _half_the_tensors(tensors: dict[str, Any], path: Path, *_: object) -> None:
     path.with_suffix(".safetensors").open("wb").write(b"half of the tensors")
 
 

@@ -35,7 +35,7 @@ as a backward pass on a GPU computes layers again in a thread of its own."""
 _BLOCK = 64
 """Number of queries in a block; a block attends only to keys up to its own end."""
 _FEW_HEADS = 4
-"""Number of heads that share keys up to which, in 16 bits, they had better be read for each head."""
+"""Most heads of a group that read shared keys one by one in 16 bits, which is faster for few."""
 _FUSED_WIDTH = 64
 """Width of heads from which the fused kernel is as fast on a CPU, and needs much less memory."""
 

@@ -47,7 +47,8 @@ class ServedModel:
     eos_ids: tuple[int, ...]
     """Tokens that close a response."""
     folder: Path | None = None
-    """Folder of model and tokenizer; None for a model that was never saved."""
+    """Folder of model and tokenizer; None for a model that was never saved as a whole, such as one
+    with adapters, which `save_plain` writes with its adapters merged."""
 
 
 class EngineFactory(Protocol):

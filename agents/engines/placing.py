@@ -63,16 +63,24 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return False
 
 
+def named_dtype(name: DtypeName, model: nn.Module) -> torch.dtype:
+    """Return a data type by its name; `auto` is the one that a model's weights were saved in."""
+    if name != "auto":
+        return _DTYPES[name]
+    dtype: torch.dtype = getattr(model, SAVED_DTYPE, torch.float32)
+    return dtype
+
+
 def resolve_dtype(name: DtypeName, model: nn.Module, device: torch.device) -> torch.dtype:
     """Return the data type of a model's weights on a device.
 
     `auto` is the one that they were saved in, if the device computes in it: bfloat16 for most
     pretrained models, float32 for policies that are built from nothing.
     """
+    dtype = named_dtype(name, model)
     if name != "auto":
-        return _DTYPES[name]
-    saved = getattr(model, SAVED_DTYPE, torch.float32)
-    if saved == torch.float32 or not has_fast_bfloat16(device):
+        return dtype
+    if dtype == torch.float32 or not has_fast_bfloat16(device):
         return torch.float32
     return torch.bfloat16
 

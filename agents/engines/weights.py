@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from anchorgym.agents.engines.adapters import PlainWeights
 from anchorgym.agents.engines.contract import StaleWeightsError, WeightsError, WeightSource
 
 
@@ -30,7 +31,8 @@ def check_version(present: int, given: int) -> None:
 def put_weights(model: nn.Module, source: WeightSource) -> None:
     """Replace the weights of a model in place: all of them, or none if something is wrong.
 
-    Tensors that share memory with the model's own are skipped.
+    Tensors that share memory with the model's own are skipped, and so are the plain weights of the
+    model itself, which has changed with its adapters.
 
     Args:
         model: model whose parameters and persistent buffers are overwritten.
@@ -41,6 +43,8 @@ def put_weights(model: nn.Module, source: WeightSource) -> None:
         WeightsError: a tensor is missing, unknown or of another shape, or the folder cannot be
             read. The model is then unchanged.
     """
+    if isinstance(source, PlainWeights) and source.model is model:
+        return
     own: dict[str, Tensor] = model.state_dict(keep_vars=True)
     given = source if isinstance(source, Mapping) else _read(Path(source))
     names_of: dict[int, set[str]] = {}

@@ -81,8 +81,8 @@ def load_model(folder: Path) -> PreTrainedModel:
     """
     if (folder / ADAPTER).exists():
         raise PolicyError(
-            f"{folder / ADAPTER} makes the folder one of an adapter: merge it into its model "
-            "(`merge_and_unload` of peft), and save that"
+            f"{folder / ADAPTER} makes the folder one of adapters, which have no adapters of their "
+            "own: write them into a whole model with `anchorgym export`, and use that"
         )
     config = _config(folder)
     if (folder / GENERATION).exists():
@@ -182,30 +182,38 @@ def _sizes(values: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             yield from _sizes(value)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files that hold a model's weights, in the order of their names.
+
+    Raises:
+        PolicyError: there are none, or the index names one elsewhere.
+    """
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    if not (folder / INDEX).exists():
+        raise PolicyError(
+            f"{folder} holds no weights ({WEIGHTS} is missing): save the model as safetensors"
+        )
+    index = read_object(folder / INDEX)
+    names = index.get("weight_map")
+    if not isinstance(names, dict) or not names:
+        damaged(folder / INDEX, "it has no weight_map")
+    if not isinstance(index.get("metadata"), dict):  # which the library reads unasked
+        damaged(folder / INDEX, "it has no metadata")
+    for name in names.values():
+        if not isinstance(name, str) or not name or Path(name).name != name:
+            damaged(folder / INDEX, f"it names {name!r}, which is no file of this folder")
+    return [folder / name for name in sorted(set(names.values()))]
+
+
 def _weights(folder: Path) -> tuple[int, torch.dtype]:
     """Return the number of weights in a folder, and the data type of most, from its files' headers.
 
     Raises:
         PolicyError: a file is missing or damaged, or the index names one elsewhere.
     """
-    paths = [folder / WEIGHTS]
-    if not paths[0].exists():
-        if not (folder / INDEX).exists():
-            raise PolicyError(
-                f"{folder} holds no weights ({WEIGHTS} is missing): save the model as safetensors"
-            )
-        index = read_object(folder / INDEX)
-        names = index.get("weight_map")
-        if not isinstance(names, dict) or not names:
-            damaged(folder / INDEX, "it has no weight_map")
-        if not isinstance(index.get("metadata"), dict):  # which the library reads unasked
-            damaged(folder / INDEX, "it has no metadata")
-        for name in names.values():
-            if not isinstance(name, str) or not name or Path(name).name != name:
-                damaged(folder / INDEX, f"it names {name!r}, which is no file of this folder")
-        paths = [folder / name for name in sorted(set(names.values()))]
     sizes: Counter[str] = Counter()
-    for path in paths:
+    for path in weight_files(folder):
         try:
             with safe_open(path, "pt") as file:
                 for name in file.keys():  # noqa: SIM118

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
+from anchorgym.agents.engines.adapters import merge_adapters
 from anchorgym.agents.engines.contract import UnsupportedRequestError
 from anchorgym.agents.engines.factories import EngineFactory, ServedModel, SharedEngine
 from anchorgym.agents.engines.families import require_supported
 from anchorgym.agents.engines.forward import position_limit
+from anchorgym.agents.policies.adapters import (
+    Adapters,
+    Base,
+    adapters_of,
+    attach_new,
+    base_of,
+    load_adapted,
+    save_adapters,
+    weights_digest,
+)
 from anchorgym.agents.policies.folder import (
+    ADAPTER,
     CONFIG,
     GENERATION,
     TOKENIZER,
@@ -22,11 +33,14 @@ from anchorgym.agents.policies.folder import (
     load_tokenizer,
     read_object,
 )
-from anchorgym.agents.policies.language import UNCONSTRAINED, Form, LanguagePolicy
-from anchorgym.agents.prompts.chat import ChatTemplate
-from anchorgym.agents.prompts.examples import MOST, Example, situations
-from anchorgym.agents.prompts.shown import ShownActions
-from anchorgym.agents.prompts.template import Template, TemplateError, TinyTemplate
+from anchorgym.agents.policies.language import UNCONSTRAINED, LanguagePolicy
+from anchorgym.agents.policies.prompt_settings import (
+    PromptSettings,
+    require_room,
+    template_of,
+    validated,
+)
+from anchorgym.agents.prompts.template import TemplateError
 from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.durable import whole_folder
 from anchorgym.envs.errors import did_you_mean
@@ -35,51 +49,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 SETTINGS_FILE = "anchorgym_policy.json"
-LARGE = 10**9
-"""Number of weights from which a model is large: what is published is of models of that size."""
-_CHAT_RESPONSE, _LARGE_RESPONSE = 256, 512
+_BASE_DIGEST = "base_sha256"
+"""Key of the digest of the base model of adapters, beside the prompt settings."""
 _NEW = ("end_tokens", "system", "think", "tools", "message", "examples")
 """Settings that earlier versions cannot read, which are saved only where they are used."""
-
-
-class PromptSettings(BaseModel):
-    """Prompt settings of a language policy, which are saved beside its model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    template: Literal["tiny", "chat"] = "tiny"
-    form: Form = "transcript"
-    history: int = Field(2, ge=0)
-    shows_actions: ShownActions = "none"
-    constrained: bool = False
-    max_context: int | None = Field(None, ge=1)
-    """Longest context, response included, in tokens; by default all positions of the model."""
-    max_response: int = Field(8, ge=1)
-    end_tokens: tuple[str, ...] = ()
-    """Tokens that end a response, beside those that the model and its chat format name."""
-    system: str = ""
-    """System message of a chat model; by default that of its chat format, if it has one."""
-    think: bool = True
-    """Whether a chat model is asked to think before it acts."""
-    tools: bool = False
-    """Whether a chat model acts by calls of a tool."""
-    message: str = ""
-    """Template of a chat model's user messages; "" stands for GiGPO's prompt. See `FileMessage`."""
-    examples: tuple[Example, ...] = Field((), max_length=MOST)
-    """Worked examples, which every conversation of a chat model begins with."""
-
-    @classmethod
-    def for_chat(cls, n_parameters: int = 0) -> Self:
-        """Return the settings of GiGPO's prompt: the last two turns and the admissible actions.
-
-        The longest response is that of GiGPO's experiments (arXiv 2505.10978), 512 tokens, for
-        models of their size, and half of it for smaller ones.
-
-        Args:
-            n_parameters: number of the model's weights.
-        """
-        longest = _LARGE_RESPONSE if n_parameters >= LARGE else _CHAT_RESPONSE
-        return cls(template="chat", form="window", shows_actions="all", max_response=longest)
 
 
 class ModelPolicy(LanguagePolicy):
@@ -92,6 +65,7 @@ class ModelPolicy(LanguagePolicy):
         env_id: environment whose vocabulary the model has; "" for general language models.
         engine: factory of the engine; by default an engine in this process.
         folder: folder that model and tokenizer were read from, if any.
+        base: base model of the adapters that `model` has, if any.
 
     Raises:
         PolicyError: the settings contradict each other.
@@ -108,14 +82,17 @@ class ModelPolicy(LanguagePolicy):
         env_id: str = "",
         engine: EngineFactory | None = None,
         folder: Path | None = None,
+        base: Base | None = None,
     ) -> None:
         require_supported(model)
         self.model = model
+        self.base = base
+        """Base model of the policy's adapters (LoRA); None if the whole model is trained."""
         self.tokenizer = tokenizer
         self.prompt_settings = prompt = prompt or PromptSettings()
         self.env_id = env_id
         named = _end_ids(model, tokenizer, prompt.end_tokens)
-        template = _template(tokenizer, prompt, named)
+        template = template_of(tokenizer, prompt, named)
         if prompt.constrained and prompt.template != "tiny":
             raise PolicyError(
                 "constrained decoding needs responses that are an action alone: set "
@@ -130,10 +107,10 @@ class ModelPolicy(LanguagePolicy):
         self._factory, self._folder = engine, folder
         self.end_ids: tuple[int, ...] = tuple(dict.fromkeys((template.eos_id, *named)))
         """Tokens that end a response; the first closes a turn of the prompt's format."""
-        served = ServedModel(model, tokenizer, self.end_ids, folder)
+        served = ServedModel(model, tokenizer, self.end_ids, None if base else folder)
         positions = position_limit(model.config) or 0
         max_context = min(positions, prompt.max_context or positions)
-        _require_room(prompt, template, max_context)
+        require_room(prompt, template, max_context)
         super().__init__(
             template,
             engine.make(served),
@@ -150,8 +127,40 @@ class ModelPolicy(LanguagePolicy):
         """Number of weights."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
+    @property
+    def adapters(self) -> Adapters | None:
+        """Size and place of the policy's adapters; None without any."""
+        return adapters_of(self.model)
+
+    def add_adapters(
+        self, rank: int, alpha: float, targets: str | Sequence[str] = "all-linear", *, seed: int = 0
+    ) -> None:
+        """Train low-rank adapters (LoRA) from now on; the model's own weights stay as they are.
+
+        The policy stays the same at first. Its folders hold the adapters alone.
+
+        Args:
+            rank: rank of the adapters.
+            alpha: the adapters' product is scaled by `alpha / rank`.
+            targets: `all-linear`, `attention`, or names of layers, see `linear_layers`.
+            seed: seed of the adapters.
+
+        Raises:
+            MissingExtraError: peft is not installed.
+            PolicyError: the policy has adapters already, was never saved as a whole, or has no such
+                layers.
+        """
+        self.base = attach_new(self.model, self._folder, rank, alpha, targets, seed=seed)
+
+    def merge_adapters(self) -> None:
+        """Turn adapters into changes of the model's own weights, which are then saved whole."""
+        merge_adapters(self.model)
+        self.base = None
+
     def save(self, folder: str | Path) -> None:
         """Write model, tokenizer and settings as safetensors and JSON, all or nothing.
+
+        Of a policy with adapters, these are written alone, in the format of peft.
 
         Raises:
             ForeignFilesError: the folder holds files that are not those of a policy.
@@ -160,9 +169,14 @@ class ModelPolicy(LanguagePolicy):
         usual = PromptSettings()
         left_out = {name for name in _NEW if getattr(prompt, name) == getattr(usual, name)}
         settings = {"env_id": self.env_id, **prompt.model_dump(mode="json", exclude=left_out)}
+        if self.base is not None:
+            settings[_BASE_DIGEST] = self.base.sha256
         with whole_folder(Path(folder)) as fresh:
             with no_progress_bars():
-                self.model.save_pretrained(fresh)
+                if self.base is None:
+                    self.model.save_pretrained(fresh)
+                else:
+                    save_adapters(self.model, self.base, fresh)
                 self.tokenizer.save_pretrained(fresh)
             (fresh / SETTINGS_FILE).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
@@ -175,7 +189,7 @@ class ModelPolicy(LanguagePolicy):
             PolicyError: a setting does not exist, or cannot have that value.
         """
         settings = {**self.prompt_settings.model_dump(), **changes}
-        prompt = _validated(settings, "prompt settings")
+        prompt = validated(settings, "prompt settings")
         same = prompt.end_tokens == self.prompt_settings.end_tokens
         return ModelPolicy(
             self.model,
@@ -184,6 +198,7 @@ class ModelPolicy(LanguagePolicy):
             env_id=self.env_id,
             engine=SharedEngine(self.engine) if same else self._factory,
             folder=self._folder,
+            base=self.base,
         )
 
 
@@ -205,77 +220,45 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
         UnsupportedRequestError: the policy goes beyond the engine's capabilities.
     """
     folder = Path(folder)
-    settings = folder / SETTINGS_FILE
-    if settings.is_file():
-        env_id, prompt = _read_settings(settings)
-    elif (folder / CONFIG).is_file() and (folder / TOKENIZER).is_file():
-        env_id, prompt = "", None
+    base = base_of(folder) if (folder / ADAPTER).is_file() else None
+    # What a folder of adapters does not hold is its base model's.
+    places = (folder,) if base is None else (folder, base.folder)
+    settings = _first(SETTINGS_FILE, places)
+    prompt, digest = None, ""
+    if settings is not None:
+        env_id, prompt, digest = _read_settings(settings)
+    elif base is not None or ((folder / CONFIG).is_file() and (folder / TOKENIZER).is_file()):
+        env_id = ""
     else:
         raise PolicyError(
             f"{folder} holds no policy ({SETTINGS_FILE} is missing) and no Hugging Face model "
             "with config.json and tokenizer.json: give the folder that a run has saved, such as "
             "runs/NAME/policy"
         )
-    tokenizer = load_tokenizer(folder)
-    model = load_model(folder)
+    tokens = (_first(TOKENIZER, places) or folder / TOKENIZER).parent
+    tokenizer = load_tokenizer(tokens)
+    if base is None:
+        model = load_model(folder)
+    else:
+        model = load_adapted(folder, replace(base, sha256=digest))
+        base = replace(base, sha256=digest or weights_digest(base.folder))
     if len(tokenizer) > model.config.vocab_size:
         raise PolicyError(
-            f"{folder / TOKENIZER} has {len(tokenizer)} tokens, but the model of {CONFIG} only "
+            f"{tokens / TOKENIZER} has {len(tokenizer)} tokens, but the model of {CONFIG} only "
             f"{model.config.vocab_size}: they are not of one model"
         )
     prompt = prompt or PromptSettings.for_chat(model.num_parameters())
     try:
-        return ModelPolicy(model, tokenizer, prompt, env_id=env_id, engine=engine, folder=folder)
+        return ModelPolicy(
+            model, tokenizer, prompt, env_id=env_id, engine=engine, folder=folder, base=base
+        )
     except TemplateError as error:
-        raise TemplateError(f"{folder / TOKENIZER}: {error}") from error
+        raise TemplateError(f"{tokens / TOKENIZER}: {error}") from error
 
 
-def _template(
-    tokenizer: PreTrainedTokenizerFast, prompt: PromptSettings, end_ids: Sequence[int]
-) -> Template:
-    if prompt.template == "chat":
-        return _chat_template(tokenizer, prompt, end_ids)
-    if prompt.system or not prompt.think or prompt.tools or prompt.message or prompt.examples:
-        raise PolicyError(
-            "policy.system, think, tools, template_file and examples are for chat models, and this "
-            "policy knows the words of one environment alone: leave them out"
-        )
-    return TinyTemplate(tokenizer)
-
-
-def _chat_template(
-    tokenizer: PreTrainedTokenizerFast, prompt: PromptSettings, end_ids: Sequence[int]
-) -> ChatTemplate:
-    message = None
-    if prompt.message:
-        from anchorgym.agents.prompts.message_files import FileMessage
-
-        message = FileMessage(prompt.message)
-    examples = situations(
-        prompt.examples,
-        window=prompt.form == "window",
-        history=prompt.history,
-        shows=prompt.shows_actions,
-    )
-    return ChatTemplate(
-        tokenizer,
-        end_ids,
-        system=prompt.system,
-        think=prompt.think,
-        tools=prompt.tools,
-        message=message,
-        examples=list(examples),
-    )
-
-
-def _require_room(prompt: PromptSettings, template: Template, max_context: int) -> None:
-    """Check that worked examples leave room for a turn."""
-    shared = template.n_shared if isinstance(template, ChatTemplate) else 0
-    if prompt.examples and shared + prompt.max_response >= max_context:
-        raise PolicyError(
-            f"the {len(prompt.examples)} worked examples take {shared} of the {max_context} tokens "
-            f"of a context, which leaves no room for a turn: lower policy.examples"
-        )
+def _first(name: str, places: Sequence[Path]) -> Path | None:
+    """Return the first file of a name; None if no place has one."""
+    return next((path for place in places if (path := place / name).is_file()), None)
 
 
 def _end_ids(
@@ -310,17 +293,13 @@ def _end_ids(
     return tuple(dict.fromkeys(found))
 
 
-def _read_settings(path: Path) -> tuple[str, PromptSettings]:
+def _read_settings(path: Path) -> tuple[str, PromptSettings, str]:
+    """Return the environment's id, the prompt settings, and the digest of a base model."""
     settings = read_object(path)
+    digest = settings.pop(_BASE_DIGEST, "")
     env_id = settings.pop("env_id", None)
     if not isinstance(env_id, str):
         raise PolicyError(f"{path} is damaged (env_id is no text): save the policy again")
-    return env_id, _validated(settings, str(path))
-
-
-def _validated(settings: dict[str, object], source: str) -> PromptSettings:
-    try:
-        return PromptSettings.model_validate(settings)
-    except ValidationError as error:
-        wrong = "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())
-        raise PolicyError(f"{source} cannot be used: {wrong}") from error
+    if not isinstance(digest, str):
+        raise PolicyError(f"{path} is damaged ({_BASE_DIGEST} is no text): save the policy again")
+    return env_id, validated(settings, str(path)), digest

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from anchorgym.agents.engines.factories import EngineFactory
-from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
+from anchorgym.agents.policies.model import ModelPolicy
+from anchorgym.agents.policies.prompt_settings import PromptSettings
 from anchorgym.agents.prompts.tokenizer import factors
 
 if TYPE_CHECKING:

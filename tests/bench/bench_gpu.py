@@ -90,7 +90,8 @@ def _generation(name: str, model: Any, sizes: dict[str, Any]) -> dict[str, Any]:
 
 def _iteration(shape: str, groups: dict[str, int]) -> dict[str, Any]:
     """Return the shares of time of one iteration of GiGPO in ALFWorld, by phase."""
-    from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
+    from anchorgym.agents.policies.model import ModelPolicy
+    from anchorgym.agents.policies.prompt_settings import PromptSettings
     from anchorgym.training import TrainConfig, train
 
     with tempfile.TemporaryDirectory() as folder:

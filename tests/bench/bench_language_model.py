@@ -15,20 +15,25 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from language_models import build, generation, peak_memory, prompts_of, rows_of, training
+from language_models import adapt, build, generation, peak_memory, prompts_of, rows_of, training
 
 PROMPT, RESPONSE, TRAINED = 410, 48, (8, 400, 256)
 """Tokens of a prompt and of its response; rows of a mini-batch, and their read and written tokens.
 """
+RANK = 16
+"""Rank of the adapters (LoRA) that are trained in place of the whole model."""
 BARS = {
     "prefill 16": "",
     "prefill 64": "≥ 700 tokens/s in bfloat16, ≤ 3 GB",
     "siblings 64": "",
     "decode 16": "",
     "decode 64": "≥ 250 tokens/s in bfloat16, ≤ 3 GB",
+    "decode 64 adapters": "",
     "train": "≥ 220 tokens/s in bfloat16, ≤ 4.5 GB",
     "train recomputing": "",
     "train packed": "≥ the figure without packing",
+    "train adapters": "",
+    "train adapters recomputing": "",
     "clone": "≤ 5 CPU s an update in bfloat16",
 }
 
@@ -47,14 +52,16 @@ def measure(name: str) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    what, _, count = name.partition(" ")
+    what, *how = name.split()
     model = build("135M", "cpu")
+    if "adapters" in how:
+        adapt(model, RANK)
     if what in ("prefill", "decode", "siblings"):
-        speed = _generate(model, what, int(count))
+        speed = _generate(model, what, int(how[0]))
     elif what == "clone":
         speed = _clone(model)
     else:
-        memory = {"recompute": count == "recomputing", "packing": count == "packed"}
+        memory = {"recompute": "recomputing" in how, "packing": "packed" in how}
         speed = f"{training(model, rows_of(model, *TRAINED), **memory):.0f} tokens/s"
     dtype = str(model.dtype).removeprefix("torch.")
     return {"speed": f"{speed} ({dtype})", "memory": peak_memory(model)}

@@ -55,7 +55,7 @@ def adapt(model: Any, rank: int) -> None:
     """Give all linear layers of a model an adapter (LoRA) of a rank."""
     from anchorgym.agents.policies.adapters import Adapters, attach, linear_layers
 
-    attach(model, Adapters(rank, 2 * rank, linear_layers(model, "all-linear")))
+    attach(model, Adapters(rank, 32, linear_layers(model, "all-linear")))
 
 
 def stopwatch(model: Any) -> Callable[[], float]:

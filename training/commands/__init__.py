@@ -12,6 +12,7 @@ COMMANDS = (
     "play",
     "view",
     "replay",
+    "export",
     "check",
     "envs",
     "algorithms",

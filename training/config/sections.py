@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.training.config.general import PolicyRunConfig
 from anchorgym.training.config.limits import MOST_LAYERS, MOST_WIDTH
+from anchorgym.training.config.lora import LoraConfig
 from anchorgym.training.config.message_files import read_message
 from anchorgym.training.config.section import Section
 
@@ -159,7 +160,8 @@ class CloneConfig(Section):
     batch: int = Field(8, ge=1)
     """Number of episodes in each update of cloning."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Learning rate of AdamW, which updates embeddings and norms; 5e-5 for a pretrained model."""
+    """Learning rate of AdamW, which updates embeddings and norms; 5e-5 for a pretrained model, and
+    5e-4 for adapters of one (LoRA)."""
     matrix_learning_rate: float = Field(0.02, ge=0)
     """Learning rate of Muon, which updates the weight matrices; 0, as for a pretrained model,
     leaves them to AdamW."""
@@ -305,8 +307,8 @@ class LearnerConfig(Section):
     name: str = Field("auto", pattern=r"^(auto|[^:]+:[^:]+)$")
     """`auto`, which fits the kind of policy, or `module:Name` of a learner of your own."""
     learning_rate: float = Field(3e-4, gt=0)
-    """Highest learning rate of AdamW during the run; 2e-5 for a pretrained model, and 1e-6 for one
-    of a billion weights or more."""
+    """Highest learning rate of AdamW during the run; 2e-5 for a pretrained model, 1e-6 for one of a
+    billion weights or more, and ten times these for adapters (LoRA)."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Course of the learning rate after the warm-up; `linear` and `cosine` fall to its share
     `final` in the last iteration."""
@@ -369,6 +371,7 @@ class TrainConfig(PolicyRunConfig):
 
     env: EnvConfig = EnvConfig()
     policy: PolicyConfig = PolicyConfig()
+    lora: LoraConfig = LoraConfig()
     clone: CloneConfig = CloneConfig()
     algorithm: AlgorithmConfig = AlgorithmConfig()
     rollout: RolloutConfig = RolloutConfig()
@@ -381,3 +384,8 @@ class TrainConfig(PolicyRunConfig):
         if self.clone.updates is not None:
             return self.clone.updates
         return CLONE_UPDATES if self.policy.name == "tiny" else 0
+
+    @model_validator(mode="after")
+    def _has_a_base(self) -> Self:
+        self.lora.require_base(self.policy.name, new=("tiny",))
+        return self

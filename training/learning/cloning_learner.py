@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from anchorgym.agents.engines.adapters import has_adapters
 from anchorgym.agents.engines.forward import fast_precision, row_states
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.policies.tiny import factor_embedding, fold_embedding
@@ -41,7 +42,8 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
     A mini-batch with more tokens than `micro_tokens` is taken in parts, with the same gradient up
     to rounding.
 
-    The policy has a factored embedding until `close` folds it.
+    The policy has a factored embedding until `close` folds it. Of a policy with adapters, AdamW
+    trains these alone.
 
     Args:
         policy: policy to train, in place.
@@ -60,7 +62,8 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         seed: int,
         micro_tokens: int | None = None,
     ) -> None:
-        if policy.template.name == "tiny":  # only its tokens have kinds and numbers
+        adapted = has_adapters(policy.model)
+        if policy.template.name == "tiny" and not adapted:  # whose tokens have kinds and numbers
             factor_embedding(policy)
         super().__init__(policy.model, max_grad_norm=_MAX_GRAD_NORM)
         self.config, self._policy = config, policy
@@ -68,7 +71,7 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         self._budget = micro_tokens or usual_budget(self.model)
         named = list(self.masters.named().items())
         inner = [p for name, p in named if p.dim() == 2 and ".layers." in name]
-        if not config.matrix_learning_rate:
+        if adapted or not config.matrix_learning_rate:
             inner = []
         chosen = {id(p) for p in inner}
         outer = [p for _, p in named if id(p) not in chosen]

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from anchorgym.agents.engines.contract import Engine
+from anchorgym.agents.engines.adapters import PlainWeights, has_adapters
+from anchorgym.agents.engines.contract import Engine, WeightSource
 from anchorgym.envs.texts import parse_json
 from anchorgym.training.learning.contract import DivergedError, LearnerStateError, Statistics
 from anchorgym.training.learning.master_weights import MasterWeights
@@ -83,7 +84,7 @@ class GradientLearner(Generic[ModelT]):
             optimizer.zero_grad()
 
     def save(self, folder: Path) -> None:
-        """Write weights, optimizers and version; see `Learner.save`."""
+        """Write trained weights, optimizers and version; see `Learner.save`."""
         folder.mkdir(parents=True, exist_ok=True)
         states = {name: optimizer_tensors(of) for name, of in self.optimizers.items()}
         save_tensors(folder, model=self.masters.named(), **states)
@@ -98,8 +99,14 @@ class GradientLearner(Generic[ModelT]):
             load_optimizer(optimizer, load_tensors(folder, name))
 
     def publish(self, engine: Engine) -> None:
-        """Load the weights into an engine; one in this process shares them in place."""
-        engine.load_weights(parameters_of(self.model), self.version)
+        """Load the weights into an engine; one in this process shares them in place.
+
+        Other engines get plain weights, with adapters merged into them.
+        """
+        weights: WeightSource = parameters_of(self.model)
+        if has_adapters(self.model):
+            weights = PlainWeights(self.model)
+        engine.load_weights(weights, self.version)
 
     def _backward(self, loss: Tensor) -> None:
         """Accumulate the gradient of a loss.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -38,6 +36,7 @@ from anchorgym.training.learning.minibatches import (
     totals_of,
 )
 from anchorgym.training.learning.mismatch import corrected
+from anchorgym.training.learning.reference import ReferenceModel, reference_of
 from anchorgym.training.learning.rows import TokenRow
 from anchorgym.training.learning.scoring import scores
 from anchorgym.training.learning.token_batch import TokenBatch, choice_mask
@@ -50,7 +49,7 @@ _SUMS = ("loss", "policy_loss")
 
 
 class LanguageLearner(GradientLearner["PreTrainedModel"]):
-    """Trains a language model with AdamW; see `Learner`.
+    """Trains a language model, or its adapters alone, with AdamW; see `Learner`.
 
     Where the engine's log-probabilities are not those of this model, an update corrects for the
     difference; see `mismatch`. A mini-batch with more tokens than `config.micro_tokens` is taken in
@@ -84,9 +83,9 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
             weight_decay=0.0,
             fused=True,
         )
-        self._reference = None
+        self._reference: ReferenceModel | None = None
         if algorithm.kl_coef:
-            self._reference = copy.deepcopy(self.model).requires_grad_(False).eval()
+            self._reference = reference_of(self.model)
 
     def entropies(self, rows: Sequence[TokenRow]) -> NDArray[np.float64]:
         """Return the entropy of each written token's distribution, (n_tokens,) in nats."""
@@ -131,7 +130,7 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         """Write the state, without the reference model; see `Learner.save`."""
         super().save(folder)
         if self._reference is not None:
-            (folder / _REFERENCE).write_text(_digest(self._reference) + "\n", encoding="ascii")
+            (folder / _REFERENCE).write_text(self._reference.digest() + "\n", encoding="ascii")
 
     def load(self, folder: Path) -> None:
         """Restore a saved state; see `Learner.load`.
@@ -142,7 +141,7 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         if self._reference is not None:
             path = folder / _REFERENCE
             saved = path.read_text(encoding="ascii").strip() if path.exists() else ""
-            if saved != _digest(self._reference):
+            if saved != self._reference.digest():
                 raise LearnerStateError(
                     f"{folder} was trained with another reference model: make the learner with the "
                     "policy that the training began with"
@@ -242,7 +241,10 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
     @torch.no_grad()
     def _referred(self, rows: Sequence[TokenRow]) -> Tensor | None:
         """Return the log-probabilities of the reference model, if there is one."""
-        return None if self._reference is None else self._score(self._reference, rows)[0]
+        if self._reference is None:
+            return None
+        with self._reference.ready() as model:
+            return self._score(model, rows)[0]
 
     def _score(
         self, model: PreTrainedModel, rows: Sequence[TokenRow], temperature: float | None = None
@@ -265,14 +267,6 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
 
 _REFERENCE = "reference.txt"
 """File with the digest of the reference model."""
-
-
-def _digest(model: PreTrainedModel) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for name, weight in model.named_parameters():
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _joined(parts: Sequence[tuple[Mapping[str, float], int]]) -> Statistics:

@@ -10,8 +10,8 @@
 
 GiGPO's values are those of its experiments on ALFWorld and WebShop with models of 1.5 and 7 billion
 weights (arXiv 2505.10978, appendix). The response length belongs to the prompt settings, see
-`PromptSettings.for_chat`; the rest is here. Adapters, of which few weights are trained, would be a
-further kind.
+`PromptSettings.for_chat`; the rest is here. Adapters (LoRA) learn at ten times the rate of a whole
+model.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeVar
 
-from anchorgym.agents.policies.model import LARGE, ModelPolicy
-from anchorgym.training.config.section import Section
+from anchorgym.agents.policies.model import ModelPolicy
+from anchorgym.agents.policies.prompt_settings import LARGE
+from anchorgym.training.config.section import ConfigError, Section
 from anchorgym.training.config.sections import AlgorithmConfig, CloneConfig, LearnerConfig
 
 Kind = Literal["new", "pretrained", "large"]
@@ -41,6 +42,9 @@ _CLONE = {
 }
 CLONE: Final[Mapping[Kind, Mapping[str, Any]]] = {"new": {}, "pretrained": _CLONE, "large": _CLONE}
 """Cloning by kind of policy. A pretrained model knows language and is to learn actions alone."""
+_ADAPTERS: Final = 10
+"""Learning rate of adapters as a multiple of that of a whole model, in supervised and in
+reinforcement learning: Schulman et al. (2025), "LoRA Without Regret"."""
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -58,14 +62,28 @@ def kind_of(policy: object) -> Kind:
     return "large" if policy.n_parameters >= LARGE else "pretrained"
 
 
+def is_adapted(policy: object) -> bool:
+    """Whether adapters (LoRA) of a policy are trained in place of its whole model."""
+    return isinstance(policy, ModelPolicy) and policy.adapters is not None
+
+
 def usual_learner(config: LearnerConfig, policy: object) -> LearnerConfig:
     """Return settings of a learner, with those for the kind of policy where none were given."""
-    return _filled(config, LEARNER[kind_of(policy)])
+    return _filled(config, _usual(LEARNER, policy))
 
 
 def usual_clone(config: CloneConfig, policy: object) -> CloneConfig:
-    """Return settings of cloning, with those for the kind of policy where none were given."""
-    return _filled(config, CLONE[kind_of(policy)])
+    """Return settings of cloning, with those for the kind of policy where none were given.
+
+    Raises:
+        ConfigError: a learning rate of Muon was given for a policy with adapters.
+    """
+    found = _filled(config, _usual(CLONE, policy))
+    if is_adapted(policy) and found.matrix_learning_rate:
+        raise ConfigError(
+            "clone.matrix_learning_rate: adapters (LoRA) are trained by AdamW alone: leave it out"
+        )
+    return found
 
 
 def usual_options(config: AlgorithmConfig, policy: object) -> dict[str, Any]:
@@ -78,6 +96,15 @@ def usual_options(config: AlgorithmConfig, policy: object) -> dict[str, Any]:
     if is_pretrained(policy) and "kl_coef" not in config.model_fields_set:
         del options["kl_coef"]
     return options
+
+
+def _usual(by_kind: Mapping[Kind, Mapping[str, Any]], policy: object) -> Mapping[str, Any]:
+    """Return the settings for a policy's kind, at the learning rate of adapters if it has some."""
+    kind = kind_of(policy)
+    if not is_adapted(policy):
+        return by_kind[kind]
+    usual = by_kind["pretrained" if kind == "new" else kind]  # only what was trained has adapters
+    return {**usual, "learning_rate": _ADAPTERS * usual["learning_rate"]}
 
 
 def _filled(section: SectionT, usual: Mapping[str, Any]) -> SectionT:

@@ -16,7 +16,8 @@ from anchorgym.agents.engines import (
     engine_factory,
 )
 from anchorgym.agents.engines.placing import PlacedFactory, resolve_device
-from anchorgym.agents.policies.model import ModelPolicy, PromptSettings
+from anchorgym.agents.policies.model import ModelPolicy
+from anchorgym.agents.policies.prompt_settings import PromptSettings
 from anchorgym.agents.policies.tiny import build_tiny
 from anchorgym.agents.prompts.template import TinyTemplate
 from anchorgym.agents.prompts.tokenizer import build_tokenizer
@@ -27,6 +28,7 @@ from anchorgym.envs.texts import is_well_formed
 from anchorgym.gigpo import Algorithm
 from anchorgym.gigpo.errors import OptionError, UnknownAlgorithmError, UnknownOptionError
 from anchorgym.training.config.general import ModelConfig
+from anchorgym.training.config.lora import LoraConfig
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.config.sections import (
     LEAST_CONTEXT,
@@ -45,7 +47,7 @@ from anchorgym.training.rollout.drivers import Driver, LockStepDriver, make_driv
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.strategies import find_strategy
 from anchorgym.training.run.display import Display
-from anchorgym.training.run.policies import trainable_policy
+from anchorgym.training.run.policies import add_adapters, trainable_policy
 
 _HELD_OUT = ("test", "valid_unseen", "valid_seen", "valid", "dev")
 """Names of held-out splits, the most informative first."""
@@ -200,12 +202,15 @@ def completed(config: TrainConfig, components: Components) -> TrainConfig:
     }
     values = config.model_copy(update=kind).model_dump(mode="json")
     values["algorithm"] |= asdict(components.algorithm)
-    if components.policy is not None and config.policy.name != "tiny":
-        values["policy"] |= _prompt_values(components.policy)
+    loaded = components.policy
+    if loaded is not None and config.policy.name != "tiny":
+        values["policy"] |= _prompt_values(loaded)
+    if loaded is not None and loaded.adapters is not None:
+        known = LoraConfig.model_fields
+        values["lora"] = {k: v for k, v in asdict(loaded.adapters).items() if k in known}
     values["env"]["max_turns"] = components.eval_envs.first.max_turns
     values["clone"]["updates"] = config.clone_updates
     if config.dtype == "auto":
-        loaded = components.policy
         values["dtype"] = "float32" if loaded is None else _dtype_name(loaded.model.dtype)
     values["evaluation"] |= {
         "split": components.panels.test,
@@ -221,6 +226,7 @@ def _dtype_name(dtype: torch.dtype) -> str:
 def _loaded_policy(config: TrainConfig, engine: EngineFactory) -> ModelPolicy:
     """Load a policy with its saved prompt settings, except for those that `config` sets."""
     policy = trainable_policy(config.policy.name, engine=engine, seed=config.seed, known=("tiny",))
+    add_adapters(policy, config.lora, seed=config.seed)
     changes = config.policy.prompt_changes()
     return policy.with_prompt(**changes) if changes else policy
 

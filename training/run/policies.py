@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from anchorgym.agents.engines import EngineFactory
+from anchorgym.agents.policies.adapters import Adapters
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.folder import PolicyError
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
 from anchorgym.envs.errors import did_you_mean
 from anchorgym.envs.plugins import is_reference, load_object
+from anchorgym.training.config.lora import LoraConfig
+from anchorgym.training.config.section import ConfigError
 
 
 def named_policy(
@@ -66,6 +69,40 @@ def trainable_policy(
             "such as load_policy returns, has weights that a run can update"
         )
     return policy
+
+
+def add_adapters(policy: ModelPolicy, config: LoraConfig, *, seed: int) -> None:
+    """Add the adapters (LoRA) that settings ask for to a loaded policy.
+
+    A policy that has adapters already goes on with these.
+
+    Raises:
+        ConfigError: its adapters are others, the model has no such layers, or no rank is set.
+        MissingExtraError: peft is not installed.
+    """
+    if policy.adapters is not None:
+        _require_same(policy.adapters, config)
+    elif config.rank:
+        try:
+            policy.add_adapters(config.rank, config.alpha, config.targets, seed=seed)
+        except PolicyError as error:
+            raise ConfigError(f"lora: {error}") from error
+    elif given := sorted(config.model_fields_set - {"rank"}):
+        raise ConfigError(f"lora.{given[0]}: there are adapters only with lora.rank: set it too")
+
+
+def _require_same(adapters: Adapters, config: LoraConfig) -> None:
+    """Check that a policy's adapters are those that settings ask for, if they ask for any."""
+    named = config.targets if isinstance(config.targets, tuple) else adapters.targets
+    asked = {"rank": config.rank, "alpha": config.alpha, "targets": sorted(named)}
+    has = {"rank": adapters.rank, "alpha": adapters.alpha, "targets": list(adapters.targets)}
+    for name in sorted(config.model_fields_set):
+        if asked[name] != has[name]:
+            raise ConfigError(
+                f"lora.{name}: the policy's adapters have {has[name]} already, not {asked[name]}: "
+                "leave the lora settings out to train these on, or write them into a whole model "
+                "with `anchorgym export` first"
+            )
 
 
 def _loaded(reference: str, seed: int) -> Policy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from anchorgym.agents.engines.adapters import adapter_weights
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.agents.prompts.chat import ChatTemplate
 from anchorgym.training.config.sections import TrainConfig
@@ -14,6 +15,9 @@ def remarks(config: TrainConfig, components: Components) -> Iterator[str]:
     """Yield a line on each thing that is not as it should best be."""
     panels, policy = components.panels, components.policy
     known = policy.env_id if policy else ""
+    if policy is not None and (adapters := policy.adapters) is not None:
+        trained = sum(weight.numel() for weight in adapter_weights(policy.model).values())
+        yield f"adapters   {trained:,} weights of rank {adapters.rank} are trained alone"
     if config.clone.teacher == "random":
         yield "teacher    random play, which shows what can be written"
     elif not components.expert:

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from anchorgym.training.config.general import PolicyRunConfig
+from anchorgym.training.config.lora import LoraConfig
 from anchorgym.training.config.run_folders import read_settings
 from anchorgym.training.config.section import Section
 from anchorgym.training.config.sections import (
@@ -58,7 +59,8 @@ class WarmupConfig(Section):
     batch: int = Field(8, ge=1)
     """Number of transcripts in each optimizer step."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Learning rate of AdamW, which updates embeddings and norms; 5e-5 for a pretrained model."""
+    """Learning rate of AdamW, which updates embeddings and norms; 5e-5 for a pretrained model, and
+    5e-4 for adapters of one (LoRA)."""
     matrix_learning_rate: float = Field(0.02, ge=0)
     """Learning rate of Muon, which updates the weight matrices; 0, as for a pretrained model,
     leaves them to AdamW."""
@@ -82,6 +84,7 @@ class RoleConfig(Section):
     """Agents of the role, by name or by a pattern such as `attacker_*`; by default those that are
     named after the role."""
     policy: RolePolicyConfig = RolePolicyConfig()
+    lora: LoraConfig = LoraConfig()
     warmup: WarmupConfig = WarmupConfig()
     algorithm: AlgorithmConfig = AlgorithmConfig(name="public_baseline")
     """Algorithm that turns the rewards of the role into advantages."""
@@ -91,8 +94,8 @@ class RoleConfig(Section):
     """Returns that are compared with each other: those of all agents of the role, or those of each
     agent by itself."""
     learner: LearnerConfig = LearnerConfig()
-    """Update of the policy; the learning rate is 1 for a table, and 2e-5 for a pretrained model,
-    unless it is set."""
+    """Update of the policy; the learning rate is 1 for a table, 2e-5 for a pretrained model, and
+    2e-4 for adapters of one (LoRA), unless it is set."""
 
     @model_validator(mode="after")
     def _words_come_from_somewhere(self) -> Self:
@@ -101,6 +104,7 @@ class RoleConfig(Section):
                 "a tiny policy knows the words of the scripts that it clones: name some in "
                 "warmup.scripts"
             )
+        self.lora.require_base(self.policy.name, new=(TABULAR, TINY))
         return self
 
 

@@ -20,7 +20,7 @@ from anchorgym.training.rollout.sides import Seats
 from anchorgym.training.run.components import find_factory
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.metrics import MetricsLog
-from anchorgym.training.run.policies import named_policy
+from anchorgym.training.run.policies import add_adapters, named_policy
 from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.selfplay.assembly import empty_table
 from anchorgym.training.selfplay.config import TABULAR, TINY, CoevolveConfig, RoleConfig
@@ -166,6 +166,11 @@ class InitialPolicies:
         )
         if settings.examples:
             raise RoleError(f"{role}: examples are drawn in worlds of one agent only")
+        lora = self._settings[role][0].lora
+        if isinstance(loaded, ModelPolicy):
+            add_adapters(loaded, lora, seed=seed)
+        elif lora.rank:
+            raise RoleError(f"{role}: adapters (LoRA) are for language policies only")
         changes = settings.prompt_changes()
         if not changes:
             return loaded

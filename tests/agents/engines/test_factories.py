@@ -17,7 +17,7 @@ from anchorgym.agents.engines import (
     engine_factory,
 )
 from anchorgym.agents.engines.torch_engine import TorchEngine
-from anchorgym.agents.policies.model import PromptSettings
+from anchorgym.agents.policies.prompt_settings import PromptSettings
 from anchorgym.envs import make
 from anchorgym.envs.plugins import PluginError
 

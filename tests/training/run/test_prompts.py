@@ -11,7 +11,7 @@ import worlds  # noqa: F401  (registers the test worlds)
 from chat_models import CHAT, chat_model, chat_tokenizer
 
 from anchorgym.agents import ChatTemplate, load_policy
-from anchorgym.agents.policies.model import LARGE, PromptSettings
+from anchorgym.agents.policies.prompt_settings import LARGE, PromptSettings
 from anchorgym.agents.prompts.template import TemplateError
 from anchorgym.envs import make
 from anchorgym.training import ConfigError, TrainConfig

@@ -132,6 +132,10 @@ class Capabilities:
     in_flight_updates: bool = False
     """`load_weights` takes effect within open responses, which then report a version for each
     token. Without this capability one version writes a whole response."""
+    exact_logprobs: bool = False
+    """Log-probabilities equal those of the model in this process up to the rounding of its data
+    type. Without this capability the engine computes with other kernels or elsewhere, so that a
+    learner has to measure the difference and correct for it."""
 
 
 class SessionKey(NamedTuple):

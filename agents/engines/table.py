@@ -77,7 +77,7 @@ class TableEngine:
         table: table whose logits are used in place.
     """
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(exact_logprobs=True)
 
     def __init__(self, table: Table) -> None:
         self.table = table

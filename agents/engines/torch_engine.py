@@ -59,7 +59,11 @@ class TorchEngine:
     """
 
     capabilities = Capabilities(
-        constrained_decoding=True, per_token_temperature=True, nucleus=True, shared_forks=True
+        constrained_decoding=True,
+        per_token_temperature=True,
+        nucleus=True,
+        shared_forks=True,
+        exact_logprobs=True,
     )
 
     def __init__(

@@ -1,0 +1,167 @@
+"""Publication of a model's weights to a backend, and the check that they have arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor
+
+from anchorgym.agents.engines.contract import WeightsError
+from anchorgym.agents.engines.forward import hidden_states, token_logits
+from anchorgym.agents.engines.remote.contract import Backend, UnverifiedWeightsError
+from anchorgym.agents.engines.remote.probing import (
+    Scores,
+    doubt,
+    joined,
+    probe_texts,
+    settled,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_ROUNDING: Final = {torch.float32: 0.02, torch.float64: 0.02}
+"""Largest root mean square of differences between engine and model, in nats, by data type."""
+_COARSE: Final = 0.5
+"""The same for data types of 16 bits."""
+_STRETCH: Final = 1.1
+"""Factor of all weights in a rehearsal."""
+STALE: Final = (
+    "Give engine and model one data type. A vLLM server on a CPU keeps an old output head where "
+    "it shares the embedding's weights: start it from a folder that untied_copy has written"
+)
+
+
+class Publisher:
+    """Sees to it that a backend computes with a model's weights; shared by all that use it.
+
+    Args:
+        backend: backend that takes the weights.
+        probe: whether log-probabilities of fixed texts are compared after every publication.
+        rehearse: whether, before the first publication, weights are published that differ much:
+            a part of them that does not arrive is seen at once, as no rounding is that large.
+    """
+
+    def __init__(self, backend: Backend, *, probe: bool = True, rehearse: bool = True) -> None:
+        self.backend = backend
+        self.present = ""
+        """Label of the weights that the backend computes with; "" if it is not known."""
+        self._probe, self._rehearse = probe, probe and rehearse
+        self._settled: Scores | None = None
+
+    def ensure(self, model: PreTrainedModel, label: str) -> None:
+        """Publish weights unless the backend has them; see `publish`."""
+        if self.present != label:
+            self.publish(model, label)
+
+    def publish(self, model: PreTrainedModel, label: str) -> None:
+        """Publish the weights of a model, and check that the backend computes with them.
+
+        A backend that takes no weights is only checked.
+
+        Raises:
+            UnverifiedWeightsError: it does not, also after a second publication.
+            EngineError: the backend did not answer, or refused them.
+        """
+        self.present = ""
+        if not self.backend.takes_weights:
+            self._compare(model, saved_form(model))
+            self.present = label
+            return
+        tensors = saved_form(model)
+        if self._rehearse and self._settled is None:
+            self._rehearsal(model, tensors)
+        try:
+            self._put(model, tensors, label)
+        except UnverifiedWeightsError:  # a server may have been in the middle of something
+            self._put(model, tensors, label)
+        self.present = label
+
+    def require_taking(self) -> None:
+        """Check that the backend takes weights.
+
+        Raises:
+            WeightsError: it does not.
+        """
+        if not self.backend.takes_weights:
+            raise WeightsError(
+                "this engine's weights are fixed (engine.weights is none), so it cannot train: "
+                "name a folder that engine and server can both read"
+            )
+
+    def lost(self) -> bool:
+        """Say whether the backend has lost the present weights, as after a restart."""
+        if not self.backend.takes_weights or self.backend.weights() == self.present:
+            return False
+        self.present = ""
+        return True
+
+    def _rehearsal(self, model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
+        self._put(model, tensors, "rehearsal-0")
+        stretched = {
+            name: tensor * _STRETCH if tensor.is_floating_point() else tensor
+            for name, tensor in tensors.items()
+        }
+        self._put(model, stretched, "rehearsal-1")
+
+    def _put(self, model: PreTrainedModel, tensors: Mapping[str, Tensor], label: str) -> None:
+        self.backend.publish(tensors, label)
+        if self._probe:
+            self._compare(model, tensors)
+
+    def _compare(self, model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
+        texts = probe_texts(model.config.vocab_size, self.backend.limit or 512)
+        now = Scores(joined(score(model, tensors, texts)), joined(self.backend.score(texts)))
+        most = _ROUNDING.get(model.dtype, _COARSE)
+        if reason := doubt(self._settled, now, most):
+            raise UnverifiedWeightsError(
+                f"the engine does not compute with the model's weights: {reason}. {STALE}"
+            )
+        if settled(self._settled, now):
+            self._settled = now
+
+
+def saved_form(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Return a model's parameters and persistent buffers by name, as in a saved model.
+
+    Tied weights are given under each of their names, for readers that keep them apart.
+    """
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict().items():
+        found[name] = tensor.clone() if tensor.data_ptr() in seen else tensor.detach()
+        seen.add(tensor.data_ptr())
+    return found
+
+
+@torch.no_grad()
+def score(
+    model: PreTrainedModel, tensors: Mapping[str, Tensor], texts: list[list[int]]
+) -> list[list[float]]:
+    """Return the log-probability of each token but the first, by a model with other weights.
+
+    Args:
+        model: a causal language model.
+        tensors: its weights for this computation, by name.
+        texts: (n, length) tokens.
+    """
+    ids = torch.tensor(texts, device=model.device)
+    own = {f"model.{name}": tensors[name] for name, _ in model.named_parameters()}
+    logprobs: Tensor = torch.func.functional_call(_Scoring(model), own, (ids,))
+    chosen = logprobs.gather(-1, ids[:, 1:, None])[..., 0]
+    return [[float(value) for value in row] for row in chosen.cpu()]
+
+
+class _Scoring(torch.nn.Module):
+    """Log-probabilities (batch, length - 1, n_tokens) of what follows each token but the last."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Compute them for tokens (batch, length)."""
+        hidden = hidden_states(self.model, ids, use_cache=False)
+        return torch.log_softmax(token_logits(self.model, hidden[:, :-1]), -1)

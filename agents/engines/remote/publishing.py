@@ -28,9 +28,9 @@ _COARSE: Final = 0.5
 """The same for data types of 16 bits."""
 _STRETCH: Final = 1.1
 """Factor of all weights in a rehearsal."""
-STALE: Final = (
-    "Give engine and model one data type. A vLLM server on a CPU keeps an old output head where "
-    "it shares the embedding's weights: start it from a folder that untied_copy has written"
+REMEDY: Final = (
+    "Give engine and model one data type. A vLLM server on a CPU keeps the old output head of some "
+    "families whose head is the embedding: take the engine vllm or torch there"
 )
 
 
@@ -117,7 +117,7 @@ class Publisher:
         most = _ROUNDING.get(model.dtype, _COARSE)
         if reason := doubt(self._settled, now, most):
             raise UnverifiedWeightsError(
-                f"the engine does not compute with the model's weights: {reason}. {STALE}"
+                f"the engine does not compute with the model's weights: {reason}. {REMEDY}"
             )
         if settled(self._settled, now):
             self._settled = now

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -204,6 +204,8 @@ class HttpBackend:
         try:
             said = self._generate(list(order.prompt), sampling_of(order, seeds=self._seeds), order)
             answer = read_choice(said)
+            if self._folder is None:  # its label says nothing of ours
+                answer = replace(answer, weights=())
         except EngineError as error:
             answer = error
         except Exception as error:  # which a thread would keep for itself

@@ -100,9 +100,9 @@ class Publisher:
 
     def _rehearsal(self, model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
         self._put(model, tensors, "rehearsal-0")
+        plain = {name for name, _ in model.named_parameters(remove_duplicate=False)}
         stretched = {
-            name: tensor * _STRETCH if tensor.is_floating_point() else tensor
-            for name, tensor in tensors.items()
+            name: tensor * _STRETCH if name in plain else tensor for name, tensor in tensors.items()
         }
         self._put(model, stretched, "rehearsal-1")
 
@@ -126,11 +126,19 @@ class Publisher:
 def saved_form(model: PreTrainedModel) -> dict[str, Tensor]:
     """Return a model's parameters and persistent buffers by name, as in a saved model.
 
-    Tied weights are given under each of their names, for readers that keep them apart.
+    Tied weights are given under each of their names, for readers that keep them apart. Weights that
+    are computed from parts while they are trained are given as what they are computed to.
     """
     found: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in model.state_dict().items():
+        path, computed, rest = name.partition(".parametrizations.")
+        if computed:
+            attribute = rest.partition(".")[0]
+            name = f"{path}.{attribute}"
+            if name not in found:
+                found[name] = getattr(model.get_submodule(path), attribute).detach()
+            continue
         found[name] = tensor.clone() if tensor.data_ptr() in seen else tensor.detach()
         seen.add(tensor.data_ptr())
     return found
@@ -148,7 +156,7 @@ def score(
         texts: (n, length) tokens.
     """
     ids = torch.tensor(texts, device=model.device)
-    own = {f"model.{name}": tensors[name] for name, _ in model.named_parameters()}
+    own = {f"model.{n}": tensors[n] for n, _ in model.named_parameters() if n in tensors}
     logprobs: Tensor = torch.func.functional_call(_Scoring(model), own, (ids,))
     chosen = logprobs.gather(-1, ids[:, 1:, None])[..., 0]
     return [[float(value) for value in row] for row in chosen.cpu()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
 import tempfile
 import time
@@ -25,7 +26,7 @@ from anchorgym.agents.engines.remote.options import require_number, require_swit
 from anchorgym.agents.engines.remote.publishing import Publisher
 from anchorgym.agents.engines.remote.vllm_wire import SCORING, read_scores, sampling_of
 from anchorgym.agents.quiet import no_progress_bars
-from anchorgym.envs.errors import reason_of, requires_extra
+from anchorgym.envs.errors import MissingExtraError, reason_of, requires_extra
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -199,6 +200,7 @@ class VllmFactory:
 
     Raises:
         EngineOptionError: an option cannot have that value.
+        MissingExtraError: vLLM is not installed.
     """
 
     memory: float = 0.5
@@ -223,6 +225,8 @@ class VllmFactory:
             probe=self.probe,
             rehearse=self.rehearse,
         )
+        if importlib.util.find_spec("vllm") is None:
+            raise MissingExtraError("the engine vllm", "vllm")
 
     @property
     def capabilities(self) -> Capabilities:
@@ -233,7 +237,7 @@ class VllmFactory:
         """Return an engine that computes with the weights of `served.model`.
 
         Raises:
-            MissingExtraError: vLLM is not installed.
+            MissingExtraError: a package that vLLM needs is not installed.
             EngineError: vLLM does not run on this machine, or does not compute this model.
         """
         key = (self, served.model.config.to_json_string(), served.model.dtype)

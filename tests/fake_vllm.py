@@ -93,6 +93,8 @@ class FakeVllm:
         self.stale = ""
         """Beginning of the names of weights that a reload leaves as they are; "all" for all."""
         self.late_s = 1.0
+        self.raw = False
+        """Whether log-probabilities are those of temperature 1."""
         self.calls: Counter[str] = Counter()
         self.ids: list[str] = []
         self.salts: set[str] = set()
@@ -145,7 +147,8 @@ class FakeVllm:
         tokens, how = body["token_ids"], body["sampling_params"]
         if "prompt_logprobs" in how:
             return {"prompt_logprobs": self._scores(tokens), "choices": []}
-        self.ids.append(body["request_id"])
+        if "-cold-" not in body["request_id"]:  # of the engine's users
+            self.ids.append(body["request_id"])
         self.salts.add(body["cache_salt"])
         self.seeds.append(how["seed"])
         self.held.wait(20)
@@ -153,9 +156,13 @@ class FakeVllm:
         future: Future[Generation] = Future()
         self._asked.put((tokens, how, future))
         written = future.result(60)
+        logprobs = written.logprobs
+        if self.raw:
+            scores = self._scores([*tokens, *written.tokens])[len(tokens) :]
+            logprobs = tuple(next(iter(entry.values()))["logprob"] for entry in scores)
         content = [
             {"token_id": token, "logprob": logprob, "top_logprobs": []}
-            for token, logprob in zip(written.tokens, written.logprobs, strict=True)
+            for token, logprob in zip(written.tokens, logprobs, strict=True)
         ]
         choice = {
             "finish_reason": "stop" if written.stop == Stop.EOS else "length",

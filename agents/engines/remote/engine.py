@@ -362,9 +362,9 @@ class RemoteEngine:
         return waited
 
     def _publish(self) -> None:
-        """See to it that the backend has the weights; wait for it once if it is not there."""
+        """See to it that the backend has the weights; wait for it once if it is not well."""
         try:
             self._publisher.ensure(self.model, self._label)
-        except EngineUnavailableError:
+        except (EngineUnavailableError, BadAnswerError):
             self._backend.revive()
             self._publisher.ensure(self.model, self._label)

@@ -21,6 +21,8 @@ _SHOWN: Final = 300
 """Characters of a server's message that an error shows."""
 _LARGEST: Final = 2**28
 """Largest answer that is read, in bytes."""
+_CONNECTING: Final = 10.0
+"""Longest wait for a connection, in seconds."""
 _TEMPORARY: Final = (408, 425, 429)
 """Statuses below 500 after which a request may be made again."""
 
@@ -78,11 +80,13 @@ class HttpClient:
         place = self.address
         kind = http.client.HTTPSConnection if place.secure else http.client.HTTPConnection
         seconds = self.timeout if timeout is None else timeout
-        connection = kind(place.host, place.port, timeout=seconds)
+        connection = kind(place.host, place.port, timeout=min(_CONNECTING, seconds))
         text = None if body is None else json.dumps(body)
         try:
             if opened is not None:
                 opened(connection)
+            connection.connect()
+            connection.sock.settimeout(seconds)
             connection.request(method, place.path + path, text, self._headers())
             answer = connection.getresponse()
             status, read = answer.status, answer.read(_LARGEST)

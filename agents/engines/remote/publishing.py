@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from anchorgym.agents.engines.contract import WeightsError
+from anchorgym.agents.engines.contract import EngineError, Sampling, WeightsError
 from anchorgym.agents.engines.forward import hidden_states, token_logits
-from anchorgym.agents.engines.remote.contract import Backend, UnverifiedWeightsError
+from anchorgym.agents.engines.remote.contract import (
+    Answer,
+    Backend,
+    Order,
+    UnverifiedWeightsError,
+)
 from anchorgym.agents.engines.remote.probing import (
     Scores,
     doubt,
@@ -26,6 +31,8 @@ _ROUNDING: Final = {torch.float32: 0.02, torch.float64: 0.02}
 """Largest root mean square of differences between engine and model, in nats, by data type."""
 _COARSE: Final = 0.5
 """The same for data types of 16 bits."""
+_COLD: Final = 0.5
+"""Temperature at which the first tokens are sampled."""
 _STRETCH: Final = 1.1
 """Factor of all weights in a rehearsal."""
 REMEDY: Final = (
@@ -67,7 +74,8 @@ class Publisher:
         """
         self.present = ""
         if not self.backend.takes_weights:
-            self._compare(model, saved_form(model))
+            if self._probe:
+                self._compare(model, saved_form(model), label)
             self.present = label
             return
         tensors = saved_form(model)
@@ -109,9 +117,9 @@ class Publisher:
     def _put(self, model: PreTrainedModel, tensors: Mapping[str, Tensor], label: str) -> None:
         self.backend.publish(tensors, label)
         if self._probe:
-            self._compare(model, tensors)
+            self._compare(model, tensors, label)
 
-    def _compare(self, model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
+    def _compare(self, model: PreTrainedModel, tensors: Mapping[str, Tensor], label: str) -> None:
         texts = probe_texts(model.config.vocab_size, self.backend.limit or 512)
         now = Scores(joined(score(model, tensors, texts)), joined(self.backend.score(texts)))
         most = _ROUNDING.get(model.dtype, _COARSE)
@@ -119,8 +127,47 @@ class Publisher:
             raise UnverifiedWeightsError(
                 f"the engine does not compute with the model's weights: {reason}. {REMEDY}"
             )
+        if self._settled is None:
+            self._require_processed(model, tensors, texts, label)
         if settled(self._settled, now):
             self._settled = now
+
+    def _require_processed(
+        self,
+        model: PreTrainedModel,
+        tensors: Mapping[str, Tensor],
+        texts: list[list[int]],
+        label: str,
+    ) -> None:
+        """Check that log-probabilities are those of the distribution that is sampled from.
+
+        Raises:
+            UnverifiedWeightsError: they are those of temperature 1.
+        """
+        sampling = Sampling(1, _COLD)
+        orders = {
+            f"{label}-cold-{n}": Order(f"{label}-cold-{n}", tuple(text), sampling, (), label)
+            for n, text in enumerate(texts)
+        }
+        for order in orders.values():
+            self.backend.begin(order)
+        answers: dict[str, Answer] = {}
+        while len(answers) < len(orders):
+            for number, answer in self.backend.collect(None):
+                if isinstance(answer, EngineError):
+                    raise answer
+                answers[number] = answer
+        longer = [[*orders[n].prompt, answers[n].tokens[0]] for n in orders]
+        said = [answers[n].logprobs[0] for n in orders]
+        cold, warm = (
+            sum(abs(row[-1] - own) for row, own in zip(rows, said, strict=True))
+            for rows in (score(model, tensors, longer, heat) for heat in (_COLD, 1.0))
+        )
+        if cold > warm:
+            raise UnverifiedWeightsError(
+                "the server's log-probabilities are those of temperature 1 at any temperature: "
+                "start it with --logprobs-mode processed_logprobs"
+            )
 
 
 def saved_form(model: PreTrainedModel) -> dict[str, Tensor]:
@@ -146,7 +193,10 @@ def saved_form(model: PreTrainedModel) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def score(
-    model: PreTrainedModel, tensors: Mapping[str, Tensor], texts: list[list[int]]
+    model: PreTrainedModel,
+    tensors: Mapping[str, Tensor],
+    texts: list[list[int]],
+    temperature: float = 1.0,
 ) -> list[list[float]]:
     """Return the log-probability of each token but the first, by a model with other weights.
 
@@ -154,10 +204,11 @@ def score(
         model: a causal language model.
         tensors: its weights for this computation, by name.
         texts: (n, length) tokens.
+        temperature: divisor of the logits.
     """
     ids = torch.tensor(texts, device=model.device)
     own = {f"model.{n}": tensors[n] for n, _ in model.named_parameters() if n in tensors}
-    logprobs: Tensor = torch.func.functional_call(_Scoring(model), own, (ids,))
+    logprobs: Tensor = torch.func.functional_call(_Scoring(model, temperature), own, (ids,))
     chosen = logprobs.gather(-1, ids[:, 1:, None])[..., 0]
     return [[float(value) for value in row] for row in chosen.cpu()]
 
@@ -165,11 +216,12 @@ def score(
 class _Scoring(torch.nn.Module):
     """Log-probabilities (batch, length - 1, n_tokens) of what follows each token but the last."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, temperature: float) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.temperature = model, temperature
 
     def forward(self, ids: Tensor) -> Tensor:
         """Compute them for tokens (batch, length)."""
         hidden = hidden_states(self.model, ids, use_cache=False)
-        return torch.log_softmax(token_logits(self.model, hidden[:, :-1]), -1)
+        logits = token_logits(self.model, hidden[:, :-1])
+        return torch.log_softmax(logits / self.temperature, -1)

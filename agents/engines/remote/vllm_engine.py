@@ -44,6 +44,10 @@ _OF_CPU: Final = {
 }
 
 
+_TOKENS: Final = 4096
+"""Least number of tokens that vLLM reads at once on a CPU."""
+
+
 class VllmBackend:
     """vLLM in this process.
 
@@ -262,6 +266,8 @@ class VllmFactory:
         for name, value in _OF_CPU.items() if current_platform.is_cpu() else ():
             os.environ.setdefault(name, value)
         limit = position_limit(served.model.config) or 4096
+        # On a CPU vLLM 0.32 dies of a seed whose prompt is read in several pieces.
+        whole = current_platform.is_cpu() and self.seeds
         arguments = EngineArgs(
             model=str(_saved(served)),
             skip_tokenizer_init=True,
@@ -269,6 +275,8 @@ class VllmFactory:
             max_model_len=limit,
             max_num_seqs=self.max_batch,
             gpu_memory_utilization=self.memory,
+            enable_chunked_prefill=False if whole else None,
+            max_num_batched_tokens=max(limit, _TOKENS) if whole else None,
             enforce_eager=self.eager or current_platform.is_cpu(),
             enable_sleep_mode=self.sleep and not current_platform.is_cpu(),
             logprobs_mode="processed_logprobs",

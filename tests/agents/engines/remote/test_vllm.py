@@ -75,6 +75,7 @@ def server_of(folder: Path, log: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     words = f"--host 127.0.0.1 --port {port} --served-model-name m --dtype float32 --enforce-eager"
     words += " --enable-scale-out --logprobs-mode processed_logprobs --max-num-seqs 64"
+    words += " --no-enable-chunked-prefill --max-num-batched-tokens 4096"
     settings = {
         "VLLM_SERVER_DEV_MODE": "1",
         "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -183,6 +184,20 @@ def test_an_engine_of_this_process_sleeps_and_wakes(served: ServedModel) -> None
     assert written(engine) == first
     engine.load_weights(moved(served.model, 0.02), 1)
     assert written(engine) != first
+
+
+def test_seeded_prompts_longer_than_a_batch_are_answered(
+    factory: EngineFactory, served: ServedModel
+) -> None:
+    """vLLM 0.32 on a CPU dies of a seed whose prompt is read in several pieces."""
+    engine = factory.make(served)
+    for key in range(40):
+        prompt = [5 + (key + n) % 30 for n in range(400)]
+        engine.submit(key, prompt, Sampling(2, seed=key))
+    found: dict[Any, Generation] = {}
+    while engine.waiting:
+        found |= dict(engine.poll())
+    assert set(found) == set(range(40))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

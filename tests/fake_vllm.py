@@ -99,6 +99,7 @@ class FakeVllm:
         self.ids: list[str] = []
         self.salts: set[str] = set()
         self.seeds: list[int | None] = []
+        self._lock = threading.Lock()  # the engine changes the model's attention while it writes
         self.held = threading.Event()
         """Responses wait for it."""
         self.held.set()
@@ -187,7 +188,8 @@ class FakeVllm:
 
     @torch.no_grad()
     def _scores(self, tokens: list[int]) -> list[Any]:
-        logits = self.model(torch.tensor([tokens])).logits[0]
+        with self._lock:
+            logits = self.model(torch.tensor([tokens])).logits[0]
         logprobs = torch.log_softmax(logits.float(), -1)
         return [None] + [
             {str(token): {"logprob": float(logprobs[n, token]), "rank": 1}}
@@ -213,9 +215,10 @@ class FakeVllm:
                 )
                 self._engine.submit(i, tokens, sampling)
                 waiting[i] = future
-            while self._engine.waiting:
-                for key, generation in self._engine.poll():
-                    waiting[key].set_result(generation)
+            with self._lock:
+                while self._engine.waiting:
+                    for key, generation in self._engine.poll():
+                        waiting[key].set_result(generation)
             for key in waiting:
                 self._engine.free(key)
 

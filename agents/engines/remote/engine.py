@@ -147,9 +147,14 @@ class RemoteEngine:
         here = self._sessions
         deadline = None if timeout is None else time.monotonic() + timeout
         while here.waiting and not here.ready:
-            self._begin_due()
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            self._take(self._backend.collect(self._pause(left)))
+            try:
+                self._begin_due()
+                arrived = self._backend.collect(self._pause(left))
+            except EngineError:
+                self._close_all()
+                raise
+            self._take(arrived)
             if left == 0.0:
                 break
         ready, here.ready = here.ready, []
@@ -295,6 +300,11 @@ class RemoteEngine:
         until = max(0.0, min(waiting) - time.monotonic())
         return until if left is None else min(until, left)
 
+    def _close_all(self) -> None:
+        """Drop all open requests, as none can be answered."""
+        for session in list(self._sessions.waiting):
+            self._abort(self._sessions.waiting.pop(session))
+
     def _abort(self, request: _Open) -> None:
         if request.order is not None:
             self._sessions.orders.pop(request.order.id, None)
@@ -335,8 +345,7 @@ class RemoteEngine:
         try:
             waited = self._recover(error)
         except EngineError as last:  # nobody else can be answered either
-            for session in list(self._sessions.waiting):
-                self.cancel(session)
+            self._close_all()
             return last
         self.counts["bad_answers"] += isinstance(error, BadAnswerError)
         request.failed += not waited

@@ -82,6 +82,7 @@ class RemoteEngine:
 
     Attributes:
         counts: number of events by name: `retries`, `bad_answers`, `late_answers`, `republished`.
+            A run writes them among its metrics as `engine_retries` and so on.
     """
 
     def __init__(

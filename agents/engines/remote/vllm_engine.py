@@ -5,12 +5,17 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import os
+import random
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
 
 from anchorgym.agents.engines.contract import Capabilities, EngineError
 from anchorgym.agents.engines.factories import EngineOptionError, ServedModel
@@ -39,7 +44,7 @@ _SETTINGS: Final = {
 """Environment variables that vLLM reads when it starts, where they are not set."""
 _OF_CPU: Final = {
     "KMP_BLOCKTIME": "0",
-    "VLLM_CPU_OMP_THREADS_BIND": "0",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_CPU_KVCACHE_SPACE": "1",
 }
 
@@ -284,7 +289,8 @@ class VllmFactory:
             disable_log_stats=True,
         )
         try:
-            engine = LLMEngine.from_engine_args(arguments)
+            with _own_generators():
+                engine = LLMEngine.from_engine_args(arguments)
         except Exception as error:
             raise EngineError(
                 f"vLLM does not start with this model ({reason_of(error)}): lower engine.memory if "
@@ -295,6 +301,18 @@ class VllmFactory:
 
 _STARTED: Final[dict[object, Publisher]] = {}
 """What runs in this process, by factory, architecture and data type."""
+
+
+@contextmanager
+def _own_generators() -> Iterator[None]:
+    """Keep the random generators of this process, which vLLM seeds when it starts."""
+    plain, numbers = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(plain)
+        np.random.set_state(numbers)
 
 
 def _saved(served: ServedModel) -> Path:

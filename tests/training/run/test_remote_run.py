@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,7 @@ def test_a_run_is_written_by_a_server_also_when_interrupted(
     assert len(server.salts) >= 3  # of the clone and of two updates
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_after_its_server_was_dead_for_too_long(
     start: Path,
     server: FakeVllm,
@@ -95,6 +97,13 @@ def test_a_run_goes_on_after_its_server_was_dead_for_too_long(
             server.die()
         load(engine, *args)  # type: ignore[arg-type]
 
+    polls, poll = itertools.count(), RemoteEngine.poll
+
+    def spoiled(engine: RemoteEngine, timeout: float | None = None) -> object:
+        if next(polls) % 20 == 0:
+            server.faults = ["nan"]
+        return poll(engine, timeout)
+
     monkeypatch.setattr(RemoteEngine, "load_weights", dying)
     out = tmp_path / "run"
     assert main(words(start, out, *http(server))) == 2
@@ -102,8 +111,13 @@ def test_a_run_goes_on_after_its_server_was_dead_for_too_long(
     assert "cannot be reached" in said
     assert "engine.patience_s" in said
     server.start()
+    monkeypatch.undo()
+    monkeypatch.setattr(RemoteEngine, "poll", spoiled)
     assert main(["train", "--resume", str(out)]) == 0
     assert iterations(out) == [1, 2]
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").open()]
+    events = [line.get("engine_bad_answers", 0) for line in lines if line["phase"] == "train"]
+    assert max(events) > 0
 
 
 def test_an_engine_that_is_misspelt_or_lacks_its_address_is_named(

@@ -79,7 +79,7 @@ def server_of(folder: Path, log: Path) -> Iterator[str]:
     settings = {
         "VLLM_SERVER_DEV_MODE": "1",
         "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_NO_USAGE_STATS": "1",
         "KMP_BLOCKTIME": "0",
         "OMP_NUM_THREADS": "1",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
 
-from anchorgym.agents.engines.contract import EngineError, Sampling, WeightsError
+from anchorgym.agents.engines.contract import (
+    EngineError,
+    Generation,
+    Sampling,
+    WeightsError,
+)
 from anchorgym.agents.engines.forward import hidden_states, token_logits
 from anchorgym.agents.engines.remote.contract import (
-    Answer,
     Backend,
     Order,
     UnverifiedWeightsError,
@@ -23,6 +28,7 @@ from anchorgym.agents.engines.remote.probing import (
     probe_texts,
     settled,
 )
+from anchorgym.agents.engines.remote.reading import read_answer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -55,7 +61,8 @@ class Publisher:
         self.backend = backend
         self.present = ""
         """Label of the weights that the backend computes with; "" if it is not known."""
-        self._probe, self._rehearse = probe, probe and rehearse
+        self._name = secrets.token_hex(6)  # among all programs that use the backend
+        self._probe, self._to_rehearse = probe, probe and rehearse
         self._settled: Scores | None = None
 
     def ensure(self, model: PreTrainedModel, label: str) -> None:
@@ -79,8 +86,9 @@ class Publisher:
             self.present = label
             return
         tensors = saved_form(model)
-        if self._rehearse and self._settled is None:
-            self._rehearsal(model, tensors)
+        if self._to_rehearse:
+            self._rehearse(model, tensors)
+            self._to_rehearse = False
         try:
             self._put(model, tensors, label)
         except UnverifiedWeightsError:  # a server may have been in the middle of something
@@ -106,13 +114,13 @@ class Publisher:
         self.present = ""
         return True
 
-    def _rehearsal(self, model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
-        self._put(model, tensors, "rehearsal-0")
+    def _rehearse(self, model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
+        self._put(model, tensors, f"{self._name}-0")
         plain = {name for name, _ in model.named_parameters(remove_duplicate=False)}
         stretched = {
             name: tensor * _STRETCH if name in plain else tensor for name, tensor in tensors.items()
         }
-        self._put(model, stretched, "rehearsal-1")
+        self._put(model, stretched, f"{self._name}-1")
 
     def _put(self, model: PreTrainedModel, tensors: Mapping[str, Tensor], label: str) -> None:
         self.backend.publish(tensors, label)
@@ -145,18 +153,19 @@ class Publisher:
             UnverifiedWeightsError: they are those of temperature 1.
         """
         sampling = Sampling(1, _COLD)
+        names = [f"{self._name}-cold-{n}" for n in range(len(texts))]
         orders = {
-            f"{label}-cold-{n}": Order(f"{label}-cold-{n}", tuple(text), sampling, (), label)
-            for n, text in enumerate(texts)
+            name: Order(name, tuple(text), sampling, (), label)
+            for name, text in zip(names, texts, strict=True)
         }
         for order in orders.values():
             self.backend.begin(order)
-        answers: dict[str, Answer] = {}
+        answers: dict[str, Generation] = {}
         while len(answers) < len(orders):
             for number, answer in self.backend.collect(None):
                 if isinstance(answer, EngineError):
                     raise answer
-                answers[number] = answer
+                answers[number] = read_answer(answer, orders[number], model.config.vocab_size, 0)
         longer = [[*orders[n].prompt, answers[n].tokens[0]] for n in orders]
         said = [answers[n].logprobs[0] for n in orders]
         cold, warm = (

@@ -300,8 +300,9 @@ def test_weights_that_do_not_arrive_are_an_error(
         answers(engine)
         with pytest.raises(UnverifiedWeightsError, match="does not compute with"):
             engine.load_weights(changed(served, 0.01), 1)
-    with pytest.raises(UnverifiedWeightsError, match="does not compute with the model's weights"):
-        engine.submit("b", PROMPT, Sampling(6))
+    for _ in range(2):
+        with pytest.raises(UnverifiedWeightsError, match="does not compute with the model's"):
+            engine.submit("b", PROMPT, Sampling(6))
     assert engine.waiting == 0
     server.stale = ""
     engine.submit("b", PROMPT, Sampling(6))

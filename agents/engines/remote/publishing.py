@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
@@ -62,6 +63,7 @@ class Publisher:
         self.present = ""
         """Label of the weights that the backend computes with; "" if it is not known."""
         self._name = secrets.token_hex(6)  # among all programs that use the backend
+        self._numbers = itertools.count()
         self._probe, self._to_rehearse = probe, probe and rehearse
         self._settled: Scores | None = None
 
@@ -153,7 +155,7 @@ class Publisher:
             UnverifiedWeightsError: they are those of temperature 1.
         """
         sampling = Sampling(1, _COLD)
-        names = [f"{self._name}-cold-{n}" for n in range(len(texts))]
+        names = [f"{self._name}-cold-{next(self._numbers)}" for _ in texts]
         orders = {
             name: Order(name, tuple(text), sampling, (), label)
             for name, text in zip(names, texts, strict=True)
@@ -163,6 +165,8 @@ class Publisher:
         answers: dict[str, Generation] = {}
         while len(answers) < len(orders):
             for number, answer in self.backend.collect(None):
+                if number not in orders:
+                    continue  # of an earlier check that failed
                 if isinstance(answer, EngineError):
                     raise answer
                 answers[number] = read_answer(answer, orders[number], model.config.vocab_size, 0)

@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 TORCH_INDEX ?=
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(INDEX)
@@ -15,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 
 SMOLLM2 := models/SmolLM2-135M-Instruct
 
-.PHONY: train train-llm test test-all mutants lint format bench clean
+.PHONY: train train-llm test test-all test-vllm mutants lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +24,7 @@ help:
 	@echo "make train-llm  set up, then train a pretrained language model of 135 M parameters"
 	@echo "make test       set up, then lint, types and tests (without those marked slow)"
 	@echo "make test-all   the same with the slow tests"
+	@echo "make test-vllm  the tests that need vLLM, in a virtual environment of its own"
 	@echo "make mutants    small changes of the source that no test notices"
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make lint       ruff and mypy; make format rewrites the files"
@@ -34,10 +36,17 @@ train-llm: $(SMOLLM2)/config.json
 	$(BIN)/anchorgym train @examples/train_llm.toml $(ARGS)
 
 test: lint $(VENV)/.vgc
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not vllm" $(ARGS)
 
 test-all: lint $(VENV)/.vgc
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not vllm" $(ARGS)
+
+test-vllm:
+	@if $(MAKE) --no-print-directory $(VLLM)/.done; then \
+		$(VLLM)/bin/python -m pytest -m vllm tests/agents/engines/remote $(ARGS); \
+	else \
+		echo "vLLM cannot be installed here, so its tests are skipped: see requirements-vllm.txt" >&2; \
+	fi
 
 mutants: $(VENV)/.dev $(VENV)/.vgc
 	$(BIN)/python tests/mutants/run.py $(ARGS)
@@ -55,7 +64,7 @@ bench: $(VENV)/.dev $(VENV)/.vgc
 	$(BIN)/python tests/bench/run.py
 
 clean:
-	rm -rf $(VENV) .typing build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VLLM) .typing build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 # mypy needs the namespace as folders: a link to this one gives it.
 .typing/anchorgym:
@@ -78,6 +87,16 @@ $(VENV)/.dev: $(VENV)/.core requirements-stock.txt
 	$(PIP) --editable ".[dev]"
 	$(PIP) --no-deps --requirement requirements-stock.txt
 	-$(PIP) --editable ".[redteam]" || echo "reasoning-gym needs a C compiler: its tests are skipped"
+	touch $@
+
+# vLLM needs older packages than the others, so it lives in an environment of its own. What it brings
+# for pictures and sound is for another torch, and would keep it from being imported.
+$(VLLM)/.done: pyproject.toml requirements-vllm.txt
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check $(INDEX) \
+		--requirement requirements-vllm.txt
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 # The battle simulator comes from npm. Without its registry, the tests that need it are skipped.

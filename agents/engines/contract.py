@@ -136,6 +136,9 @@ class Capabilities:
     """Log-probabilities equal those of the model in this process up to the rounding of its data
     type. Without this capability the engine computes with other kernels or elsewhere, so that a
     learner has to measure the difference and correct for it."""
+    seeded: bool = True
+    """A response follows from `Sampling.seed`, its prompt and the weights. Without this capability
+    the seed has no influence, and a run cannot be repeated."""
 
 
 class SessionKey(NamedTuple):

@@ -15,7 +15,11 @@ from anchorgym.envs.plugins import is_reference, load_object
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-ENGINES: Final = {"torch": "anchorgym.agents.engines.torch_engine:TorchFactory"}
+ENGINES: Final = {
+    "torch": "anchorgym.agents.engines.torch_engine:TorchFactory",
+    "vllm": "anchorgym.agents.engines.remote.vllm_engine:VllmFactory",
+    "http": "anchorgym.agents.engines.remote.http_engine:HttpFactory",
+}
 """Engine factories of this package by name, as `module:Class`."""
 
 

@@ -19,7 +19,9 @@ class EngineConfig(Section):
 
     name: str = "torch"
     """`torch` runs the model in this process, with the option `max_batch`, the most sessions that
-    are answered together; `module:Name` is the factory class of an engine of your own."""
+    are answered together; `vllm` has vLLM run it in this process; `http` has a vLLM server run it,
+    at the address `engine.url`, with the token `engine.token`. docs/engines.md says which options
+    they take. `module:Name` is the factory class of an engine of your own."""
 
     @property
     def options(self) -> dict[str, Any]:

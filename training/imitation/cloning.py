@@ -94,6 +94,7 @@ class Cloning:
         if self._corrections and self.done >= self._config.corrections_from * self._updates:
             n_own = n // _CORRECTED
             rows_each = _TURNS if self._policy.form == "window" else 1
+            self.learner.publish(self._policy.engine)
             own = self._corrections(number, max(1, n_own // rows_each))
             if len(own) > n_own:
                 own = random.Random(f"{self._seed}/own/{number}").sample(own, n_own)

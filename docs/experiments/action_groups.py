@@ -14,13 +14,12 @@ of results a state, appended as they come.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from lines import add_line, read_lines
 
 from anchorgym.envs import TextEnv, make
 from anchorgym.gigpo import TurnBatch
@@ -97,7 +96,7 @@ def run(states: int) -> None:
     """Measure in states that are missing."""
     env = make("anchorgym/ALFWorld-v0", max_turns=LIMIT)
     panel = env.tasks()
-    for number in range(len(results()), states):
+    for number in range(len(read_lines(RESULTS)), states):
         rng = random.Random(number)
         returns: dict[str, list[float]] = {}
         while not returns:
@@ -110,15 +109,7 @@ def run(states: int) -> None:
             "value": round(float(np.mean(list(returns.values()))), 4),
             "errors": {str(n): errors(returns, n, noise).tolist() for n in SIZES},
         }
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-def results() -> list[dict[str, Any]]:
-    """Return the lines of all states so far."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+        add_line(RESULTS, line)
 
 
 def table() -> str:
@@ -126,15 +117,17 @@ def table() -> str:
     names = [f"weight {weight:g}: bias / scatter / both" for weight in WEIGHTS]
     rows = [f"| turns | {' | '.join(names)} |", "|---|" + "---|" * len(WEIGHTS)]
     for n in SIZES:
-        bias, scatter = np.mean([line["errors"][str(n)] for line in results()], axis=0)
+        bias, scatter = np.mean([line["errors"][str(n)] for line in read_lines(RESULTS)], axis=0)
         cells = [
             " / ".join(f"{1000 * np.sqrt(part):.0f}" for part in (b, s, b + s))
             for b, s in zip(bias, scatter, strict=True)
         ]
         rows.append(f"| {n} | {' | '.join(cells)} |")
-    actions = np.mean([line["actions"] for line in results()])
-    kinds = np.mean([line["kinds"] for line in results()])
-    rows.append(f"\n{len(results())} states of {actions:.0f} actions of {kinds:.1f} kinds.")
+    actions = np.mean([line["actions"] for line in read_lines(RESULTS)])
+    kinds = np.mean([line["kinds"] for line in read_lines(RESULTS)])
+    rows.append(
+        f"\n{len(read_lines(RESULTS))} states of {actions:.0f} actions of {kinds:.1f} kinds."
+    )
     return "\n".join(rows)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import add_line, read_lines
 from rich.console import Console
 
 from anchorgym.envs import Outcome, TextEnv, UnknownTaskError, register
@@ -129,27 +130,19 @@ def finished(engine: str, seed: int, folder: Path) -> dict[str, Any]:
 
 def run(seeds: Sequence[int], folder: Path) -> None:
     """Run what is missing."""
-    done = {(line["engine"], line["seed"]) for line in results()}
+    done = {(line["engine"], line["seed"]) for line in read_lines(RESULTS)}
     for seed in seeds:
         for engine in ENGINES:
             if (engine, seed) not in done:
                 line = finished(engine, seed, folder / f"engines-{engine}-s{seed}")
-                with RESULTS.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-
-
-def results() -> list[dict[str, Any]]:
-    """Return the lines of all runs so far."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+                add_line(RESULTS, line)
 
 
 def table() -> Iterator[str]:
     """Yield the lines of a table: success in the last third of training, by seed."""
     found = {
         (line["engine"], line["seed"]): float(np.mean(line["success"][-ITERATIONS // 3 :]))
-        for line in results()
+        for line in read_lines(RESULTS)
     }
     seeds = sorted({seed for _, seed in found if all((e, seed) in found for e in ENGINES)})
     yield f"| seed | {' | '.join(ENGINES)} |"

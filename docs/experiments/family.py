@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import add_line, read_lines
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -167,20 +168,12 @@ def run(job: str, seeds: Sequence[int], names: Sequence[str], runs: Path, minute
     begun = time.monotonic()
     for seed in seeds:
         for name in (CLONE, *names):
-            if (job, name, seed) in {(r["job"], r["way"], r["seed"]) for r in results()}:
+            if (job, name, seed) in {(r["job"], r["way"], r["seed"]) for r in read_lines(RESULTS)}:
                 continue
             if time.monotonic() - begun > 60 * minutes:
                 return
             found = measured(job, name, seed, runs)
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(found) + "\n")
-
-
-def results() -> list[dict[str, Any]]:
-    """Return the lines of all runs so far."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+            add_line(RESULTS, found)
 
 
 # The table ------------------------------------------------------------------------------------
@@ -236,7 +229,7 @@ def percent(values: Sequence[float], sign: str = "") -> str:
 
 def table(job: str) -> str:
     """Return what is known of a job as Markdown."""
-    lines = [line for line in results() if line["job"] == job]
+    lines = [line for line in read_lines(RESULTS) if line["job"] == job]
     base = {line["seed"]: line for line in lines if line["way"] == "grpo"}
     rows = [
         "| | seeds | greedy | minus clone | minus grpo | sampled | minus clone | minus grpo "
@@ -271,7 +264,7 @@ def table(job: str) -> str:
 
 def draw(job: str, picture: Path) -> None:
     """Draw what each way has gained over its clones, sampled and greedy, with 95 % intervals."""
-    lines = [line for line in results() if line["job"] == job]
+    lines = [line for line in read_lines(RESULTS) if line["job"] == job]
     clones = {line["seed"]: line for line in lines if line["way"] == CLONE}
     ways = {name: [line for line in lines if line["way"] == name] for name in WAYS}
     gains = {

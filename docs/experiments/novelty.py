@@ -15,13 +15,13 @@ nothing but the reward and its bonus; what is measured is the reward alone.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import add_line, read_lines
 
 from anchorgym.gigpo import Counts, TurnBatch, make_algorithm, novelty_bonus
 from anchorgym.gigpo.arrays import BoolArray, FloatArray, IntArray
@@ -117,7 +117,7 @@ def iterate(
 
 def run(seeds: list[int], iterations: int) -> None:
     """Run what is missing."""
-    done = {(line["world"], line["kind"], line["seed"]) for line in results()}
+    done = {(line["world"], line["kind"], line["seed"]) for line in read_lines(RESULTS)}
     for seed in seeds:
         for world in WORLDS:
             for kind in WAYS:
@@ -137,15 +137,7 @@ def run(seeds: list[int], iterations: int) -> None:
                         for i in range(0, iterations, tenth)
                     ],
                 }
-                with RESULTS.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-
-
-def results() -> list[dict[str, Any]]:
-    """Return the lines of all runs so far."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+                add_line(RESULTS, line)
 
 
 def table() -> str:
@@ -154,7 +146,7 @@ def table() -> str:
     for kind in WAYS:
         cells = [kind]
         for world in WORLDS:
-            lines = [r for r in results() if (r["world"], r["kind"]) == (world, kind)]
+            lines = [r for r in read_lines(RESULTS) if (r["world"], r["kind"]) == (world, kind)]
             last = [line["success"][-1] for line in lines]
             cells += [f"{np.mean(last):.2f}", " ".join(f"{value:.2f}" for value in last)]
         rows.append(f"| {' | '.join(cells)} |")

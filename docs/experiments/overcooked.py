@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import add_line, read_lines
 from numpy.typing import NDArray
 
 from anchorgym.envs.overcooked import Kitchen, load_layout
@@ -74,14 +74,15 @@ def cloned(kitchen: Kitchen, data: Path, part: str, runs: Path) -> NeuralCook:
     def make() -> NeuralCook:
         parts = divided(read_games(data, kitchen), part)  # type: ignore[arg-type]
         cook = clone(kitchen, parts.shown, parts.kept)
-        note(
+        add_line(
+            RESULTS,
             {
                 "what": "clone",
                 "layout": kitchen.layout.name,
                 "part": part,
                 "games": len(parts.shown),
                 **fit_of(cook, parts.unseen)._asdict(),
-            }
+            },
         )
         return cook
 
@@ -124,7 +125,7 @@ def play(kitchen: Kitchen, data: Path, seeds: list[int], runs: Path) -> None:
                 beside = play_beside(cook, human, GAMES, seed=1000 + seed)
                 goals = beside.goals.round(2).tolist()
                 line[name] = {"scores": beside.scores.tolist(), "goals": goals}
-            note(line)
+            add_line(RESULTS, line)
 
 
 def crossplay(kitchen: Kitchen, data: Path, seeds: list[int], runs: Path, games: int) -> None:
@@ -140,20 +141,12 @@ def crossplay(kitchen: Kitchen, data: Path, seeds: list[int], runs: Path, games:
     print(table(league))
     name = kitchen.layout.name.replace("_", " ")
     draw(league, HERE.parent / "crossplay.png", f"{name}, 400 ticks, {games} games a pair")
-    note({"what": "crossplay", "layout": kitchen.layout.name, "table": table(league)})
-
-
-def note(line: dict[str, Any]) -> None:
-    """Append a line of results."""
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    add_line(RESULTS, {"what": "crossplay", "layout": kitchen.layout.name, "table": table(league)})
 
 
 def results(what: str) -> Iterator[dict[str, Any]]:
     """Yield the lines of results of a kind."""
-    if RESULTS.exists():
-        lines = map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines())
-        yield from (line for line in lines if line["what"] == what)
+    yield from (line for line in read_lines(RESULTS) if line["what"] == what)
 
 
 def show_clones() -> None:

@@ -14,13 +14,13 @@ did, and `best_of_k` asks as many queries a round, with a vote or with the criti
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import add_line, read_lines
 from numpy.typing import NDArray
 
 from anchorgym.agents.planning import (
@@ -199,7 +199,7 @@ def played(task: Task, loop: Loop, seeds: int) -> dict[str, Any]:
 
 def play(critics: list[int], seeds: int, runs: Path, tasks: Sequence[Task]) -> None:
     """Play what is missing, critic by critic, so that an early end leaves whole tables."""
-    done = {(line["level"], line["method"], line["critic"]): line for line in results()}
+    done = {(line["level"], line["method"], line["critic"]): line for line in read_lines(RESULTS)}
 
     def add(task: Task, method: str, critic: int | None, loop: Callable[[], Loop]) -> None:
         if (task.level, method, critic) in done:
@@ -207,8 +207,7 @@ def play(critics: list[int], seeds: int, runs: Path, tasks: Sequence[Task]) -> N
         line = {"level": task.level, "method": method, "critic": critic}
         line |= played(task, loop(), seeds)
         done[task.level, method, critic] = line
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        add_line(RESULTS, line)
 
     for task in tasks:
         for method, loop in plain_loops(task).items():
@@ -242,12 +241,6 @@ def rates(line: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def results() -> Iterator[dict[str, Any]]:
-    """Yield the lines of results that are there."""
-    if RESULTS.exists():
-        yield from map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines())
-
-
 Figures = dict[str, NDArray[np.float64]]
 
 
@@ -259,7 +252,7 @@ def table(tasks: Sequence[Task]) -> dict[str, Figures]:
     same seeds.
     """
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for line in results():
+    for line in read_lines(RESULTS):
         found.setdefault(line["method"], {}).setdefault(line["level"], []).append(line)
     levels = [task.level for task in tasks if task.level in found.get(READ_J, {})]
     return {
@@ -312,7 +305,7 @@ def show_paper() -> None:
 
 
 def _lines(level: str, method: str) -> Iterator[dict[str, Any]]:
-    return (x for x in results() if (x["level"], x["method"]) == (level, method))
+    return (x for x in read_lines(RESULTS) if (x["level"], x["method"]) == (level, method))
 
 
 def _plain(interval: Interval, digits: int) -> str:

@@ -15,11 +15,11 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import add_line, read_lines
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -76,24 +76,19 @@ def played(level: str, algorithm: str, seed: int) -> dict[str, Any]:
 
 def play(seeds: list[int]) -> None:
     """Do the runs that are missing, seed by seed."""
-    done = {(x["level"], x["algorithm"], x["seed"]) for x in results()}
+    done = {(x["level"], x["algorithm"], x["seed"]) for x in read_lines(RESULTS)}
     for seed, level, algorithm in itertools.product(seeds, LEVELS, ALGORITHMS):
         if (level, algorithm, seed) in done:
             continue
         line = played(level, algorithm, seed)
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-def results() -> Iterator[dict[str, Any]]:
-    """Yield the lines of results that are there."""
-    if RESULTS.exists():
-        yield from map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines())
+        add_line(RESULTS, line)
 
 
 def show() -> None:
     """Print success over seeds and what ReAd gains, paired by seed, in Markdown."""
-    found = {(x["level"], x["algorithm"], x["seed"]): np.array(x["won"]) for x in results()}
+    found = {
+        (x["level"], x["algorithm"], x["seed"]): np.array(x["won"]) for x in read_lines(RESULTS)
+    }
     print(f"| level | algorithm | last {LAST} | all | ReAd minus it: last {LAST} | all |")
     print("|---" * 6 + "|")
     for level, algorithm in itertools.product(LEVELS, ALGORITHMS):
@@ -113,7 +108,7 @@ def draw(picture: Path) -> None:
     """Draw the means over seeds, with a band from the least to the most successful of them."""
     figure = Figure(figsize=(10, 4), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
-    lines = list(results())
+    lines = read_lines(RESULTS)
     for axis, level in zip(figure.subplots(1, len(LEVELS), sharey=True), LEVELS, strict=True):
         for algorithm, colour in zip(ALGORITHMS, COLOURS, strict=True):
             won = [x["won"] for x in lines if (x["level"], x["algorithm"]) == (level, algorithm)]

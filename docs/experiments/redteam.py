@@ -15,7 +15,6 @@ file alone: intervals are Student's over seeds, differences are paired by seed.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import add_line, read_lines
 
 from anchorgym.agents import Policy, ScriptPolicy
 from anchorgym.envs import make_parallel
@@ -163,8 +163,7 @@ def run(known: argparse.Namespace) -> None:
                 continue
             found = measured(name, seed, known.runs, known.tasks)
             line = {"way": name, "seed": seed, "size": size_of(name), "tasks": known.tasks, **found}
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            add_line(RESULTS, line)
 
 
 def size_of(name: str) -> dict[str, int]:
@@ -174,9 +173,7 @@ def size_of(name: str) -> dict[str, int]:
 
 def lines() -> Iterator[dict[str, Any]]:
     """Yield what was measured so far; trainings of other sizes are passed over."""
-    if not RESULTS.exists():
-        return
-    for line in map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines()):
+    for line in read_lines(RESULTS):
         if line["size"] == size_of(line["way"]):
             yield line
 

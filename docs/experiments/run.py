@@ -25,6 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lines import add_line, read_lines
 from rich.console import Console
 
 from anchorgym.training import (
@@ -162,14 +163,12 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are kept")
     known = parser.parse_args()
     results = HERE / f"{known.name}.jsonl"
-    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
-    done = {json.loads(line)["seed"] for line in lines}
+    done = {line["seed"] for line in read_lines(results)}
     for seed in known.seeds:
         if seed in done:
             continue
         found = EXPERIMENTS[known.name](seed, known.runs, known.data)
-        with results.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"experiment": known.name, "seed": seed, **found}) + "\n")
+        add_line(results, {"experiment": known.name, "seed": seed, **found})
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ training that was interrupted goes on. `--reduced` trains less: an hour on one c
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lines import add_line, read_lines
 from rich.console import Console
 
 from anchorgym.training.evaluation.statistics import over_seeds
@@ -124,7 +124,7 @@ def run(known: argparse.Namespace) -> None:
     if "gigpo" in known.parts:
         for seed in plan.group_seeds:
             jobs.append((f"gigpo {seed}", partial(gigpo, plan, known.runs, display, seed)))
-    done = {(line["plan"], line["part"]) for line in results()}
+    done = {(line["plan"], line["part"]) for line in read_lines(RESULTS)}
     for part, work in jobs:
         if (plan.name, part) in done:
             continue
@@ -132,26 +132,18 @@ def run(known: argparse.Namespace) -> None:
         found = work()
         seconds = round(time.process_time() - began, 1)
         line = {"plan": plan.name, "part": part, "python_cpu_seconds": seconds, **found}
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-def results() -> list[dict[str, Any]]:
-    """Return all lines of results."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+        add_line(RESULTS, line)
 
 
 def table() -> None:
     """Print what goes into docs/results.md."""
-    for line in results():
+    for line in read_lines(RESULTS):
         if line["part"] == "clone":
             print(f"clone ({line['plan']}): held-out accuracy {line['accuracy']:.3f}\n")
         if line["part"] == "evaluate":
             for split in line["splits"]:
                 _print_split(split)
-    groups = [line["payoffs"] for line in results() if line["part"].startswith("gigpo")]
+    groups = [line["payoffs"] for line in read_lines(RESULTS) if line["part"].startswith("gigpo")]
     for one, other in (("gigpo", "grpo"), ("gigpo", "start"), ("grpo", "start")) if groups else ():
         gap = over_seeds([(found[one] - found[other]) / 2 for found in groups])
         print(f"games won, {one} minus {other}, {len(groups)} seeds: {gap.signed()}\n")

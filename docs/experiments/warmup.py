@@ -15,13 +15,13 @@ after so many CPU minutes.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from lines import add_line, read_lines
 
 from anchorgym.agents.engines.placing import placed_engines
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
@@ -151,7 +151,7 @@ def measured(model: Path, rate: float, updates: int, seed: int) -> dict[str, Any
 def run(model: Path, seeds: Sequence[int], minutes: float) -> None:
     """Run what is missing, all ways of a seed before those of the next."""
     torch.set_num_threads(1)
-    done = {(line["rate"], line["updates"], line["seed"]) for line in results()}
+    done = {(line["rate"], line["updates"], line["seed"]) for line in read_lines(RESULTS)}
     ways = [(rate, n, seed) for seed in seeds for n in (0, *UPDATES) for rate in RATES]
     for rate, updates, seed in ways:
         if (rate, updates, seed) in done or (updates == 0 and rate != RATES[0]):
@@ -159,20 +159,12 @@ def run(model: Path, seeds: Sequence[int], minutes: float) -> None:
         if time.process_time() > 60 * minutes:
             return
         line = measured(model, rate, updates, seed)
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-def results() -> list[dict[str, Any]]:
-    """Return the lines of all runs so far."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+        add_line(RESULTS, line)
 
 
 def table() -> None:
     """Print valid turns and success of each way, by seed."""
-    lines = results()
+    lines = read_lines(RESULTS)
     print("| updates | rate | valid turns, % | success, % |\n|---|---|---|---|")
     for updates, rate in sorted({(line["updates"], line["rate"]) for line in lines}):
         of = [line for line in lines if (line["updates"], line["rate"]) == (updates, rate)]

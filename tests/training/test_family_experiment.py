@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {
 
 @pytest.fixture
 def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
     spec = importlib.util.spec_from_file_location("family", SCRIPT)
     assert spec is not None
     assert spec.loader is not None

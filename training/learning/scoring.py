@@ -81,10 +81,7 @@ def _scores(
     choices: Tensor | None,
     temperature: float | Tensor,
 ) -> tuple[Tensor, Tensor]:
-    logits = token_logits(model, hidden) / temperature
-    if choices is not None:
-        logits = logits.masked_fill(~choices, float("-inf"))
-    table = functional.log_softmax(logits, -1)
+    table = functional.log_softmax(_logits(model, hidden, choices, temperature), -1)
     logprobs = table.gather(1, tokens[:, None])[:, 0]
     finite = table if choices is None else table.masked_fill(~choices, 0.0)
     return logprobs, -(table.exp() * finite).sum(-1)
@@ -97,13 +94,17 @@ def _part_scores(
     choices: Tensor | None,
     temperature: float | Tensor,
 ) -> tuple[Tensor, Tensor]:
+    apply: Callable[..., tuple[Tensor, Tensor]] = _Scores.apply
+    return apply(_logits(model, hidden, choices, temperature), tokens, choices is not None)
+
+
+def _logits(
+    model: PreTrainedModel, hidden: Tensor, choices: Tensor | None, temperature: float | Tensor
+) -> Tensor:
     logits = token_logits(model, hidden)
     if not isinstance(temperature, float) or temperature != 1.0:
         logits = logits / temperature
-    if choices is not None:
-        logits = logits.masked_fill(~choices, float("-inf"))
-    apply: Callable[..., tuple[Tensor, Tensor]] = _Scores.apply
-    return apply(logits, tokens, choices is not None)
+    return logits if choices is None else logits.masked_fill(~choices, float("-inf"))
 
 
 class _Scores(torch.autograd.Function):

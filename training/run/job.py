@@ -36,6 +36,7 @@ from anchorgym.training.run.components import Components, new_policy
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.first_look import first_look
 from anchorgym.training.run.iterations import Iterations
+from anchorgym.training.run.memory import release_memory
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.progress import PHASES, Progress
 from anchorgym.training.run.recovery import Recovery
@@ -109,6 +110,7 @@ class Job:
                 if phase != self.at.phase:
                     self.at.phase, self.at.done, self._saved = phase, 0, None
                     self._save({})
+                release_memory()
                 work[phase]()
         except KeyboardInterrupt:
             if not (self.folder / BEST).exists():
@@ -186,10 +188,8 @@ class Job:
         components, given = self.components, self.config.clone.max_tokens
         if given is not None:
             return given
-        env, panel = components.eval_envs.first, components.panels.train
-        return usual_limit(
-            env, panel, components.teacher, self.policy, f"{self.config.seed}/lengths"
-        )
+        env, seed = components.eval_envs.first, f"{self.config.seed}/lengths"
+        return usual_limit(env, components.panels.train, components.teacher, self.policy, seed)
 
     def _demonstrations(self, pool: int) -> Iterator[Demonstration]:
         config, components = self.config.clone, self.components

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import signature
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -139,12 +141,25 @@ def _on_cpu(value: Any) -> Any:
     return CPU if isinstance(value, torch.device) and value.type == "cuda" else value
 
 
-def _varlen(query: Tensor, key: Tensor, value: Tensor, *ends: Any, **options: Any) -> Tensor:
+def _varlen(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cu_seq_q: Tensor,
+    cu_seq_k: Tensor,
+    max_q: int,
+    max_k: int,
+    **options: Any,
+) -> Tensor:
     """Do what `varlen_attn` does: (n_tokens, heads, width), causal within each row."""
+    ends = cu_seq_q.tolist()
+    assert ends == cu_seq_k.tolist()
     assert options["window_size"] == (-1, 0)
-    assert ends[2] == ends[3] == int((ends[0][1:] - ends[0][:-1]).max())
+    assert max_q == max_k == max(b - a for a, b in pairwise(ends))
+    assert ends[-1] == len(query) == len(key) == len(value)
+    assert cu_seq_q.dtype == torch.int32
     rows = []
-    for start, end in zip(ends[0].tolist(), ends[1].tolist()[1:], strict=False):
+    for start, end in pairwise(ends):
         parts = (of[start:end].transpose(0, 1)[None] for of in (query, key, value))
         mixed = functional.scaled_dot_product_attention(
             *parts, is_causal=True, scale=options["scale"], enable_gqa=options["enable_gqa"]
@@ -157,12 +172,19 @@ def _varlen(query: Tensor, key: Tensor, value: Tensor, *ends: Any, **options: An
 def pretended_gpu(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Give this machine a device `cuda:0` inside the block."""
     varlen: Any = pytest.importorskip("torch.nn.attention.varlen")
+    takes = signature(varlen.varlen_attn)
+
+    def checked(*args: Any, **kwargs: Any) -> Tensor:
+        given = takes.bind(*args, **kwargs)  # as the kernel itself would take it
+        return _varlen(*given.args, **given.kwargs)
+
+    checked.__signature__ = takes  # type: ignore[attr-defined]
     patch.setattr(placing, "available_devices", lambda: ("cpu", "cuda:0"))
     patch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     properties: Callable[..., Any] = lambda _: SimpleNamespace(total_memory=2**34)  # noqa: E731
     patch.setattr(torch.cuda, "get_device_properties", properties)
     patch.setattr(torch.cuda, "get_device_capability", lambda _=None: (9, 0))
-    patch.setattr(varlen, "varlen_attn", _varlen)
+    patch.setattr(varlen, "varlen_attn", checked)
     memory = _Memory()
     with _Operations(memory), _Functions(memory):
         yield

@@ -7,7 +7,7 @@ that passes here says that code keeps devices apart, and nothing of the kernels 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from inspect import signature
 from itertools import pairwise
@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter, tree_map
+from torch.utils._pytree import tree_map
 
 from anchorgym.agents.engines import placing
 
@@ -68,7 +68,7 @@ class _Operations(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        tensors = [x for x in tree_iter((args, kwargs)) if isinstance(x, Tensor)]
+        tensors = list(_tensors((*args, *(kwargs or {}).values())))
         there = [self._memory.holds(tensor) for tensor in tensors]
         if any(there) and func not in _ACROSS:
             for tensor, held in zip(tensors, there, strict=True):
@@ -77,9 +77,8 @@ class _Operations(TorchDispatchMode):
         found = func(*args, **(kwargs or {}))
         takes = there and (there[0] if func in _ACROSS else any(there))
         if takes:
-            for tensor in tree_iter(found):
-                if isinstance(tensor, Tensor):
-                    self._memory.take(tensor)
+            for tensor in _tensors((found,)):
+                self._memory.take(tensor)
         return found
 
 
@@ -134,6 +133,14 @@ class _Functions(TorchFunctionMode):
             return found
         found = found.clone()
         return self._memory.drop(found) if held else self._memory.take(found)
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
 
 
 def _on_cpu(value: Any) -> Any:

@@ -15,7 +15,7 @@ export OMP_NUM_THREADS ?= 1
 
 SMOLLM2 := models/SmolLM2-135M-Instruct
 
-.PHONY: train train-llm test test-all mutants lint format bench clean
+.PHONY: train train-llm test test-all gpu mutants lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make train-llm  set up, then train a pretrained language model of 135 M parameters"
 	@echo "make test       set up, then lint, types and tests (without those marked slow)"
 	@echo "make test-all   the same with the slow tests"
+	@echo "make gpu        set up, then the tests that need a GPU, and a benchmark of 10 minutes"
 	@echo "make mutants    small changes of the source that no test notices"
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make lint       ruff and mypy; make format rewrites the files"
@@ -38,6 +39,11 @@ test: lint $(VENV)/.vgc
 
 test-all: lint $(VENV)/.vgc
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Results of the benchmark that are in the file already are kept.
+gpu: $(VENV)/.dev
+	$(BIN)/python -m pytest -m gpu $(shell find tests -name test_devices.py)
+	$(BIN)/python tests/bench/bench_gpu.py --minutes 10 --out gpu.jsonl $(ARGS)
 
 mutants: $(VENV)/.dev $(VENV)/.vgc
 	$(BIN)/python tests/mutants/run.py $(ARGS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anchorgym.agents.engines.line_kernel import attend_on_line, has_line_kernel
+from anchorgym.agents.engines.repeatable import repeatably
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -141,7 +142,13 @@ def row_attention(layer: Inputs) -> Tensor:
 
     Without a mask, a token attends to all tokens up to itself.
     """
-    return layer.attend_fused() if layer.fuses else _blocked_attention(layer)
+    if not layer.fuses:
+        return _blocked_attention(layer)
+
+    def kernel(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return layer._replace(query=query, key=key, value=value).attend_fused()
+
+    return repeatably(kernel, layer.query, layer.key, layer.value)
 
 
 def _blocked_attention(layer: Inputs) -> Tensor:
@@ -184,7 +191,8 @@ def line_attention(layer: Inputs, lengths: Sequence[int]) -> Tensor:
     """
     query = layer.query
     if layer.fusible and layer.allowed is None and has_line_kernel(query):
-        return attend_on_line(query, layer.key, layer.value, lengths, layer.scaling)
+        kernel = partial(attend_on_line, lengths=lengths, scaling=layer.scaling)
+        return repeatably(kernel, query, layer.key, layer.value)
     ends = list(accumulate(lengths))
     starts = [0, *ends[:-1]]
     return torch.cat([row_attention(layer.part(*row)) for row in zip(starts, ends, strict=True)], 2)

@@ -76,9 +76,7 @@ def damaged(path: Path, problem: object) -> NoReturn:
     ) from cause
 
 
-def load_model(
-    folder: Path, device: str = "cpu", dtype: DtypeName = "float32"
-) -> PreTrainedModel:
+def load_model(folder: Path, device: str = "cpu", dtype: DtypeName = "float32") -> PreTrainedModel:
     """Load a causal language model, and probe it where it will run; see `probe`.
 
     Memory holds the weights in their final data type alone, and never in float32 beside it. The

@@ -5,23 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from anchorgym.agents import Sampling
-from anchorgym.agents.engines import torch_engine
+from anchorgym.agents.engines import attention, torch_engine
 from anchorgym.agents.engines.attention import Inputs, cached_attention
 from anchorgym.agents.engines.checking import check_engine
 from anchorgym.agents.engines.contract import Generation
 from anchorgym.agents.engines.drawing import draw, nucleus
+from anchorgym.agents.engines.forward import row_states
 from anchorgym.agents.engines.placing import DtypeName, place, placed_engines, resolve_device
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.engines.torch_engine import TorchEngine
 from anchorgym.agents.engines.trie import Trie
+from anchorgym.training.run.deterministic import deterministic_kernels
 
 EOS = 2
 
@@ -179,3 +183,55 @@ def test_tables_that_are_no_weights_keep_their_precision(device: torch.device) -
     for table, same in zip(half.buffers(), full.buffers(), strict=True):
         assert table.device == device
         assert torch.equal(table.cpu(), same)
+
+
+class _Watched(torch.autograd.Function):
+    """Notes whether the strict mode holds in the backward pass."""
+
+    strict: ClassVar[list[bool]] = []
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        asked = torch.are_deterministic_algorithms_enabled()
+        only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
+        _Watched.strict.append(asked and not only_warns)
+        return slope
+
+
+@pytest.mark.parametrize("lengths", [None, (7, 9)])
+def test_attention_goes_backward_by_kernels_that_repeat(
+    lengths: tuple[int, ...] | None, device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_on(device, "bfloat16")
+    watch: Any = _Watched.apply
+    on_line, fused = attention.attend_on_line, functional.scaled_dot_product_attention
+
+    def watched(kernel: Any) -> Any:
+        return lambda *args, **kwargs: watch(kernel(*args, **kwargs))
+
+    monkeypatch.setattr(attention, "attend_on_line", watched(on_line))
+    fused_alone = SimpleNamespace(scaled_dot_product_attention=watched(fused))
+    monkeypatch.setattr(attention, "functional", fused_alone)
+    _Watched.strict.clear()
+    rows = torch.arange(3, 19, device=device)[None]
+    with deterministic_kernels(str(device)):
+        row_states(model, rows, lengths).float().square().sum().backward()
+        assert torch.is_deterministic_algorithms_warn_only_enabled() == (device.type == "cuda")
+    assert len(_Watched.strict) >= model.config.num_hidden_layers
+    assert set(_Watched.strict) == {device.type == "cuda"}
+
+
+def test_gradients_repeat_bit_for_bit(device: torch.device) -> None:
+    model = model_on(device, "bfloat16")
+    found = []
+    for _ in range(2):
+        model.zero_grad()
+        rows = torch.arange(3, 503, device=device).remainder(90)[None].expand(4, -1)
+        with deterministic_kernels(str(device)):
+            row_states(model, rows).float().square().sum().backward()
+        found.append([weight.grad.clone() for weight in model.model.parameters()])
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))

@@ -23,9 +23,7 @@ def test_a_policy_that_is_saved_on_a_device_is_the_same_elsewhere(
     first = load_policy(chat_model(tmp_path / "model"), engine=placed_engines(dtype=dtype))
     for place in (str(device), "cpu", str(device)):
         first.save(tmp_path / place)
-        again = load_policy(
-            tmp_path / place, engine=placed_engines(device=place, dtype="auto")
-        )
+        again = load_policy(tmp_path / place, engine=placed_engines(device=place, dtype="auto"))
         for old, new in zip(first.model.parameters(), again.model.parameters(), strict=True):
             assert new.device == torch.device(place)
             assert new.dtype == old.dtype

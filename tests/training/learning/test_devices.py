@@ -138,7 +138,10 @@ def test_a_state_goes_on_where_it_was_saved_and_elsewhere(
         learner.load(tmp_path / "state")
         learner.update(rows(), 1)
     for mine, same, other in zip(
-        first.model.parameters(), again.model.parameters(), elsewhere.model.parameters(), strict=True
+        first.model.parameters(),
+        again.model.parameters(),
+        elsewhere.model.parameters(),
+        strict=True,
     ):
         assert torch.equal(mine, same)
         assert other.device == cpu

@@ -24,7 +24,7 @@ from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from anchorgym.agents.engines import placing
+from anchorgym.agents.engines import attention, line_kernel, placing
 
 GPU, CPU = torch.device("cuda:0"), torch.device("cpu")
 _aten = torch.ops.aten
@@ -178,7 +178,11 @@ def _varlen(
 
 @contextmanager
 def pretended_gpu(patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give this machine a device `cuda:0` inside the block."""
+    """Give this machine a device `cuda:0` inside the block.
+
+    Args:
+        patch: what is patched stays so until its test ends.
+    """
     varlen: Any = pytest.importorskip("torch.nn.attention.varlen")
     takes = signature(varlen.varlen_attn)
 
@@ -204,5 +208,12 @@ def pretended_gpu(patch: pytest.MonkeyPatch) -> Iterator[None]:
             return going_back(*args, **kwargs)
 
     patch.setattr(torch.autograd, "_engine_run_backward", with_functions)
-    with _Operations(memory), _Functions(memory):
-        yield
+    cached = (attention._future, line_kernel._is_there)
+    for function in cached:
+        function.cache_clear()
+    try:
+        with _Operations(memory), _Functions(memory):
+            yield
+    finally:
+        for function in cached:  # a real GPU has the same name
+            function.cache_clear()

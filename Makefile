@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 
 SMOLLM2 := models/SmolLM2-135M-Instruct
 
-.PHONY: train train-llm test test-all test-vllm mutants lint format bench clean
+.PHONY: train train-llm test test-all test-vllm gpu mutants lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make test       set up, then lint, types and tests (without those marked slow)"
 	@echo "make test-all   the same with the slow tests"
 	@echo "make test-vllm  the tests that need vLLM, in a virtual environment of its own"
+	@echo "make gpu        set up, then the tests that need a GPU, and a benchmark of 10 minutes"
 	@echo "make mutants    small changes of the source that no test notices"
 	@echo "make bench      speed, as ratios in one run"
 	@echo "make lint       ruff and mypy; make format rewrites the files"
@@ -47,6 +48,11 @@ test-vllm:
 	else \
 		echo "vLLM cannot be installed here, so its tests are skipped: see requirements-vllm.txt" >&2; \
 	fi
+
+# Results of the benchmark that are in the file already are kept.
+gpu: $(VENV)/.dev
+	$(BIN)/python -m pytest -m gpu $(shell find tests -name test_devices.py)
+	$(BIN)/python tests/bench/bench_gpu.py --minutes 10 --out gpu.jsonl $(ARGS)
 
 mutants: $(VENV)/.dev $(VENV)/.vgc
 	$(BIN)/python tests/mutants/run.py $(ARGS)

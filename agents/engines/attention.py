@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from anchorgym.agents.engines.line_kernel import attend_on_line, has_line_kernel
+from anchorgym.agents.engines.repeatable import repeatably
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -104,22 +107,23 @@ class Inputs(NamedTuple):
         )
 
     def attend_grouped(self) -> Tensor:
-        """Return the mixed values of one new token, by torch's fused kernel.
+        """Return the mixed values of new tokens under a mask, by torch's fused kernel.
 
         The heads that share keys are taken as tokens, so that keys are read once for all of them.
         """
-        batch, heads, _, width = self.query.shape
+        batch, heads, n_new, width = self.query.shape
         kv_heads, n_total = self.key.shape[1:3]
         assert self.allowed is not None
         group = heads // kv_heads
+        allowed = self.allowed.expand(batch, group, n_new, n_total)
         mixed = functional.scaled_dot_product_attention(
-            self.query.reshape(batch, kv_heads, group, width),
+            self.query.reshape(batch, kv_heads, group * n_new, width),
             self.key,
             self.value,
-            attn_mask=self.allowed.expand(batch, 1, group, n_total),
+            attn_mask=allowed.reshape(batch, 1, group * n_new, n_total),
             scale=self.scaling,
         )
-        return mixed.reshape(batch, heads, 1, -1)
+        return mixed.reshape(batch, heads, n_new, -1)
 
     @property
     def fusible(self) -> bool:
@@ -138,7 +142,13 @@ def row_attention(layer: Inputs) -> Tensor:
 
     Without a mask, a token attends to all tokens up to itself.
     """
-    return layer.attend_fused() if layer.fuses else _blocked_attention(layer)
+    if not layer.fuses:
+        return _blocked_attention(layer)
+
+    def kernel(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return layer._replace(query=query, key=key, value=value).attend_fused()
+
+    return repeatably(kernel, layer.query, layer.key, layer.value)
 
 
 def _blocked_attention(layer: Inputs) -> Tensor:
@@ -157,7 +167,12 @@ def _blocked_attention(layer: Inputs) -> Tensor:
 
 
 def cached_attention(layer: Inputs) -> Tensor:
-    """Attend to cached keys; the heads of a group share them without copies."""
+    """Attend to cached keys; the heads of a group share them without copies.
+
+    The kernels of a GPU that take a mask copy keys that heads share for each head.
+    """
+    if layer.fuses and layer.query.is_cuda and layer.allowed is not None:
+        return layer.attend_grouped()
     if layer.fuses and layer.allowed is not None and layer.query.shape[2] == 1:
         few = layer.query.shape[1] <= _FEW_HEADS * layer.key.shape[1]
         half = layer.query.dtype in _HALVES
@@ -175,28 +190,12 @@ def line_attention(layer: Inputs, lengths: Sequence[int]) -> Tensor:
         lengths: lengths of the rows, whose sum is that of the line.
     """
     query = layer.query
-    if query.is_cuda and layer.fusible and layer.allowed is None and query.dtype in _HALVES:
-        return _flash_attention(layer, lengths)
+    if layer.fusible and layer.allowed is None and has_line_kernel(query):
+        kernel = partial(attend_on_line, lengths=lengths, scaling=layer.scaling)
+        return repeatably(kernel, query, layer.key, layer.value)
     ends = list(accumulate(lengths))
     starts = [0, *ends[:-1]]
     return torch.cat([row_attention(layer.part(*row)) for row in zip(starts, ends, strict=True)], 2)
-
-
-def _flash_attention(layer: Inputs, lengths: Sequence[int]) -> Tensor:
-    """Attend within the rows of a line by the kernel for rows of different lengths, on a GPU."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    ends = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=layer.query.device)
-    query, key, value = (of[0].transpose(0, 1) for of in (layer.query, layer.key, layer.value))
-    longest = max(lengths)
-    mixed = varlen_attn(
-        *(query, key, value, ends, ends, longest, longest),
-        scale=layer.scaling,
-        window_size=(-1, 0),
-        enable_gqa=query.shape[1] != key.shape[1],
-    )
-    assert isinstance(mixed, Tensor)
-    return mixed.transpose(0, 1)[None]
 
 
 def _bias(allowed: Tensor, dtype: torch.dtype) -> Tensor:

@@ -89,7 +89,8 @@ class Choices:
 
     def restrict(self, logits: Tensor) -> Tensor:
         """Return logits (batch, n_tokens) that are minus infinity at forbidden tokens."""
-        barred = torch.zeros_like(logits, dtype=torch.bool)
+        # It is made on the CPU: a GPU would be asked twice for each row.
+        barred = torch.zeros(logits.shape, dtype=torch.bool, device="cpu")
         for row, node in enumerate(self._nodes):
             if node is None or not node:
                 continue  # unconstrained, or finished: its token is dropped
@@ -97,7 +98,7 @@ class Choices:
             self.allowed[row].append(tokens)
             barred[row] = True
             barred[row, list(tokens)] = False
-        return logits.masked_fill(barred, _UNLIKELY)
+        return logits.masked_fill(barred.to(logits.device), _UNLIKELY)
 
     def take(self, tokens: Sequence[int]) -> None:
         """Advance by the sampled tokens, (batch,)."""

@@ -34,7 +34,9 @@ class SlotCache(Cache):
         self._owners: list[Hashable] = []
         self._shelf: dict[Hashable, list[Tensor]] = {}
         self._lengths = self._counts(0)
+        self._known: list[int] | None = []
         self._rows = self._counts(0)
+        self._span: tuple[int, Tensor, int] | None = None
         self._whole = self._fresh = True
         self._room = 0
 
@@ -47,12 +49,12 @@ class SlotCache(Cache):
             self._slots[session] = len(self._owners)
             self._owners.append(session)
             self._lengths = torch.cat([self._lengths, self._counts(1)])
+            self._changed()
         return self._slots[session]
 
     def length(self, session: Hashable) -> int:
         """Return the number of a session's cached tokens."""
-        row = self.row(session)
-        return int(self._lengths[row]) if row < len(self._lengths) else 0
+        return self._on_host()[self.row(session)]
 
     def select(self, sessions: Sequence[Hashable], room: int) -> None:
         """Set the sessions of the next batch, in the order of its rows.
@@ -64,17 +66,19 @@ class SlotCache(Cache):
         rows = [self.row(session) for session in sessions]
         self._rows = torch.tensor(rows, dtype=torch.long, device=self._device)
         self._whole = rows == list(range(len(rows)))
-        self._room = room
-        self._fresh = not bool(self._lengths[self._rows].any())
-        self._fit(len(self._owners), int(self._lengths[self._rows].max()) + room)
+        self._room, self._span = room, None
+        longest = max(self._on_host()[row] for row in rows)
+        self._fresh = not longest
+        self._fit(len(self._owners), longest + room)
 
     def positions(self, n_new: int) -> Tensor:
         """Return the positions (batch, n_new) of the new tokens."""
-        return self._lengths[self._rows][:, None] + torch.arange(n_new, device=self._device)
+        return self._spanned(n_new)[0]
 
     def advance(self, counts: Tensor) -> None:
         """Keep the first `counts` (batch,) of the last appended tokens."""
         self._lengths[self._rows] += counts
+        self._changed()
         self._fresh = False
 
     def update(
@@ -84,8 +88,7 @@ class SlotCache(Cache):
         if layer_idx >= len(self._keys):
             self._allocate(key_states, value_states)
         n_new = key_states.shape[2]
-        positions = self.positions(n_new)
-        total = int(positions[:, -1].max()) + 1
+        positions, total = self._spanned(n_new)
         where = (self._rows[:, None], slice(None), positions)
         keys, values = self._keys[layer_idx], self._values[layer_idx]
         keys[where] = key_states.transpose(1, 2).to(self._dtype)
@@ -106,7 +109,7 @@ class SlotCache(Cache):
             return
         last = len(self._owners) - 1
         if slot != last:
-            length = int(self._lengths[last])
+            length = self._on_host()[last]
             for buffer in self._buffers:
                 buffer[slot, :, :length] = buffer[last, :, :length]
             self._lengths[slot] = length
@@ -114,6 +117,7 @@ class SlotCache(Cache):
             self._slots[self._owners[slot]] = slot
         self._owners.pop()
         self._lengths = self._lengths[:last].clone()
+        self._changed()
 
     @torch.inference_mode()
     def fork(self, session: Hashable, twin: Hashable, length: int) -> None:
@@ -127,6 +131,7 @@ class SlotCache(Cache):
         for buffer, states in zip(self._buffers, kept, strict=True):
             buffer[target, :, :length] = states[:, :length]
         self._lengths[target] = length
+        self._changed()
 
     @torch.inference_mode()
     def shelve(self, session: Hashable) -> None:
@@ -144,11 +149,12 @@ class SlotCache(Cache):
     def shorten(self, session: Hashable, length: int) -> None:
         """Keep at most the first `length` tokens of a session."""
         row = self.row(session)
-        self._lengths[row] = min(length, int(self._lengths[row]))
+        self._lengths[row] = min(length, self._on_host()[row])
+        self._changed()
 
     def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
         """Return the longest row of the batch with its new tokens, and the first position: 0."""
-        return int(self.positions(query_length)[:, -1].max()) + 1, 0
+        return self._spanned(query_length)[1], 0
 
     def get_query_offset(self, layer_idx: int = 0) -> int:
         """Return 0: each row has positions of its own, see `cached_mask`."""
@@ -157,6 +163,27 @@ class SlotCache(Cache):
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the longest row of the batch."""
         return int(self._lengths[self._rows].max()) if len(self._rows) else 0
+
+    def _changed(self) -> None:
+        """Forget what was known of lengths that have changed."""
+        self._known = self._span = None
+
+    def _on_host(self) -> list[int]:
+        """Return the lengths of all rows; a GPU is waited for once after each change."""
+        if self._known is None:
+            self._known = self._lengths.tolist()
+        return self._known
+
+    def _spanned(self, n_new: int) -> tuple[Tensor, int]:
+        """Return the positions (batch, n_new) of new tokens, and the longest row with them.
+
+        All layers of a forward pass ask for both, and a GPU is waited for once.
+        """
+        if self._span is None or self._span[0] != n_new:
+            new = torch.arange(n_new, device=self._device)
+            positions = self._lengths[self._rows][:, None] + new
+            self._span = n_new, positions, int(positions[:, -1].max()) + 1
+        return self._span[1:]
 
     @property
     def _buffers(self) -> list[Tensor]:
@@ -176,7 +203,7 @@ class SlotCache(Cache):
 
     def _allocate(self, keys: Tensor, values: Tensor) -> None:
         """Add the buffers of a layer, whose values may be of another width than its keys."""
-        longest = int(self._lengths.max()) + self._room
+        longest = max(self._on_host()) + self._room
         capacity = -(-longest // _GROWTH) * _GROWTH
         for buffers, states in ((self._keys, keys), (self._values, values)):
             _, heads, _, width = states.shape

@@ -29,21 +29,24 @@ class DeviceError(AnchorgymError, ValueError):
 
 
 def available_devices() -> tuple[str, ...]:
-    """Return the devices of this machine; the last one is what `auto` selects."""
+    """Return the devices of this machine, the first GPU last."""
     graphics = [f"cuda:{n}" for n in reversed(range(torch.cuda.device_count()))]
     apple = ["mps"] if torch.backends.mps.is_available() else []
     return ("cpu", *apple, *graphics)
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device named `cpu`, `cuda`, `cuda:N`, `mps`, or `auto` for the best available.
+    """Return the device named `cpu`, `cuda`, `cuda:N`, `mps`, or `auto`.
+
+    `auto` is the first GPU, and a CPU without one. It is never `mps`, which has no float64: draws
+    of the engine in this process need it.
 
     Raises:
         DeviceError: this machine has no such device; the message lists those that it has.
     """
     here = available_devices()
     if name == "auto":
-        return torch.device(here[-1])
+        return torch.device(here[-1] if "cuda:0" in here else "cpu")
     if name == "cuda" and "cuda:0" in here:
         return torch.device("cuda:0")
     if name not in here:
@@ -71,16 +74,15 @@ def named_dtype(name: DtypeName, model: nn.Module) -> torch.dtype:
     return dtype
 
 
-def resolve_dtype(name: DtypeName, model: nn.Module, device: torch.device) -> torch.dtype:
+def resolve_dtype(name: DtypeName, saved: torch.dtype, device: torch.device) -> torch.dtype:
     """Return the data type of a model's weights on a device.
 
     `auto` is the one that they were saved in, if the device computes in it: bfloat16 for most
     pretrained models, float32 for policies that are built from nothing.
     """
-    dtype = named_dtype(name, model)
     if name != "auto":
-        return dtype
-    if dtype == torch.float32 or not has_fast_bfloat16(device):
+        return _DTYPES[name]
+    if saved == torch.float32 or not has_fast_bfloat16(device):
         return torch.float32
     return torch.bfloat16
 
@@ -88,11 +90,17 @@ def resolve_dtype(name: DtypeName, model: nn.Module, device: torch.device) -> to
 def place(model: PreTrainedModel, device: str, dtype: DtypeName) -> None:
     """Move the weights of a model to a device and a data type, in place.
 
+    Tables that are no weights, such as the frequencies of rotary embeddings, keep their precision,
+    as they do where a model is loaded in a data type.
+
     Raises:
         DeviceError: this machine has no such device, see `resolve_device`.
     """
     where = resolve_device(device)
-    nn.Module.to(model, where, resolve_dtype(dtype, model, where))
+    kept = resolve_dtype(dtype, named_dtype("auto", model), where)
+    for weight in model.parameters():
+        weight.data = weight.data.to(where, kept)
+    nn.Module.to(model, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +143,10 @@ def placed_engines(
     """
     resolve_device(device)
     return PlacedFactory(engine_factory(name, **options), device, dtype)
+
+
+def place_of(engine: EngineFactory | None) -> tuple[str, DtypeName]:
+    """Return the names of device and data type that an engine's models are placed in."""
+    if isinstance(engine, PlacedFactory):
+        return engine.device, engine.dtype
+    return "cpu", "float32"

@@ -14,7 +14,9 @@ _WORTH: Final = 10**9
 """Multiplications by weights that reading a beginning again has to cost for it to be shared: for
 small models, copying keys and values is not cheaper."""
 _BYTES: Final = 2**27
-"""Memory that the activations of one forward pass may take."""
+"""Memory that the activations of one layer may take on a CPU."""
+_GPU_BYTES: Final = 2**31
+"""The same on a GPU, which is busy only with many tokens at once."""
 
 
 def shared_beginnings(
@@ -73,4 +75,5 @@ def most_tokens(model: PreTrainedModel) -> int:
     config: Any = model.config
     wide = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     each = (8 * config.hidden_size + 3 * wide) * model.dtype.itemsize
-    return int(max(1024, _BYTES // each))
+    memory = _GPU_BYTES if model.device.type == "cuda" else _BYTES
+    return int(max(1024, memory // each))

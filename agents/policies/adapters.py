@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from anchorgym.agents.engines.adapters import NAME, adapter_weights, has_adapters
 from anchorgym.agents.engines.families import probe
+from anchorgym.agents.engines.placing import DtypeName
 from anchorgym.agents.policies.folder import (
     ADAPTER,
     PolicyError,
@@ -166,10 +167,10 @@ def attach(model: PreTrainedModel, adapters: Adapters, *, seed: int = 0) -> None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inject_adapter_in_model(config, model, NAME)
-    nn.Module.to(model, dtype)
     model.train(training)
     model.requires_grad_(False)
     for weight in adapter_weights(model).values():
+        weight.data = weight.data.to(dtype)
         weight.requires_grad_(True)
 
 
@@ -257,12 +258,16 @@ def base_of(folder: Path) -> Base:
     )
 
 
-def load_adapted(folder: Path, base: Base) -> PreTrainedModel:
-    """Load a model with adapters in float32, and probe it; see `load_model`.
+def load_adapted(
+    folder: Path, base: Base, device: str = "cpu", dtype: DtypeName = "float32"
+) -> PreTrainedModel:
+    """Load a model with adapters, and probe it; see `load_model`.
 
     Args:
         folder: folder of the adapters.
         base: the base model; its weights are compared with the digest, if there is one.
+        device: name of the model's device.
+        dtype: name of its data type.
 
     Raises:
         BaseModelError: the base model's weights are others.
@@ -281,7 +286,7 @@ def load_adapted(folder: Path, base: Base) -> PreTrainedModel:
             f"trained on: put these back, or write their path into {ADAPTER} as "
             "base_model_name_or_path"
         )
-    model = load_model(base.folder)
+    model = load_model(base.folder, device, dtype)
     known = linear_layers(model, ALL_LINEAR)
     if unknown := sorted(set(adapters.targets) - set(known)):
         damaged(folder / ADAPTER, f"the base model has no linear layers {unknown[0]!r}")

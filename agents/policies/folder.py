@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from anchorgym.agents.engines.families import UnsupportedModelError, probe, require_supported
-from anchorgym.agents.engines.placing import SAVED_DTYPE
+from anchorgym.agents.engines.placing import (
+    SAVED_DTYPE,
+    DtypeName,
+    resolve_device,
+    resolve_dtype,
+)
 from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.texts import parse_json
@@ -70,12 +76,19 @@ def damaged(path: Path, problem: object) -> NoReturn:
     ) from cause
 
 
-def load_model(folder: Path) -> PreTrainedModel:
-    """Load a causal language model in float32, and probe it; see `probe`.
+def load_model(folder: Path, device: str = "cpu", dtype: DtypeName = "float32") -> PreTrainedModel:
+    """Load a causal language model, and probe it where it will run; see `probe`.
 
-    The model gets the attribute `SAVED_DTYPE`, by which `place` chooses its data type.
+    Memory holds the weights in their final data type alone, and never in float32 beside it. The
+    model gets the attribute `SAVED_DTYPE`, by which `place` chooses its data type.
+
+    Args:
+        folder: folder of the model.
+        device: name of its device, see `resolve_device`.
+        dtype: name of its data type, see `resolve_dtype`.
 
     Raises:
+        DeviceError: this machine has no such device.
         PolicyError: a file is missing or damaged, weights do not fit, or are no finite numbers.
         UnsupportedModelError: engine and learner would not compute the model as it does itself.
     """
@@ -88,6 +101,7 @@ def load_model(folder: Path) -> PreTrainedModel:
     if (folder / GENERATION).exists():
         read_object(folder / GENERATION)
     weights, saved = _weights(folder)
+    where = resolve_device(device)
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
     known: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
@@ -99,7 +113,7 @@ def load_model(folder: Path) -> PreTrainedModel:
             loaded: Any = kind.from_pretrained(
                 folder,
                 config=config,
-                dtype=torch.float32,
+                dtype=resolve_dtype(dtype, saved, where),
                 attn_implementation=attention,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -115,6 +129,7 @@ def load_model(folder: Path) -> PreTrainedModel:
             first = min(map(str, about[what]))
             found = f"{len(about[what])} {what.replace('_', ' ')}, such as {first}"
             damaged(folder / WEIGHTS, f"it is not that of {CONFIG}: {found}")
+    nn.Module.to(model, where)
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             damaged(folder / WEIGHTS, f"{name} has values that are no finite numbers")

@@ -13,6 +13,7 @@ from anchorgym.agents.engines.contract import UnsupportedRequestError
 from anchorgym.agents.engines.factories import EngineFactory, ServedModel, SharedEngine
 from anchorgym.agents.engines.families import require_supported
 from anchorgym.agents.engines.forward import position_limit
+from anchorgym.agents.engines.placing import place_of
 from anchorgym.agents.policies.adapters import (
     Adapters,
     Base,
@@ -210,7 +211,9 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
 
     Args:
         folder: folder of the saved policy or model.
-        engine: factory of the engine; by default an engine in this process.
+        engine: factory of the engine; by default an engine in this process. `placed_engines` says
+            on which device and in which data type the model is loaded, which is otherwise float32
+            on a CPU.
 
     Raises:
         PolicyError: the folder holds neither a policy nor a model, or a file of it is damaged.
@@ -237,10 +240,11 @@ def load_policy(folder: str | Path, *, engine: EngineFactory | None = None) -> M
         )
     tokens = (_first(TOKENIZER, places) or folder / TOKENIZER).parent
     tokenizer = load_tokenizer(tokens)
+    where, dtype = place_of(engine)
     if base is None:
-        model = load_model(folder)
+        model = load_model(folder, where, dtype)
     else:
-        model = load_adapted(folder, replace(base, sha256=digest))
+        model = load_adapted(folder, replace(base, sha256=digest), where, dtype)
         base = replace(base, sha256=digest or weights_digest(base.folder))
     if len(tokenizer) > model.config.vocab_size:
         raise PolicyError(

@@ -5,7 +5,15 @@
 
 Models have the shapes of Qwen2.5 (.5 B, 1.5 B, 7 B) and random weights, so nothing is downloaded.
 Each measurement has a process of its own, which can run out of memory or time without harm to the
-others. What is in the file already is not measured again.
+others. What is in the file already is not measured again; what was left out is.
+
+`make gpu` runs the tests of devices first. Any Python that has the dependencies can do both without
+an installation, from the checkout:
+
+    mkdir -p .typing && ln -sfn .. .typing/anchorgym
+    export PYTHONPATH=.typing
+    python -m pytest -m gpu $(find tests -name test_devices.py)
+    python tests/bench/bench_gpu.py --out gpu.jsonl
 """
 
 from __future__ import annotations
@@ -17,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +79,14 @@ def _generation(name: str, model: Any, sizes: dict[str, Any]) -> dict[str, Any]:
     from anchorgym.agents.engines import ServedModel, engine_factory
 
     episodes, read, written = sizes["episodes"], sizes["read"], sizes["written"]
+    factory = engine_factory(name.split()[0])
     with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        tokenizer = _tokenizer()
-        tokenizer.save_pretrained(folder)
-        served = ServedModel(model, tokenizer, (model.config.vocab_size - 1,), Path(folder))
-        engine = engine_factory(name.split()[0]).make(served)
+        tokenizer, place = _tokenizer(), None
+        if name != "torch engine":  # which reads no files
+            place = Path(folder)
+            model.save_pretrained(place)
+            tokenizer.save_pretrained(place)
+        engine = factory.make(ServedModel(model, tokenizer, (model.config.vocab_size - 1,), place))
         generation(engine, model, prompts_of(model, episodes, 16), 2)
         prompts = prompts_of(model, episodes, read)
         first = generation(engine, model, prompts, 1)
@@ -160,7 +171,8 @@ def _tokenizer() -> Any:
 
 def run(out: Path, minutes: float, rehearse: bool) -> None:
     """Measure what a file lacks, as far as there is time, and print each line of it."""
-    done = {(d["what"], d["shape"]) for d in _lines(out)}
+    before = _lines(out)
+    done = {(d["what"], d["shape"]) for d in before if "left_out" not in d}
     deadline = time.monotonic() + 60 * minutes
     for what, shape, most in plan(rehearse):
         if (what, shape) in done:
@@ -168,11 +180,14 @@ def run(out: Path, minutes: float, rehearse: bool) -> None:
         left = deadline - time.monotonic()
         found: dict[str, Any] = {"what": what, "shape": shape}
         if left < 20:
-            print(json.dumps({**found, "left_out": "no time was left"}), flush=True)
-            continue
-        found |= _in_a_process(what, shape, min(left, most), rehearse)
-        with out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(found) + "\n")
+            found["left_out"] = "no time was left"
+        elif what == "vllm engine" and find_spec("vllm") is None:
+            found["left_out"] = "vllm is not installed"
+        else:
+            found |= _in_a_process(what, shape, min(left, most), rehearse)
+        if found not in before:
+            with out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
         print(json.dumps(found), flush=True)
 
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anchorgym.agents.engines.adapters import has_adapters
 from anchorgym.agents.engines.attention import training_attention
 from anchorgym.agents.engines.forward import row_states
 from anchorgym.agents.policies.model import ModelPolicy
@@ -75,7 +76,8 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         self.algorithm, self.config, self.temperature = algorithm, config, temperature
         self.version = policy.engine.version
         self._exact = policy.engine.capabilities.exact_logprobs
-        self._budget = config.micro_tokens or usual_budget(self.model)
+        copies = int(bool(algorithm.kl_coef) and not has_adapters(self.model))
+        self._budget = config.micro_tokens or usual_budget(self.model, copies)
         self.optimizers["optimizer"] = torch.optim.AdamW(
             self.masters.named().values(),
             config.learning_rate,

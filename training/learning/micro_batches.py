@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 _CPU_MEMORY = 2**30
 """Bytes that activations may take on a CPU."""
-_GPU_SHARE = 0.3
-"""Share of a GPU's memory that activations may take."""
+_GPU_SHARE = 0.5
+"""Share that activations may take of a GPU's memory beside weights and optimizer. The rest is for
+logits, for what the allocator cannot use, and for an engine's keys and values."""
 _WIDTHS, _FEED_FORWARD = 18, 4
 """Activations that a layer keeps of a token, in widths of the model and of its feed-forward."""
 
@@ -32,12 +33,36 @@ def activation_bytes(config: PreTrainedConfig, dtype: torch.dtype) -> int:
     return int(about.num_hidden_layers * kept * dtype.itemsize)
 
 
-def usual_budget(model: PreTrainedModel) -> int:
-    """Return the number of tokens whose activations fit into a model's device."""
+def training_bytes(model: PreTrainedModel, copies: int = 0) -> int:
+    """Return the bytes of weights, float32 masters, gradients and two moments of AdamW.
+
+    Args:
+        model: model to train.
+        copies: number of further copies of the weights, such as that of a reference model.
+    """
+    total = 0
+    for weight in model.parameters():
+        total += weight.nbytes * (1 + copies)
+        if weight.requires_grad:
+            states = 3 if weight.dtype == torch.float32 else 4  # which is its own master, or not
+            total += states * 4 * weight.numel()
+    return total
+
+
+def usual_budget(model: PreTrainedModel, copies: int = 0) -> int:
+    """Return the number of tokens whose activations fit into a model's device.
+
+    On a GPU they share what `training_bytes` leaves. It depends on the size of the GPU alone, not
+    on what else runs there, so that a run repeats.
+
+    Args:
+        model: model to train.
+        copies: number of further copies of the weights.
+    """
+    memory: float = _CPU_MEMORY
     if model.device.type == "cuda":
-        memory = _GPU_SHARE * torch.cuda.get_device_properties(model.device).total_memory
-    else:
-        memory = _CPU_MEMORY
+        whole = torch.cuda.get_device_properties(model.device).total_memory
+        memory = _GPU_SHARE * (whole - training_bytes(model, copies))
     return max(1, int(memory / activation_bytes(model.config, model.dtype)))
 
 

@@ -29,24 +29,23 @@ class DeviceError(AnchorgymError, ValueError):
 
 
 def available_devices() -> tuple[str, ...]:
-    """Return the devices of this machine, the first GPU last."""
+    """Return the devices of this machine, the first GPU last.
+
+    Those of Apple (`mps`) are not among them: they have no float64, in which tokens are drawn.
+    """
     graphics = [f"cuda:{n}" for n in reversed(range(torch.cuda.device_count()))]
-    apple = ["mps"] if torch.backends.mps.is_available() else []
-    return ("cpu", *apple, *graphics)
+    return ("cpu", *graphics)
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device named `cpu`, `cuda`, `cuda:N`, `mps`, or `auto`.
-
-    `auto` is the first GPU, and a CPU without one. It is never `mps`, which has no float64: draws
-    of the engine in this process need it.
+    """Return the device named `cpu`, `cuda`, `cuda:N`, or `auto` for the first GPU or else the CPU.
 
     Raises:
         DeviceError: this machine has no such device; the message lists those that it has.
     """
     here = available_devices()
     if name == "auto":
-        return torch.device(here[-1] if "cuda:0" in here else "cpu")
+        return torch.device(here[-1])
     if name == "cuda" and "cuda:0" in here:
         return torch.device("cuda:0")
     if name not in here:

@@ -70,9 +70,9 @@ class RunConfig(Section):
 class ModelConfig(Section):
     """How language policies run: device, data type and engine, which may be given by its name."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    """Device of language policies, in play and in training: `cpu`, `cuda`, `cuda:N`, `mps`, or
-    `auto` for the first GPU, and the CPU without one."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Device of language policies, in play and in training: `cpu`, `cuda`, `cuda:N`, or `auto` for
+    the first GPU, and the CPU without one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Data type of a policy's weights in play and in training. With `bfloat16` the optimizer keeps
     them in float32 too, so that small updates are not lost. `auto` is the one that a loaded policy

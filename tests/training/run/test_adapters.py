@@ -165,7 +165,11 @@ def test_equal_settings_are_equal_on_resuming(run: Path) -> None:
         (["--lora.rank", "8"], "the policy 'tiny' is built from nothing"),
         (["--policy", "{model}", "--lora.rank", "-1"], "lora.rank"),
         (["--policy", "{model}", "--lora.rank", "4", "--lora.alpha", "0"], "lora.alpha"),
-        (["--policy", "{model}", "--lora.rank", "4", "--lora.targets", "[]"], "no linear layers"),
+        (["--policy", "{model}", "--lora.rank", "4", "--lora.targets", "[]"], "lora.targets"),
+        (
+            ["--policy", "{model}", "--lora.rank", "4", "--lora.targets", "all_linear"],
+            "Did you mean 'all-linear'",
+        ),
         (
             ["--policy", "{model}", "--lora.rank", "4", "--lora.targets", '["q_prj"]'],
             "Did you mean 'q_proj'",
@@ -173,6 +177,7 @@ def test_equal_settings_are_equal_on_resuming(run: Path) -> None:
         (["--policy", "{model}", "--lora.rnk", "4"], "Did you mean 'lora.rank'"),
         (["--policy", "{run}/policy", "--lora.rank", "8"], "have 4 already, not 8"),
         (["--policy", "{run}/policy", "--lora.alpha", "9"], "lora.alpha: the policy's adapters"),
+        (["--policy", "{run}/policy", "--lora.targets", "attention"], "lora.targets: the policy's"),
         (["--policy", "{model}", "--lora.alpha", "9"], "only with lora.rank"),
         (
             ["--policy", "{model}", "--lora.rank", "4", "--clone.matrix-learning-rate", "0.02"],

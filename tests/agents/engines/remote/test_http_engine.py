@@ -400,7 +400,7 @@ def test_seeds_are_sent_unless_they_are_off(server: FakeVllm, served: ServedMode
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({}, "engine.url is missing"),
+        ({}, "the address is missing"),
         ({"url": "localhost:8000"}, "no address of a server"),
         ({"url": "http://me:secret@host"}, "engine.token"),
         ({"url": "http://127.0.0.1:80", "concurrency": 0}, "concurrency must be a whole number"),

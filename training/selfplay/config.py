@@ -105,6 +105,10 @@ class RoleConfig(Section):
                 "a tiny policy knows the words of the scripts that it clones: name some in "
                 "warmup.scripts"
             )
+        if self.lora.rank and self.policy.shared_with:
+            raise ValueError(
+                f"lora.rank: the policy is that of {self.policy.shared_with}: set the adapters there"
+            )
         self.lora.require_base(self.policy.name, new=(TABULAR, TINY))
         return self
 

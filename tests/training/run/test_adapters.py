@@ -258,3 +258,9 @@ def test_roles_of_self_play_train_adapters(model: Path, tmp_path: Path) -> None:
 def test_a_table_has_nothing_to_adapt() -> None:
     with pytest.raises(ConfigError, match="the policy 'tabular' is built from nothing"):
         CoevolveConfig.parse({"env": "test/Cards-v0", "roles": {"player": {"lora": {"rank": 2}}}})
+
+
+def test_adapters_of_a_shared_policy_are_set_where_it_is() -> None:
+    roles = {"a": {"policy": "tabular"}, "b": {"policy": "role:a", "lora": {"rank": 2}}}
+    with pytest.raises(ConfigError, match=r"roles\.b: lora\.rank: the policy is that of a"):
+        CoevolveConfig.parse({"env": "test/Haggle-v0", "roles": roles})

@@ -107,7 +107,7 @@ class RoleConfig(Section):
             )
         if self.lora.rank and self.policy.shared_with:
             raise ValueError(
-                f"lora.rank: the policy is that of {self.policy.shared_with}: set the adapters there"
+                f"lora.rank: the policy is that of {self.policy.shared_with}: set adapters there"
             )
         self.lora.require_base(self.policy.name, new=(TABULAR, TINY))
         return self

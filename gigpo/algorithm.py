@@ -156,6 +156,9 @@ class Algorithm(ABC):
     divisible: ClassVar[bool] = True
     """Whether the losses of a mini-batch's parts, each given `TokenView.totals`, add up to that of
     the whole. Parts never cut a `minibatch_unit`."""
+    weighable: ClassVar[bool] = True
+    """Whether the loss of each token is proportional to its entry of `advantages`, so that a factor
+    of the entry weighs the token."""
     replays: ClassVar[bool] = False
     """Whether `replay` is to be asked."""
 

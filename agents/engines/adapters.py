@@ -53,6 +53,11 @@ def adapter_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     return weights
 
 
+def plain_name(name: str) -> str:
+    """Return the name that a model without adapters has for a parameter that is no adapter's."""
+    return name.replace(_BASE, ".")
+
+
 @contextmanager
 def without_adapters(model: nn.Module) -> Iterator[None]:
     """Let a model compute as its base does inside the block, without gradients of adapters."""
@@ -90,7 +95,7 @@ class PlainWeights(Mapping[str, Tensor]):
         self._layers = {f"{name}.weight": of for name, of in adapted_layers(model).items()}
         adapters = adapter_weights(model)
         self._own = {
-            name.replace(_BASE, "."): parameter
+            plain_name(name): parameter
             for name, parameter in model.named_parameters()
             if name not in adapters
         }
@@ -106,6 +111,25 @@ class PlainWeights(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._own)
+
+
+def with_plain(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return parameters, by name, with which a model computes as plain weights do.
+
+    Adapters add nothing to them. Parameters of which there is no weight stay as they are.
+
+    Args:
+        model: model with or without adapters.
+        weights: weights by the names that a model without adapters has for them.
+    """
+    adapters = adapter_weights(model)
+    found: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        if name in adapters:
+            found[name] = torch.zeros_like(parameter)
+        elif (plain := plain_name(name)) in weights:
+            found[name] = weights[plain]
+    return found
 
 
 def merge_adapters(model: nn.Module) -> None:

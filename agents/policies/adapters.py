@@ -20,7 +20,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from anchorgym.agents.engines.adapters import NAME, adapter_weights, has_adapters
+from anchorgym.agents.engines.adapters import (
+    NAME,
+    adapted_layers,
+    adapter_weights,
+    has_adapters,
+)
 from anchorgym.agents.engines.families import probe
 from anchorgym.agents.engines.placing import DtypeName
 from anchorgym.agents.policies.folder import (
@@ -101,7 +106,7 @@ def linear_layers(model: PreTrainedModel, targets: str | Sequence[str]) -> tuple
     the experts are no linear layers, and peft takes the names of others for theirs.
 
     Args:
-        model: a causal language model without adapters.
+        model: a causal language model; adapters that it has do not matter.
         targets: `all-linear` (all linear layers but the output layer), `attention` (those of
             attention alone), or names.
 
@@ -109,10 +114,13 @@ def linear_layers(model: PreTrainedModel, targets: str | Sequence[str]) -> tuple
         PolicyError: the model has no such layers.
     """
     head = model.get_output_embeddings()
+    adapted = adapted_layers(model)
+    inner = tuple(f"{name}." for name in adapted)
     paths = [
         name.split(".")
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module is not head
+        if name in adapted
+        or (isinstance(module, nn.Linear) and module is not head and not name.startswith(inner))
     ]
     if any(weight.dim() > 2 for weight in model.parameters()):
         paths = [path for path in paths if path[-1] not in _FEED_FORWARD]
@@ -125,9 +133,10 @@ def linear_layers(model: PreTrainedModel, targets: str | Sequence[str]) -> tuple
         wanted = tuple(inside - outside)
     for name in wanted:
         if name not in known:
+            hint = did_you_mean(name, [*known, ALL_LINEAR, ATTENTION])
             raise PolicyError(
-                f"the model has no linear layers {name!r} to adapt.{did_you_mean(name, known)} It "
-                f"has {', '.join(known)}; {ALL_LINEAR!r} and {ATTENTION!r} stand for several"
+                f"the model has no linear layers {name!r} to adapt.{hint} It has "
+                f"{', '.join(known)}; {ALL_LINEAR!r} and {ATTENTION!r} stand for several"
             )
     if not wanted:
         raise PolicyError(
@@ -250,12 +259,19 @@ def base_of(folder: Path) -> Base:
     if not isinstance(name, str) or not name:
         damaged(path, "base_model_name_or_path is missing")
     for place in (Path(name), folder / name):
-        if place.is_dir():
+        if _is_folder(place):
             return Base(place.resolve(), "")
     raise BaseModelError(
         f"the base model of {folder} is not at {name[:200]!r}, which {ADAPTER} names as "
         "base_model_name_or_path: write there the path of the model's folder on this machine"
     )
+
+
+def _is_folder(place: Path) -> bool:
+    try:
+        return place.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def load_adapted(
@@ -280,13 +296,13 @@ def load_adapted(
     ranks = {shape[0] for name, shape in shapes.items() if name.endswith("lora_A.weight")}
     if ranks != {adapters.rank}:
         damaged(folder / ADAPTER, f"r is {adapters.rank}, but {ADAPTER_WEIGHTS} has {ranks}")
+    model = load_model(base.folder, device, dtype)
     if base.sha256 and weights_digest(base.folder) != base.sha256:
         raise BaseModelError(
             f"{base.folder} holds other weights than those that the adapters in {folder} were "
             f"trained on: put these back, or write their path into {ADAPTER} as "
             "base_model_name_or_path"
         )
-    model = load_model(base.folder, device, dtype)
     known = linear_layers(model, ALL_LINEAR)
     if unknown := sorted(set(adapters.targets) - set(known)):
         damaged(folder / ADAPTER, f"the base model has no linear layers {unknown[0]!r}")

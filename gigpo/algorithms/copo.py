@@ -39,6 +39,8 @@ class COPO(EpisodeAlgorithm):
         midpoint: b.
     """
 
+    weighable = False  # the loss takes both parts by themselves
+
     steepness: Annotated[float, Within(0, above=True)] = 5.0
     midpoint: Annotated[float, Within()] = 1.0
 

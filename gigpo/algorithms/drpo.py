@@ -51,6 +51,7 @@ class DRPO(EpisodeAlgorithm):
 
     minibatch_unit = "group"
     divisible = False  # the price of the divergence is no sum over groups
+    weighable = False  # advantages are labels
 
     threshold: Annotated[float, Within()] = 0.0
     tau: Positive = 10.0

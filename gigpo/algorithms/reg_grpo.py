@@ -34,6 +34,7 @@ class RegGRPO(EpisodeAlgorithm):
     """
 
     minibatch_unit = "group"
+    weighable = False  # advantages are targets
 
     floor: Annotated[float, Within(0, above=True)] = 0.01
 

@@ -12,6 +12,7 @@ import torch
 from scipy import stats
 
 from anchorgym.gigpo import TokenColumns, TurnBatch, make_algorithm
+from anchorgym.gigpo.algorithms import algorithm_names
 from anchorgym.gigpo.algorithms.xrpo import information, quantile
 from anchorgym.gigpo.errors import MissingColumnError, MissingForksError, UnknownParentError
 
@@ -129,6 +130,19 @@ def test_copo_counts_entropy_and_divergence_once_and_reports_both_parts() -> Non
     whole, statistics = algorithm.loss(view, new, entropy, reference, advantages)
     assert float(statistics.policy_loss) == pytest.approx(float(alone))
     assert float(whole) == pytest.approx(float(alone) - 0.1 * 1.5 + 0.3 * -0.2)
+
+
+@pytest.mark.parametrize("name", algorithm_names())
+def test_factors_of_advantages_weigh_tokens_where_an_algorithm_says_so(name: str) -> None:
+    view, new, advantages = tokens(ADVANTAGES)
+    relative = torch.linspace(-1, 1, len(new), dtype=torch.float64)
+    view.columns = {"relative_entropy": relative, "local": 0.7 * advantages, "across": -advantages}
+    weights = torch.rand(len(new), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    whole, part, rest = (
+        loss_of(name, view, new, advantages * w)
+        for w in (torch.ones_like(weights), weights, 1 - weights)
+    )
+    assert (part + rest == pytest.approx(whole)) is make_algorithm(name).weighable
 
 
 def test_drpo_tells_successes_from_failures() -> None:

@@ -49,7 +49,8 @@ def _line(model: type[BaseModel], item: dict[str, Any]) -> str:
     path = ".".join(parts)
     if item["type"] == "extra_forbidden":
         return _unknown(model, parts, item["input"])
-    given = "" if item["type"] == "missing" else f" (got {_short(item['input'])})"
+    told = item["type"] == "value_error" and isinstance(item["input"], dict)  # of a whole section
+    given = "" if told or item["type"] == "missing" else f" (got {_short(item['input'])})"
     hint = ""
     if item["type"] == "literal_error":
         choices = choices_of(annotation_at(model, [p for p in parts if not p.isdigit()]))

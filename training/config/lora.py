@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from anchorgym.training.config.limits import MOST_WIDTH
 from anchorgym.training.config.section import Section
@@ -23,6 +23,16 @@ class LoraConfig(Section):
     """Layers that are adapted: `all-linear` for all linear layers but the output layer, which
     learns as well as the whole model; `attention` for those of attention alone; or a list of names
     such as `["q_proj", "v_proj"]`."""
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """Take the name of one layer for a list of it."""
+        if isinstance(value, str):
+            return value if value in ("all-linear", "attention") else (value,)
+        if not isinstance(value, list | tuple) or not value:
+            raise ValueError("must be all-linear, attention, or a list of names of layers")
+        return value
 
     def require_base(self, policy: str, *, new: Collection[str]) -> None:
         """Check that a policy has weights to adapt.

@@ -160,7 +160,8 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         if how == "off" or not rows:
             return rows, {}
         own = self._scored(rows, 0)
-        return corrected(rows, own, how, cap=config.correction_cap, limit=config.correction_limit)
+        limits = {"cap": config.correction_cap, "limit": config.correction_limit}
+        return corrected(rows, own, how, **limits, weighable=self.algorithm.weighable)
 
     @torch.no_grad()
     def _scored(

@@ -28,11 +28,17 @@ Floats = NDArray[np.float64]
 
 
 def corrected(
-    rows: Sequence[TokenRow], logprobs: Sequence[Floats], unit: Unit, *, cap: float, limit: float
+    rows: Sequence[TokenRow],
+    logprobs: Sequence[Floats],
+    unit: Unit,
+    *,
+    cap: float,
+    limit: float,
+    weighable: bool = True,
 ) -> tuple[list[TokenRow], Statistics]:
     """Return rows with the learner's log-probabilities and weighted advantages.
 
-    A loss is proportional to the advantage of its token, so its weight is that of the advantage.
+    The loss of a token is proportional to its advantage, so its weight is that of the advantage.
 
     Args:
         rows: rows with the log-probabilities of the engine.
@@ -40,6 +46,8 @@ def corrected(
         unit: `token`, or `turn` for the product of the ratios of a response.
         cap: largest weight.
         limit: ratio beyond which, or below whose inverse, a unit is left out.
+        weighable: see `Algorithm.weighable`; advantages that are no factors stay as they are, and
+            the mismatch is only measured.
 
     Returns:
         The rows, and `mismatch_kl` (divergence of the learner from the engine, in nats a token),
@@ -53,6 +61,8 @@ def corrected(
         weights = np.minimum(np.exp(np.minimum(logs, np.log(cap))), cap)
         # A comparison with NaN is false, so tokens without a log-probability are left out too.
         weights[~(np.abs(logs) <= np.log(limit))] = 0.0
+        if not weighable:
+            weights = np.ones_like(logs)
         advantages = np.where(weights == 0, 0.0, weights * np.asarray(row.advantages))
         out.append(replace(row, logprobs=own.tolist(), advantages=advantages.tolist()))
         differences.append(own - np.asarray(row.logprobs, dtype=float))

@@ -159,11 +159,16 @@ def find_factory(models: ModelConfig) -> EngineFactory:
 
 
 def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: EngineFactory) -> None:
-    """Check that the engine supports the settings, before anything is made."""
+    """Check that engine and algorithm support the settings, before anything is made."""
     able = engine.capabilities
     if config.policy.constrained and not able.constrained_decoding:
         raise UnsupportedRequestError(
             "constrained_decoding", "set policy.constrained to false, or take another engine.name"
+        )
+    if config.learner.correction in ("token", "turn") and not algorithm.weighable:
+        raise ConfigError(
+            f"learner.correction: the loss of {config.algorithm.name} cannot be weighted token by "
+            "token: choose auto, which only measures the difference, or off"
         )
     if type(algorithm).temperature is not Algorithm.temperature and not able.per_token_temperature:
         raise UnsupportedRequestError(

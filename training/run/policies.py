@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorgym.agents.engines import EngineFactory
-from anchorgym.agents.policies.adapters import Adapters
+from anchorgym.agents.policies.adapters import Adapters, linear_layers
 from anchorgym.agents.policies.base import Policy
 from anchorgym.agents.policies.folder import PolicyError
 from anchorgym.agents.policies.model import ModelPolicy, load_policy
@@ -81,7 +81,7 @@ def add_adapters(policy: ModelPolicy, config: LoraConfig, *, seed: int) -> None:
         MissingExtraError: peft is not installed.
     """
     if policy.adapters is not None:
-        _require_same(policy.adapters, config)
+        _require_same(policy, policy.adapters, config)
     elif config.rank:
         try:
             policy.add_adapters(config.rank, config.alpha, config.targets, seed=seed)
@@ -91,10 +91,10 @@ def add_adapters(policy: ModelPolicy, config: LoraConfig, *, seed: int) -> None:
         raise ConfigError(f"lora.{given[0]}: there are adapters only with lora.rank: set it too")
 
 
-def _require_same(adapters: Adapters, config: LoraConfig) -> None:
+def _require_same(policy: ModelPolicy, adapters: Adapters, config: LoraConfig) -> None:
     """Check that a policy's adapters are those that settings ask for, if they ask for any."""
-    named = config.targets if isinstance(config.targets, tuple) else adapters.targets
-    asked = {"rank": config.rank, "alpha": config.alpha, "targets": sorted(named)}
+    named = linear_layers(policy.model, config.targets)
+    asked = {"rank": config.rank, "alpha": config.alpha, "targets": list(named)}
     has = {"rank": adapters.rank, "alpha": adapters.alpha, "targets": list(adapters.targets)}
     for name in sorted(config.model_fields_set):
         if asked[name] != has[name]:

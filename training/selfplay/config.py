@@ -94,8 +94,9 @@ class RoleConfig(Section):
     """Returns that are compared with each other: those of all agents of the role, or those of each
     agent by itself."""
     learner: LearnerConfig = LearnerConfig()
-    """Update of the policy; the learning rate is 1 for a table, 2e-5 for a pretrained model, and
-    2e-4 for adapters of one (LoRA), unless it is set."""
+    """Update of the policy. Unless it is set, the learning rate is 1 for a table, 2e-5 for a
+    pretrained model, 1e-6 for one of a billion weights or more, and ten times these for adapters
+    (LoRA)."""
 
     @model_validator(mode="after")
     def _words_come_from_somewhere(self) -> Self:
@@ -103,6 +104,10 @@ class RoleConfig(Section):
             raise ValueError(
                 "a tiny policy knows the words of the scripts that it clones: name some in "
                 "warmup.scripts"
+            )
+        if self.lora.rank and self.policy.shared_with:
+            raise ValueError(
+                f"lora.rank: the policy is that of {self.policy.shared_with}: set adapters there"
             )
         self.lora.require_base(self.policy.name, new=(TABULAR, TINY))
         return self

@@ -30,19 +30,22 @@ def parse_url(url: object) -> Address:
     """
     wanted = "give the server's address, such as --engine.url http://127.0.0.1:8000"
     if not isinstance(url, str) or not url:
-        raise EngineOptionError("url", f"engine.url is missing: {wanted}")
+        raise EngineOptionError("url", f"the address is missing: {wanted}")
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
         raise EngineOptionError("url", f"{url!r} is no address ({error}): {wanted}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+    further = parts.query or parts.fragment or not all("!" <= sign <= "~" for sign in parts.path)
+    if parts.scheme not in ("http", "https") or not parts.hostname or further:
         raise EngineOptionError("url", f"{url!r} is no address of a server: {wanted}")
     if parts.username or parts.password:
-        raise EngineOptionError("url", "engine.url holds a password: give engine.token instead")
+        raise EngineOptionError("url", "the address holds a password: give engine.token instead")
     secure = parts.scheme == "https"
     path = parts.path.rstrip("/").removesuffix("/v1")
-    return Address(secure, parts.hostname, port or (443 if secure else 80), path)
+    usual = 443 if secure else 80
+    return Address(secure, parts.hostname, usual if port is None else port, path)
 
 
 def is_loopback(address: Address) -> bool:

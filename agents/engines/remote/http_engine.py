@@ -257,10 +257,16 @@ class HttpFactory:
     def __post_init__(self) -> None:
         parse_url(self.url)
         require_text(token=self.token, model=self.model, weights=self.weights)
+        if not all("!" <= sign <= "~" for sign in self._secret):
+            raise EngineOptionError(
+                "token",
+                "the token has a line break, a blank or a character that is not ASCII, which no "
+                f"request can carry: correct engine.token, or {TOKEN}",
+            )
         for option in ("concurrency", "attempts"):
             require_number(option, getattr(self, option), 1, whole=True)
-        for option in ("timeout_s", "patience_s"):
-            require_number(option, getattr(self, option), 0)
+        require_number("timeout_s", self.timeout_s, 1e-3)
+        require_number("patience_s", self.patience_s, 0)
         require_switches(seeds=self.seeds, probe=self.probe, rehearse=self.rehearse)
 
     @property
@@ -276,9 +282,12 @@ class HttpFactory:
             self._made[0], served, capabilities=self.capabilities, attempts=self.attempts
         )
 
+    @property
+    def _secret(self) -> str:
+        return self.token or os.environ.get(TOKEN, "")
+
     def _publisher(self) -> Publisher:
-        token = self.token or os.environ.get(TOKEN, "")
-        client = HttpClient(parse_url(self.url), token, self.timeout_s)
+        client = HttpClient(parse_url(self.url), self._secret, self.timeout_s)
         backend = HttpBackend(
             client,
             model=self.model,
@@ -286,7 +295,7 @@ class HttpFactory:
             concurrency=self.concurrency,
             patience=self.patience_s,
             seeds=self.seeds,
-            token=bool(token),
+            token=bool(self._secret),
         )
         return Publisher(backend, probe=self.probe, rehearse=self.rehearse)
 

@@ -3,8 +3,9 @@
 Engine and model in this process score the same fixed texts. Their log-probabilities differ by what
 kernels round, which is as large as the change of a small update in bfloat16. So the change since
 texts were last compared is what is looked at: the share of the model's change that the engine did
-not make is estimated with its error, and weights are doubted only if that share is certain. What
-one update leaves open, later ones decide, as changes add up while rounding does not.
+not make is estimated with its error, and weights are doubted only if that share is certain. The
+model rounds, too: the least change of its weights draws its rounding anew, which no engine follows.
+What one update leaves open, later ones decide, as changes add up while rounding does not.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _CERTAIN: Final = 4.0
 """Standard errors by which a share has to exceed what is tolerated."""
 _TOLERATED: Final = 0.2
 """Missing share of a change that is put down to rounding."""
-_SETTLED: Final = 0.05
-"""Standard error of the missing share below which an update is settled."""
+_SETTLED: Final = 0.1
+"""Uncertainty of the missing share below which an update is settled."""
 _GROWTH: Final = 5.0
 """Factor by which differences of engine and model may grow from one settled update to the next."""
 _ROUNDING: Final = 2e-5
@@ -66,6 +67,8 @@ class Missing(NamedTuple):
     """0 where it made all of it, 1 where it made none."""
     error: float
     """Standard error of the share; infinite where nothing has changed."""
+    rounding: float
+    """Most of the share that is rounding of the model itself, from 0 to 1."""
 
 
 def missing_change(before: Scores, now: Scores) -> Missing:
@@ -73,11 +76,11 @@ def missing_change(before: Scores, now: Scores) -> Missing:
     change = now.model - before.model
     size = _size(change)
     if size == 0:
-        return Missing(0.0, float("inf"))
+        return Missing(0.0, float("inf"), 1.0)
     made = now.engine - before.engine
     share = 1 - float(made @ change) / float(change @ change)
-    noise = 2**0.5 * max(before.difference, _ROUNDING)
-    return Missing(share, noise / (size * len(change) ** 0.5))
+    noise = 2**0.5 * max(before.difference, _ROUNDING) / size
+    return Missing(share, noise / len(change) ** 0.5, min(1.0, noise**2))
 
 
 def doubt(before: Scores | None, now: Scores, most: float) -> str:
@@ -96,7 +99,7 @@ def doubt(before: Scores | None, now: Scores, most: float) -> str:
             f"{most:.3g} can be rounding"
         )
     missing = missing_change(before, now)
-    if missing.share - _CERTAIN * missing.error > _TOLERATED:
+    if missing.share - missing.rounding - _CERTAIN * missing.error > _TOLERATED:
         return (
             f"it has made {1 - missing.share:.0%} of the model's change, "
             f"give or take {missing.error:.0%}"
@@ -112,7 +115,10 @@ def doubt(before: Scores | None, now: Scores, most: float) -> str:
 
 def settled(before: Scores | None, now: Scores) -> bool:
     """Whether scores that nothing speaks against can be what later ones are compared with."""
-    return before is None or missing_change(before, now).error < _SETTLED
+    if before is None:
+        return True
+    missing = missing_change(before, now)
+    return missing.rounding + missing.error < _SETTLED
 
 
 def joined(rows: Sequence[Sequence[float]]) -> FloatArray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from anchorgym.agents.engines.adapters import PlainWeights, has_adapters
+from anchorgym.agents.engines.adapters import PlainWeights, has_adapters, plain_name, with_plain
 from anchorgym.agents.engines.contract import (
     EngineError,
     Generation,
@@ -119,9 +119,9 @@ class Publisher:
 
     def _rehearse(self, model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
         self._put(model, tensors, f"{self._name}-0")
-        plain = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+        own = {plain_name(name) for name, _ in model.named_parameters(remove_duplicate=False)}
         stretched = {
-            name: tensor * _STRETCH if name in plain else tensor for name, tensor in tensors.items()
+            name: tensor * _STRETCH if name in own else tensor for name, tensor in tensors.items()
         }
         self._put(model, stretched, f"{self._name}-1")
 
@@ -234,7 +234,7 @@ def score(
         temperature: divisor of the logits.
     """
     ids = torch.tensor(texts, device=model.device)
-    own = {f"model.{n}": tensors[n] for n, _ in model.named_parameters() if n in tensors}
+    own = {f"model.{name}": tensor for name, tensor in with_plain(model, tensors).items()}
     logprobs: Tensor = torch.func.functional_call(_Scoring(model, temperature), own, (ids,))
     chosen = logprobs.gather(-1, ids[:, 1:, None])[..., 0]
     return [[float(value) for value in row] for row in chosen.cpu()]

@@ -212,9 +212,10 @@ def test_another_base_than_that_of_the_training_is_refused(folder: Path, tmp_pat
         load_policy(folder)
 
 
-def test_adapters_of_adapters_are_refused(folder: Path, saved: Path) -> None:
+@pytest.mark.parametrize("digest", ["", "0" * 64])
+def test_adapters_of_adapters_are_refused(folder: Path, saved: Path, digest: str) -> None:
     change(folder / CONFIG, base_model_name_or_path=str(saved))
-    change(folder / "anchorgym_policy.json", base_sha256="")
+    change(folder / "anchorgym_policy.json", base_sha256=digest)
     with pytest.raises(PolicyError, match="anchorgym export"):
         load_policy(folder)
 
@@ -246,6 +247,7 @@ def test_adapters_of_adapters_are_refused(folder: Path, saved: Path) -> None:
         ({"target_modules": ["q_proj"]}, "does not fit"),
         ({"base_model_name_or_path": None}, "base_model_name_or_path is missing"),
         ({"base_model_name_or_path": "me/model-on-a-hub"}, "is not at 'me/model-on-a-hub'"),
+        ({"base_model_name_or_path": "a" * 5000}, "is not at 'aaa"),
     ],
 )
 def test_what_a_configuration_cannot_say_is_refused(

@@ -46,6 +46,16 @@ def test_a_turn_has_the_ratio_of_its_whole_response() -> None:
     assert measured["mismatch_dropped"] == 0.5
 
 
+def test_advantages_that_are_no_factors_stay_as_they_are() -> None:
+    given = row([-1.0, -1.0], [0, 0])
+    own = -1.0 + np.log([0.5, 20.0])
+    (found,), measured = corrected([given], [own], "token", cap=2.0, limit=8.0, weighable=False)
+    assert found.advantages == given.advantages
+    np.testing.assert_allclose(found.logprobs, own)
+    assert measured["mismatch_max"] == pytest.approx(20)
+    assert measured["mismatch_dropped"] == 0
+
+
 def rows_and_learner(**config: Any) -> tuple[list[TokenRow], LanguageLearner]:
     policy = small_policy(WORLD, tasks=10, max_response=4, form="window")
     panel = make(WORLD).tasks()

@@ -165,7 +165,11 @@ def test_equal_settings_are_equal_on_resuming(run: Path) -> None:
         (["--lora.rank", "8"], "the policy 'tiny' is built from nothing"),
         (["--policy", "{model}", "--lora.rank", "-1"], "lora.rank"),
         (["--policy", "{model}", "--lora.rank", "4", "--lora.alpha", "0"], "lora.alpha"),
-        (["--policy", "{model}", "--lora.rank", "4", "--lora.targets", "[]"], "no linear layers"),
+        (["--policy", "{model}", "--lora.rank", "4", "--lora.targets", "[]"], "lora.targets"),
+        (
+            ["--policy", "{model}", "--lora.rank", "4", "--lora.targets", "all_linear"],
+            "Did you mean 'all-linear'",
+        ),
         (
             ["--policy", "{model}", "--lora.rank", "4", "--lora.targets", '["q_prj"]'],
             "Did you mean 'q_proj'",
@@ -173,6 +177,7 @@ def test_equal_settings_are_equal_on_resuming(run: Path) -> None:
         (["--policy", "{model}", "--lora.rnk", "4"], "Did you mean 'lora.rank'"),
         (["--policy", "{run}/policy", "--lora.rank", "8"], "have 4 already, not 8"),
         (["--policy", "{run}/policy", "--lora.alpha", "9"], "lora.alpha: the policy's adapters"),
+        (["--policy", "{run}/policy", "--lora.targets", "attention"], "lora.targets: the policy's"),
         (["--policy", "{model}", "--lora.alpha", "9"], "only with lora.rank"),
         (
             ["--policy", "{model}", "--lora.rank", "4", "--clone.matrix-learning-rate", "0.02"],
@@ -253,3 +258,9 @@ def test_roles_of_self_play_train_adapters(model: Path, tmp_path: Path) -> None:
 def test_a_table_has_nothing_to_adapt() -> None:
     with pytest.raises(ConfigError, match="the policy 'tabular' is built from nothing"):
         CoevolveConfig.parse({"env": "test/Cards-v0", "roles": {"player": {"lora": {"rank": 2}}}})
+
+
+def test_adapters_of_a_shared_policy_are_set_where_it_is() -> None:
+    roles = {"a": {"policy": "tabular"}, "b": {"policy": "role:a", "lora": {"rank": 2}}}
+    with pytest.raises(ConfigError, match=r"roles\.b: lora\.rank: the policy is that of a"):
+        CoevolveConfig.parse({"env": "test/Haggle-v0", "roles": roles})

@@ -100,3 +100,6 @@ def test_what_an_engine_cannot_do_is_refused_before_anything_is_made() -> None:
     with pytest.raises(UnsupportedRequestError, match="hapo samples each token") as error:
         assemble(job(engine=engine, algorithm="hapo"))
     assert error.value.capability == "per_token_temperature"
+    weighted = job(algorithm="drpo", learner={"correction": "token"})
+    with pytest.raises(ConfigError, match=r"learner\.correction: the loss of drpo cannot"):
+        assemble(weighted)

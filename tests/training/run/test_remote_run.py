@@ -131,7 +131,7 @@ def test_an_engine_that_is_misspelt_or_lacks_its_address_is_named(
     assert main(words(start, tmp_path / "run", "htp")) == 2
     assert "Did you mean 'http'" in capsys.readouterr().err
     assert main(words(start, tmp_path / "run", "http")) == 2
-    assert "engine.url is missing" in capsys.readouterr().err
+    assert "engine.url: the address is missing" in capsys.readouterr().err
     if importlib.util.find_spec("vllm") is None:
         assert main(words(start, tmp_path / "run", "vllm")) == 2
         assert 'pip install "anchorgym[vllm]"' in capsys.readouterr().err

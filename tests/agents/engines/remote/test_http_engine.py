@@ -397,23 +397,6 @@ def test_seeds_are_sent_unless_they_are_off(server: FakeVllm, served: ServedMode
         assert engine.capabilities.seeded is seeds
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({}, "engine.url is missing"),
-        ({"url": "localhost:8000"}, "no address of a server"),
-        ({"url": "http://me:secret@host"}, "engine.token"),
-        ({"url": "http://127.0.0.1:80", "concurrency": 0}, "concurrency must be a whole number"),
-        ({"url": "http://127.0.0.1:80", "timeout_s": "x"}, "timeout_s must be a number"),
-        ({"url": "http://127.0.0.1:80", "seeds": "x"}, "seeds must be true or false"),
-        ({"url": "http://127.0.0.1:80", "adress": "x"}, "takes no option 'adress'"),
-    ],
-)
-def test_options_that_cannot_be_are_named(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(EngineOptionError, match=says):
-        engine_factory("http", **options)
-
-
 def test_a_server_elsewhere_needs_a_folder(served: ServedModel) -> None:
     factory = engine_factory("http", url="http://10.1.2.3:8000")
     with pytest.raises(EngineOptionError, match=r"engine\.weights is missing"):

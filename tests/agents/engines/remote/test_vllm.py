@@ -22,7 +22,7 @@ from small_policies import small_policy
 from anchorgym.agents import Sampling
 from anchorgym.agents.engines import EngineFactory, Generation, ServedModel, engine_factory
 from anchorgym.agents.engines.checking import check_engine, model_subject
-from anchorgym.agents.engines.remote import publishing, vllm_engine
+from anchorgym.agents.engines.remote import forms, vllm_backend
 from anchorgym.agents.engines.remote.contract import UnverifiedWeightsError
 from anchorgym.agents.engines.remote.engine import RemoteEngine
 from anchorgym.training.cli import main
@@ -158,7 +158,7 @@ def test_a_head_that_stays_old_is_seen(
     """vLLM 0.32 on a CPU keeps it, where a head is the embedding and has no weights of its own."""
     engine = factory.make(served)
     written(engine)
-    whole = publishing.saved_form
+    whole = forms.saved_form
 
     def without_head(model: Any) -> dict[str, torch.Tensor]:
         return {n: tensor for n, tensor in whole(model).items() if n != "lm_head.weight"}
@@ -166,8 +166,8 @@ def test_a_head_that_stays_old_is_seen(
     def take(worker: Any, tensors: dict[str, torch.Tensor]) -> None:
         worker.model_runner.reload_weights(weights_iterator=iter(tensors.items()))
 
-    monkeypatch.setattr(publishing, "saved_form", without_head)
-    monkeypatch.setattr(vllm_engine, "_take_weights", take)
+    monkeypatch.setattr(forms, "saved_form", without_head)
+    monkeypatch.setattr(vllm_backend, "_take_weights", take)
     with pytest.raises(UnverifiedWeightsError, match="does not compute with"):
         engine.load_weights(moved(served.model, 0.001), 1)
     monkeypatch.undo()
@@ -178,7 +178,7 @@ def test_an_engine_of_this_process_sleeps_and_wakes(served: ServedModel) -> None
     engine = engine_factory("vllm").make(served)
     assert isinstance(engine, RemoteEngine)
     backend = engine._publisher.backend
-    assert isinstance(backend, vllm_engine.VllmBackend)
+    assert isinstance(backend, vllm_backend.VllmBackend)
     first = written(engine)
     assert backend._asleep
     assert written(engine) == first

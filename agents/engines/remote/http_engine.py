@@ -133,7 +133,9 @@ class HttpBackend:
     def score(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """Return the log-probabilities of texts; see `Backend.score`."""
         self._meet()
-        answers = self._calls.map(lambda text: self._generate(list(text), SCORING), texts)
+        # A server on a CPU whose head could have an adapter dies of several texts at once.
+        each = self._calls.map if self._adapters is None else map
+        answers = each(lambda text: self._generate(list(text), SCORING), texts)
         return [read_scores(answer, text) for answer, text in zip(answers, texts, strict=True)]
 
     def publish(self, tensors: Mapping[str, Tensor], label: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from anchorgym.agents.engines.remote.publishing import Publisher
 from anchorgym.agents.engines.remote.vllm_backend import VllmBackend
 from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.errors import MissingExtraError, reason_of, requires_extra
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _SETTINGS: Final = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # weights are handed over as tensors
@@ -159,7 +162,7 @@ class VllmFactory:
             logprobs_mode="processed_logprobs",
             generation_config="vllm",
             disable_log_stats=True,
-            **self._room(),
+            **self._room(served),
         )
         try:
             with _own_generators():
@@ -172,16 +175,35 @@ class VllmFactory:
         folder = _temporary() if self.adapters else None
         return VllmBackend(engine, limit=limit, seeds=self.seeds, sleeps=self.sleep, folder=folder)
 
-    def _room(self) -> dict[str, Any]:
-        """Return vLLM's settings for adapters."""
+    def _room(self, served: ServedModel) -> dict[str, Any]:
+        """Return vLLM's settings for adapters.
+
+        They leave out the head, which has no adapter: on a CPU vLLM 0.32 dies of several texts that
+        it scores with adapters if its head could have one.
+        """
         if not self.adapters:
             return {}
-        rank = next(rank for rank in _RANKS if rank >= self.max_rank)
-        return {"enable_lora": True, "max_lora_rank": rank, "max_loras": _TOGETHER}
+        return {
+            "enable_lora": True,
+            "max_lora_rank": next(rank for rank in _RANKS if rank >= self.max_rank),
+            "max_loras": _TOGETHER,
+            "lora_target_modules": _linear_names(served.model),
+        }
 
 
 _STARTED: Final[dict[object, Publisher]] = {}
 """What runs in this process, by factory, architecture and data type."""
+
+
+def _linear_names(model: PreTrainedModel) -> list[str]:
+    """Return the last parts of the names of a model's linear layers but its head."""
+    head = model.get_output_embeddings()
+    paths = [
+        name.partition(".lora_")[0].removesuffix(".base_layer")
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    ]
+    return sorted({path.rpartition(".")[2] for path in paths})
 
 
 @contextmanager

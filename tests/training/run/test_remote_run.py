@@ -32,12 +32,19 @@ def server(start: Path) -> Iterator[FakeVllm]:
         yield server
 
 
-def words(start: Path, out: Path, *engine: str) -> list[str]:
+def words(start: Path, out: Path, *engine: str, iterations: int = 2) -> list[str]:
     return [
         *("train", "--env", WORLD, "--policy", str(start), "--out", str(out)),
         *("--engine", *engine),
         *("--clone.updates", "2", "--clone.batch", "4"),
-        *("--rollout.iterations", "2", "--rollout.tasks", "2", "--rollout.group-size", "4"),
+        *(
+            "--rollout.iterations",
+            str(iterations),
+            "--rollout.tasks",
+            "2",
+            "--rollout.group-size",
+            "4",
+        ),
         *("--learner.learning-rate", "2e-3", "--checkpoint.seconds", "0"),
         *("--evaluation.every", "1", "--evaluation.tasks", "2"),
         *("--evaluation.validation-tasks", "2", "--evaluation.modes", '["greedy"]'),
@@ -132,9 +139,9 @@ def test_a_run_goes_on_with_a_server_that_has_moved_and_its_token_is_in_no_file(
     start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    interrupt(monkeypatch, 60)
+    interrupt(monkeypatch, 20)
     with FakeVllm(start, token="s3cret") as first:
-        told = [*words(start, out, *http(first)), "--engine.token", "s3cret"]
+        told = [*words(start, out, *http(first), iterations=0), "--engine.token", "s3cret"]
         assert main([*told, "--dry-run"]) == 0
         assert "s3cret" not in capsys.readouterr().out
         assert main(told) == 130
@@ -143,7 +150,7 @@ def test_a_run_goes_on_with_a_server_that_has_moved_and_its_token_is_in_no_file(
         assert main(moved) == 2
         assert "set engine.token" in capsys.readouterr().err
         assert main([*moved, "--engine.token", "0ther", "--engine.timeout-s", "30"]) == 0
-    assert iterations(out) == [1, 2]
+    assert iterations(out) == []
     for path in out.rglob("*"):
         if path.is_file():
             assert b"s3cret" not in path.read_bytes()

@@ -40,6 +40,7 @@ pytestmark = [
 PROMPT = (5, 6, 7, 8)
 LAYERS = ("q_proj", "k_proj", "o_proj", "gate_proj", "down_proj")
 LORA = ("--enable-lora", "--max-lora-rank", "8", "--max-loras", "2")
+LORA += ("--lora-target-modules", *LAYERS, "v_proj", "up_proj")
 
 
 class Served:
@@ -278,6 +279,35 @@ def test_adapters_alone_are_published(
         mine = [label for label in backend.weights() if label.startswith(engine._name)]
         assert [label.rpartition("-")[2] for label in mine] == [str(version)]
     assert len(set(seen)) > 1
+
+
+def test_adapters_of_one_policy_are_published_while_another_writes(
+    adapters: EngineFactory, kept: ServedModel
+) -> None:
+    first, second = (
+        adapted(ServedModel(copy.deepcopy(kept.model), *_rest(kept)), 4) for _ in range(2)
+    )
+    engines: list[Any] = [adapters.make(one) for one in (first, second)]
+    for engine in engines:
+        written(engine)
+    disturb(first.model, std=0.1)
+    engines[0].load_weights(PlainWeights(first.model), 1)
+    for key in range(6):
+        engines[0].submit(key, PROMPT, Sampling(200, seed=key))
+    disturb(second.model, std=0.1, seed=2)
+    engines[1].load_weights(PlainWeights(second.model), 1)
+    found: dict[Any, Generation] = {}
+    while engines[0].waiting:
+        found |= dict(engines[0].poll())
+    for generation in (*found.values(), written(engines[0])):
+        own = truth(first.model, generation)
+        assert torch.tensor(generation.logprobs) == pytest.approx(own, abs=1e-4)
+    other = written(engines[1])
+    assert torch.tensor(other.logprobs) == pytest.approx(truth(second.model, other), abs=1e-4)
+
+
+def _rest(served: ServedModel) -> Any:
+    return served.tokenizer, served.eos_ids, served.folder
 
 
 def test_adapters_beyond_the_rank_of_a_server_are_refused(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from fake_adapters import FakeAdapters
 from safetensors.torch import load_file
 
 from anchorgym.agents import Sampling
@@ -84,9 +85,13 @@ class FakeVllm:
         folder: folder of the model that it starts from.
         token: token that `/inference` and `/v1` ask for; "" for none.
         dev: whether it has the routes that change weights.
+        rank: largest rank of adapters, 0 for a server that was started without them; None for one
+            without the routes that load them.
     """
 
-    def __init__(self, folder: Path, *, token: str = "", dev: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, token: str = "", dev: bool = True, rank: int | None = None
+    ) -> None:
         self.folder, self.token, self.dev = folder, token, dev
         self.faults: list[str] = []
         """Faults of the next responses, one each."""
@@ -103,7 +108,7 @@ class FakeVllm:
         self.held = threading.Event()
         """Responses wait for it."""
         self.held.set()
-        self.port = 0
+        self.rank, self.port = rank, 0
         self._server: ThreadingHTTPServer | None = None
         self.start()
 
@@ -115,7 +120,7 @@ class FakeVllm:
         """Start with the weights of the folder, on the same port as before."""
         self.version = "default"
         self.model = copy.deepcopy(load_model(self.folder))
-        self._engine = TorchEngine(self.model, ())
+        self.adapters = FakeAdapters(self.rank or 0)
         self._asked: queue.Queue[Any] = queue.Queue()
         threading.Thread(target=self._work, args=(self._asked,), daemon=True).start()
         fake = self
@@ -146,8 +151,10 @@ class FakeVllm:
     def generate(self, body: Answer) -> Answer:
         """Answer a request as vLLM does."""
         tokens, how = body["token_ids"], body["sampling_params"]
+        name = body.get("model") or "m"
+        model = self.adapters.models.get(name, self.model)
         if "prompt_logprobs" in how:
-            return {"prompt_logprobs": self._scores(tokens), "choices": []}
+            return {"model": name, "prompt_logprobs": self._scores(model, tokens), "choices": []}
         if "-cold-" not in body["request_id"]:  # of the engine's users
             self.ids.append(body["request_id"])
         self.salts.add(body["cache_salt"])
@@ -155,11 +162,11 @@ class FakeVllm:
         self.held.wait(20)
         version = self.version
         future: Future[Generation] = Future()
-        self._asked.put((tokens, how, future))
+        self._asked.put((model, tokens, how, future))
         written = future.result(60)
         logprobs = written.logprobs
         if self.raw:
-            scores = self._scores([*tokens, *written.tokens])[len(tokens) :]
+            scores = self._scores(model, [*tokens, *written.tokens])[len(tokens) :]
             logprobs = tuple(next(iter(entry.values()))["logprob"] for entry in scores)
         content = [
             {"token_id": token, "logprob": logprob, "top_logprobs": []}
@@ -171,7 +178,7 @@ class FakeVllm:
             "weight_versions": [{"version": version, "start": 0, "end": len(content)}],
             "logprobs": {"content": content},
         }
-        return {"request_id": body["request_id"], "choices": [choice]}
+        return {"request_id": body["request_id"], "model": name, "choices": [choice]}
 
     def reload(self, folder: Path) -> None:
         """Take the weights of a folder, but for those that stay old."""
@@ -187,9 +194,9 @@ class FakeVllm:
                 own[name].copy_(tensor)
 
     @torch.no_grad()
-    def _scores(self, tokens: list[int]) -> list[Any]:
+    def _scores(self, model: Any, tokens: list[int]) -> list[Any]:
         with self._lock:
-            logits = self.model(torch.tensor([tokens])).logits[0]
+            logits = model(torch.tensor([tokens])).logits[0]
         logprobs = torch.log_softmax(logits.float(), -1)
         return [None] + [
             {str(token): {"logprob": float(logprobs[n, token]), "rank": 1}}
@@ -204,23 +211,27 @@ class FakeVllm:
                 batch.append(asked.get())
             if None in batch:
                 return
-            waiting = {}
-            for i, (tokens, how, future) in enumerate(batch):
-                sampling = Sampling(
-                    how["max_tokens"],
-                    how["temperature"],
-                    seed=number if how["seed"] is None else how["seed"],
-                    top_p=how["top_p"],
-                    stop_ids=tuple(how["stop_token_ids"]),
-                )
-                self._engine.submit(i, tokens, sampling)
-                waiting[i] = future
-            with self._lock:
-                while self._engine.waiting:
-                    for key, generation in self._engine.poll():
-                        waiting[key].set_result(generation)
-            for key in waiting:
-                self._engine.free(key)
+            for model in {id(one[0]): one[0] for one in batch}.values():
+                self._write(model, number, [one[1:] for one in batch if one[0] is model])
+
+    def _write(self, model: Any, number: int, batch: list[Any]) -> None:
+        """Answer requests of one model together."""
+        engine = TorchEngine(model, ())
+        waiting = {}
+        for i, (tokens, how, future) in enumerate(batch):
+            sampling = Sampling(
+                how["max_tokens"],
+                how["temperature"],
+                seed=number if how["seed"] is None else how["seed"],
+                top_p=how["top_p"],
+                stop_ids=tuple(how["stop_token_ids"]),
+            )
+            engine.submit(i, tokens, sampling)
+            waiting[i] = future
+        with self._lock:
+            while engine.waiting:
+                for key, generation in engine.poll():
+                    waiting[key].set_result(generation)
 
 
 class _Server(ThreadingHTTPServer):
@@ -262,7 +273,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(None)
         elif path == "/v1/models" and self._allowed():
             limit = fake.model.config.max_position_embeddings
-            self._say({"data": [{"id": "m", "max_model_len": limit}]})
+            models = [{"id": "m", "max_model_len": limit}]
+            models += [{"id": name, "max_model_len": None} for name in fake.adapters.models]
+            self._say({"data": models})
         elif path == "/weight_info" and fake.dev:
             self._say({"weight_version": fake.version})
         elif path != "/v1/models":
@@ -276,6 +289,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/inference/v1/generate":
             if self._allowed():
                 self._generate(body)
+        elif path in ("/v1/load_lora_adapter", "/v1/unload_lora_adapter"):
+            if self._allowed():
+                self._adapt(path, body)
         elif not fake.dev:
             self._say({"detail": "Not Found"}, 404)
         elif path == "/collective_rpc":
@@ -287,8 +303,22 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._say({"success": True})
 
+    def _adapt(self, path: str, body: Answer) -> None:
+        fake, name = self.server_model, body["lora_name"]
+        if fake.rank is None:
+            status, said = 404, {"detail": "Not Found"}
+        elif path == "/v1/unload_lora_adapter":
+            status, said = fake.adapters.unload(name)
+        else:
+            status, said = fake.adapters.load(fake.model, name, Path(body["lora_path"]))
+        self._send(said.encode() if isinstance(said, str) else json.dumps(said).encode(), status)
+
     def _generate(self, body: Answer) -> None:
         fake = self.server_model
+        if body.get("model") not in (None, "m", *fake.adapters.models):
+            said = f"The model `{body['model']}` does not exist. Valid aliases: m."
+            self._say({"error": {"message": said}}, 404)
+            return
         scoring = "prompt_logprobs" in body["sampling_params"]
         fault = fake.faults.pop(0) if fake.faults and not scoring else ""
         if fault == "500":
@@ -304,6 +334,8 @@ class _Handler(BaseHTTPRequestHandler):
             answer = fake.generate(body)
             if fault in SPOILED:
                 SPOILED[fault](answer)
+            if fault == "wrong adapter":
+                answer["model"] = "other-3"
             text = json.dumps(answer).encode()
             if fault == "cut off":
                 self._send(text[: len(text) // 2], 200, len(text))

@@ -51,8 +51,8 @@ class ServedModel:
     eos_ids: tuple[int, ...]
     """Tokens that close a response."""
     folder: Path | None = None
-    """Folder of model and tokenizer; None for a model that was never saved as a whole, such as one
-    with adapters, which `save_plain` writes with its adapters merged."""
+    """Folder of the model in Hugging Face format; of a model with adapters, that of its base model.
+    None for a model that was never saved."""
 
 
 class EngineFactory(Protocol):

@@ -9,7 +9,6 @@ than that of `anchorgym.agents.engines.adapters` is refused, and nothing is exec
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from anchorgym.agents.engines.adapters import (
@@ -27,9 +26,15 @@ from anchorgym.agents.engines.adapters import (
     has_adapters,
 )
 from anchorgym.agents.engines.families import probe
+from anchorgym.agents.engines.peft_format import (
+    ADAPTER,
+    ADAPTER_WEIGHTS,
+    peft_config,
+    peft_name,
+    write_peft,
+)
 from anchorgym.agents.engines.placing import DtypeName
 from anchorgym.agents.policies.folder import (
-    ADAPTER,
     PolicyError,
     damaged,
     load_model,
@@ -41,10 +46,7 @@ from anchorgym.envs.errors import did_you_mean, requires_extra
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ALL_LINEAR, ATTENTION = "all-linear", "attention"
-_PREFIX = "base_model.model."
-"""Beginning of the names that peft gives to the tensors of a file."""
 _READ = ("base_model_name_or_path", "lora_alpha", "peft_type", "r", "target_modules", "use_rslora")
 _WITHOUT_EFFECT = (
     *("auto_mapping", "inference_mode", "layers_pattern", "loftq_config", "lora_dropout"),
@@ -233,16 +235,8 @@ def weights_digest(folder: Path) -> str:
 
 def save_adapters(model: PreTrainedModel, base: Base, folder: Path) -> None:
     """Write the adapters of a model into a folder, in peft's format."""
-    config: Any = model.peft_config[NAME]
-    values = {**config.to_dict(), "base_model_name_or_path": str(base.folder)}
-    values["inference_mode"] = True
-    plain = {k: sorted(v) if isinstance(v, set) else v for k, v in sorted(values.items())}
-    (folder / ADAPTER).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-    tensors = {
-        _saved_name(name): weight.detach().contiguous()
-        for name, weight in adapter_weights(model).items()
-    }
-    save_file(tensors, folder / ADAPTER_WEIGHTS, {"format": "pt"})
+    config = peft_config(model, str(base.folder))
+    write_peft(folder, config, adapter_weights(model))
 
 
 def base_of(folder: Path) -> Base:
@@ -307,17 +301,13 @@ def load_adapted(
     if unknown := sorted(set(adapters.targets) - set(known)):
         damaged(folder / ADAPTER, f"the base model has no linear layers {unknown[0]!r}")
     attach(model, adapters)
-    own = {_saved_name(name): weight for name, weight in adapter_weights(model).items()}
+    own = {peft_name(name): weight for name, weight in adapter_weights(model).items()}
     if {name: tuple(weight.shape) for name, weight in own.items()} != shapes:
         damaged(folder / ADAPTER_WEIGHTS, f"it does not fit {ADAPTER} and the base model")
     for name, tensor in _tensors(folder / ADAPTER_WEIGHTS):
         own[name].data.copy_(tensor)
     probe(model)
     return model
-
-
-def _saved_name(name: str) -> str:
-    return _PREFIX + name.replace(f".{NAME}.", ".")
 
 
 def _read_config(path: Path) -> Adapters:

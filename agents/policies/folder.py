@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from anchorgym.agents.engines.families import UnsupportedModelError, probe, require_supported
+from anchorgym.agents.engines.peft_format import ADAPTER
 from anchorgym.agents.engines.placing import (
     SAVED_DTYPE,
     DtypeName,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
-WEIGHTS, INDEX, ADAPTER = "model.safetensors", "model.safetensors.index.json", "adapter_config.json"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 _NAMED_CODE = ("auto_map", "_attn_implementation", "attn_implementation", "transformers_weights")
 """Settings that would name code to run or files to read; ours are set by the loader."""

@@ -13,6 +13,7 @@ from anchorgym.agents.engines.contract import UnsupportedRequestError
 from anchorgym.agents.engines.factories import EngineFactory, ServedModel, SharedEngine
 from anchorgym.agents.engines.families import require_supported
 from anchorgym.agents.engines.forward import position_limit
+from anchorgym.agents.engines.peft_format import ADAPTER
 from anchorgym.agents.engines.placing import place_of
 from anchorgym.agents.policies.adapters import (
     Adapters,
@@ -25,7 +26,6 @@ from anchorgym.agents.policies.adapters import (
     weights_digest,
 )
 from anchorgym.agents.policies.folder import (
-    ADAPTER,
     CONFIG,
     GENERATION,
     TOKENIZER,
@@ -108,7 +108,7 @@ class ModelPolicy(LanguagePolicy):
         self._factory, self._folder = engine, folder
         self.end_ids: tuple[int, ...] = tuple(dict.fromkeys((template.eos_id, *named)))
         """Tokens that end a response; the first closes a turn of the prompt's format."""
-        served = ServedModel(model, tokenizer, self.end_ids, None if base else folder)
+        served = ServedModel(model, tokenizer, self.end_ids, base.folder if base else folder)
         positions = position_limit(model.config) or 0
         max_context = min(positions, prompt.max_context or positions)
         require_room(prompt, template, max_context)

@@ -28,7 +28,11 @@ ARGUMENTS = (
         "--out",
         "Folder of the run, which must not hold a run yet; by default a free name under runs/.",
     ),
-    folder("--resume", "Resume the run in a folder, with the settings that the folder holds."),
+    folder(
+        "--resume",
+        "Resume the run in a folder, with the settings that the folder holds. Options that say "
+        "where the engine runs, such as --engine.url, may be given anew.",
+    ),
     switch("--dry-run", "Check the settings, print all of them as JSON, and stop."),
     switch("--quiet", "Print no progress and no results, only errors."),
 )
@@ -72,22 +76,23 @@ def run_job(
         complete: function that checks the settings further and fills in defaults.
 
     Raises:
-        UsageError: --resume is given together with settings.
+        UsageError: --resume is given together with settings that a resumed run cannot change.
         ConfigError: settings are wrong, or the folder to resume holds no run.
         RunExistsError: the folder of --out holds a run.
     """
     from anchorgym.training.config.run_folders import free_folder, read_settings, require_free
+    from anchorgym.training.config.section import FOR_FILES
 
     if known.resume is not None:
         _refuse_settings(known, given)
-        config = read_settings(model, known.resume, f"anchorgym {command}")
+        config = _moved(read_settings(model, known.resume, f"anchorgym {command}"), given)
     else:
         config = model.parse(given)
     if known.resume is None and known.out is not None:
         require_free(known.out)
     if known.dry_run:
         config = complete(config) if complete is not None else config
-        print(config.model_dump_json(indent=2))
+        print(config.model_dump_json(indent=2, context=FOR_FILES))
         return EXIT_OK
     out = known.resume or known.out or free_folder(stem(config))
     return _carry_out(
@@ -131,13 +136,33 @@ def _console(known: Namespace) -> Console:
 
 
 def _refuse_settings(known: Namespace, given: Settings) -> None:
-    others = [f"--{name.replace('_', '-')}" for name in given]
+    """Refuse settings of a run to resume but those that say where and how its engine runs."""
+    from anchorgym.training.config.general import MOVABLE
+
+    engine = given.get("engine", {})
+    others = [f"--{name.replace('_', '-')}" for name in given if name != "engine"]
+    if isinstance(engine, dict):
+        others += [f"--engine.{name}" for name in engine if name not in MOVABLE]
+    else:
+        others += ["--engine"]
     others += ["--out"] if known.out is not None else []
     if others:
         raise UsageError(
             f"--resume takes every setting from {known.resume}/config.json: leave out "
             f"{', '.join(others)}, or begin a new run with --out"
         )
+
+
+def _moved(config: S, given: Settings) -> S:
+    """Return the settings of a run whose engine runs elsewhere."""
+    if "engine" not in given:
+        return config
+    kept: Any = config.model_dump()
+    return (
+        type(config)
+        .parse({**kept, "engine": {**kept["engine"], **given["engine"]}})
+        .as_given(config)
+    )
 
 
 def plain_name(env_id: str) -> str:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from anchorgym.training.config.limits import MOST_THREADS
-from anchorgym.training.config.section import Section
+from anchorgym.training.config.section import FOR_FILES, Section
+
+MOVABLE: Final = (
+    *("url", "token", "model", "weights", "memory", "concurrency"),
+    *("timeout_s", "patience_s", "attempts"),
+)
+"""Options that say where and how an engine runs, and change no result: a resumed run may have
+others."""
 
 
 class EngineConfig(Section):
@@ -27,6 +40,13 @@ class EngineConfig(Section):
     def options(self) -> dict[str, Any]:
         """The engine's own options."""
         return dict(self.model_extra or {})
+
+    @model_serializer(mode="wrap")
+    def _without_secrets(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+        values = dump(self)
+        if info.context == FOR_FILES:
+            values.pop("token", None)
+        return values
 
 
 class DriverConfig(Section):

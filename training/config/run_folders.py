@@ -14,6 +14,7 @@ from typing import TypeVar
 from anchorgym.envs.durable import NEW, write_file
 from anchorgym.envs.errors import AnchorgymError
 from anchorgym.envs.texts import is_well_formed, parse_json
+from anchorgym.training.config.general import MOVABLE
 from anchorgym.training.config.section import ConfigError, Section, changed_fields
 
 CONFIG = "config.json"
@@ -222,10 +223,12 @@ def read_settings(model: type[S], folder: Path, command: str) -> S:
 def require_equal(given: Section, kept: Section, folder: Path) -> None:
     """Check that the given settings equal those of the run to resume.
 
+    Where and how its engine runs may have changed; see `MOVABLE`.
+
     Raises:
         ConfigError: settings differ; the message names each.
     """
-    fields = changed_fields(kept, given)
+    fields = changed_fields(kept, given, [f"engine.{option}" for option in MOVABLE])
     if fields:
         raise ConfigError(
             f"{folder} was begun with other settings: {'; '.join(fields)}. Resume it with its own, "

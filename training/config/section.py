@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
@@ -17,6 +18,10 @@ from anchorgym.training.config.renamed import with_present_names
 
 _GIVEN = "given"
 """Key of the settings that were set, beside all settings."""
+
+
+FOR_FILES: Final = {"secrets": False}
+"""Context in which settings are dumped for a file or a screen: sections leave secrets out."""
 
 
 class ConfigError(AnchorgymError, ValueError):
@@ -95,9 +100,10 @@ class Section(BaseModel):
         return marked
 
     def to_text(self) -> str:
-        """Return all settings as JSON text, and those that were set as `given` beside them."""
+        """Return all settings but secrets as JSON text, and those that were set as `given`."""
         values, given = (
-            self.model_dump(mode="json", exclude_unset=unset) for unset in (False, True)
+            self.model_dump(mode="json", exclude_unset=unset, context=FOR_FILES)
+            for unset in (False, True)
         )
         return json.dumps({**values, _GIVEN: given}, indent=2) + "\n"
 
@@ -121,13 +127,19 @@ class Section(BaseModel):
         return found.as_given(cls.parse(with_present_names(given)))
 
 
-def changed_fields(before: Section, after: Section) -> list[str]:
-    """Return the settings that differ, each as `section.key was 1, is 2`."""
+def changed_fields(before: Section, after: Section, but: Collection[str] = ()) -> list[str]:
+    """Return the settings that differ, each as `section.key was 1, is 2`.
+
+    Args:
+        before: earlier settings.
+        after: later settings.
+        but: names of settings that are left out.
+    """
     old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
     return [
         f"{name} was {json.dumps(old.get(name))}, is {json.dumps(new.get(name))}"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
+        if name not in but and old.get(name) != new.get(name)
     ]
 
 

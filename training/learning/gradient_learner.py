@@ -101,7 +101,8 @@ class GradientLearner(Generic[ModelT]):
     def publish(self, engine: Engine) -> None:
         """Load the weights into an engine; one in this process shares them in place.
 
-        Other engines get plain weights, with adapters merged into them.
+        Other engines get plain weights, with adapters merged into them, unless they take these
+        alone.
         """
         weights: WeightSource = parameters_of(self.model)
         if has_adapters(self.model):

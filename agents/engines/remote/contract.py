@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anchorgym.agents.engines.contract import EngineError, Sampling, WeightsError
 
@@ -31,12 +31,30 @@ class RefusedRequestError(EngineError):
     """A request that a backend refuses, such as one without the right token."""
 
 
+class MissingRouteError(RefusedRequestError):
+    """A route, a model or an adapter that a server does not have."""
+
+
 class UnsafeAddressError(EngineError):
     """An address at which weights are not published, as anybody could do so there."""
 
 
 class UnverifiedWeightsError(WeightsError):
     """Weights that were published, but by which the backend does not compute."""
+
+
+class AdaptersError(WeightsError):
+    """Adapters that a backend does not serve, or a model that has none to serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFiles:
+    """Adapters as they are saved in the format of peft."""
+
+    config: Mapping[str, Any]
+    """Configuration of peft, as JSON values."""
+    weights: Mapping[str, Tensor]
+    """Matrices A and B by parameter name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +85,8 @@ class Answer:
 class Backend(Protocol):
     """Answers orders, scores texts and takes weights.
 
-    It has one set of weights at a time, which is known by its label.
+    It has one set of weights at a time, which is known by its label; or a base model of fixed
+    weights with several adapters, of which orders name one by its label.
     """
 
     @property
@@ -99,6 +118,8 @@ class Backend(Protocol):
     def score(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """Return the log-probability of each token but the first, at temperature 1.
 
+        The weights that were published last score the texts.
+
         Raises:
             EngineError: the backend did not answer, or not that.
         """
@@ -116,8 +137,25 @@ class Backend(Protocol):
         """
         ...
 
-    def weights(self) -> str:
-        """Return the label of the present weights.
+    def publish_adapters(self, adapters: AdapterFiles, label: str) -> None:
+        """Load adapters, beside those that are loaded already.
+
+        Args:
+            adapters: adapters of the base model that the backend was started with.
+            label: label of these adapters, which names no others.
+
+        Raises:
+            AdaptersError: the backend does not serve them.
+            EngineError: the adapters may have been loaded or not.
+        """
+        ...
+
+    def drop(self, label: str) -> None:
+        """Unload adapters, once no order is open that names them."""
+        ...
+
+    def weights(self) -> frozenset[str]:
+        """Return the labels of the present weights.
 
         Raises:
             EngineError: the backend did not answer.

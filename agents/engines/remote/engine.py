@@ -101,7 +101,7 @@ class RemoteEngine:
         self._attempts = attempts
         self._name = secrets.token_hex(6)  # among all programs that use the backend
         self._numbers = itertools.count()
-        self._version = 0
+        self._version = self._again = 0
         self._sessions = _Sessions()
 
     @property
@@ -229,15 +229,16 @@ class RemoteEngine:
         check_version(self._version, version)
         self._publisher.require_taking()
         put_weights(self.model, source)
+        self._again += version == self._version  # a label names no other weights
         self._version = version
         for request in self._sessions.waiting.values():
             self._abort(request)
-        self._publisher.present = ""  # equal labels may be of other weights
         self._publish()
 
     @property
     def _label(self) -> str:
-        return f"{self._name}-{self._version}"
+        again = f"{self._again}-" if self._again else ""
+        return f"{self._name}-{again}{self._version}"
 
     def _require_idle(self, session: Hashable) -> None:
         ready = any(key == session for key, _ in self._sessions.ready)

@@ -12,6 +12,7 @@ from anchorgym.agents.engines.remote.addresses import Address
 from anchorgym.agents.engines.remote.contract import (
     BadAnswerError,
     EngineUnavailableError,
+    MissingRouteError,
     RefusedRequestError,
 )
 from anchorgym.envs.errors import reason_of
@@ -53,6 +54,7 @@ class HttpClient:
         *,
         timeout: float | None = None,
         opened: Opened | None = None,
+        reads: bool = True,
     ) -> Any:
         """Return the JSON value that a route answers with; None for an empty answer.
 
@@ -61,13 +63,15 @@ class HttpClient:
             body: JSON values to send.
             timeout: longest wait, in seconds; the client's by default.
             opened: is given the connection, so that it can be closed meanwhile.
+            reads: whether the answer is read; None is returned otherwise.
 
         Raises:
             EngineUnavailableError: the server cannot be reached, or did not answer in time.
+            MissingRouteError: it has no such route, or not the model of the request.
             RefusedRequestError: it does not take such requests.
             BadAnswerError: it failed, or its answer is no JSON.
         """
-        return self._call("POST", path, body or {}, timeout, opened)
+        return self._call("POST", path, body or {}, timeout, opened, reads=reads)
 
     def _call(
         self,
@@ -76,6 +80,8 @@ class HttpClient:
         body: Mapping[str, Any] | None,
         timeout: float | None,
         opened: Opened | None,
+        *,
+        reads: bool = True,
     ) -> Any:
         place = self.address
         kind = http.client.HTTPSConnection if place.secure else http.client.HTTPConnection
@@ -102,9 +108,9 @@ class HttpClient:
             ) from error
         finally:
             connection.close()
-        return self._value(path, status, read)
+        return self._value(path, status, read, reads=reads)
 
-    def _value(self, path: str, status: int, read: bytes) -> Any:
+    def _value(self, path: str, status: int, read: bytes, *, reads: bool) -> Any:
         if status >= 500 or status in _TEMPORARY:
             raise BadAnswerError(f"{self._named} failed at {path} with {status}: {_shown(read)}")
         if status in (401, 403):
@@ -112,13 +118,13 @@ class HttpClient:
                 f"{self._named} wants another token ({status}): set engine.token to its --api-key"
             )
         if status == 404:
-            raise RefusedRequestError(
+            raise MissingRouteError(
                 f"{self._named} has no route {path}: start it with VLLM_SERVER_DEV_MODE=1 and "
                 f"--enable-scale-out, and give the name of its model. It says: {_shown(read)}"
             )
         if status >= 300:
             raise RefusedRequestError(f"{self._named} refused {path} ({status}): {_shown(read)}")
-        if not read:
+        if not read or not reads:
             return None
         try:
             return parse_json(read, number=float)

@@ -12,29 +12,37 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from anchorgym.agents.engines.contract import Capabilities, EngineError
 from anchorgym.agents.engines.factories import EngineOptionError, ServedModel
+from anchorgym.agents.engines.remote.adapter_routes import AdapterRoutes, served_models
 from anchorgym.agents.engines.remote.addresses import is_loopback, parse_url, require_safe
 from anchorgym.agents.engines.remote.contract import (
+    AdapterFiles,
     Answer,
     BadAnswerError,
     EngineUnavailableError,
+    MissingRouteError,
     Order,
+    WrongWeightsError,
 )
 from anchorgym.agents.engines.remote.engine import RemoteEngine
+from anchorgym.agents.engines.remote.forms import AdapterForm, WholeForm
 from anchorgym.agents.engines.remote.http_client import HttpClient, hang_up
+from anchorgym.agents.engines.remote.leases import Leases
 from anchorgym.agents.engines.remote.options import require_number, require_switches, require_text
 from anchorgym.agents.engines.remote.publishing import Publisher
 from anchorgym.agents.engines.remote.vllm_wire import (
     SCORING,
     read_choice,
+    read_model,
     read_scores,
     sampling_of,
 )
-from anchorgym.agents.engines.remote.weights_folder import write_weights
+from anchorgym.agents.engines.remote.weights_folder import write_adapters, write_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +67,7 @@ class HttpBackend:
         patience: longest wait for a server that is dead, in seconds.
         seeds: whether requests carry their seeds.
         token: whether the client has a token.
+        adapters: whether the server's weights are fixed, and adapters are loaded beside them.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class HttpBackend:
         patience: float = 600.0,
         seeds: bool = True,
         token: bool = False,
+        adapters: bool = False,
     ) -> None:
         self._client, self._model = client, model
         self._folder, self._patience, self._has_token = weights, patience, token
@@ -80,6 +90,10 @@ class HttpBackend:
         self._arrived: queue.SimpleQueue[tuple[str, Answer | EngineError]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._connections: dict[str, http.client.HTTPConnection | None] = {}
+        self._adapters = AdapterRoutes(client) if adapters else None
+        self._leases = Leases(AdapterRoutes(client).unload)
+        self._newest = ""
+        """Label of the adapters that were loaded last."""
 
     @property
     def limit(self) -> int | None:
@@ -95,6 +109,7 @@ class HttpBackend:
         """Ask the server in a thread."""
         with self._lock:
             self._connections[order.id] = None
+        self._leases.begin(order.id, order.weights)
         self._calls.submit(self._ask, order)
 
     def collect(self, timeout: float | None) -> list[tuple[str, Answer | EngineError]]:
@@ -113,11 +128,14 @@ class HttpBackend:
             connection = self._connections.pop(order, None)
         if connection is not None:
             hang_up(connection)
+        self._leases.end(order)
 
     def score(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """Return the log-probabilities of texts; see `Backend.score`."""
         self._meet()
-        answers = self._calls.map(lambda text: self._generate(list(text), SCORING), texts)
+        # A server on a CPU whose head could have an adapter dies of several texts at once.
+        each = self._calls.map if self._adapters is None else map
+        answers = each(lambda text: self._generate(list(text), SCORING), texts)
         return [read_scores(answer, text) for answer, text in zip(answers, texts, strict=True)]
 
     def publish(self, tensors: Mapping[str, Tensor], label: str) -> None:
@@ -136,11 +154,27 @@ class HttpBackend:
         finally:
             self._client.post("/resume")
 
-    def weights(self) -> str:
-        """Return the label of the server's weights."""
+    def publish_adapters(self, adapters: AdapterFiles, label: str) -> None:
+        """Have the server load adapters from the folder; see `Backend.publish_adapters`."""
+        assert self._folder is not None
+        assert self._adapters is not None
         require_safe(self._client.address, token=self._has_token)
+        self._meet()
+        self._leases.keep(label)
+        self._adapters.load(label, write_adapters(self._folder, adapters, label))
+        self._newest = label
+
+    def drop(self, label: str) -> None:
+        """Have the server unload adapters that no order uses any more."""
+        self._leases.drop(label)
+
+    def weights(self) -> frozenset[str]:
+        """Return the labels of the server's weights, or of its adapters."""
+        require_safe(self._client.address, token=self._has_token)
+        if self._adapters is not None:
+            return self._adapters.loaded()
         found = self._client.get("/weight_info")
-        return str(found.get("weight_version")) if isinstance(found, dict) else ""
+        return frozenset({str(found.get("weight_version"))} if isinstance(found, dict) else ())
 
     def revive(self) -> bool:
         """Wait until the server says that it is well; see `Backend.revive`."""
@@ -166,11 +200,7 @@ class HttpBackend:
         """Ask the server for its model's name and limit, once."""
         if self._limit is not None:
             return
-        found = self._client.get("/v1/models")
-        models = found.get("data") if isinstance(found, dict) else None
-        if not isinstance(models, list) or not all(isinstance(one, dict) for one in models):
-            raise BadAnswerError("the server does not say which models it has")
-        named = {str(one.get("id")): one for one in models}
+        named = served_models(self._client)
         if (self._model and self._model not in named) or not named:
             raise EngineOptionError(
                 "model", f"the server has no model {self._model!r}, but {', '.join(named)}"
@@ -183,18 +213,25 @@ class HttpBackend:
         self, tokens: list[int], sampling: Mapping[str, Any], order: Order | None = None
     ) -> Any:
         body: dict[str, Any] = {"token_ids": tokens, "sampling_params": dict(sampling)}
-        if self._model:
-            body["model"] = self._model
-        if order is None:
-            return self._client.post(_GENERATE, body)
-        body |= {"request_id": order.id, "cache_salt": order.weights, "output_mode": "tokens"}
+        labelled = self._newest if order is None else order.weights
+        if model := labelled if self._adapters is not None else self._model:
+            body["model"] = model
+        opened = None
+        if order is not None:
+            about = {"request_id": order.id, "cache_salt": order.weights, "output_mode": "tokens"}
+            body |= about
+            opened = partial(self._connected, order.id)
+        try:
+            return self._client.post(_GENERATE, body, opened=opened)
+        except MissingRouteError as error:
+            if self._adapters is None:
+                raise
+            raise WrongWeightsError(f"the server has lost its adapters: {error}") from error
 
-        def opened(connection: http.client.HTTPConnection) -> None:
-            with self._lock:
-                if order.id in self._connections:
-                    self._connections[order.id] = connection
-
-        return self._client.post(_GENERATE, body, opened=opened)
+    def _connected(self, order: str, connection: http.client.HTTPConnection) -> None:
+        with self._lock:
+            if order in self._connections:
+                self._connections[order] = connection
 
     def _ask(self, order: Order) -> None:
         with self._lock:
@@ -204,7 +241,9 @@ class HttpBackend:
         try:
             said = self._generate(list(order.prompt), sampling_of(order, seeds=self._seeds), order)
             answer = read_choice(said)
-            if self._folder is None:  # its label says nothing of ours
+            if self._adapters is not None:
+                answer = replace(answer, weights=(read_model(said),))
+            elif self._folder is None:  # its label says nothing of ours
                 answer = replace(answer, weights=())
         except EngineError as error:
             answer = error
@@ -212,6 +251,7 @@ class HttpBackend:
             answer = BadAnswerError(f"the server's answer cannot be read ({error!r})")
         with self._lock:
             self._connections.pop(order.id, None)
+        self._leases.end(order.id)
         self._arrived.put((order.id, answer))
 
 
@@ -236,6 +276,8 @@ class HttpFactory:
             publication of weights.
         rehearse: whether very different weights are published once at first, which shows weights
             that do not arrive.
+        adapters: whether adapters are published alone, for a server that has their base model and
+            was started with `--enable-lora`.
 
     Raises:
         EngineOptionError: an option is missing, or cannot have that value.
@@ -252,6 +294,7 @@ class HttpFactory:
     seeds: bool = True
     probe: bool = True
     rehearse: bool = True
+    adapters: bool = False
     _made: list[Publisher] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -267,7 +310,15 @@ class HttpFactory:
             require_number(option, getattr(self, option), 1, whole=True)
         require_number("timeout_s", self.timeout_s, 1e-3)
         require_number("patience_s", self.patience_s, 0)
-        require_switches(seeds=self.seeds, probe=self.probe, rehearse=self.rehearse)
+        require_switches(
+            seeds=self.seeds, probe=self.probe, rehearse=self.rehearse, adapters=self.adapters
+        )
+        if self.adapters and self.weights == NO_WEIGHTS:
+            raise EngineOptionError(
+                "weights",
+                "engine.adapters publishes adapters through a folder, so engine.weights cannot be "
+                "none: name a folder that the server can read",
+            )
 
     @property
     def capabilities(self) -> Capabilities:
@@ -296,8 +347,10 @@ class HttpFactory:
             patience=self.patience_s,
             seeds=self.seeds,
             token=bool(self._secret),
+            adapters=self.adapters,
         )
-        return Publisher(backend, probe=self.probe, rehearse=self.rehearse)
+        form = AdapterForm() if self.adapters else WholeForm()
+        return Publisher(backend, probe=self.probe, rehearse=self.rehearse, form=form)
 
     def _folder(self, client: HttpClient) -> Path | None:
         if self.weights == NO_WEIGHTS:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from anchorgym.agents.engines.adapters import PlainWeights, has_adapters, plain_name, with_plain
 from anchorgym.agents.engines.contract import (
     EngineError,
     Generation,
@@ -23,6 +22,7 @@ from anchorgym.agents.engines.remote.contract import (
     Order,
     UnverifiedWeightsError,
 )
+from anchorgym.agents.engines.remote.forms import Form, WholeForm
 from anchorgym.agents.engines.remote.probing import (
     Scores,
     doubt,
@@ -41,8 +41,8 @@ _COARSE: Final = 0.5
 """The same for data types of 16 bits."""
 _COLD: Final = 0.5
 """Temperature at which the first tokens are sampled."""
-_STRETCH: Final = 1.1
-"""Factor of all weights in a rehearsal."""
+_MOST: Final = 4
+"""Most labels that stay published together."""
 REMEDY: Final = (
     "Give engine and model one data type. A vLLM server on a CPU keeps the old output head of some "
     "families whose head is the embedding: take the engine vllm or torch there"
@@ -57,12 +57,21 @@ class Publisher:
         probe: whether log-probabilities of fixed texts are compared after every publication.
         rehearse: whether, before the first publication, weights are published that differ much:
             a part of them that does not arrive is seen at once, as no rounding is that large.
+        form: what is published of a model.
     """
 
-    def __init__(self, backend: Backend, *, probe: bool = True, rehearse: bool = True) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        probe: bool = True,
+        rehearse: bool = True,
+        form: Form | None = None,
+    ) -> None:
         self.backend = backend
-        self.present = ""
-        """Label of the weights that the backend computes with; "" if it is not known."""
+        self._form = form or WholeForm()
+        self._present: list[str] = []
+        """Labels of the weights that the backend has, as far as is known."""
         self._name = secrets.token_hex(6)  # among all programs that use the backend
         self._numbers = itertools.count()
         self._probe, self._to_rehearse = probe, probe and rehearse
@@ -70,7 +79,7 @@ class Publisher:
 
     def ensure(self, model: PreTrainedModel, label: str) -> None:
         """Publish weights unless the backend has them; see `publish`."""
-        if self.present != label:
+        if label not in self._present:
             self.publish(model, label)
 
     def publish(self, model: PreTrainedModel, label: str) -> None:
@@ -78,17 +87,24 @@ class Publisher:
 
         A backend that takes no weights is only checked.
 
+        Args:
+            model: model whose weights are published.
+            label: their label, `WRITER-VERSION`, which has never named others. Where several stay
+                published together, others of the same writer are dropped.
+
         Raises:
+            AdaptersError: the model has nothing to publish, or the backend does not serve it.
             UnverifiedWeightsError: it does not, also after a second publication.
             EngineError: the backend did not answer, or refused them.
         """
-        self.present = ""
+        if not self._form.keeps_others:
+            self._present = []
+        tensors = self._form.tensors(model)
         if not self.backend.takes_weights:
             if self._probe:
-                self._compare(model, saved_form(model), label)
-            self.present = label
+                self._compare(model, tensors, label)
+            self._present = [label]
             return
-        tensors = saved_form(model)
         if self._to_rehearse:
             self._rehearse(model, tensors)
             self._to_rehearse = False
@@ -96,7 +112,7 @@ class Publisher:
             self._put(model, tensors, label)
         except UnverifiedWeightsError:  # a server may have been in the middle of something
             self._put(model, tensors, label)
-        self.present = label
+        self._keep(label)
 
     def require_taking(self) -> None:
         """Check that the backend takes weights.
@@ -111,42 +127,54 @@ class Publisher:
             )
 
     def lost(self) -> bool:
-        """Say whether the backend has lost the present weights, as after a restart."""
-        if not self.backend.takes_weights or self.backend.weights() == self.present:
+        """Say whether the backend has lost weights that it had, as after a restart."""
+        if not self.backend.takes_weights:
             return False
-        self.present = ""
-        return True
+        there, before = self.backend.weights(), self._present
+        self._present = [label for label in before if label in there]
+        return len(self._present) < len(before)
+
+    def _keep(self, label: str) -> None:
+        """Note that weights are published, and drop those that they take the place of."""
+        writer = label.partition("-")[0]
+        others = [one for one in self._present if one.partition("-")[0] != writer]
+        kept = [*others[-_MOST + 1 :], label]
+        if self._form.keeps_others:
+            for one in set(self._present) - set(kept):
+                self.backend.drop(one)
+        self._present = kept
 
     def _rehearse(self, model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
-        self._put(model, tensors, f"{self._name}-0")
-        own = {plain_name(name) for name, _ in model.named_parameters(remove_duplicate=False)}
-        stretched = {
-            name: tensor * _STRETCH if name in own else tensor for name, tensor in tensors.items()
-        }
-        self._put(model, stretched, f"{self._name}-1")
+        labels = [f"{self._name}-{number}" for number in range(2)]
+        self._put(model, tensors, labels[0])
+        self._put(model, self._form.stretched(model, tensors), labels[1])
+        if self._form.keeps_others:
+            for label in labels:
+                self.backend.drop(label)
 
     def _put(self, model: PreTrainedModel, tensors: Mapping[str, Tensor], label: str) -> None:
-        self.backend.publish(tensors, label)
+        self._form.hand_over(self.backend, model, tensors, label)
         if self._probe:
             self._compare(model, tensors, label)
 
     def _compare(self, model: PreTrainedModel, tensors: Mapping[str, Tensor], label: str) -> None:
         texts = probe_texts(model.config.vocab_size, self.backend.limit or 512)
-        now = Scores(joined(score(model, tensors, texts)), joined(self.backend.score(texts)))
+        weights = self._form.parameters(model, tensors)
+        now = Scores(joined(score(model, weights, texts)), joined(self.backend.score(texts)))
         most = _ROUNDING.get(model.dtype, _COARSE)
         if reason := doubt(self._settled, now, most):
             raise UnverifiedWeightsError(
                 f"the engine does not compute with the model's weights: {reason}. {REMEDY}"
             )
         if self._settled is None:
-            self._require_processed(model, tensors, texts, label)
+            self._require_processed(model, weights, texts, label)
         if settled(self._settled, now):
             self._settled = now
 
     def _require_processed(
         self,
         model: PreTrainedModel,
-        tensors: Mapping[str, Tensor],
+        weights: Mapping[str, Tensor],
         texts: list[list[int]],
         label: str,
     ) -> None:
@@ -175,7 +203,7 @@ class Publisher:
         said = [answers[n].logprobs[0] for n in orders]
         cold, warm = (
             sum(abs(row[-1] - own) for row, own in zip(rows, said, strict=True))
-            for rows in (score(model, tensors, longer, heat) for heat in (_COLD, 1.0))
+            for rows in (score(model, weights, longer, heat) for heat in (_COLD, 1.0))
         )
         if cold > warm:
             raise UnverifiedWeightsError(
@@ -184,44 +212,10 @@ class Publisher:
             )
 
 
-def saved_form(model: PreTrainedModel) -> dict[str, Tensor]:
-    """Return a model's parameters and persistent buffers by name, as in a saved model.
-
-    Tied weights are given under each of their names, for readers that keep them apart. Weights that
-    are computed from parts while they are trained are given as what they are computed to, and
-    adapters are merged into the weights of their layers.
-    """
-    if has_adapters(model):
-        return _merged(model)
-    found: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in model.state_dict().items():
-        path, computed, rest = name.partition(".parametrizations.")
-        if computed:
-            attribute = rest.partition(".")[0]
-            name = f"{path}.{attribute}"
-            if name not in found:
-                found[name] = getattr(model.get_submodule(path), attribute).detach()
-            continue
-        found[name] = tensor.clone() if tensor.data_ptr() in seen else tensor.detach()
-        seen.add(tensor.data_ptr())
-    return found
-
-
-def _merged(model: PreTrainedModel) -> dict[str, Tensor]:
-    found = dict(PlainWeights(model))
-    first: dict[int, str] = {}
-    for name, weight in model.named_parameters(remove_duplicate=False):
-        known = first.setdefault(id(weight), name)
-        if known != name:  # a tied weight, which no adapter has
-            found[name] = found[known].clone()
-    return found
-
-
 @torch.no_grad()
 def score(
     model: PreTrainedModel,
-    tensors: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
     texts: list[list[int]],
     temperature: float = 1.0,
 ) -> list[list[float]]:
@@ -229,12 +223,12 @@ def score(
 
     Args:
         model: a causal language model.
-        tensors: its weights for this computation, by name.
+        weights: its parameters for this computation, by name; others stay as they are.
         texts: (n, length) tokens.
         temperature: divisor of the logits.
     """
     ids = torch.tensor(texts, device=model.device)
-    own = {f"model.{name}": tensor for name, tensor in with_plain(model, tensors).items()}
+    own = {f"model.{name}": weight for name, weight in weights.items()}
     logprobs: Tensor = torch.func.functional_call(_Scoring(model, temperature), own, (ids,))
     chosen = logprobs.gather(-1, ids[:, 1:, None])[..., 0]
     return [[float(value) for value in row] for row in chosen.cpu()]

@@ -7,8 +7,7 @@ import importlib.util
 import os
 import random
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +20,16 @@ from anchorgym.agents.engines.adapters import save_plain
 from anchorgym.agents.engines.contract import Capabilities, EngineError
 from anchorgym.agents.engines.factories import EngineOptionError, ServedModel
 from anchorgym.agents.engines.forward import position_limit
-from anchorgym.agents.engines.remote.contract import (
-    Answer,
-    BadAnswerError,
-    EngineUnavailableError,
-    Order,
-)
 from anchorgym.agents.engines.remote.engine import RemoteEngine
+from anchorgym.agents.engines.remote.forms import AdapterForm, WholeForm
 from anchorgym.agents.engines.remote.options import require_number, require_switches
 from anchorgym.agents.engines.remote.publishing import Publisher
-from anchorgym.agents.engines.remote.vllm_wire import SCORING, read_scores, sampling_of
+from anchorgym.agents.engines.remote.vllm_backend import VllmBackend
 from anchorgym.agents.quiet import no_progress_bars
 from anchorgym.envs.errors import MissingExtraError, reason_of, requires_extra
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from transformers import PreTrainedModel
 
 _SETTINGS: Final = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # weights are handed over as tensors
@@ -50,145 +44,12 @@ _OF_CPU: Final = {
 }
 
 
+_RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""Ranks that vLLM can be given room for."""
+_TOGETHER: Final = 2
+"""Adapters that vLLM computes with at a time, such as those of two roles."""
 _TOKENS: Final = 4096
 """Least number of tokens that vLLM reads at once on a CPU."""
-
-
-class VllmBackend:
-    """vLLM in this process.
-
-    Args:
-        engine: vLLM's `LLMEngine`.
-        limit: largest number of tokens of a context.
-        seeds: whether requests carry their seeds.
-        sleeps: whether its memory is given up between rollouts.
-    """
-
-    takes_weights = True
-
-    def __init__(self, engine: Any, *, limit: int, seeds: bool, sleeps: bool) -> None:
-        self._engine, self._seeds, self._sleeps = engine, seeds, sleeps
-        self._limit = limit
-        self._label = ""
-        self._asleep = False
-        self._early: list[tuple[str, Answer | EngineError]] = []
-
-    @property
-    def limit(self) -> int | None:
-        """Largest number of tokens of a context."""
-        return self._limit
-
-    def begin(self, order: Order) -> None:
-        """Give vLLM an order."""
-        self._wake()
-        prompt = {"prompt_token_ids": list(order.prompt), "cache_salt": order.weights}
-        try:
-            self._add(order.id, prompt, sampling_of(order, seeds=self._seeds))
-        except ValueError as error:  # vLLM's word for requests that it does not take
-            refused = BadAnswerError(f"vLLM does not take a request ({reason_of(error)})")
-            self._early.append((order.id, refused))
-
-    def collect(self, timeout: float | None) -> list[tuple[str, Answer | EngineError]]:
-        """Have vLLM compute until it has finished something; see `Backend.collect`."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        found, self._early = self._early, []
-        while not found and self._engine.has_unfinished_requests():
-            found += [(output.request_id, _answer(output)) for output in self._finished()]
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-        return found
-
-    def abort(self, order: str) -> None:
-        """Have vLLM drop an order."""
-        self._engine.abort_request([order])
-
-    def score(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Return the log-probabilities of texts; see `Backend.score`."""
-        self._wake()
-        asked = {f"score-{number}": text for number, text in enumerate(texts)}
-        for name, text in asked.items():
-            self._add(name, {"prompt_token_ids": list(text)}, SCORING)
-        found: dict[str, list[float]] = {}
-        while len(found) < len(asked):
-            for output in self._finished():
-                name = output.request_id
-                if name in asked:
-                    said = {"prompt_logprobs": output.prompt_logprobs}
-                    found[name] = read_scores(said, asked[name])
-                else:
-                    self._early.append((name, _answer(output)))
-        return [found[name] for name in asked]
-
-    def publish(self, tensors: Mapping[str, Tensor], label: str) -> None:
-        """Hand tensors over to vLLM's model; see `Backend.publish`."""
-        self._wake()
-        self._label = ""
-        self._engine.collective_rpc(_take_weights, args=(dict(tensors),))
-        self._engine.reset_prefix_cache()
-        self._engine.set_weight_version(label)
-        self._label = label
-
-    def weights(self) -> str:
-        """Return the label of the present weights."""
-        return self._label
-
-    def revive(self) -> bool:
-        """Do nothing: what fails in this process does not come back."""
-        return False
-
-    def rest(self) -> None:
-        """Free the memory of keys and values, and move the weights to the processor's memory."""
-        if self._sleeps and not self._asleep:
-            self._engine.reset_prefix_cache()
-            self._engine.sleep(level=1)
-            self._asleep = True
-
-    def _wake(self) -> None:
-        if self._asleep:
-            self._engine.wake_up()
-            self._asleep = False
-
-    def _add(self, number: str, prompt: Mapping[str, Any], sampling: Mapping[str, Any]) -> None:
-        from vllm import SamplingParams
-
-        self._engine.add_request(number, prompt, SamplingParams(**sampling))
-
-    def _finished(self) -> Iterator[Any]:
-        try:
-            return iter([output for output in self._engine.step() if output.finished])
-        except Exception as error:
-            raise EngineUnavailableError(
-                f"vLLM failed ({reason_of(error)}): start the run again, which goes on where it was"
-            ) from error
-
-
-def _answer(output: Any) -> Answer | EngineError:
-    """Return what vLLM has written."""
-    written = output.outputs[0]
-    if written.finish_reason not in ("stop", "length"):
-        return BadAnswerError(f"vLLM broke the response off ({written.finish_reason})")
-    tokens = [int(token) for token in written.token_ids]
-    try:
-        logprobs = [
-            float(entry[token].logprob)
-            for token, entry in zip(tokens, written.logprobs, strict=True)
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        return BadAnswerError(f"vLLM's log-probabilities are of other tokens ({error!r})")
-    spans = written.weight_versions or ()
-    return Answer(tokens, logprobs, tuple(str(span.version) for span in spans))
-
-
-def _take_weights(worker: Any, tensors: dict[str, Tensor]) -> None:
-    """Replace the weights of vLLM's model; it runs where that model is."""
-    runner = worker.model_runner
-    runner.reload_weights(weights_iterator=iter(tensors.items()))
-    model = runner.get_model()
-    head, device = getattr(model, "lm_head", None), next(model.parameters()).device
-    method = getattr(head, "quant_method", None)
-    if device.type == "cpu" and method is not None:
-        # A head that is the embedding is not loaded itself, so its packed copy would stay old.
-        method.process_weights_after_loading(head)
 
 
 @dataclass(frozen=True)
@@ -207,6 +68,8 @@ class VllmFactory:
         probe: whether vLLM's log-probabilities are compared with the model's after every update.
         rehearse: whether very different weights are loaded once at first, which shows weights that
             do not arrive.
+        adapters: whether adapters are published alone, beside the weights of their base model.
+        max_rank: largest rank of these adapters that vLLM has room for.
 
     Raises:
         EngineOptionError: an option cannot have that value.
@@ -221,12 +84,14 @@ class VllmFactory:
     attempts: int = 4
     probe: bool = True
     rehearse: bool = True
+    adapters: bool = False
+    max_rank: int = 64
 
     def __post_init__(self) -> None:
         require_number("memory", self.memory, 0.01)
         if self.memory > 1:
             raise EngineOptionError("memory", f"memory is a share, at most 1: {self.memory}")
-        for option in ("max_batch", "attempts"):
+        for option in ("max_batch", "attempts", "max_rank"):
             require_number(option, getattr(self, option), 1, whole=True)
         require_switches(
             eager=self.eager,
@@ -234,7 +99,14 @@ class VllmFactory:
             seeds=self.seeds,
             probe=self.probe,
             rehearse=self.rehearse,
+            adapters=self.adapters,
         )
+        if self.max_rank > _RANKS[-1]:
+            raise EngineOptionError(
+                "max_rank",
+                f"vLLM serves adapters up to rank {_RANKS[-1]}, not {self.max_rank}: set "
+                "engine.adapters to false to publish merged weights",
+            )
         if importlib.util.find_spec("vllm") is None:
             raise MissingExtraError("the engine vllm", "vllm")
 
@@ -250,10 +122,12 @@ class VllmFactory:
             MissingExtraError: a package that vLLM needs is not installed.
             EngineError: vLLM does not run on this machine, or does not compute this model.
         """
-        key = (self, served.model.config.to_json_string(), served.model.dtype)
+        base = served.folder if self.adapters else None
+        key = (self, served.model.config.to_json_string(), served.model.dtype, base)
         if key not in _STARTED:
             backend = self._start(served)
-            _STARTED[key] = Publisher(backend, probe=self.probe, rehearse=self.rehearse)
+            form = AdapterForm() if self.adapters else WholeForm()
+            _STARTED[key] = Publisher(backend, probe=self.probe, rehearse=self.rehearse, form=form)
         return RemoteEngine(
             _STARTED[key], served, capabilities=self.capabilities, attempts=self.attempts
         )
@@ -288,6 +162,7 @@ class VllmFactory:
             logprobs_mode="processed_logprobs",
             generation_config="vllm",
             disable_log_stats=True,
+            **self._room(served),
         )
         try:
             with _own_generators():
@@ -297,11 +172,38 @@ class VllmFactory:
                 f"vLLM does not start with this model ({reason_of(error)}): lower engine.memory if "
                 "memory is short, or take the engine torch"
             ) from error
-        return VllmBackend(engine, limit=limit, seeds=self.seeds, sleeps=self.sleep)
+        folder = _temporary() if self.adapters else None
+        return VllmBackend(engine, limit=limit, seeds=self.seeds, sleeps=self.sleep, folder=folder)
+
+    def _room(self, served: ServedModel) -> dict[str, Any]:
+        """Return vLLM's settings for adapters.
+
+        They leave out the head, which has no adapter: on a CPU vLLM 0.32 dies of several texts that
+        it scores with adapters if its head could have one.
+        """
+        if not self.adapters:
+            return {}
+        return {
+            "enable_lora": True,
+            "max_lora_rank": next(rank for rank in _RANKS if rank >= self.max_rank),
+            "max_loras": _TOGETHER,
+            "lora_target_modules": _linear_names(served.model),
+        }
 
 
 _STARTED: Final[dict[object, Publisher]] = {}
 """What runs in this process, by factory, architecture and data type."""
+
+
+def _linear_names(model: PreTrainedModel) -> list[str]:
+    """Return the last parts of the names of a model's linear layers but its head."""
+    head = model.get_output_embeddings()
+    paths = [
+        name.partition(".lora_")[0].removesuffix(".base_layer")
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    ]
+    return sorted({path.rpartition(".")[2] for path in paths})
 
 
 @contextmanager
@@ -320,8 +222,14 @@ def _saved(served: ServedModel) -> Path:
     """Return a folder with the model, which vLLM starts from."""
     if served.folder is not None:
         return served.folder
+    folder = _temporary()
+    with no_progress_bars():
+        save_plain(served.model, folder)
+    return folder
+
+
+def _temporary() -> Path:
+    """Return a new folder that goes with this process."""
     folder = tempfile.TemporaryDirectory(prefix="anchorgym-vllm-")
     atexit.register(folder.cleanup)
-    with no_progress_bars():
-        save_plain(served.model, Path(folder.name))
     return Path(folder.name)

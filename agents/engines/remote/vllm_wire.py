@@ -71,6 +71,11 @@ def read_choice(said: Any) -> Answer:
     return Answer(tokens, logprobs, weights)
 
 
+def read_model(said: Any) -> str:
+    """Return the name of the model or adapter that wrote a server's answer; "" if it is missing."""
+    return str(said.get("model") or "") if isinstance(said, dict) else ""
+
+
 def read_scores(said: Any, text: Sequence[int]) -> list[float]:
     """Return the log-probabilities of a text's tokens but the first.
 

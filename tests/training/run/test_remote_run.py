@@ -32,12 +32,19 @@ def server(start: Path) -> Iterator[FakeVllm]:
         yield server
 
 
-def words(start: Path, out: Path, *engine: str) -> list[str]:
+def words(start: Path, out: Path, *engine: str, iterations: int = 2) -> list[str]:
     return [
         *("train", "--env", WORLD, "--policy", str(start), "--out", str(out)),
         *("--engine", *engine),
         *("--clone.updates", "2", "--clone.batch", "4"),
-        *("--rollout.iterations", "2", "--rollout.tasks", "2", "--rollout.group-size", "4"),
+        *(
+            "--rollout.iterations",
+            str(iterations),
+            "--rollout.tasks",
+            "2",
+            "--rollout.group-size",
+            "4",
+        ),
         *("--learner.learning-rate", "2e-3", "--checkpoint.seconds", "0"),
         *("--evaluation.every", "1", "--evaluation.tasks", "2"),
         *("--evaluation.validation-tasks", "2", "--evaluation.modes", '["greedy"]'),
@@ -55,6 +62,18 @@ def iterations(out: Path) -> list[int]:
     return [line["iteration"] for line in lines if line["phase"] == "train"]
 
 
+def interrupt(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Have the user interrupt a run once, after some polls."""
+    polls, poll = itertools.count(1), RemoteEngine.poll
+
+    def interrupted(engine: RemoteEngine, timeout: float | None = None) -> object:
+        if next(polls) == at:
+            raise KeyboardInterrupt
+        return poll(engine, timeout)
+
+    monkeypatch.setattr(RemoteEngine, "poll", interrupted)
+
+
 def test_a_run_is_written_by_a_server_also_when_interrupted(
     start: Path,
     server: FakeVllm,
@@ -62,16 +81,7 @@ def test_a_run_is_written_by_a_server_also_when_interrupted(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    polls, poll = 0, RemoteEngine.poll
-
-    def interrupted(engine: RemoteEngine, timeout: float | None = None) -> object:
-        nonlocal polls
-        polls += 1
-        if polls == 60:
-            raise KeyboardInterrupt
-        return poll(engine, timeout)
-
-    monkeypatch.setattr(RemoteEngine, "poll", interrupted)
+    interrupt(monkeypatch, 60)
     out = tmp_path / "interrupted"
     told = [*words(start, out, *http(server)), "--algorithm.exploration", "episodic"]
     assert main(told) == 130
@@ -123,6 +133,60 @@ def test_a_run_goes_on_after_its_server_was_dead_for_too_long(
     lines = [json.loads(line) for line in (out / "metrics.jsonl").open()]
     events = [line.get("engine_bad_answers", 0) for line in lines if line["phase"] == "train"]
     assert max(events) > 0
+
+
+def test_a_run_goes_on_with_a_server_that_has_moved_and_its_token_is_in_no_file(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    interrupt(monkeypatch, 20)
+    with FakeVllm(start, token="s3cret") as first:
+        told = [*words(start, out, *http(first), iterations=0), "--engine.token", "s3cret"]
+        assert main([*told, "--dry-run"]) == 0
+        assert "s3cret" not in capsys.readouterr().out
+        assert main(told) == 130
+    with FakeVllm(start, token="0ther") as second:
+        moved = ["train", "--resume", str(out), "--engine.url", second.url]
+        assert main(moved) == 2
+        assert "set engine.token" in capsys.readouterr().err
+        assert main([*moved, "--engine.token", "0ther", "--engine.timeout-s", "30"]) == 0
+    assert iterations(out) == []
+    for path in out.rglob("*"):
+        if path.is_file():
+            assert b"s3cret" not in path.read_bytes()
+            assert b"0ther" not in path.read_bytes()
+
+
+def test_adapters_of_a_run_are_published_alone_also_when_interrupted(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeVllm(start, dev=False, rank=8) as server:
+        out = tmp_path / "run"
+        told = [*words(start, out, *http(server)), "--engine.adapters", "true"]
+        told += ["--lora.rank", "4", "--engine.weights", str(tmp_path / "weights")]
+        told += ["--algorithm.exploration", "episodic"]
+        interrupt(monkeypatch, 60)
+        assert main(told) == 130
+        before = len(server.adapters.loaded)
+        assert main(["train", "--resume", str(out)]) == 0
+        assert iterations(out) == [1, 2]
+        assert 3 <= before < len(server.adapters.loaded)
+        writers = {name.partition("-")[0] for name in server.adapters.models}
+        assert len(server.adapters.models) == len(writers)  # older versions are unloaded
+        assert "/collective_rpc" not in server.calls
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").open()]
+    updates = [line for line in lines if line["phase"] == "train" and line["rows"]]
+    assert updates
+    assert all(0 <= line["mismatch_kl"] < 1e-6 for line in updates)
+    assert not list((tmp_path / "weights").rglob("model.safetensors"))
+
+
+def test_a_run_without_adapters_is_told_so(
+    start: Path, server: FakeVllm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = [*words(start, tmp_path / "run", *http(server)), "--engine.adapters", "true"]
+    assert main(told) == 2
+    assert "this model has none: set lora.rank" in capsys.readouterr().err
 
 
 def test_an_engine_that_is_misspelt_or_lacks_its_address_is_named(

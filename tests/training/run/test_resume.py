@@ -139,6 +139,11 @@ def test_a_run_is_worked_on_by_one_process_only(tmp_path: Path) -> None:
         (["--resume", "nowhere"], "holds no run"),
         (["--resume", "{run}", "--seed", "3"], "leave out --seed"),
         (["--resume", "{run}", "--out", "other"], "leave out --out"),
+        (["--resume", "{run}", "--engine", "http"], "leave out --engine"),
+        (
+            ["--resume", "{run}", "--engine.url", "http://127.0.0.1:1", "--engine.seeds", "false"],
+            "leave out --engine.seeds,",
+        ),
     ],
 )
 def test_mistakes_with_resume_are_named(

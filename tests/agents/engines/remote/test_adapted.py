@@ -15,7 +15,8 @@ from fake_vllm import FakeVllm
 from anchorgym.agents import ModelPolicy, Sampling, load_policy
 from anchorgym.agents.engines import engine_factory
 from anchorgym.agents.engines.remote.contract import UnverifiedWeightsError
-from anchorgym.agents.engines.remote.publishing import saved_form, score
+from anchorgym.agents.engines.remote.forms import WholeForm
+from anchorgym.agents.engines.remote.publishing import score
 
 TEXTS = [[5, 9, 7, 6, 11], [3, 4, 8, 8, 2]]
 
@@ -64,8 +65,8 @@ def test_a_server_that_keeps_the_weights_of_adapted_layers_is_noticed_at_once(
 
 
 def test_scores_are_those_of_the_weights_that_are_published(base: Path, server: FakeVllm) -> None:
-    model, plain = served(base, server).model, load_policy(base).model
-    found = {name: weight * 1.1 for name, weight in saved_form(model).items()}
-    expected = score(plain, found, TEXTS)
-    torch.testing.assert_close(torch.tensor(score(model, found, TEXTS)), torch.tensor(expected))
+    model, plain, form = served(base, server).model, load_policy(base).model, WholeForm()
+    found = form.stretched(model, form.tensors(model))
+    expected, here = (score(of, form.parameters(of, found), TEXTS) for of in (plain, model))
+    torch.testing.assert_close(torch.tensor(here), torch.tensor(expected))
     assert not torch.allclose(torch.tensor(score(model, {}, TEXTS)), torch.tensor(expected))

@@ -22,8 +22,10 @@ from anchorgym.agents.engines import (
 )
 from anchorgym.agents.engines.remote.contract import BadAnswerError, EngineUnavailableError
 from anchorgym.agents.engines.remote.engine import RemoteEngine
-from anchorgym.agents.engines.remote.publishing import Publisher, saved_form
-from anchorgym.agents.engines.remote.vllm_engine import VllmBackend, VllmFactory
+from anchorgym.agents.engines.remote.forms import saved_form
+from anchorgym.agents.engines.remote.publishing import Publisher
+from anchorgym.agents.engines.remote.vllm_backend import VllmBackend
+from anchorgym.agents.engines.remote.vllm_engine import VllmFactory
 from anchorgym.agents.policies.tiny import build_tiny
 from anchorgym.envs.errors import MissingExtraError
 

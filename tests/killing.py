@@ -21,7 +21,7 @@ from anchorgym.training.run.metrics import MetricsLog
 
 KILLED = -signal.SIGKILL
 _TENSORS = (
-    "agents.policies.adapters",
+    "agents.engines.peft_format",
     "agents.policies.tabular",
     "training.learning.tensors",
     "training.worlds.overcooked.games",

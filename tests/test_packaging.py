@@ -91,7 +91,7 @@ def test_the_versions_tested_together_are_within_the_ranges_declared(extra: str)
     pinned = pins()
     for requirement in requirements()[extra]:
         name = canonicalize_name(requirement.name)
-        if extra == "nouns":  # nothing of it is installed for the tests
+        if extra in ("nouns", "vllm"):  # nothing of them is installed for the tests
             continue
         assert name in pinned, f"constraints.txt has no version of {name}"
         assert requirement.specifier.contains(pinned[name]), (str(requirement), pinned[name])

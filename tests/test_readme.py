@@ -71,7 +71,7 @@ def test_the_example_environment_is_trained(folder: Path) -> None:
     done = anchorgym(
         folder,
         *("train", "--env", CORRIDOR_ID, "--out", "run", "--rollout.iterations", "6"),
-        *("--clone.updates", "160", "--policy.vocabulary-tasks", "12", "--policy.hidden", "32"),
+        *("--clone.updates", "240", "--policy.vocabulary-tasks", "12", "--policy.hidden", "32"),
         *("--policy.layers", "1", "--rollout.tasks", "6", "--learner.learning-rate", "4e-3"),
         *("--evaluation.modes", '["greedy", "sampled"]'),
     )

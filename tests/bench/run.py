@@ -1,6 +1,6 @@
 """Print the speed figures, each beside what it is compared with, measured in this run.
 
-    python tests/bench/run.py                      # all of them, a quarter of an hour
+    python tests/bench/run.py                      # all of them, half an hour
     python tests/bench/run.py bench_vgc bench_gigpo
 
 Each bench has a process of its own, so that none slows or breaks the next.
@@ -24,6 +24,7 @@ BENCHES = (
     "bench_redteam",
     "bench_vgc",
     "bench_policy",
+    "bench_language_model",
 )
 
 

@@ -136,6 +136,9 @@ class Capabilities:
     """Log-probabilities equal those of the model in this process up to the rounding of its data
     type. Without this capability the engine computes with other kernels or elsewhere, so that a
     learner has to measure the difference and correct for it."""
+    trainable: bool = True
+    """`load_weights` takes other weights than those that the engine has. Without this capability a
+    policy can play and be evaluated, but not be trained."""
     seeded: bool = True
     """A response follows from `Sampling.seed`, its prompt and the weights. Without this capability
     the seed has no influence, and a run cannot be repeated."""

@@ -165,6 +165,11 @@ def _require_capabilities(config: TrainConfig, algorithm: Algorithm, engine: Eng
         raise UnsupportedRequestError(
             "constrained_decoding", "set policy.constrained to false, or take another engine.name"
         )
+    if not able.trainable:
+        raise UnsupportedRequestError(
+            "trainable",
+            "its weights are fixed: take another engine.name, or name a folder as engine.weights",
+        )
     if config.learner.correction in ("token", "turn") and not algorithm.weighable:
         raise ConfigError(
             f"learner.correction: the loss of {config.algorithm.name} cannot be weighted token by "

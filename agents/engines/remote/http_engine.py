@@ -323,7 +323,12 @@ class HttpFactory:
     @property
     def capabilities(self) -> Capabilities:
         """The engine's capabilities beyond sampling."""
-        return Capabilities(nucleus=True, shared_forks=True, seeded=self.seeds)
+        return Capabilities(
+            nucleus=True,
+            shared_forks=True,
+            trainable=self.weights != NO_WEIGHTS,
+            seeded=self.seeds,
+        )
 
     def make(self, served: ServedModel) -> RemoteEngine:
         """Return an engine that gives the server the weights of `served.model` when it is asked."""

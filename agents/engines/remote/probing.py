@@ -50,9 +50,9 @@ class Scores:
     """Log-probabilities of the texts' tokens, (n,) each in nats."""
 
     model: FloatArray
-    """By the model in this process."""
+    """Those that the model in this process computes."""
     engine: FloatArray
-    """By the engine."""
+    """Those that the engine computes."""
 
     @property
     def difference(self) -> float:

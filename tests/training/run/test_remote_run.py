@@ -215,3 +215,12 @@ def test_corrections_are_drawn_from_the_clone_as_it_is(
         assert main(given) == 0
         versions = {int(label.rpartition("-")[2]) for label in server.salts}
     assert {16, 17} <= versions  # of a pool with corrections, and of the clone
+
+
+def test_training_with_fixed_weights_is_refused_before_anything_is_made(
+    start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = ("http", "--engine.url", "http://127.0.0.1:1", "--engine.weights", "none")
+    assert main([*words(start, tmp_path / "run", *engine), "--dry-run"]) == 2
+    assert "its weights are fixed" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

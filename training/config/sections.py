@@ -158,7 +158,7 @@ class CloneConfig(Section):
     """Play that is cloned: the `expert`'s, `random` play of admissible actions, which shows how
     actions are written and not which are good, or `auto`: the expert's if there is one."""
     batch: int = Field(8, ge=1)
-    """Number of episodes in each update of cloning."""
+    """Number of rows in each update of cloning: episodes with transcripts, turns with windows."""
     learning_rate: float = Field(2e-3, gt=0)
     """Learning rate of AdamW, which updates embeddings and norms; 5e-5 for a pretrained model, and
     5e-4 for adapters of one (LoRA)."""

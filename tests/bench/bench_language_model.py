@@ -51,7 +51,10 @@ def measure(name: str) -> dict[str, Any]:
     """Return the speed in CPU time, and the peak memory of this process in GB."""
     import torch
 
+    from anchorgym.training.run.memory import reuse_memory
+
     torch.set_num_threads(1)
+    reuse_memory()
     what, *how = name.split()
     model = build("135M", "cpu")
     if "adapters" in how:
@@ -99,7 +102,7 @@ def _clone(model: Any) -> str:
     policy: Any = SimpleNamespace(model=model, template=template)
     config = CloneConfig(learning_rate=5e-5, matrix_learning_rate=0.0, observation_weight=0.0)
     learner = CloningLearner(policy, config, updates=10, seed=0)
-    learner.update(rows[:2], 0)
+    learner.update(rows, 0)
     began = time.process_time()
     learner.update(rows, 0)
     tokens = sum(len(row.tokens) for row in rows)

@@ -16,7 +16,7 @@ from anchorgym.training.learning.token_batch import padded_length
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-_CPU_MEMORY = 2**30
+_CPU_MEMORY = 3 * 2**29
 """Bytes that activations may take on a CPU."""
 _GPU_SHARE = 0.5
 """Share that activations may take of a GPU's memory beside weights and optimizer. The rest is for

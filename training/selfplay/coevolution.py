@@ -32,6 +32,7 @@ from anchorgym.training.rollout.types import Match, Start
 from anchorgym.training.run.components import find_factory
 from anchorgym.training.run.deterministic import deterministic_kernels
 from anchorgym.training.run.display import Display
+from anchorgym.training.run.memory import reuse_memory
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.run.threads import tensor_threads
@@ -97,6 +98,7 @@ def coevolve(
         tensor_threads(config.threads),
         deterministic_kernels(config.device),
     ):
+        reuse_memory()
         recovery = Recovery(folder, WRITTEN, config.checkpoint)
         if recovery.saved is not None and recovery.saved.state["done"] >= config.generations:
             return  # it is finished, whatever has become of its environment

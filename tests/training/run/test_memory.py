@@ -1,15 +1,21 @@
-"""Memory that is given back between the phases of a run."""
+"""Memory that is kept for further blocks, and given back between the phases of a run."""
 
+import resource
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from forked import Forked
 
-from anchorgym.training.run.memory import release_memory
+from anchorgym.training.run.memory import release_memory, reuse_memory
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="other C libraries give memory back unasked"
+)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other C libraries give memory back unasked")
 def test_holes_between_blocks_in_use_are_given_back() -> None:
     process = psutil.Process()
     # Each hole of 64 KB lies between blocks that stay in use.
@@ -20,3 +26,20 @@ def test_holes_between_blocks_in_use_are_given_back() -> None:
     release_memory()
     assert process.memory_info().rss < full - 200 * 2**20
     assert all(float(block[0]) == 1 for block in in_use)
+
+
+def test_a_block_of_megabytes_takes_the_memory_of_one_that_was_freed(tmp_path: Path) -> None:
+    def new_pages() -> int:
+        begin = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(50):
+            torch.ones(2**24)  # 64 MB
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - begin
+
+    def work() -> int:
+        before = new_pages()
+        reuse_memory()
+        print(before, new_pages())
+        return 0
+
+    before, after = map(int, Forked(tmp_path, work).wait().stdout.split())
+    assert after < before / 5

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache, partial
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anchorgym.agents.engines.line_kernel import attend_on_line, has_line_kernel
+from anchorgym.agents.engines.lines import Span
 from anchorgym.agents.engines.repeatable import repeatably
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ _HALVES = (torch.bfloat16, torch.float16)
 MaskFunction = Callable[..., Tensor]
 """Whether a query attends to a key, from indices of row, head, query and key that broadcast."""
 
-_reading: dict[int, Tensor | tuple[int, ...]] = {}
+_reading: dict[int, Tensor | tuple[Span, ...]] = {}
 """What the present forward pass of a model reads, by the identity of its configuration: positions
-(batch, n_new) of new tokens, or lengths of the rows that share a line. It is no context variable,
-as a backward pass on a GPU computes layers again in a thread of its own."""
+(batch, n_new) of new tokens, or the spans of a line. It is no context variable, as a backward pass
+on a GPU computes layers again in a thread of its own."""
 
 _BLOCK = 64
 """Number of queries in a block; a block attends only to keys up to its own end."""
@@ -86,24 +86,18 @@ class Inputs(NamedTuple):
 
         Without a mask, a token attends to all tokens up to itself.
         """
+        mask, n_new, n_total = self.allowed, self.query.shape[2], self.key.shape[2]
+        if mask is None and n_new < n_total:
+            mask = torch.ones(n_new, n_total, dtype=torch.bool, device=self.key.device)
+            mask = mask.tril_(n_total - n_new)
         return functional.scaled_dot_product_attention(
             self.query,
             self.key,
             self.value,
-            attn_mask=self.allowed,
-            is_causal=self.allowed is None,
+            attn_mask=mask,
+            is_causal=mask is None,
             scale=self.scaling,
             enable_gqa=self.query.shape[1] != self.key.shape[1],
-        )
-
-    def part(self, start: int, end: int) -> Inputs:
-        """Return the inputs of one row of a line, whose mask is that of the longest row."""
-        n = end - start
-        return self._replace(
-            query=self.query[:, :, start:end],
-            key=self.key[:, :, start:end],
-            value=self.value[:, :, start:end],
-            allowed=None if self.allowed is None else self.allowed[:, :, :n, :n],
         )
 
     def attend_grouped(self) -> Tensor:
@@ -138,9 +132,9 @@ class Inputs(NamedTuple):
 
 
 def row_attention(layer: Inputs) -> Tensor:
-    """Attend causally over whole rows, without cache (padding comes last).
+    """Attend causally over whole rows, or the last tokens of them, without cache.
 
-    Without a mask, a token attends to all tokens up to itself.
+    Padding comes last. Without a mask, a token attends to all tokens up to itself.
     """
     if not layer.fuses:
         return _blocked_attention(layer)
@@ -153,16 +147,18 @@ def row_attention(layer: Inputs) -> Tensor:
 
 def _blocked_attention(layer: Inputs) -> Tensor:
     query, key, value, allowed = layer.query, layer.key, layer.value, layer.allowed
-    length = query.shape[2]
+    n_new = query.shape[2]
+    earlier = key.shape[2] - n_new
     mixed = []
-    for start in range(0, length, _BLOCK):
-        end = start + _BLOCK
+    for start in range(0, n_new, _BLOCK):
+        end = min(start + _BLOCK, n_new)
+        reach = earlier + end
         if allowed is None:
-            bias = _future(min(_BLOCK, length - start), start, key.dtype, key.device)
+            bias = _future(end - start, earlier + start, key.dtype, key.device)
         else:
-            bias = _bias(allowed[:, :, start:end, :end], key.dtype)
+            bias = _bias(allowed[:, :, start:end, :reach], key.dtype)
         part = query[:, :, start:end] * layer.scaling
-        mixed.append(layer.attend_with(part, key[:, :, :end], value[:, :, :end], bias))
+        mixed.append(layer.attend_with(part, key[:, :, :reach], value[:, :, :reach], bias))
     return torch.cat(mixed, 2)
 
 
@@ -182,20 +178,36 @@ def cached_attention(layer: Inputs) -> Tensor:
     return layer.attend()
 
 
-def line_attention(layer: Inputs, lengths: Sequence[int]) -> Tensor:
+def line_attention(layer: Inputs, spans: Sequence[Span]) -> Tensor:
     """Attend within each of the rows that share a line, without cache.
 
     Args:
         layer: inputs of one line; its mask, if any, is that of the longest row.
-        lengths: lengths of the rows, whose sum is that of the line.
+        spans: what the line consists of.
     """
-    query = layer.query
-    if layer.fusible and layer.allowed is None and has_line_kernel(query):
+    query, lengths = layer.query, [span.length for span in spans]
+    plain = layer.fusible and layer.allowed is None and not any(span.before for span in spans)
+    if plain and has_line_kernel(query):
         kernel = partial(attend_on_line, lengths=lengths, scaling=layer.scaling)
         return repeatably(kernel, query, layer.key, layer.value)
-    ends = list(accumulate(lengths))
-    starts = [0, *ends[:-1]]
-    return torch.cat([row_attention(layer.part(*row)) for row in zip(starts, ends, strict=True)], 2)
+    queries, keys, values = (of.split(lengths, 2) for of in (query, layer.key, layer.value))
+    mixed = []
+    for n, span in enumerate(spans):
+        end, allowed = span.begin + span.length, layer.allowed
+        if allowed is not None:
+            allowed = allowed[:, :, span.begin : end, :end]
+        key, value = (_with_earlier(of, n, span) for of in (keys, values))
+        mixed.append(
+            row_attention(layer._replace(query=queries[n], key=key, value=value, allowed=allowed))
+        )
+    return torch.cat(mixed, 2)
+
+
+def _with_earlier(parts: Sequence[Tensor], n: int, span: Span) -> Tensor:
+    """Return the keys or values of the row that a span ends, from those of all spans."""
+    if not span.before:
+        return parts[n]
+    return torch.cat([*(parts[of][:, :, :count] for of, count in span.before), parts[n]], 2)
 
 
 def _bias(allowed: Tensor, dtype: torch.dtype) -> Tensor:
@@ -235,7 +247,7 @@ def cached_mask(
         config: the model's configuration.
     """
     positions = cast(Tensor, _reading[id(config)])
-    if positions.shape[1] == kv_length and _is_plain(mask_function) and _is_wide(config):
+    if positions.shape[1] == kv_length and _is_plain(mask_function) and is_wide(config):
         return None
     rows = torch.arange(len(positions), device=device)[:, None, None, None]
     reach = torch.arange(kv_length, device=device)[None, None, None]
@@ -255,7 +267,7 @@ def line_mask(
         device: device of the mask.
         config: the model's configuration.
     """
-    lengths = cast("tuple[int, ...]", _reading[id(config)])
+    lengths = [span.length for span in cast("tuple[Span, ...]", _reading[id(config)])]
     longest = max(lengths)
     begin = sum(lengths[: lengths.index(longest)])
     allowed = _own_mask(mask_function, begin, longest, device)
@@ -271,7 +283,8 @@ def _is_plain(mask_function: MaskFunction) -> bool:
     return mask_function is plain
 
 
-def _is_wide(config: PreTrainedConfig) -> bool:
+def is_wide(config: PreTrainedConfig) -> bool:
+    """Whether heads are wide enough for the fused kernel on a CPU."""
     about: Any = config
     width = getattr(about, "head_dim", None) or about.hidden_size // about.num_attention_heads
     return bool(width >= _FUSED_WIDTH)
@@ -287,19 +300,19 @@ def _own_mask(mask_function: MaskFunction, begin: int, length: int, device: torc
 
 @contextmanager
 def training_attention(
-    model: PreTrainedModel, lengths: Sequence[int] | None = None
+    model: PreTrainedModel, spans: Sequence[Span] | None = None
 ) -> Iterator[None]:
     """Use attention over whole rows inside the block, in forward and backward passes.
 
     Args:
         model: model whose attention is replaced.
-        lengths: lengths of the rows, if they share a line; None for one row a line.
+        spans: what a line of several rows consists of; None for one row a line.
     """
-    if lengths is None:
+    if spans is None:
         with _attention(model, ROWS):
             yield
     else:
-        with _read(model, tuple(lengths)), _attention(model, LINE):
+        with _read(model, tuple(spans)), _attention(model, LINE):
             yield
 
 
@@ -316,7 +329,7 @@ def decoding_attention(model: PreTrainedModel, positions: Tensor) -> Iterator[No
 
 
 @contextmanager
-def _read(model: PreTrainedModel, what: Tensor | tuple[int, ...]) -> Iterator[None]:
+def _read(model: PreTrainedModel, what: Tensor | tuple[Span, ...]) -> Iterator[None]:
     key = id(model.config)
     before = _reading.get(key)
     _reading[key] = what
@@ -371,7 +384,7 @@ def _for_transformers(kernel: Kernel) -> Callable[..., tuple[Tensor, None]]:
 
 
 def _of_line(layer: Inputs, config: PreTrainedConfig) -> Tensor:
-    return line_attention(layer, cast("tuple[int, ...]", _reading[id(config)]))
+    return line_attention(layer, cast("tuple[Span, ...]", _reading[id(config)]))
 
 
 @cache

@@ -11,6 +11,7 @@ from torch import Tensor
 from anchorgym.agents.engines.answering import Request, answer_all
 from anchorgym.agents.engines.contract import Sampling
 from anchorgym.agents.engines.forward import position_limit, row_states, token_logits
+from anchorgym.agents.engines.lines import apart
 from anchorgym.envs.errors import AnchorgymError
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def _learner_difference(
     ids = torch.tensor(padded, device=model.device)
     rows = torch.log_softmax(token_logits(model, row_states(model, ids)), -1)
     line = torch.tensor([[token for tokens in transcripts for token in tokens]])
-    states = row_states(model, line.to(model.device), [len(tokens) for tokens in transcripts])
+    states = row_states(model, line.to(model.device), apart([len(of) for of in transcripts]))
     packed = torch.log_softmax(token_logits(model, states), -1)[0]
     gaps, begin = [], 0
     for row, table in zip(rows, own, strict=True):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from anchorgym.agents.engines.attention import training_attention
+from anchorgym.agents.engines.lines import Span, positions_of
 from anchorgym.agents.engines.placing import has_fast_bfloat16
 
 if TYPE_CHECKING:
@@ -29,20 +30,20 @@ def hidden_states(model: PreTrainedModel, ids: Tensor | None = None, **kwargs: A
     return cast(Tensor, body(input_ids=ids, **kwargs).last_hidden_state)
 
 
-def row_states(model: PreTrainedModel, ids: Tensor, lengths: Sequence[int] | None = None) -> Tensor:
+def row_states(model: PreTrainedModel, ids: Tensor, spans: Sequence[Span] | None = None) -> Tensor:
     """Return the last hidden states (n_lines, length, width) of whole rows, for training.
 
     Args:
         model: a causal language model.
         ids: (n_lines, length) tokens. Padding comes last and attention is causal, so padding needs
             no mask.
-        lengths: lengths of the rows that share one line, and that do not attend to each other; None
-            for one row a line.
+        spans: what a line of several rows consists of, which attend to none but their own tokens;
+            None for one row a line.
     """
-    with training_attention(model, lengths):
-        if lengths is None:
+    with training_attention(model, spans):
+        if spans is None:
             return hidden_states(model, ids, use_cache=False)
-        positions = torch.cat([torch.arange(n, device=ids.device) for n in lengths])[None]
+        positions = positions_of(spans).to(ids.device)[None]
         return hidden_states(model, ids, use_cache=False, position_ids=positions)
 
 

@@ -4,6 +4,7 @@
     python docs/experiments/run.py generated --seeds 0 1 2
     python docs/experiments/run.py webshop --seeds 0 1 2 3 4
     python docs/experiments/run.py language --seeds 0 1 2
+    python docs/experiments/run.py language_grpo --seeds 0 1 2
 
 A run that was interrupted goes on where it was; one that is among the results is not run again.
 Results are appended to docs/experiments/NAME.jsonl as they come.
@@ -13,8 +14,8 @@ beside it, a control: the same job without reinforcement, whose cloning takes th
 reinforcement took. Both are compared with the clone that reinforcement began from, task by task.
 `webshop` clones the expert once (seed 0) and goes on from there with GRPO and with GiGPO, each seed
 with the same tasks for both; they are compared with each other and with the clone. `language` is
-`make train-llm`, and GRPO from the same clone with the same tasks; both are measured on 64 held-out
-tasks of valid_unseen, greedy and sampled.
+`make train-llm`, and `language_grpo` the same with GRPO; both are measured on 64 held-out tasks of
+valid_unseen, greedy and sampled.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from anchorgym.training import (
 from anchorgym.training.config.overrides import parse_settings
 
 HERE = Path(__file__).parent
+_LANGUAGE = f"@{HERE.parent.parent / 'examples' / 'train_llm.toml'}"
 
 
 def official(seed: int, runs: Path, data: str | None) -> dict[str, Any]:
@@ -106,17 +108,14 @@ def webshop(seed: int, runs: Path, data: str | None) -> dict[str, Any]:
 
 
 def language(seed: int, runs: Path, data: str | None) -> dict[str, Any]:
-    """Train SmolLM2 by the recipe of `make train-llm`, with GiGPO and with GRPO from its clone."""
-    recipe = [f"@{HERE.parent.parent / 'examples' / 'train_llm.toml'}", "--seed", str(seed)]
-    folder = runs / f"language-gigpo-s{seed}"
-    clone = ["--policy.name", str(folder / "clone"), "--clone.updates", "0"]
-    results = {
-        "gigpo": finished(recipe, folder),
-        "grpo": finished(
-            [*recipe, *clone, "--algorithm.name", "grpo"], runs / f"language-grpo-s{seed}"
-        ),
-    }
-    return {name: figures(found) for name, found in results.items()}
+    """Train SmolLM2 by the recipe of `make train-llm`."""
+    return figures(finished([_LANGUAGE, "--seed", str(seed)], runs / f"language-s{seed}"))
+
+
+def language_grpo(seed: int, runs: Path, data: str | None) -> dict[str, Any]:
+    """The same with GRPO, whose clone is the same."""
+    settings = [_LANGUAGE, "--seed", str(seed), "--algorithm.name", "grpo"]
+    return figures(finished(settings, runs / f"language_grpo-s{seed}"))
 
 
 def finished(settings: list[str], folder: Path) -> dict[str, Any]:
@@ -151,6 +150,7 @@ EXPERIMENTS = {
     "generated": generated,
     "webshop": webshop,
     "language": language,
+    "language_grpo": language_grpo,
 }
 
 

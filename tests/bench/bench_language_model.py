@@ -32,6 +32,7 @@ BARS = {
     "train": "≥ 220 tokens/s in bfloat16, ≤ 4.5 GB",
     "train recomputing": "",
     "train packed": "≥ the figure without packing",
+    "train siblings": "",
     "train adapters": "",
     "train adapters recomputing": "",
     "clone": "≤ 5 CPU s an update in bfloat16",
@@ -64,8 +65,9 @@ def measure(name: str) -> dict[str, Any]:
     elif what == "clone":
         speed = _clone(model)
     else:
-        memory = {"recompute": "recomputing" in how, "packing": "packed" in how}
-        speed = f"{training(model, rows_of(model, *TRAINED), **memory):.0f} tokens/s"
+        memory = {"recompute": "recomputing" in how, "packing": "packed" in how or None}
+        rows = rows_of(model, *TRAINED, siblings="siblings" in how)
+        speed = f"{training(model, rows, **memory):.0f} tokens/s"
     dtype = str(model.dtype).removeprefix("torch.")
     return {"speed": f"{speed} ({dtype})", "memory": peak_memory(model)}
 

@@ -108,17 +108,25 @@ def generation(engine: Any, model: Any, prompts: list[list[int]], response: int)
     return seconds
 
 
-def rows_of(model: Any, n: int, read: int, written: int) -> list[Any]:
-    """Return training rows of random tokens, some of them 40 or 80 tokens shorter."""
+def rows_of(model: Any, n: int, read: int, written: int, *, siblings: bool = False) -> list[Any]:
+    """Return training rows of random tokens, some of them 40 or 80 tokens shorter.
+
+    Siblings begin with the same tokens, those that all of them have read.
+    """
     import torch
 
     from anchorgym.training.learning.rows import TokenRow
 
     generator = torch.Generator().manual_seed(1)
     lengths = [read + written - 40 * (i % 3) for i in range(n)]
+    size = model.config.vocab_size
+    tokens = [torch.randint(0, size, (of,), generator=generator).tolist() for of in lengths]
+    if siblings:
+        shared = min(lengths) - written
+        tokens = [[*tokens[0][:shared], *of[shared:]] for of in tokens]
     return [
         TokenRow(
-            torch.randint(0, model.config.vocab_size, (length,), generator=generator).tolist(),
+            tokens[i],
             [False] * (length - written) + [True] * written,
             [-10.8] * written,
             [1.0 - 2 * (i % 2)] * written,

@@ -22,7 +22,7 @@ from anchorgym.training.learning.gradient_learner import GradientLearner
 from anchorgym.training.learning.micro_batches import micro_batches, usual_budget
 from anchorgym.training.learning.muon import Muon
 from anchorgym.training.learning.scoring import cross_entropies
-from anchorgym.training.learning.token_batch import pad_rows, padded_length
+from anchorgym.training.learning.token_batch import Lines, layout_of, pad_rows, padded_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel  # noqa: F401  (ruff does not see it in quotes)
@@ -108,10 +108,13 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
             )
         self.model.eval()  # without dropout
         predicted = _Predicted.of(rows, self._looked_at(rows))
-        parts = micro_batches([len(row.tokens) for row in rows], self._budget)
+        tokens = [row.tokens for row in rows]
+        parts = micro_batches(tokens, self._budget, layout_of(self.model, tokens, None))
         if of is None and len(parts) > 1:
             of = predicted.counts()
-        losses = [self._losses(predicted.take(part), of) for part in parts]
+        losses = [
+            self._losses([tokens[i] for i in part], predicted.take(part), of) for part in parts
+        ]
         done, read = (sum(of_kind) for of_kind in zip(*losses, strict=True))
         return {
             "loss": done + self.config.observation_weight * read,
@@ -136,16 +139,19 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         counts = {"learning_rate": rate, "rows": len(rows), "steps": len(records)}
         return {**means(records), **counts}
 
-    def _losses(self, predicted: _Predicted, of: Sizes | None) -> tuple[float, float]:
+    def _losses(
+        self, rows: Sequence[Sequence[int]], predicted: _Predicted, of: Sizes | None
+    ) -> tuple[float, float]:
         """Go backward; return the losses of the imitated tokens, and of the read ones."""
+        lines = Lines.of(rows, layout_of(self.model, rows, None)).to(self.device)
+        targets, kinds = (of.to(self.device) for of in (predicted.targets, predicted.kinds))
+        chosen = None if predicted.looked_at is None else predicted.looked_at.to(self.device)
         with self._precision():
-            hidden = row_states(self.model, predicted.ids.to(self.device))[:, :-1].flatten(0, 1)
-            targets, kinds = (
-                part.flatten().to(self.device) for part in (predicted.targets, predicted.kinds)
-            )
-            if predicted.looked_at is not None:
-                chosen = predicted.looked_at.flatten().to(self.device)
-                hidden, targets, kinds = hidden[chosen], targets[chosen], kinds[chosen]
+            hidden = lines.before(row_states(self.model, lines.ids, lines.spans), chosen)
+            if chosen is None:
+                targets, kinds = targets.flatten(), kinds.flatten()
+            else:
+                targets, kinds = targets[chosen], kinds[chosen]
             losses = cross_entropies(self.model, hidden, targets)
         n_done, n_read = (None, None) if of is None else (of["done"], of["read"])
         done, read = _mean(losses, kinds == DONE, n_done), _mean(losses, kinds == READ, n_read)
@@ -171,10 +177,8 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
 
 @dataclass(frozen=True, slots=True)
 class _Predicted:
-    """What is predicted of some rows, as tensors (n_rows, length - 1) beside `ids`."""
+    """What is predicted of some rows, as tensors (n_rows, length - 1)."""
 
-    ids: Tensor
-    """(n_rows, length) tokens, padded at the end."""
     targets: Tensor
     """The token to predict at each position."""
     kinds: Tensor
@@ -185,12 +189,11 @@ class _Predicted:
     @classmethod
     def of(cls, rows: Sequence[Demonstration], looked_at: Tensor | None) -> _Predicted:
         """Make tensors of rows."""
-        ids = pad_rows([row.tokens for row in rows], torch.long)
-        targets = ids.clone()
+        targets = pad_rows([row.tokens for row in rows], torch.long)
         for i, row in enumerate(rows):
             for position, token in row.instead.items():
                 targets[i, position] = token
-        return cls(ids, targets[:, 1:], _kinds(rows), looked_at)
+        return cls(targets[:, 1:], _kinds(rows), looked_at)
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of imitated and of read tokens that are predicted."""
@@ -199,14 +202,13 @@ class _Predicted:
 
     def take(self, rows: Sequence[int]) -> _Predicted:
         """Return some of the rows, without the padding that only others need."""
-        if len(rows) == len(self.ids):
+        if list(rows) == list(range(len(self.kinds))):
             return self
         kinds = self.kinds[list(rows)]
         longest = int((kinds != PADDING).sum(1).max()) + 1
         n = padded_length(longest)
         looked_at = None if self.looked_at is None else self.looked_at[list(rows), : n - 1]
-        chosen = self.ids[list(rows), :n], self.targets[list(rows), : n - 1]
-        return _Predicted(*chosen, kinds[:, : n - 1], looked_at)
+        return _Predicted(self.targets[list(rows), : n - 1], kinds[:, : n - 1], looked_at)
 
 
 def _kinds(rows: Sequence[Demonstration]) -> Tensor:

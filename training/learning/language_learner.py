@@ -40,7 +40,7 @@ from anchorgym.training.learning.mismatch import corrected
 from anchorgym.training.learning.reference import ReferenceModel, reference_of
 from anchorgym.training.learning.rows import TokenRow
 from anchorgym.training.learning.scoring import scores
-from anchorgym.training.learning.token_batch import TokenBatch, choice_mask
+from anchorgym.training.learning.token_batch import Layout, TokenBatch, choice_mask, layout_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -182,7 +182,8 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         return found
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[int]]:
-        return micro_batches([len(row) for row in rows], self._budget, packed=self.config.packing)
+        tokens = [row.tokens for row in rows]
+        return micro_batches(tokens, self._budget, self._layout(rows))
 
     def _whole(self, rows: Sequence[TokenRow], of: Sizes | None) -> Statistics:
         """Take one pass over all rows of a mini-batch, or of a part of one."""
@@ -234,12 +235,15 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
             again = any(len(row) > self._budget for row in rows)
         with ExitStack() as stack:
             if again:
-                stack.enter_context(training_attention(self.model, self._tokens(rows).lengths))
+                stack.enter_context(training_attention(self.model, self._tokens(rows).lines.spans))
                 stack.enter_context(recomputing(self.model))
             yield
 
     def _tokens(self, rows: Sequence[TokenRow]) -> TokenBatch:
-        return TokenBatch.of(rows, packed=self.config.packing)
+        return TokenBatch.of(rows, self._layout(rows))
+
+    def _layout(self, rows: Sequence[TokenRow]) -> Layout:
+        return layout_of(self.model, [row.tokens for row in rows], self.config.packing)
 
     @torch.no_grad()
     def _referred(self, rows: Sequence[TokenRow]) -> Tensor | None:
@@ -257,15 +261,15 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         Both are of the distribution that was sampled from, with its choices and its temperatures,
         or with one temperature for all tokens.
         """
-        tokens = self._tokens(rows).to(self.device)
-        hidden = row_states(model, tokens.ids, tokens.lengths)[:, :-1][tokens.written]
-        written = tokens.ids[:, 1:][tokens.written]
+        batch = self._tokens(rows).to(self.device)
+        states = row_states(model, batch.lines.ids, batch.lines.spans)
+        hidden = batch.lines.before(states, batch.written)
         mask = choice_mask(rows, model.config.vocab_size)
         choices = None if mask is None else mask.to(self.device)
         heat: float | Tensor | None = temperature
         if heat is None:
             heat = sampling_temperatures(rows, self.temperature, self.device)
-        return scores(model, hidden, written, choices, heat)
+        return scores(model, hidden, batch.tokens, choices, heat)
 
 
 _REFERENCE = "reference.txt"

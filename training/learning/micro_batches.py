@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from anchorgym.training.learning.token_batch import padded_length
+from anchorgym.agents.engines.lines import line_order, shared_length
+from anchorgym.training.learning.token_batch import Layout, padded_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -21,6 +22,7 @@ _CPU_MEMORY = 3 * 2**29
 _GPU_SHARE = 0.5
 """Share that activations may take of a GPU's memory beside weights and optimizer. The rest is for
 logits, for what the allocator cannot use, and for an engine's keys and values."""
+_PADDED = Layout()
 _WIDTHS, _FEED_FORWARD = 18, 4
 """Activations that a layer keeps of a token, in widths of the model and of its feed-forward."""
 
@@ -66,35 +68,42 @@ def usual_budget(model: PreTrainedModel, copies: int = 0) -> int:
     return max(1, int(memory / activation_bytes(model.config, model.dtype)))
 
 
-def micro_batches(lengths: Sequence[int], budget: int, *, packed: bool = False) -> list[list[int]]:
-    """Split rows into parts that have at most `budget` tokens, padding included.
+def micro_batches(
+    rows: Sequence[Sequence[int]], budget: int, layout: Layout = _PADDED
+) -> list[list[int]]:
+    """Split rows into parts of which a model reads at most `budget` tokens, padding included.
 
-    Rows that fit together stay in order; otherwise rows of about equal length share a part. A row
-    that is longer than the budget gets a part of its own.
+    Rows that fit together stay in order; otherwise rows of about equal length share a part, or
+    those that share their beginnings. A row that is longer than the budget gets a part of its own.
 
     Args:
-        lengths: (n_rows,) lengths in tokens.
+        rows: tokens of each row.
         budget: most tokens of a part.
-        packed: whether the rows of a part share a line, which needs no padding.
+        layout: how the rows of a part are laid out.
 
     Returns:
         The indices of the rows of each part.
     """
-    order = list(range(len(lengths)))
-    if _size(lengths, packed) <= budget:
+    order = list(range(len(rows)))
+    if layout.size(rows) <= budget:
         return [order]
+    order = line_order(rows) if layout.sharing else sorted(order, key=lambda i: len(rows[i]))
     parts: list[list[int]] = [[]]
-    for i in sorted(order, key=lambda i: lengths[i]):
-        if parts[-1] and _size([lengths[j] for j in (*parts[-1], i)], packed) > budget:
+    filled = 0  # tokens of the last part, without padding
+    for i in order:
+        added = len(rows[i])
+        if parts[-1] and layout.sharing:
+            added -= shared_length(rows[parts[-1][-1]], rows[i])
+        if layout.packed:
+            size = padded_length(filled + added)
+        else:
+            size = padded_length(len(rows[i])) * (len(parts[-1]) + 1)
+        if parts[-1] and size > budget:
             parts.append([])
+            filled, added = 0, len(rows[i])
         parts[-1].append(i)
+        filled += added
     return parts
-
-
-def _size(lengths: Sequence[int], packed: bool) -> int:
-    if packed:
-        return padded_length(sum(lengths))
-    return padded_length(max(lengths, default=0)) * len(lengths)
 
 
 @contextmanager

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from anchorgym.agents.engines.attention import is_wide
+from anchorgym.agents.engines.lines import Span, lay_out, line_length, shares_beginnings
 from anchorgym.training.learning.rows import TokenRow
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 LENGTH_STEP = 16
 """Rows are padded to a multiple of this length, as kernels are prepared anew for each shape."""
+_WORTH = 0.8
+"""Share of the padded tokens that a line may have at most, to be chosen by itself."""
 
 
 def padded_length(length: int) -> int:
@@ -31,39 +38,113 @@ def pad_rows(rows: Sequence[Sequence[Any]], dtype: torch.dtype, fill: float = 0)
     return out
 
 
+class Layout(NamedTuple):
+    """How the rows of a pass are laid out."""
+
+    packed: bool = False
+    """Whether all rows share one line, without padding."""
+    sharing: bool = False
+    """Whether beginnings that rows share are on that line once."""
+
+    def size(self, rows: Sequence[Sequence[int]]) -> int:
+        """Return the number of tokens that a model reads, padding included."""
+        if self.packed:
+            return padded_length(line_length(rows, sharing=self.sharing))
+        return padded_length(max(map(len, rows), default=0)) * len(rows)
+
+
+def layout_of(
+    model: PreTrainedModel, rows: Sequence[Sequence[int]], packing: bool | None
+) -> Layout:
+    """Return the layout of rows.
+
+    Args:
+        model: model that reads them.
+        rows: tokens of each row.
+        packing: whether rows share a line; None decides by itself. It packs rows on a CPU if they
+            share enough tokens to be worth it, and heads are wide enough for the fused kernel.
+    """
+    line = Layout(packed=True, sharing=shares_beginnings(model.config))
+    if packing is not None:
+        return line if packing else Layout()
+    if not line.sharing or model.device.type != "cpu" or not is_wide(model.config):
+        return Layout()
+    return line if line.size(rows) <= _WORTH * Layout().size(rows) else Layout()
+
+
 @dataclass(frozen=True, slots=True)
-class TokenBatch:
-    """Training rows as tensors on a device: one row a line, or all rows in one line.
+class Lines:
+    """Rows of tokens as a model reads them: one row a line, or all rows on one line.
 
     Attributes:
         ids: (n_lines, length) tokens, padded at the end.
-        written: (n_lines, length - 1) True where the next token was sampled.
-        lengths: lengths of the rows that share the line, with its padding as a last row; None for
-            one row a line. Rows of a line do not attend to each other.
+        places: (n_rows, row_length) place of each token of a row among those of all lines; 0 beyond
+            the row's end.
+        spans: what the one line consists of, with its padding at the end; None for one row a line.
     """
 
     ids: Tensor
-    written: Tensor
-    lengths: tuple[int, ...] | None = None
+    places: Tensor
+    spans: tuple[Span, ...] | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[TokenRow], *, packed: bool = False) -> TokenBatch:
-        """Make a batch of rows, whose written tokens come in the order of the rows."""
-        if not packed:
-            ids = pad_rows([row.tokens for row in rows], torch.long)
-            return cls(ids, pad_rows([row.written for row in rows], torch.bool)[:, 1:])
-        ids = pad_rows([[token for row in rows for token in row.tokens]], torch.long)
-        # A row's first token must not be predicted from the last token of the row before it.
-        written = [flag for row in rows for flag in (False, *row.written[1:])]
-        lengths = [len(row) for row in rows]
-        padding = ids.shape[1] - sum(lengths)
-        if padding:
-            lengths.append(padding)
-        return cls(ids, pad_rows([written], torch.bool)[:, 1:], tuple(lengths))
+    def of(cls, rows: Sequence[Sequence[int]], layout: Layout) -> Lines:
+        """Lay rows out."""
+        if not layout.packed:
+            ids = pad_rows(rows, torch.long)
+            return cls(ids, torch.arange(ids.numel()).view_as(ids))
+        tokens, spans, places = lay_out(rows, sharing=layout.sharing)
+        ids = pad_rows([tokens], torch.long)
+        if padding := ids.shape[1] - len(tokens):
+            spans.append(Span(0, padding))
+        return cls(ids, pad_rows(places, torch.long), tuple(spans))
+
+    def to(self, device: torch.device) -> Lines:
+        """Return the lines on another device."""
+        return Lines(self.ids.to(device), self.places.to(device), self.spans)
+
+    def before(self, states: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """Return the states before tokens, row by row.
+
+        Args:
+            states: (n_lines, length, width) states of the lines.
+            chosen: (n_rows, row_length - 1) which tokens but the first of each row; None for all.
+
+        Returns:
+            (n_chosen, width), or of all tokens (n_rows * (row_length - 1), width).
+        """
+        if self.spans is None:
+            return states[:, :-1].flatten(0, 1) if chosen is None else states[:, :-1][chosen]
+        places = self.places[:, :-1]
+        places = places.flatten() if chosen is None else places[chosen]
+        return states[0].index_select(0, places)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBatch:
+    """Training rows as tensors on a device.
+
+    Attributes:
+        lines: the tokens as a model reads them.
+        written: (n_rows, row_length - 1) True where the next token was sampled.
+        tokens: (n_written,) the sampled tokens, in the order of the rows.
+    """
+
+    lines: Lines
+    written: Tensor
+    tokens: Tensor
+
+    @classmethod
+    def of(cls, rows: Sequence[TokenRow], layout: Layout) -> TokenBatch:
+        """Make a batch of rows."""
+        sequences = [row.tokens for row in rows]
+        written = pad_rows([row.written for row in rows], torch.bool)[:, 1:]
+        tokens = pad_rows(sequences, torch.long)[:, 1:][written]
+        return cls(Lines.of(sequences, layout), written, tokens)
 
     def to(self, device: torch.device) -> TokenBatch:
         """Return the batch on another device."""
-        return TokenBatch(self.ids.to(device), self.written.to(device), self.lengths)
+        return TokenBatch(self.lines.to(device), self.written.to(device), self.tokens.to(device))
 
 
 def choice_mask(rows: Sequence[TokenRow], n_tokens: int) -> Tensor | None:

@@ -14,6 +14,7 @@ from anchorgym.agents.engines.attention import (
     row_attention,
     training_attention,
 )
+from anchorgym.agents.engines.lines import apart
 
 BATCH, HEADS, LENGTH = 2, 4, 9
 
@@ -53,8 +54,8 @@ def test_rows_of_a_line_attend_to_themselves_alone(width: int, window: int | Non
         allowed = (reach[None] <= reach[:, None]) & (reach[None] > reach[:, None] - window)
         allowed = allowed[None, None]
     query, key, value = line = leaves(2, width, 1, sum(lengths))
-    mixed = line_attention(Inputs(query, key, value, allowed, 0.3, None, None), lengths)
-    query, key, value = apart = leaves(2, width, 1, sum(lengths))
+    mixed = line_attention(Inputs(query, key, value, allowed, 0.3, None, None), apart(lengths))
+    query, key, value = alone = leaves(2, width, 1, sum(lengths))
     truth = []
     for begin, n in zip((0, 5, 6, 18), lengths, strict=True):
         rows = [of[:, :, begin : begin + n] for of in (query, key, value)]
@@ -67,7 +68,7 @@ def test_rows_of_a_line_attend_to_themselves_alone(width: int, window: int | Non
     assert torch.allclose(mixed, torch.cat(truth, 2), atol=1e-5)
     mixed.square().sum().backward()
     torch.cat(truth, 2).square().sum().backward()
-    for ours, theirs in zip(line, apart, strict=True):
+    for ours, theirs in zip(line, alone, strict=True):
         assert torch.allclose(ours.grad, theirs.grad, atol=1e-4)
 
 

@@ -21,6 +21,7 @@ from anchorgym.agents.engines.checking import check_engine
 from anchorgym.agents.engines.contract import Generation
 from anchorgym.agents.engines.drawing import draw, nucleus
 from anchorgym.agents.engines.forward import row_states
+from anchorgym.agents.engines.lines import Span, apart
 from anchorgym.agents.engines.placing import DtypeName, place, placed_engines, resolve_device
 from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.engines.torch_engine import TorchEngine
@@ -202,9 +203,9 @@ class _Watched(torch.autograd.Function):
         return slope
 
 
-@pytest.mark.parametrize("lengths", [None, (7, 9)])
+@pytest.mark.parametrize("spans", [None, apart((7, 9)), (Span(0, 9), Span(4, 7, ((0, 4),)))])
 def test_attention_goes_backward_by_kernels_that_repeat(
-    lengths: tuple[int, ...] | None, device: torch.device, monkeypatch: pytest.MonkeyPatch
+    spans: tuple[Span, ...] | None, device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = model_on(device, "bfloat16")
     watch: Any = _Watched.apply
@@ -219,7 +220,7 @@ def test_attention_goes_backward_by_kernels_that_repeat(
     _Watched.strict.clear()
     rows = torch.arange(3, 19, device=device)[None]
     with deterministic_kernels(str(device)):
-        row_states(model, rows, lengths).float().square().sum().backward()
+        row_states(model, rows, spans).float().square().sum().backward()
         assert torch.is_deterministic_algorithms_warn_only_enabled() == (device.type == "cuda")
     assert len(_Watched.strict) >= model.config.num_hidden_layers
     assert set(_Watched.strict) == {device.type == "cuda"}

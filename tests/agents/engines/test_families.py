@@ -13,6 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from anchorgym.agents.engines import EngineError, Sampling
 from anchorgym.agents.engines.families import UnsupportedModelError, probe, require_supported
 from anchorgym.agents.engines.forward import position_limit, row_states, token_logits
+from anchorgym.agents.engines.lines import apart
 from anchorgym.agents.engines.torch_engine import TorchEngine
 
 EXACT = 1e-5
@@ -59,7 +60,7 @@ def test_what_a_learner_reads_has_the_logprobs_of_the_model(name: str) -> None:
     line = torch.tensor([[token for row in rows for token in row] + [0] * 7])
     lengths = [*map(len, rows), 7]
     alone = torch.log_softmax(token_logits(model, row_states(model, padded)), -1)
-    packed = torch.log_softmax(token_logits(model, row_states(model, line, lengths)), -1)[0]
+    packed = torch.log_softmax(token_logits(model, row_states(model, line, apart(lengths))), -1)[0]
     begin = 0
     for row, table in zip(rows, alone, strict=True):
         truth = own(model, row)

@@ -19,7 +19,7 @@ from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.language_learner import LanguageLearner
 from anchorgym.training.learning.micro_batches import micro_batches
 from anchorgym.training.learning.rows import TokenRow, episode_rows, training_rows
-from anchorgym.training.learning.token_batch import TokenBatch, choice_mask
+from anchorgym.training.learning.token_batch import Layout, TokenBatch, choice_mask
 
 WORLD = "test/CandidKeyDoor-v0"
 TEMPERATURE = 0.8
@@ -143,14 +143,18 @@ def test_a_window_is_a_row_a_turn_and_a_transcript_one_an_episode() -> None:
         assert len(row) == sum(len(t.context) + len(t.response) for t in episode.turns)
 
 
-@given(st.lists(st.integers(1, 60), min_size=1), st.integers(1, 300), st.booleans())
+@given(
+    st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=60), min_size=1),
+    st.integers(1, 300),
+    st.sampled_from([Layout(), Layout(packed=True), Layout(packed=True, sharing=True)]),
+)
 def test_parts_of_a_minibatch_hold_every_row_once_within_the_budget(
-    lengths: list[int], budget: int, packed: bool
+    rows: list[list[int]], budget: int, layout: Layout
 ) -> None:
-    parts = micro_batches(lengths, budget, packed=packed)
-    assert sorted(i for part in parts for i in part) == list(range(len(lengths)))
+    parts = micro_batches(rows, budget, layout)
+    assert sorted(i for part in parts for i in part) == list(range(len(rows)))
     for part in parts:
-        rows = [TokenRow([0] * lengths[i], [False] * lengths[i]) for i in part]
-        assert len(part) == 1 or TokenBatch.of(rows, packed=packed).ids.numel() <= budget
+        some = [TokenRow(rows[i], [False] * len(rows[i])) for i in part]
+        assert len(part) == 1 or TokenBatch.of(some, layout).lines.ids.numel() <= budget
     if len(parts) == 1:
-        assert parts[0] == list(range(len(lengths)))  # in the order that they came in
+        assert parts[0] == list(range(len(rows)))  # in the order that they came in

@@ -11,7 +11,7 @@ from torch import Tensor
 from anchorgym.agents.engines.answering import Request, answer_all
 from anchorgym.agents.engines.contract import Sampling
 from anchorgym.agents.engines.forward import position_limit, row_states, token_logits
-from anchorgym.agents.engines.lines import apart
+from anchorgym.agents.engines.lines import lay_out, shares_beginnings
 from anchorgym.envs.errors import AnchorgymError
 
 if TYPE_CHECKING:
@@ -169,12 +169,11 @@ def _learner_difference(
     padded = [[*tokens, *[0] * (length - len(tokens))] for tokens in transcripts]
     ids = torch.tensor(padded, device=model.device)
     rows = torch.log_softmax(token_logits(model, row_states(model, ids)), -1)
-    line = torch.tensor([[token for tokens in transcripts for token in tokens]])
-    states = row_states(model, line.to(model.device), apart([len(of) for of in transcripts]))
-    packed = torch.log_softmax(token_logits(model, states), -1)[0]
-    gaps, begin = [], 0
-    for row, table in zip(rows, own, strict=True):
+    tokens, spans, places = lay_out(transcripts, sharing=shares_beginnings(model.config))
+    line = row_states(model, torch.tensor([tokens], device=model.device), spans)
+    packed = torch.log_softmax(token_logits(model, line), -1)[0]
+    gaps = []
+    for row, table, places_of_row in zip(rows, own, places, strict=True):
         gaps.append((row[: len(table)] - table).abs().max())
-        gaps.append((packed[begin : begin + len(table)] - table).abs().max())
-        begin += len(table)
+        gaps.append((packed[places_of_row] - table).abs().max())
     return float(torch.stack(gaps).max())

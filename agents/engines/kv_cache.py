@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -208,7 +210,7 @@ class SlotCache(Cache):
         for buffers, states in ((self._keys, keys), (self._values, values)):
             _, heads, _, width = states.shape
             shape = len(self._owners), heads, capacity, width
-            buffers.append(states.new_zeros(shape, dtype=self._dtype))
+            buffers.append(_zeros(shape, self._dtype, self._device))
 
     def _fit(self, rows: int, length: int) -> None:
         """Grow the buffers to hold `rows` sessions of `length` tokens."""
@@ -222,6 +224,20 @@ class SlotCache(Cache):
         rows, length = max(rows, have_rows), max(length, have_length)
         for buffers in (self._keys, self._values):
             for i, old in enumerate(buffers):
-                new = old.new_zeros(rows, old.shape[1], length, old.shape[3])
+                shape = rows, old.shape[1], length, old.shape[3]
+                new = _zeros(shape, self._dtype, self._device)
                 new[:have_rows, :, :have_length] = old
                 buffers[i] = new
+
+
+def _zeros(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return a tensor of zeros that takes memory of its own.
+
+    On a CPU, memory is taken where something is written alone, and given back at once when the
+    tensor is dropped: as blocks of the C library's heap, which lie between others, buffers that
+    have grown would leave as much memory behind as they take.
+    """
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if device.type != "cpu" or not n_bytes:
+        return torch.zeros(tuple(shape), dtype=dtype, device=device)
+    return torch.frombuffer(mmap.mmap(-1, n_bytes), dtype=dtype).view(tuple(shape))

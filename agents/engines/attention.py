@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anchorgym.agents.engines.line_kernel import attend_on_line, has_line_kernel
-from anchorgym.agents.engines.lines import Span
+from anchorgym.agents.engines.lines import Span, whole_row
 from anchorgym.agents.engines.repeatable import repeatably
 
 if TYPE_CHECKING:
@@ -196,18 +196,11 @@ def line_attention(layer: Inputs, spans: Sequence[Span]) -> Tensor:
         end, allowed = span.begin + span.length, layer.allowed
         if allowed is not None:
             allowed = allowed[:, :, span.begin : end, :end]
-        key, value = (_with_earlier(of, n, span) for of in (keys, values))
+        key, value = (whole_row(of, n, span) for of in (keys, values))
         mixed.append(
             row_attention(layer._replace(query=queries[n], key=key, value=value, allowed=allowed))
         )
     return torch.cat(mixed, 2)
-
-
-def _with_earlier(parts: Sequence[Tensor], n: int, span: Span) -> Tensor:
-    """Return the keys or values of the row that a span ends, from those of all spans."""
-    if not span.before:
-        return parts[n]
-    return torch.cat([*(parts[of][:, :, :count] for of, count in span.before), parts[n]], 2)
 
 
 def _bias(allowed: Tensor, dtype: torch.dtype) -> Tensor:

@@ -42,7 +42,7 @@ def positions_of(spans: Sequence[Span]) -> Tensor:
 
 def line_order(rows: Sequence[Sequence[int]]) -> list[int]:
     """Return the order in which neighbouring rows share as many tokens as they can."""
-    return sorted(range(len(rows)), key=lambda i: rows[i])
+    return sorted(range(len(rows)), key=lambda i: list(rows[i]))
 
 
 def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
@@ -102,6 +102,19 @@ def _first(path: Sequence[tuple[int, int]], length: int) -> list[tuple[int, int]
         found.append((span, min(count, length)))
         length -= count
     return found
+
+
+def whole_row(parts: Sequence[Tensor], n: int, span: Span) -> Tensor:
+    """Return the keys or values (…, length, width) of the row that a span ends.
+
+    Args:
+        parts: those that each span of the line adds.
+        n: number of the span.
+        span: the span.
+    """
+    if not span.before:
+        return parts[n]
+    return torch.cat([*(parts[of][..., :count, :] for of, count in span.before), parts[n]], -2)
 
 
 def shares_beginnings(config: PreTrainedConfig) -> bool:

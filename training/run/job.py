@@ -36,7 +36,7 @@ from anchorgym.training.run.components import Components, new_policy
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.first_look import first_look
 from anchorgym.training.run.iterations import Iterations
-from anchorgym.training.run.memory import release_memory
+from anchorgym.training.run.memory import release_memory, reuse_memory
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.progress import PHASES, Progress
 from anchorgym.training.run.recovery import Recovery
@@ -98,6 +98,7 @@ class Job:
 
     def run(self) -> Run:
         """Run to the end; an interruption still writes the policy and the curve."""
+        reuse_memory()
         self.policy = self._first_policy()
         work = {
             "clone": self._clone,

@@ -24,7 +24,6 @@ from anchorgym.training.run.components import assemble, completed, find_factory
 from anchorgym.training.run.deterministic import deterministic_kernels
 from anchorgym.training.run.display import Display
 from anchorgym.training.run.job import START, Job
-from anchorgym.training.run.memory import reuse_memory
 from anchorgym.training.run.metrics import MetricsLog
 from anchorgym.training.run.recovery import Recovery, Written
 from anchorgym.training.run.results import RESULT, Run
@@ -91,7 +90,6 @@ def train(
         stack.callback(log.close)
         if log.left_out:
             display.say(log.left_out)
-        reuse_memory()
         stack.enter_context(tensor_threads(config.threads))
         stack.enter_context(deterministic_kernels(config.device))
         return Job(config, components, folder, log, display, recovery).run()

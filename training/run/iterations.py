@@ -31,6 +31,7 @@ from anchorgym.training.rollout.strategies.hints import HintedPolicy, mask_hints
 from anchorgym.training.rollout.timers import Timers
 from anchorgym.training.rollout.types import Episode, Start
 from anchorgym.training.run.components import Components
+from anchorgym.training.run.memory import release_spare_memory
 
 
 class Iterations:
@@ -132,6 +133,7 @@ class Iterations:
         statistics = self._learner.update(learner_batch.all_rows, seed)
         require_finite(statistics, self._learner)
         self._learner.publish(self._policy.engine)
+        release_spare_memory()
         self._timers.lap("update")
         return {
             **_figures(played.episodes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from typing import Any
 
 
 def release_memory() -> None:
@@ -15,9 +16,32 @@ def release_memory() -> None:
     run. Elsewhere nothing is done.
     """
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
+    if (trim := _function("malloc_trim")) is not None:
         trim(0)
+
+
+def release_spare_memory(most: int = 2**30) -> None:
+    """Give free memory back if there is more of it than `most` bytes, as `release_memory` does.
+
+    What lies free between blocks of many sizes grows from update to update; to give it back each
+    time would cost a small model more than it saves.
+    """
+    count, trim = _function("mallinfo2"), _function("malloc_trim")
+    if count is None or trim is None:
+        return
+    count.restype = _HeapCounts
+    if count().free > most:
+        trim(0)
+
+
+class _HeapCounts(ctypes.Structure):
+    """What the C library counts of its memory, in bytes: `struct mallinfo2`."""
+
+    _fields_ = [
+        *((f"counted_{n}", ctypes.c_size_t) for n in range(8)),
+        ("free", ctypes.c_size_t),
+        ("at_the_end", ctypes.c_size_t),
+    ]
 
 
 def reuse_memory() -> None:
@@ -28,10 +52,14 @@ def reuse_memory() -> None:
     CPU time of a language model's updates. `release_memory` gives back what is left over. The
     setting holds until the process ends; elsewhere nothing is done.
     """
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if set_option is not None:
+    if (set_option := _function("mallopt")) is not None:
         set_option(_TRIM_THRESHOLD, 2**31 - 1)
         set_option(_MMAP_THRESHOLD, 2**30)
+
+
+def _function(name: str) -> Any:
+    """Return a function of the C library of Linux; None if there is none."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3

@@ -9,7 +9,7 @@ import pytest
 import torch
 from forked import Forked
 
-from anchorgym.training.run.memory import release_memory, reuse_memory
+from anchorgym.training.run.memory import release_memory, release_spare_memory, reuse_memory
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="other C libraries give memory back unasked"
@@ -43,3 +43,21 @@ def test_a_block_of_megabytes_takes_the_memory_of_one_that_was_freed(tmp_path: P
 
     before, after = map(int, Forked(tmp_path, work).wait().stdout.split())
     assert after < before / 5
+
+
+def test_spare_memory_is_given_back_where_it_is_much(tmp_path: Path) -> None:
+    def work() -> int:
+        reuse_memory()
+        process, kept = psutil.Process(), torch.ones(16)
+        blocks = [torch.ones(2**22) for _ in range(20)]  # 16 MB each
+        full = process.memory_info().rss
+        blocks.clear()
+        release_spare_memory()
+        some = process.memory_info().rss
+        release_spare_memory(most=2**27)
+        print(full, some, process.memory_info().rss, float(kept.sum()))
+        return 0
+
+    full, some, little, _ = map(float, Forked(tmp_path, work).wait().stdout.split())
+    assert some > full - 100 * 2**20
+    assert little < full - 200 * 2**20

@@ -22,7 +22,13 @@ from anchorgym.training.learning.gradient_learner import GradientLearner
 from anchorgym.training.learning.micro_batches import micro_batches, usual_budget
 from anchorgym.training.learning.muon import Muon
 from anchorgym.training.learning.scoring import cross_entropies
-from anchorgym.training.learning.token_batch import Lines, layout_of, pad_rows, padded_length
+from anchorgym.training.learning.token_batch import (
+    Layout,
+    Lines,
+    layout_of,
+    pad_rows,
+    padded_length,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel  # noqa: F401  (ruff does not see it in quotes)
@@ -109,7 +115,7 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         self.model.eval()  # without dropout
         predicted = _Predicted.of(rows, self._looked_at(rows))
         tokens = [row.tokens for row in rows]
-        parts = micro_batches(tokens, self._budget, layout_of(self.model, tokens, None))
+        parts = micro_batches(tokens, self._budget, self._layout(tokens))
         if of is None and len(parts) > 1:
             of = predicted.counts()
         losses = [
@@ -143,7 +149,7 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         self, rows: Sequence[Sequence[int]], predicted: _Predicted, of: Sizes | None
     ) -> tuple[float, float]:
         """Go backward; return the losses of the imitated tokens, and of the read ones."""
-        lines = Lines.of(rows, layout_of(self.model, rows, None)).to(self.device)
+        lines = Lines.of(rows, self._layout(rows)).to(self.device)
         targets, kinds = (of.to(self.device) for of in (predicted.targets, predicted.kinds))
         chosen = None if predicted.looked_at is None else predicted.looked_at.to(self.device)
         with self._precision():
@@ -168,6 +174,9 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         seed = random.Random(f"{self._seed}/read/{self.version}").getrandbits(63)
         drawn = torch.rand(kinds.numel(), generator=torch.Generator().manual_seed(seed)) < share
         return (kinds == DONE) | ((kinds == READ) & drawn.view(kinds.shape))
+
+    def _layout(self, rows: Sequence[Sequence[int]]) -> Layout:
+        return layout_of(self.model, rows, None, self._budget)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.dtype == torch.float32 and self.device.type == "cpu":

@@ -243,7 +243,8 @@ class LanguageLearner(GradientLearner["PreTrainedModel"]):
         return TokenBatch.of(rows, self._layout(rows))
 
     def _layout(self, rows: Sequence[TokenRow]) -> Layout:
-        return layout_of(self.model, [row.tokens for row in rows], self.config.packing)
+        tokens = [row.tokens for row in rows]
+        return layout_of(self.model, tokens, self.config.packing, self._budget)
 
     @torch.no_grad()
     def _referred(self, rows: Sequence[TokenRow]) -> Tensor | None:

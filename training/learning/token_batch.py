@@ -54,22 +54,25 @@ class Layout(NamedTuple):
 
 
 def layout_of(
-    model: PreTrainedModel, rows: Sequence[Sequence[int]], packing: bool | None
+    model: PreTrainedModel, rows: Sequence[Sequence[int]], packing: bool | None, budget: int
 ) -> Layout:
     """Return the layout of rows.
 
     Args:
         model: model that reads them.
         rows: tokens of each row.
-        packing: whether rows share a line; None decides by itself. It packs rows on a CPU if they
-            share enough tokens to be worth it, and heads are wide enough for the fused kernel.
+        packing: whether rows share a line; None decides by itself. It packs rows on a CPU, where
+            heads are wide enough for the fused kernel, if they share enough tokens to be worth it,
+            or if only a line fits into the budget.
+        budget: most tokens of a pass.
     """
     line = Layout(packed=True, sharing=shares_beginnings(model.config))
     if packing is not None:
         return line if packing else Layout()
     if not line.sharing or model.device.type != "cpu" or not is_wide(model.config):
         return Layout()
-    return line if line.size(rows) <= _WORTH * Layout().size(rows) else Layout()
+    packed, padded = line.size(rows), Layout().size(rows)
+    return line if packed <= _WORTH * padded or packed <= budget < padded else Layout()
 
 
 @dataclass(frozen=True, slots=True)

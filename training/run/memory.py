@@ -48,7 +48,7 @@ def reuse_memory() -> None:
     """Have this process keep the memory of blocks that it frees, for the next ones.
 
     The C library of Linux asks the operating system for each block of megabytes, and gives it back
-    when it is freed: every page of every activation would be made anew, which took a quarter of the
+    when it is freed: every page of every activation would be made anew, which took a fifth of the
     CPU time of a language model's updates. `release_memory` gives back what is left over. The
     setting holds until the process ends; elsewhere nothing is done.
     """

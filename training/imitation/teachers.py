@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from anchorgym.agents.policies.base import View
 from anchorgym.agents.policies.scripted import ScriptedPolicy
-from anchorgym.envs import Info, TextEnv
+from anchorgym.envs import ExpertKind, Info, TextEnv
 from anchorgym.envs.errors import DataError, NoExpertError
 from anchorgym.envs.texts import require_text
 from anchorgym.training.config.section import ConfigError
@@ -23,6 +24,11 @@ from anchorgym.training.rollout.worlds import AGENT
 _MISTAKES = 0.3
 """Probability of a wrong action while words are collected."""
 
+_EXPERTS: Mapping[ExpertKind, str] = {
+    "honest": "honest expert",
+    "full": "expert that knows everything",
+}
+TeacherKind = Literal["auto", "expert", "full", "random"]
 Teacher = Callable[[TextEnv, View, random.Random], str]
 """Returns the next action in the environment's present episode."""
 
@@ -30,9 +36,9 @@ Teacher = Callable[[TextEnv, View, random.Random], str]
 def find_teacher(
     env: TextEnv,
     tasks: Sequence[str] = (),
-    kind: Literal["auto", "expert", "random"] = "auto",
+    kind: TeacherKind = "auto",
 ) -> tuple[Teacher, bool]:
-    """Return the environment's honest expert, or else random play, and whether it is the expert.
+    """Return the environment's honest expert, or else random play, and whether it is an expert.
 
     Whether there is an expert is tested in the first of the tasks that can be started, by default
     in one that the environment draws. Random play over admissible actions teaches the vocabulary of
@@ -41,7 +47,8 @@ def find_teacher(
     Args:
         env: environment.
         tasks: its training tasks.
-        kind: `expert` or `random` asks for that teacher, `auto` for the expert if there is one.
+        kind: `expert` (the honest one), `full` (the one that knows everything) or `random` asks for
+            that teacher, `auto` for the honest expert if there is one.
 
     Raises:
         BrokenTaskError: none of the tasks can be started.
@@ -49,31 +56,30 @@ def find_teacher(
             teacher that was asked for.
     """
     info = _first_sound(env, tasks) if tasks else env.reset(seed=0)[1]
+    world, can_be_random = type(env).__name__, bool(_complete(info["admissible_actions"]))
+    if kind != "random":
+        expert: ExpertKind = "full" if kind == "full" else "honest"
+        try:
+            env.expert_action(expert)
+            return partial(_expert_action, expert), True
+        except NoExpertError:
+            if kind != "auto":
+                raise ConfigError(
+                    f"clone.teacher: {world} has no {_EXPERTS[expert]}: choose random, or "
+                    "implement expert_action"
+                ) from None
+    if can_be_random:
+        return _random_action, False
     if kind == "random":
-        if not _complete(info["admissible_actions"]):
-            raise ConfigError(
-                f"clone.teacher: {type(env).__name__} lists no admissible actions to play at random"
-            )
-        return _random_action, False
-    try:
-        env.expert_action("honest")
-    except NoExpertError:
-        if kind == "expert":
-            raise ConfigError(
-                f"clone.teacher: {type(env).__name__} has no honest expert: choose random, or "
-                "implement expert_action"
-            ) from None
-        if not _complete(info["admissible_actions"]):
-            raise ConfigError(
-                f"{type(env).__name__} has neither an honest expert nor admissible actions to "
-                "learn from: implement expert_action, or start from a trained policy"
-            ) from None
-        return _random_action, False
-    return _expert_action, True
+        raise ConfigError(f"clone.teacher: {world} lists no admissible actions to play at random")
+    raise ConfigError(
+        f"{world} has neither an honest expert nor admissible actions to learn from: implement "
+        "expert_action, or start from a trained policy"
+    )
 
 
-def _expert_action(env: TextEnv, view: View, rng: random.Random) -> str:
-    return require_text(env.expert_action("honest"), "expert's action", env)
+def _expert_action(kind: ExpertKind, env: TextEnv, view: View, rng: random.Random) -> str:
+    return require_text(env.expert_action(kind), "expert's action", env)
 
 
 def _random_action(env: TextEnv, view: View, rng: random.Random) -> str:

@@ -10,7 +10,7 @@ from anchorgym.agents.policies.scripted import ScriptedPolicy
 from anchorgym.agents.prompts.examples import Example
 from anchorgym.envs import TextEnv
 from anchorgym.training.config.section import ConfigError
-from anchorgym.training.imitation.teachers import Teacher, find_teacher
+from anchorgym.training.imitation.teachers import Teacher, TeacherKind, find_teacher
 from anchorgym.training.rollout.broken import BrokenTasks
 from anchorgym.training.rollout.env_pool import EnvPool
 from anchorgym.training.rollout.errors import BrokenTaskError
@@ -23,11 +23,14 @@ _MOST_EMPTY = 50
 
 
 def worked_examples(
-    env: TextEnv, panel: Sequence[str], measured: Sequence[str], n: int, seed: int
+    env: TextEnv,
+    panel: Sequence[str],
+    measured: Sequence[str],
+    n: int,
+    seed: int,
+    kind: TeacherKind = "auto",
 ) -> tuple[Example, ...]:
-    """Return the first `n` turns of episodes on training tasks.
-
-    They are the expert's, or those of random play if there is no expert.
+    """Return the first `n` turns of episodes of a teacher on training tasks.
 
     Args:
         env: environment, in which the tasks are.
@@ -35,9 +38,12 @@ def worked_examples(
         measured: tasks that success is measured on, which are left out.
         n: number of turns.
         seed: seed of the choice of tasks and of the play.
+        kind: teacher; see `find_teacher`.
 
     Raises:
-        ConfigError: there is no other training task, or episodes end before their first turn.
+        BrokenTaskError: none of the tasks can be started.
+        ConfigError: there is no such teacher, or no other training task, or episodes end before
+            their first turn.
     """
     if n == 0:
         return ()
@@ -48,7 +54,7 @@ def worked_examples(
             "policy.examples: there are no training tasks beside those that success is measured "
             "on: measure on held-out tasks, or leave the examples out"
         )
-    teacher, _ = find_teacher(env, panel)
+    teacher, _ = find_teacher(env, panel, kind)
     rng, broken = random.Random(f"{seed}/examples"), BrokenTasks()
     examples: list[Example] = []
     tasks: list[str] = []

@@ -115,7 +115,7 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
         raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
     panels = _panels(eval_envs.first, config)
     teacher, expert = find_teacher(eval_envs.first, panels.train, config.clone.teacher)
-    if config.rollout.hints != "off" and not (expert or find_teacher(eval_envs.first)[1]):
+    if config.rollout.hints != "off" and not find_teacher(eval_envs.first)[1]:
         raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
     find_learner(config.learner.name)
     engine = find_factory(config)
@@ -248,7 +248,8 @@ def _with_examples(
     n = config.policy.examples
     if "examples" not in config.policy.model_fields_set:
         return policy
-    shown = worked_examples(env, panels.train, env.tasks(panels.test), n, config.seed)
+    measured, kind = env.tasks(panels.test), config.clone.teacher
+    shown = worked_examples(env, panels.train, measured, n, config.seed, kind)
     return policy.with_prompt(examples=shown)
 
 

@@ -33,12 +33,20 @@ class FirstLook:
     example: str
     """A response that could not be read, or else one whose action was invalid; "" without any."""
 
-    def advice(self, policy: ModelPolicy, *, expert: bool, held_out: bool = True) -> Iterator[str]:
+    def advice(
+        self,
+        policy: ModelPolicy,
+        *,
+        expert: bool,
+        warms_up: bool = False,
+        held_out: bool = True,
+    ) -> Iterator[str]:
         """Yield a line on what was seen, and one on what to try where that is little.
 
         Args:
             policy: policy that was looked at.
-            expert: whether the environment's expert is cloned.
+            expert: whether an expert of the environment is cloned, or would be.
+            warms_up: whether the policy is cloned next, and so needs no further advice.
             held_out: whether success is measured on other tasks than those of training.
         """
         yield (
@@ -50,6 +58,8 @@ class FirstLook:
         said = " ".join(self.example.split())
         said = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…"
         yield f"           the model wrote: {said!r}"
+        if warms_up:
+            return
         tries = []
         if 2 * self.cut >= self.turns:
             longer = f"--policy.max-response {2 * policy.max_response}"
@@ -88,4 +98,16 @@ def first_look(policy: ModelPolicy, config: TrainConfig, components: Components)
         valid=sum(bool(turn.action) and turn.valid for turn in turns),
         cut=sum(len(turn.response) >= policy.max_response for turn in turns),
         example=next(iter([*unread, *invalid]), ""),
+    )
+
+
+def advice(
+    look: FirstLook, policy: ModelPolicy, config: TrainConfig, components: Components
+) -> Iterator[str]:
+    """Yield lines on what was seen, and on what to try in this run; see `FirstLook.advice`."""
+    return look.advice(
+        policy,
+        expert=components.expert,
+        warms_up=config.clone_updates > 0,
+        held_out=components.panels.test != config.env.split,
     )

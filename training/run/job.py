@@ -34,7 +34,7 @@ from anchorgym.training.rollout.types import Episode
 from anchorgym.training.run.checkpoints import CheckpointError, Saves, file_hashes
 from anchorgym.training.run.components import Components, new_policy
 from anchorgym.training.run.display import Display
-from anchorgym.training.run.first_look import first_look
+from anchorgym.training.run.first_look import advice, first_look
 from anchorgym.training.run.iterations import Iterations
 from anchorgym.training.run.memory import release_memory, reuse_memory
 from anchorgym.training.run.metrics import MetricsLog
@@ -147,8 +147,7 @@ class Job:
     def _look(self, policy: ModelPolicy) -> None:
         """Say what a pretrained model writes before it is trained."""
         look = first_look(policy, self.config, self.components)
-        held_out = self.components.panels.test != self.config.env.split
-        for line in look.advice(policy, expert=self.components.expert, held_out=held_out):
+        for line in advice(look, policy, self.config, self.components):
             self.display.say(line)
         self.log.write("look", **asdict(look))
         self.timers.lap("first look")

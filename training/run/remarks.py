@@ -18,7 +18,9 @@ def remarks(config: TrainConfig, components: Components) -> Iterator[str]:
     if policy is not None and (adapters := policy.adapters) is not None:
         trained = sum(weight.numel() for weight in adapter_weights(policy.model).values())
         yield f"adapters   {trained:,} weights of rank {adapters.rank} are trained alone"
-    if config.clone.teacher == "random":
+    if config.clone.teacher == "full":
+        yield "teacher    the expert that knows everything, also what the player has not seen"
+    elif config.clone.teacher == "random":
         yield "teacher    random play, which shows what can be written"
     elif not components.expert:
         yield "teacher    no honest expert: random play shows what can be written"

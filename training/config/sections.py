@@ -84,8 +84,9 @@ class PromptConfig(Section):
     `{{ goal }} {{ observation }} {{ ask }}`; it may also place actions, history, turns, valid and
     reason. By default the messages are those of GiGPO."""
     examples: int = Field(0, ge=0, le=MOST_EXAMPLES)
-    """Number of turns of a teacher's play, of training tasks, that every conversation of a chat
-    model begins with; the teacher is `clone.teacher`."""
+    """Number of turns of play, of training tasks, that every conversation of a chat model begins
+    with: in `train` that of `clone.teacher`, elsewhere that of the honest expert, or random play
+    where there is none."""
 
     def prompt_changes(self) -> dict[str, Any]:
         """Return the prompt settings that were set explicitly, which override a saved policy's.
@@ -330,9 +331,9 @@ class LearnerConfig(Section):
     """Whether layers are computed again in the backward pass, which takes a third more time and
     little memory (gradient checkpointing); by default for rows longer than `micro_tokens`."""
     packing: bool | None = None
-    """Whether the sequences of a pass share one line without padding, where beginnings that several
-    of them share are there, and are computed, once. By default on a CPU, for a pretrained model, if
-    that saves a fifth of the tokens or more."""
+    """Whether the rows of a pass are packed into one sequence without padding. A beginning that
+    several of them share is then stored and computed once, if that saves a fifth or more; on a CPU,
+    with heads of at least 64 units, that is the default."""
     correction: Literal["auto", "off", "token", "turn"] = "auto"
     """Correction of the difference between the log-probabilities of an engine and those of the
     learner: the loss of each `token`, or of each response (`turn`), is weighted with the ratio of

@@ -46,6 +46,7 @@ class Cloning:
         corrections: function that returns corrected episodes, from (number of the pool, number of
             episodes); after the share `corrections_from` of the updates they are every third row.
         micro_tokens: most tokens of a pass, see `CloningLearner`.
+        packing: whether rows share a line, see `CloningLearner`.
     """
 
     def __init__(
@@ -58,9 +59,15 @@ class Cloning:
         seed: int,
         corrections: Callable[[int, int], list[Demonstration]] | None = None,
         micro_tokens: int | None = None,
+        packing: bool | None = None,
     ) -> None:
         self.learner = CloningLearner(
-            policy, config, updates=updates, seed=seed, micro_tokens=micro_tokens
+            policy,
+            config,
+            updates=updates,
+            seed=seed,
+            micro_tokens=micro_tokens,
+            packing=packing,
         )
         self._policy, self._config, self._updates, self._seed = policy, config, updates, seed
         self._demonstrations, self._corrections = demonstrations, corrections

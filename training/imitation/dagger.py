@@ -16,6 +16,7 @@ from anchorgym.agents.policies.base import Decision, Prompt, Session, View
 from anchorgym.agents.policies.language import LanguageSession
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.envs import TextEnv
+from anchorgym.envs.errors import NoExpertError
 from anchorgym.training.imitation.demonstrations import ImitationSession
 from anchorgym.training.imitation.teachers import Teacher
 from anchorgym.training.learning.demonstrations import Demonstration
@@ -131,13 +132,16 @@ class _CorrectedSession(ImitationSession):
         policy = self._policy
         if sum(len(row.tokens) for row in self._rows) >= policy.max_tokens:
             return None
+        try:
+            self._taught = policy.teacher(self._env, view, policy.rng)
+        except NoExpertError:
+            return None  # the policy has come to where the teacher knows nothing to do
         prompt = self._pupil.prompt(observation, view)
         if prompt is None:
             return None
         if prompt.restart:
             self._rows.append(Demonstration())
         self._rows[-1].read(prompt.tokens)
-        self._taught = policy.teacher(self._env, view, policy.rng)
         self._is_own = policy.rng.random() < policy.share
         return prompt if self._is_own else replace(prompt, given=self._right())
 

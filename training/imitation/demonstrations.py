@@ -12,6 +12,7 @@ from anchorgym.agents.policies.base import Decision, Prompt, Session, View
 from anchorgym.agents.policies.language import LanguageSession
 from anchorgym.agents.policies.model import ModelPolicy
 from anchorgym.envs import TextEnv
+from anchorgym.envs.errors import NoExpertError
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.imitation.teachers import Teacher, near_miss
 from anchorgym.training.learning.demonstrations import Demonstration
@@ -73,8 +74,8 @@ def demonstrations(
     A third of the episodes are clean, a third have mistakes with probability `noise`, a third with
     twice that probability. A mistake is a near miss of the teacher's action, or a random action; it
     stays in the row, but at its first wrong token the right one is imitated. Episodes with a row of
-    more than `max_tokens`, episodes that exceed the policy's context, that are won at the start or
-    cannot be started are left out.
+    more than `max_tokens`, episodes that exceed the policy's context, that are won at the start,
+    cannot be started or come to where the teacher knows nothing to do are left out.
 
     Raises:
         ConfigError: too many episodes in a row were left out.
@@ -125,7 +126,11 @@ def _demonstrate(
     rng: random.Random,
     broken: BrokenTasks,
 ) -> list[Demonstration]:
-    """Return the rows of one episode; none if it exceeds the context, or cannot be started."""
+    """Return the rows of one episode.
+
+    There are none if it exceeds the context, cannot be started, or comes to a state in which the
+    teacher does not know what to do.
+    """
     player = _Demonstrator(policy, teacher, rate, rng)
     start = Start(task, 0, rng.getrandbits(31))
     try:
@@ -161,7 +166,11 @@ class _DemonstratorSession(ImitationSession):
 
     def prompt(self, observation: str, view: View) -> Prompt | None:
         policy, admissible = self._policy, view.admissible_actions
-        self._right = self._action = policy.teacher(self._env, view, policy.rng)
+        try:
+            self._right = self._action = policy.teacher(self._env, view, policy.rng)
+        except NoExpertError:  # in the state that a mistake has led to
+            policy.rows.clear()
+            return None
         if policy.rng.random() < policy.rate:
             self._action = near_miss(self._right, admissible, self._earlier, policy.rng)
         self._earlier = admissible

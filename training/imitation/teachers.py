@@ -65,8 +65,8 @@ def find_teacher(
         except NoExpertError:
             if kind != "auto":
                 raise ConfigError(
-                    f"clone.teacher: {world} has no {_EXPERTS[expert]}: choose random, or "
-                    "implement expert_action"
+                    f"clone.teacher: {world} has no {_EXPERTS[expert]}: choose "
+                    f"{_other_expert(env, expert)}random, or implement expert_action"
                 ) from None
     if can_be_random:
         return _random_action, False
@@ -76,6 +76,16 @@ def find_teacher(
         f"{world} has neither an honest expert nor admissible actions to learn from: implement "
         "expert_action, or start from a trained policy"
     )
+
+
+def _other_expert(env: TextEnv, kind: ExpertKind) -> str:
+    """Return the name of an expert of the other kind, followed by "or"; "" if there is none."""
+    other: ExpertKind = "full" if kind == "honest" else "honest"
+    try:
+        env.expert_action(other)
+    except NoExpertError:
+        return ""
+    return "full or " if other == "full" else "expert or "
 
 
 def _expert_action(kind: ExpertKind, env: TextEnv, view: View, rng: random.Random) -> str:
@@ -129,7 +139,8 @@ def sample_words(
     """Play tasks of a panel, with mistakes, and collect the environment's words.
 
     Yields:
-        (texts that were read, actions that were possible), for each task that can be started.
+        (texts that were read, actions that were possible), for each task that can be started, and
+        in which the teacher knows what to do after its mistakes.
     """
     rng, broken = random.Random(seed), BrokenTasks()
     for i in range(tasks):
@@ -139,6 +150,8 @@ def sample_words(
             (match,) = play_matches([{AGENT: player}], EnvPool(lambda: env), [start])
         except BrokenTaskError as error:
             broken.add(error)
+            continue
+        except NoExpertError:  # in the state that a mistake has led to
             continue
         episode = match.sides[AGENT]
         texts = [turn.observation for turn in episode.turns]

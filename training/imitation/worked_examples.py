@@ -9,6 +9,7 @@ from anchorgym.agents.policies.base import View
 from anchorgym.agents.policies.scripted import ScriptedPolicy
 from anchorgym.agents.prompts.examples import Example
 from anchorgym.envs import TextEnv
+from anchorgym.envs.errors import NoExpertError
 from anchorgym.training.config.section import ConfigError
 from anchorgym.training.imitation.teachers import Teacher, TeacherKind, find_teacher
 from anchorgym.training.rollout.broken import BrokenTasks
@@ -67,6 +68,8 @@ def worked_examples(
             play_matches([{AGENT: player}], EnvPool(lambda: env), [start])
         except BrokenTaskError as error:
             broken.add(error)
+        except NoExpertError:
+            pass  # what was played until then is shown
         empty = 0 if player.turns else empty + 1
         if empty >= _MOST_EMPTY:
             raise ConfigError(

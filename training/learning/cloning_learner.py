@@ -57,6 +57,7 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         updates: number of updates of the learning rate schedule.
         seed: seed of the draw of read tokens that are predicted.
         micro_tokens: most tokens of a pass; by default as many as there is memory for.
+        packing: whether rows share a line; see `layout_of`.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         updates: int,
         seed: int,
         micro_tokens: int | None = None,
+        packing: bool | None = None,
     ) -> None:
         adapted = has_adapters(policy.model)
         if policy.template.name == "tiny" and not adapted:  # whose tokens have kinds and numbers
@@ -75,6 +77,7 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         self.config, self._policy = config, policy
         self._updates, self._seed, self._share = updates, seed, 1.0
         self._budget = micro_tokens or usual_budget(self.model)
+        self._packing = packing
         named = list(self.masters.named().items())
         inner = [p for name, p in named if p.dim() == 2 and ".layers." in name]
         if adapted or not config.matrix_learning_rate:
@@ -176,7 +179,7 @@ class CloningLearner(GradientLearner["PreTrainedModel"]):
         return (kinds == DONE) | ((kinds == READ) & drawn.view(kinds.shape))
 
     def _layout(self, rows: Sequence[Sequence[int]]) -> Layout:
-        return layout_of(self.model, rows, None, self._budget)
+        return layout_of(self.model, rows, self._packing, self._budget)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.dtype == torch.float32 and self.device.type == "cpu":

@@ -12,10 +12,11 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from anchorgym.agents.engines.lines import line_order, shared_length
+from anchorgym.training.learning.activations import activation_bytes
 from anchorgym.training.learning.token_batch import Layout, padded_length
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 _CPU_MEMORY = 3 * 2**29
 """Bytes that activations may take on a CPU."""
@@ -23,16 +24,6 @@ _GPU_SHARE = 0.5
 """Share that activations may take of a GPU's memory beside weights and optimizer. The rest is for
 logits, for what the allocator cannot use, and for an engine's keys and values."""
 _PADDED = Layout()
-_WIDTHS, _FEED_FORWARD = 18, 4
-"""Activations that a layer keeps of a token, in widths of the model and of its feed-forward."""
-
-
-def activation_bytes(config: PreTrainedConfig, dtype: torch.dtype) -> int:
-    """Return an estimate of the bytes that layers keep of a token for the backward pass."""
-    about: Any = config
-    wide = getattr(about, "intermediate_size", None) or 4 * about.hidden_size
-    kept = _WIDTHS * about.hidden_size + _FEED_FORWARD * wide
-    return int(about.num_hidden_layers * kept * dtype.itemsize)
 
 
 def training_bytes(model: PreTrainedModel, copies: int = 0) -> int:
@@ -89,20 +80,21 @@ def micro_batches(
         return [order]
     order = line_order(rows) if layout.sharing else sorted(order, key=lambda i: len(rows[i]))
     parts: list[list[int]] = [[]]
-    filled = 0  # tokens of the last part, without padding
+    filled = shared = 0  # tokens of the last part, and those of them that several rows begin with
     for i in order:
-        added = len(rows[i])
+        begun = 0
         if parts[-1] and layout.sharing:
-            added -= shared_length(rows[parts[-1][-1]], rows[i])
+            begun = shared_length(rows[parts[-1][-1]], rows[i])
         if layout.packed:
-            size = padded_length(filled + added)
+            size = layout.line_size(filled + len(rows[i]) - begun, shared + begun)
         else:
             size = padded_length(len(rows[i])) * (len(parts[-1]) + 1)
         if parts[-1] and size > budget:
             parts.append([])
-            filled, added = 0, len(rows[i])
+            filled = shared = begun = 0
         parts[-1].append(i)
-        filled += added
+        filled += len(rows[i]) - begun
+        shared += begun
     return parts
 
 

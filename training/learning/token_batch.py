@@ -11,6 +11,7 @@ from torch import Tensor
 
 from anchorgym.agents.engines.attention import is_wide
 from anchorgym.agents.engines.lines import Span, lay_out, line_length, shares_beginnings
+from anchorgym.training.learning.activations import attended_share
 from anchorgym.training.learning.rows import TokenRow
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 LENGTH_STEP = 16
 """Rows are padded to a multiple of this length, as kernels are prepared anew for each shape."""
 _WORTH = 0.8
-"""Share of the padded tokens that a line may have at most, to be chosen by itself."""
+"""Greatest size of a line that shares beginnings, as a share of what it would be otherwise."""
 
 
 def padded_length(length: int) -> int:
@@ -45,12 +46,19 @@ class Layout(NamedTuple):
     """Whether all rows share one line, without padding."""
     sharing: bool = False
     """Whether beginnings that rows share are on that line once."""
+    again: float = 0.0
+    """Memory of a token for each further row that it begins, as a share of that of the token."""
 
     def size(self, rows: Sequence[Sequence[int]]) -> int:
-        """Return the number of tokens that a model reads, padding included."""
+        """Return the memory that a model takes, as a number of tokens, padding included."""
         if self.packed:
-            return padded_length(line_length(rows, sharing=self.sharing))
+            length = line_length(rows, sharing=self.sharing)
+            return self.line_size(length, sum(map(len, rows)) - length)
         return padded_length(max(map(len, rows), default=0)) * len(rows)
+
+    def line_size(self, length: int, shared: int) -> int:
+        """Return the size of a line of `length` tokens, to which rows add `shared` earlier ones."""
+        return padded_length(length + int(self.again * shared))
 
 
 def layout_of(
@@ -61,18 +69,18 @@ def layout_of(
     Args:
         model: model that reads them.
         rows: tokens of each row.
-        packing: whether rows share a line; None decides by itself. It packs rows on a CPU, where
-            heads are wide enough for the fused kernel, if they share enough tokens to be worth it,
-            or if only a line fits into the budget.
-        budget: most tokens of a pass.
+        packing: whether rows share a line, and on it their beginnings if that saves enough; None
+            shares both on a CPU, where heads are wide enough for the fused kernel, if it saves
+            enough, and neither otherwise. Enough is a fifth of the size, or what the budget lacks.
+        budget: greatest size of a pass, in tokens.
     """
-    line = Layout(packed=True, sharing=shares_beginnings(model.config))
-    if packing is not None:
-        return line if packing else Layout()
-    if not line.sharing or model.device.type != "cpu" or not is_wide(model.config):
-        return Layout()
-    packed, padded = line.size(rows), Layout().size(rows)
-    return line if packed <= _WORTH * padded or packed <= budget < padded else Layout()
+    other = Layout(packed=bool(packing))
+    by_itself = model.device.type == "cpu" and is_wide(model.config)
+    if packing is False or not shares_beginnings(model.config) or not (packing or by_itself):
+        return other
+    line = Layout(packed=True, sharing=True, again=attended_share(model.config))
+    sizes = line.size(rows), other.size(rows)
+    return line if sizes[0] <= _WORTH * sizes[1] or sizes[0] <= budget < sizes[1] else other
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,8 @@ def assemble(config: TrainConfig, policy: ModelPolicy | None = None) -> Componen
         raise DataError(f"split {env.split!r} of {env.id} holds no tasks")
     panels = _panels(eval_envs.first, config)
     teacher, expert = find_teacher(eval_envs.first, panels.train, config.clone.teacher)
-    if config.rollout.hints != "off" and not find_teacher(eval_envs.first)[1]:
-        raise ConfigError(f"rollout.hints: {env.id} has no honest expert to give any")
+    if config.rollout.hints != "off":
+        _require_expert(eval_envs.first, panels.train, env.id)
     find_learner(config.learner.name)
     engine = find_factory(config)
     _require_capabilities(config, algorithm, engine)
@@ -239,6 +239,13 @@ def _loaded_policy(config: TrainConfig, engine: EngineFactory) -> ModelPolicy:
     add_adapters(policy, config.lora, seed=config.seed)
     changes = config.policy.prompt_changes()
     return policy.with_prompt(**changes) if changes else policy
+
+
+def _require_expert(env: TextEnv, tasks: Sequence[str], env_id: str) -> None:
+    try:
+        find_teacher(env, tasks, "expert")
+    except ConfigError:
+        raise ConfigError(f"rollout.hints: {env_id} has no honest expert to give any") from None
 
 
 def _with_examples(

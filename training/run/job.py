@@ -163,6 +163,7 @@ class Job:
             seed=self.config.seed,
             corrections=self._corrections() if correct else None,
             micro_tokens=self.config.learner.micro_tokens,
+            packing=self.config.learner.packing,
         )
         parts = {_CLONING: cloning.learner}
         self.timers.start()

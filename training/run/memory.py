@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import mmap
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -30,15 +32,24 @@ def release_spare_memory(most: int = 2**30) -> None:
     if count is None or trim is None:
         return
     count.restype = _HeapCounts
-    if count().free > most:
+    counts = count()
+    # The library goes on to count as free what it has given back, and is not resident any more.
+    if min(counts.free, _resident() - counts.used) > most:
         trim(0)
+
+
+def _resident() -> int:
+    """Return the bytes of this process that lie in memory, on Linux."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * mmap.PAGESIZE
 
 
 class _HeapCounts(ctypes.Structure):
     """What the C library counts of its memory, in bytes: `struct mallinfo2`."""
 
     _fields_ = [
-        *((f"counted_{n}", ctypes.c_size_t) for n in range(8)),
+        *((f"counted_{n}", ctypes.c_size_t) for n in range(7)),
+        ("used", ctypes.c_size_t),
         ("free", ctypes.c_size_t),
         ("at_the_end", ctypes.c_size_t),
     ]
@@ -54,7 +65,8 @@ def reuse_memory() -> None:
     """
     if (set_option := _function("mallopt")) is not None:
         set_option(_TRIM_THRESHOLD, 2**31 - 1)
-        set_option(_MMAP_THRESHOLD, 2**30)
+        # Older versions of the library take no more than half of what a heap may be.
+        set_option(_MMAP_THRESHOLD, 2**30) or set_option(_MMAP_THRESHOLD, 2**25)
 
 
 def _function(name: str) -> Any:

@@ -21,6 +21,7 @@ from anchorgym.training.learning.schedules import learning_rate
 from anchorgym.training.learning.usual import usual_learner
 from anchorgym.training.rollout.types import Episode, Match
 from anchorgym.training.run.checkpoints import Checkpoint
+from anchorgym.training.run.memory import release_spare_memory
 
 Grouping = Literal["role", "agent"]
 """Scope in which trajectories are compared: all agents of a role, or each agent by itself."""
@@ -193,6 +194,7 @@ class Roles:
         for owner, parts in batches.items():
             learner, engine = self.learners[owner], self.roles[owner].policy.engine
             statistics = learner.update(LearnerBatch.joined(parts).all_rows, seed)
+            release_spare_memory()
             measured[owner].update(require_finite(statistics, learner))
             if engine is not None:
                 learner.publish(engine)

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from anchorgym.agents.engines.contract import EngineError
 from anchorgym.agents.engines.remote.contract import (
     AdapterFiles,
@@ -165,6 +167,8 @@ class VllmBackend:
 
     def _wake(self) -> None:
         if self._asleep:
+            if torch.cuda.is_initialized():
+                torch.cuda.empty_cache()  # what torch keeps of an update is vLLM's now
             self._engine.wake_up()
             self._asleep = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from anchorgym.agents import Sampling
 from anchorgym.agents.engines import drawing, reading, torch_engine
 from anchorgym.agents.engines.contract import EngineError, Generation
 from anchorgym.agents.engines.reading import blocks, shared_beginnings
+from anchorgym.agents.engines.temperature import AdaptiveTemperature
 from anchorgym.agents.engines.torch_engine import TorchEngine
 
 N_TOKENS = 40
@@ -105,6 +107,52 @@ def test_few_tokens_at_a_time_and_beginnings_once_change_no_response(
             assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
     assert max(read) <= 100
     assert sum(read) < 0.75 * (sum(map(len, prompts)) + 2 * 5 * len(prompts)) + 100
+
+
+@pytest.mark.parametrize("adaptive", [None, AdaptiveTemperature(0.5, 0.0, 1.0, 1.0)])
+def test_finished_responses_are_computed_no_further(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch, adaptive: AdaptiveTemperature | None
+) -> None:
+    sampling = Sampling(24, adaptive=adaptive)
+    prompts = [[2 + i, 5, *range(2, 2 + 3 * i)] for i in range(9)]
+
+    def turns(engine: TorchEngine) -> list[list[Generation]]:
+        """Play three turns, from the second on without two of the sessions, which stay open."""
+        found: list[list[Generation]] = [[] for _ in prompts]
+        for turn in range(3):
+            for i, prompt in enumerate(prompts):
+                if turn == 0 or i not in (0, 4):
+                    seed = 100 * turn + i
+                    engine.submit(i, prompt[: 9 - turn], replace(sampling, seed=seed))
+            while engine.waiting:
+                for key, generation in engine.poll():
+                    found[key].append(generation)  # type: ignore[call-overload]
+        return found
+
+    rows: list[int] = []
+    forward = TorchEngine._forward
+
+    def counted(engine: TorchEngine, ids: torch.Tensor) -> torch.Tensor:
+        if ids.shape[1] == 1:
+            rows.append(len(ids))
+        return forward(engine, ids)
+
+    monkeypatch.setattr(TorchEngine, "_forward", counted)
+    ends = (1, 4, 7, 9, 20)  # so that responses are of all lengths
+    plain = turns(TorchEngine(model, ends))
+    before, wide = sum(rows), len(rows)
+    rows.clear()
+    monkeypatch.setattr(torch_engine, "_WORTH", 0)
+    narrowed = turns(TorchEngine(model, ends))
+    for one, other in zip(plain, narrowed, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert (a.tokens, a.stop) == (b.tokens, b.stop)
+            assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
+            assert a.temperatures == pytest.approx(b.temperatures, abs=1e-5)
+    lengths = {len(generation.tokens) for of_session in plain for generation in of_session}
+    assert len(lengths) > 4
+    assert len(rows) == wide
+    assert sum(rows) < 0.75 * before
 
 
 def test_logprobs_are_those_of_the_model_itself(model: LlamaForCausalLM) -> None:

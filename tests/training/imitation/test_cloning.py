@@ -18,12 +18,14 @@ from torch.nn import functional
 
 from anchorgym.agents import ModelPolicy, build_tiny, build_tokenizer
 from anchorgym.agents.policies.tiny import factor_embedding, fold_embedding
-from anchorgym.envs import make, register
-from anchorgym.training import ConfigError
+from anchorgym.envs import ExpertKind, make, register
+from anchorgym.envs.errors import NoExpertError
+from anchorgym.training import ConfigError, EnvPool
 from anchorgym.training.config.sections import CloneConfig
 from anchorgym.training.imitation.cloning import CloneStep, Cloning
+from anchorgym.training.imitation.dagger import Corrections
 from anchorgym.training.imitation.demonstrations import demonstrations
-from anchorgym.training.imitation.teachers import find_teacher, near_miss
+from anchorgym.training.imitation.teachers import find_teacher, near_miss, sample_words
 from anchorgym.training.learning.demonstrations import DONE, MISTAKE, READ, Demonstration
 
 WORLD = "test/CandidKeyDoor-v0"
@@ -293,3 +295,26 @@ def test_near_misses_come_in_their_shares() -> None:
     assert sum(d.startswith("take mug") for d in drawn) / 4000 == pytest.approx(0.5, abs=0.03)
     assert drawn.count("before") / 4000 == pytest.approx(0.2, abs=0.03)
     assert drawn.count("now") / 4000 == pytest.approx(0.3, abs=0.03)
+
+
+@register("test/Lost-v0", max_turns=12)
+class Lost(worlds.GuidedKeyDoor):
+    """A world whose expert knows no way from the west."""
+
+    def expert_action(self, kind: ExpertKind = "honest") -> str:
+        if self.at < 2 and self.key != 0:
+            raise NoExpertError("there is no way from here")
+        return super().expert_action("full")
+
+
+def test_an_episode_in_which_the_teacher_is_lost_is_left_out() -> None:
+    rows = shown("test/Lost-v0", 60, noise=0.5)
+    assert len(rows) == 60
+    env = make("test/Lost-v0")
+    teacher, _ = find_teacher(env)
+    assert len(list(sample_words(env, env.tasks(), teacher, 40))) in range(20, 40)
+    policy = new_policy()
+    corrections = Corrections(
+        policy, EnvPool.of("test/Lost-v0"), env.tasks(), teacher, share=0.9, max_tokens=500
+    )
+    assert corrections.draw(12, "seed")

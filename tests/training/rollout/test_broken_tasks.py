@@ -15,16 +15,17 @@ import pytest
 import worlds
 
 from anchorgym.agents import ExpertPolicy
-from anchorgym.envs import panel_hash, register
+from anchorgym.envs import make, panel_hash, register
 from anchorgym.envs.core import ExpertKind
 from anchorgym.envs.errors import CorruptGameError
-from anchorgym.training import EnvPool, evaluate
+from anchorgym.training import EnvPool, TrainConfig, evaluate
 from anchorgym.training.cli import main
 from anchorgym.training.evaluation.figures import Evaluation
 from anchorgym.training.rollout.broken import BrokenTasks, _warn
 from anchorgym.training.rollout.errors import BrokenTaskError
 from anchorgym.training.rollout.group_sampler import GroupSampler
 from anchorgym.training.rollout.types import Episode, Start, StopReason, Turn
+from anchorgym.training.run.components import assemble
 
 ENV = "test/SomeBroken-v0"
 BROKEN = ("key west 0", "key here 1")
@@ -181,3 +182,20 @@ def test_a_job_goes_on_without_broken_tasks_and_says_so(
     assert len(result["after"]["greedy"]["tasks"]) == 4
     for task in BROKEN:
         assert caplog.text.count(f"the task {task!r} cannot be started") == 1
+
+
+@register("test/MostlyBroken-v0", max_turns=12)
+class MostlyBroken(SomeBroken):
+    """A world of six tasks, of which two can be started."""
+
+    def start(self, task: str) -> str:
+        if task not in ("key east 1", "key here 0"):
+            raise CorruptGameError(f"'{task}.z8' is damaged")
+        return super().start(task)
+
+
+def test_hints_are_the_experts_of_a_task_that_can_be_started() -> None:
+    with pytest.raises(CorruptGameError):
+        make("test/MostlyBroken-v0").reset(seed=0)
+    given = {"env": "test/MostlyBroken-v0", "rollout": {"hints": "masked"}}
+    assert assemble(TrainConfig.parse(given)).expert

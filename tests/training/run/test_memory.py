@@ -3,12 +3,14 @@
 import resource
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
 from forked import Forked
 
+from anchorgym.training.run import memory
 from anchorgym.training.run.memory import release_memory, release_spare_memory, reuse_memory
 
 pytestmark = pytest.mark.skipif(
@@ -61,3 +63,25 @@ def test_spare_memory_is_given_back_where_it_is_much(tmp_path: Path) -> None:
     full, some, little, _ = map(float, Forked(tmp_path, work).wait().stdout.split())
     assert some > full - 100 * 2**20
     assert little < full - 200 * 2**20
+
+
+def test_what_was_given_back_is_not_given_back_again(tmp_path: Path) -> None:
+    def work() -> int:
+        reuse_memory()
+        kept = [torch.ones(16)]
+        blocks = [torch.ones(2**14 if i % 2 else 16) for i in range(16_000)]  # holes of 64 KB
+        kept += [block for block in blocks if len(block) == 16]
+        blocks.clear()
+        functions, trimmed = memory._function, []
+
+        def counted(name: str) -> Any:
+            function = functions(name)
+            return (lambda n: trimmed.append(function(n))) if name == "malloc_trim" else function
+
+        memory._function = counted
+        for _ in range(3):
+            release_spare_memory(most=2**28)
+        print(len(trimmed), len(kept))
+        return 0
+
+    assert Forked(tmp_path, work).wait().stdout.split()[0] == "1"

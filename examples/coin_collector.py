@@ -4,8 +4,8 @@
 
 A game is a chain of rooms with a coin at its end, and its introduction tells the way. Yuan et al.
 (2018), "Counting to Explore and Generalize in Text-based Games" (arXiv 1806.11525), made such games
-for players who are told nothing. Chains of two, three and four rooms take turns. All games
-differ in their names and words; short ones share their way. Play them with
+for players who are told nothing. Chains of three, four, five and six rooms take turns. All games
+differ in their names and words; short ones may share their way. Play them with
 `--env anchorgym/TextWorld-v0 --env.games games/coin`, which needs the packages in
 `requirements-textworld.txt`.
 """
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 GAMES = {"train": 64, "valid": 24, "test": 48}
-ROOMS = (2, 3, 4)
+ROOMS = (3, 4, 5, 6)
 
 
 def write(game: int, path: Path) -> None:

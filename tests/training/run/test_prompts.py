@@ -181,6 +181,8 @@ def test_what_is_cloned_can_be_chosen(model: Path) -> None:
 def test_an_expert_that_knows_everything_is_cloned_where_it_is_asked_for(model: Path) -> None:
     world = "test/GuidedKeyDoor-v0"  # whose expert knows where the key is
     assert not assembled(model, env=world).expert
+    with pytest.raises(ConfigError, match="has no honest expert: choose full or random"):
+        assembled(model, env=world, clone={"teacher": "expert"})
     told = assembled(model, env=world, clone={"teacher": "full"})
     assert told.expert
     config = TrainConfig.parse({"env": world, "clone": {"teacher": "full"}})

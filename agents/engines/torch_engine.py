@@ -242,7 +242,7 @@ class TorchEngine:
             if choices is None and (kept := self._unfinished(keys, responses.running)):
                 keys, token = [keys[i] for i in kept], token[kept]
                 responses.keep(kept)
-                self._cache.select(keys, room=sampling.max_tokens)
+                self._cache.select(keys, room=sampling.max_tokens - step)
             hidden = self._forward(token[:, None])
             logits = token_logits(self.model, hidden[:, 0])
             self._cache.advance(responses.running.long())
